@@ -1,0 +1,75 @@
+"""The application: the outermost layer of every request.
+
+    request id → insertRows, straight
+               → or the router, over the path as it was sent (split before it is decoded)
+"""
+
+import itertools
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Router
+
+from rowkeep.api.asgi import Receive, Scope, Send
+from rowkeep.api.body import ClientLeft
+from rowkeep.api.endpoint import answer_to, send_answer
+from rowkeep.api.rows import InsertRows
+from rowkeep.api.wire import head_answer
+from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
+
+
+class RowkeepApplication:
+    """What the HTTP server calls."""
+
+    def __init__(self, insert_rows: InsertRows, routes: Iterable[BaseRoute]) -> None:
+        self._insert_rows = insert_rows
+        self._router = Router(routes, redirect_slashes=False, default=_no_route)
+        self._request_prefix = secrets.token_hex(4)
+        self._request_numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            return
+        request_id = f"{self._request_prefix}-{next(self._request_numbers):x}"
+        path = self._insert_rows.path_of(scope)
+        if path is None:
+            await self._route(scope, receive, send, request_id)
+            return
+        try:
+            answer = await self._insert_rows.answer(path, scope, receive)
+        except ClientLeft:
+            return
+        except Exception as error:
+            answer = answer_to(error, request_id)
+        await send_answer(send, answer, request_id)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        raw_path: bytes = scope["raw_path"]
+        routed: dict[str, Any] = {
+            **scope,
+            "path": raw_path.decode("latin-1"),
+            "request_id": request_id,
+            "app": self,  # makes the router raise for a wrong method instead of answering by itself
+        }
+        try:
+            await self._router(routed, receive, send)
+        except HTTPException as error:
+            answer = answer_to(_refusal(error, scope), request_id)
+            await send_answer(send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id)
+
+
+async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    raise HTTPException(404)
+
+
+def _refusal(error: HTTPException, scope: Scope) -> RowkeepError:
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return RowkeepError(
+            ErrorCode.METHOD_NOT_ALLOWED,
+            f"{scope['method']} is not possible here; the methods are {allowed or 'others'}.",
+        )
+    return not_found("There is nothing at this path.")

@@ -1,0 +1,84 @@
+"""Between the router and a handler: makes the request, sends the answer, maps errors, serves HEAD."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import msgspec
+import structlog
+
+from rowkeep.api.asgi import Receive, Scope, Send
+from rowkeep.api.body import BodyReader, ClientLeft
+from rowkeep.api.request import ApiRequest
+from rowkeep.api.wire import Answer, Headers, error_answer, head_answer
+from rowkeep.model.errors import ErrorCode, RowkeepError
+
+_log = structlog.get_logger("rowkeep.api")
+
+
+class StreamAnswer(msgspec.Struct, frozen=True):
+    """A response whose body is made while it is sent. The first part is made before the status is."""
+
+    headers: Headers
+    parts: AsyncIterator[bytes]
+
+
+Handler = Callable[[ApiRequest], Awaitable[Answer | StreamAnswer]]
+
+
+class Endpoint:
+    """One handler as an ASGI application."""
+
+    def __init__(self, handler: Handler, bodies: BodyReader) -> None:
+        self._handler = handler
+        self._bodies = bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        request_id: str = scope["request_id"]
+        try:
+            answer = await self._handler(ApiRequest(scope, receive, self._bodies))
+        except ClientLeft:
+            return
+        except Exception as error:
+            answer = answer_to(error, request_id)
+        if isinstance(answer, StreamAnswer):
+            await send_stream(send, answer, request_id)
+        else:
+            await send_answer(
+                send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id
+            )
+
+
+def answer_to(error: Exception, request_id: str) -> Answer:
+    """The one place where an exception becomes an answer; what nobody expected is logged and bland."""
+    if isinstance(error, RowkeepError):
+        if error.detail is not None:
+            _log.warning("refused", request_id=request_id, code=error.code, detail=error.detail)
+        return error_answer(error)
+    _log.error("internal error", request_id=request_id, exc_info=error)
+    return error_answer(
+        RowkeepError(
+            ErrorCode.INTERNAL,
+            f"Something went wrong in the server; its log says what, under request {request_id}.",
+        )
+    )
+
+
+async def send_answer(send: Send, answer: Answer, request_id: str) -> None:
+    """Sends a complete response."""
+    body = answer.body
+    headers = [
+        *answer.headers,
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id.encode()),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_stream(send: Send, answer: StreamAnswer, request_id: str) -> None:
+    """Sends a response part by part. A failure midway breaks the connection, so that it cannot look whole."""
+    headers = [*answer.headers, (b"x-request-id", request_id.encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async for part in answer.parts:
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,106 @@
+"""A request as handlers see it: decoded path segments, query, JSON body, whose token."""
+
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from rowkeep.api.asgi import Receive, Scope
+from rowkeep.api.body import BodyReader
+from rowkeep.api.headers import bearer_hash, check_json
+from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
+from rowkeep.services.access import TokenHash
+from rowkeep.storage.base import Spool
+
+Body = TypeVar("Body")
+
+PAGE_ITEMS_DEFAULT = 100
+PAGE_ITEMS_MAX = 1000
+
+
+class ApiRequest:
+    """One request on its way to a handler."""
+
+    def __init__(self, scope: Scope, receive: Receive, bodies: BodyReader) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._bodies = bodies
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+    @property
+    def token_hash(self) -> TokenHash | None:
+        """The hash of the caller's token; None for an anonymous caller."""
+        return bearer_hash(self.headers.get(b"authorization"))
+
+    def segment(self, name: str) -> str:
+        """A path parameter, decoded. The path is split before it is decoded, so %2F stays in a name."""
+        text: str = self._scope["path_params"][name]
+        return unquote(text)
+
+    def text(self, name: str) -> str | None:
+        """A query parameter, its last value; None when it is absent or empty."""
+        values = self.query.get(name)
+        return values[-1] or None if values else None
+
+    def natural(self, name: str) -> int | None:
+        """A query parameter that counts something, from 0. Raises invalid_request_error."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if not text.isascii() or not text.isdigit() or len(text) > 18:
+            raise invalid_request(f"The query parameter {name} must be a whole number, not {text!r}.")
+        return int(text)
+
+    def names(self, name: str) -> list[str] | None:
+        """A query parameter that lists names, separated by commas; None when absent."""
+        text = self.text(name)
+        return None if text is None else [part.strip() for part in text.split(",")]
+
+    async def json(self, type_: type[Body]) -> Body:
+        """The body as a struct. Raises invalid_request_error naming what does not fit."""
+        check_json(self.headers.get(b"content-type"), self.headers.get(b"content-encoding"))
+        body = await self._bodies.read(self._receive, self.headers.get(b"content-length"), _no_spool)
+        if not isinstance(body, bytes):
+            raise TypeError("a JSON request was spooled")
+        try:
+            return msgspec.json.decode(body or b"{}", type=type_, strict=True)
+        except RecursionError as error:
+            raise invalid_request("The body is nested too deeply to be read.") from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise invalid_request(f"The body does not fit: {error}.") from error
+
+
+def _no_spool() -> Spool:
+    raise RowkeepError(ErrorCode.PAYLOAD_TOO_LARGE, "The body is larger than this request can be.")
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which part of a list is asked for: `count` items after the one with id `after_id`."""
+
+    after_id: int
+    count: int
+
+
+def page_of(request: ApiRequest, count_max: int = PAGE_ITEMS_MAX) -> Page:
+    """Reads `maxResults` and `pageToken`. Source: contract 1.5, 7.17, 7.18."""
+    count = request.natural("maxResults")
+    token = request.text("pageToken")
+    if token is not None and not token.isdigit():
+        raise invalid_request(f"{token!r} is not a page token that this server gave out.")
+    return Page(
+        after_id=int(token or 0), count=min(PAGE_ITEMS_DEFAULT if count is None else count, count_max)
+    )
+
+
+def page_answer(kind: str, results: list[Any], page: Page, last_id: int | None) -> dict[str, Any]:
+    """A page: `results` holds one more than asked for when there is a next page, which is cut off.
+
+    `last_id` is the id of the last item that stays.
+    """
+    has_next = len(results) > page.count
+    return {
+        "kind": kind,
+        "results": results[: page.count],
+        "nextPageToken": str(last_id) if has_next and last_id is not None else None,
+    }

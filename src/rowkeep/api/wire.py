@@ -1,0 +1,81 @@
+"""How answers look: the error body, the one map from error codes to HTTP, JSON responses.
+
+Source: contract 1.3, 1.4. Every error answers with `status`, `error` and `error_description`; a HEAD
+carries the same percent-encoded in X-REDIVIS-ERROR-PAYLOAD.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
+
+STATUS_OF_CODE = {
+    ErrorCode.INVALID_REQUEST: 400,
+    ErrorCode.INVALID_TOKEN: 401,
+    ErrorCode.INSUFFICIENT_SCOPE: 403,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.REQUEST_TIMEOUT: 408,
+    ErrorCode.CONFLICT: 409,
+    ErrorCode.PAYLOAD_TOO_LARGE: 413,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.IDEMPOTENCY_KEY_REUSED: 422,
+    ErrorCode.RATE_LIMIT_EXCEEDED: 429,
+    ErrorCode.INTERNAL: 500,
+    ErrorCode.UNAVAILABLE: 503,
+}
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A complete response."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def json_answer(value: Any, status: int = 200) -> Answer:
+    """A JSON response."""
+    return Answer(status, [(b"content-type", b"application/json")], msgspec.json.encode(value))
+
+
+def ok_answer() -> Answer:
+    """What a DELETE answers: clients take the literal text OK (contract 8.1)."""
+    return Answer(200, [(b"content-type", b"text/plain; charset=utf-8")], b"OK")
+
+
+def error_answer(error: RowkeepError) -> Answer:
+    """The response to an error."""
+    answer = json_answer(_error_body(error), STATUS_OF_CODE[error.code])
+    if error.retry_after_seconds is not None:
+        answer.headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
+    if error.code is ErrorCode.INVALID_TOKEN:
+        answer.headers.append((b"www-authenticate", b"Bearer"))
+    return answer
+
+
+def head_answer(answer: Answer) -> Answer:
+    """The same response for HEAD: no body, an error's payload in a header."""
+    headers = answer.headers
+    if answer.status >= 400:
+        headers = [*headers, (b"x-redivis-error-payload", quote(answer.body).encode())]
+    return Answer(answer.status, headers, b"")
+
+
+def _error_body(error: RowkeepError) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "status": STATUS_OF_CODE[error.code],
+        "error": error.code.value,
+        "error_description": error.message,
+    }
+    if error.scope is not None:
+        body["scope"] = error.scope
+    if isinstance(error, RowsRefused):
+        body["errors"] = error.row_errors
+        body["errorCount"] = error.row_error_count
+    return body

@@ -1,0 +1,60 @@
+"""Settings: what an operator can change. Read once, by `compose.py`; rooms receive plain values.
+
+Every setting is an option of `rowkeep serve` or a variable `ROWKEEP_<NAME>` in the environment, and is
+described in docs/settings.md. Units and bounds stand at the end of a name.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+MEBIBYTE = 1024 * 1024
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings of one server, with their defaults."""
+
+    data_dir: Path = Path("rowkeep-data")
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    log_level: str = "info"
+    body_bytes_max: int = 100 * MEBIBYTE
+    body_stall_seconds_max: float = 30.0
+    queue_bytes_max: int = 64 * MEBIBYTE
+    queue_wait_seconds_max: float = 20.0
+    group_bytes_max: int = 8 * MEBIBYTE
+    readers_max: int = 4
+    idempotency_hours_min: int = 24
+    read_session_hours: int = 6
+
+    def __post_init__(self) -> None:
+        if self.idempotency_hours_min < 24:
+            raise ValueError("idempotency_hours_min must be at least 24")
+        if self.workers < 1:
+            raise ValueError("workers must be at least 1")
+
+
+def read_settings(environment: Mapping[str, str] = os.environ, **options: object) -> Settings:
+    """Settings from options (those that are not None), then the environment, then the defaults.
+
+    Raises ValueError naming the setting that cannot be read.
+    """
+    values: dict[str, object] = {}
+    for name in Settings.__struct_fields__:
+        text = environment.get(f"ROWKEEP_{name.upper()}")
+        if text is not None:
+            values[name] = text
+    values.update({name: value for name, value in options.items() if value is not None})
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"A setting cannot be read: {error}") from error
+
+
+def _decode(type_: type, value: object) -> object:
+    if type_ is Path:
+        return Path(str(value))
+    raise NotImplementedError(type_)

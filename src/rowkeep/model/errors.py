@@ -1,0 +1,114 @@
+"""The closed set of errors.
+
+    RowkeepError                 code + message for the caller; `detail` is for the log only
+    ├── RowsRefused              invalid_request_error with one entry per bad row
+    └── (every other error is a plain RowkeepError made by one of the functions below)
+
+An error is raised where its cause is known and mapped to HTTP in one place, `api/wire.py`.
+The message says what was wrong and, where it helps, what to do next. Anything that is not a
+RowkeepError reaches the caller as a bland `internal_error`.
+Source: contract 1.4 and 7.19.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class ErrorCode(StrEnum):
+    """The codes a caller can meet in the key `error`."""
+
+    INVALID_REQUEST = "invalid_request_error"
+    INVALID_TOKEN = "invalid_token"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found_error"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
+    CONFLICT = "conflict"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
+    INTERNAL = "internal_error"
+    UNAVAILABLE = "unavailable"
+
+
+class RowError(msgspec.Struct, frozen=True):
+    """One refused cell: `row` counts from 0 within the request; `variable` is null for a whole row."""
+
+    row: int
+    variable: str | None
+    message: str
+
+
+class RowkeepError(Exception):
+    """An expected failure with a code from the closed set."""
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        scope: str | None = None,
+        retry_after_seconds: int | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.scope = scope
+        self.retry_after_seconds = retry_after_seconds
+        self.detail = detail
+
+
+class RowsRefused(RowkeepError):
+    """A request whose rows do not fit the schema; nothing of it was written.
+
+    `row_errors` holds the first errors (bounded by the decoder), `row_error_count` counts all.
+    """
+
+    def __init__(self, row_errors: list[RowError], row_error_count: int) -> None:
+        first = row_errors[0]
+        message = f"Row {first.row}: {first.message}"
+        if row_error_count > 1:
+            message += f" ({row_error_count - 1} more errors; see `errors`.)"
+        super().__init__(ErrorCode.INVALID_REQUEST, message + " No row of this request was inserted.")
+        self.row_errors = row_errors
+        self.row_error_count = row_error_count
+
+
+def invalid_request(message: str) -> RowkeepError:
+    """400: the request can never succeed as it is."""
+    return RowkeepError(ErrorCode.INVALID_REQUEST, message)
+
+
+def invalid_token(message: str) -> RowkeepError:
+    """401: no credentials, or credentials that do not count (any more)."""
+    return RowkeepError(ErrorCode.INVALID_TOKEN, message)
+
+
+def insufficient_scope(scope: str) -> RowkeepError:
+    """403: the token lacks a scope that its user could grant it."""
+    return RowkeepError(
+        ErrorCode.INSUFFICIENT_SCOPE,
+        f"This token lacks the scope {scope}. Use a token that was created with it.",
+        scope=scope,
+    )
+
+
+def forbidden(message: str) -> RowkeepError:
+    """403: the caller sees the resource and may not do this to it."""
+    return RowkeepError(ErrorCode.FORBIDDEN, message)
+
+
+def not_found(message: str) -> RowkeepError:
+    """404: absent, or not visible to the caller; the two never differ."""
+    return RowkeepError(ErrorCode.NOT_FOUND, message)
+
+
+def unavailable(message: str, *, retry_after_seconds: int, detail: str | None = None) -> RowkeepError:
+    """503: nothing of the request was applied; the same request may succeed later."""
+    return RowkeepError(
+        ErrorCode.UNAVAILABLE, message, retry_after_seconds=retry_after_seconds, detail=detail
+    )

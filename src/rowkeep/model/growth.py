@@ -1,0 +1,162 @@
+"""How a schema grows from the rows of one request.
+
+New variables go to the end, types only widen, null fits anything and declares nothing. Even where
+the schema may not change, an integer that a double cannot hold marks its variable `inexact`
+(see model/schema.py): that is bookkeeping, not a change a caller sees.
+Source: contract 7.1, 7.8, 4.5.1 (`schemaUpdates`).
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from rowkeep.model.schema import VARIABLES_MAX, Schema, Variable, name_problem
+from rowkeep.model.types import (
+    INTEGER_MAX,
+    INTEGER_MIN,
+    VariableType,
+    integer_fits_double,
+    parse_date_time,
+    widened,
+)
+from rowkeep.model.values import Cells, NumberText, describe
+
+
+class AddedVariable(msgspec.Struct, frozen=True):
+    """A variable that the rows brought along."""
+
+    name: str
+    type: VariableType
+
+
+class UpdatedVariable(msgspec.Struct, frozen=True, rename="camel"):
+    """A variable whose type the rows widened."""
+
+    name: str
+    type: VariableType
+    previous_type: VariableType
+
+
+class SchemaChange(msgspec.Struct, frozen=True, rename="camel"):
+    """What changed, as `schemaUpdates` reports it."""
+
+    updated_variables: tuple[UpdatedVariable, ...] = ()
+    added_variables: tuple[AddedVariable, ...] = ()
+
+
+class SchemaGrowth:
+    """Collects what the rows of one request ask of the schema.
+
+    `fits(value, type)` says whether a variable of that type takes the value as it is.
+    """
+
+    def __init__(
+        self, schema: Schema, *, fits: Callable[[object, VariableType], bool], may_update: bool
+    ) -> None:
+        self._before = schema
+        self._fits = fits
+        self._may_update = may_update
+        self._variables = {variable.name.lower(): variable for variable in schema.variables}
+
+    def observe(self, cells: Cells) -> None:
+        """Widens, adds or marks what the cells of one row ask for."""
+        for name, value in cells.items():
+            if value is None:
+                continue
+            variable = self._variables.get(name.lower())
+            if variable is None:
+                self._add(name, value)
+            else:
+                self._widen(variable, value)
+
+    def _add(self, name: str, value: object) -> None:
+        if not self._may_update or not self._may_add(name):
+            return
+        type_ = _inferred_type(value)
+        if type_ is not None:
+            self._put(Variable(name=name, type=type_, inexact=_is_inexact(value)))
+
+    def _may_add(self, name: str) -> bool:
+        return name_problem(name) is None and len(self._variables) < VARIABLES_MAX
+
+    def _widen(self, variable: Variable, value: object) -> None:
+        inexact = _is_inexact(value)
+        if variable.type is VariableType.INTEGER and inexact and not variable.inexact:
+            self._put(msgspec.structs.replace(variable, inexact=True))
+        elif self._may_update:
+            type_ = self._type_for(variable, value, inexact)
+            if type_ is not variable.type:
+                self._put(msgspec.structs.replace(variable, type=type_, inexact=False))
+
+    def _type_for(self, variable: Variable, value: object, inexact: bool) -> VariableType:
+        if variable.type is VariableType.FLOAT and inexact:
+            return VariableType.STRING
+        if variable.type is VariableType.STRING or self._fits(value, variable.type):
+            return variable.type
+        if variable.type is VariableType.DATE and _is_date_time(value):
+            return VariableType.DATE_TIME
+        inferred = _inferred_type(value)
+        if inferred is None:
+            return variable.type
+        type_ = widened(variable.type, inferred)
+        return VariableType.STRING if type_ is VariableType.FLOAT and variable.inexact else type_
+
+    def _put(self, variable: Variable) -> None:
+        self._variables[variable.name.lower()] = variable
+
+    def schema(self) -> Schema:
+        """The grown schema: the next version, or the one before when nothing changed."""
+        variables = tuple(self._variables.values())
+        if variables == self._before.variables:
+            return self._before
+        return Schema(version=self._before.version + 1, variables=variables)
+
+    @staticmethod
+    def refusal(name: str, value: object, variable_count: int) -> str:
+        """Why an unknown variable could not be added."""
+        problem = name_problem(name)
+        if problem is not None:
+            return f"the name {name!r} {problem}"
+        if variable_count >= VARIABLES_MAX:
+            return f"variable {name!r} would be one more than the {VARIABLES_MAX} an upload may hold"
+        return f"variable {name!r} takes a single value, but got {describe(value)}"
+
+
+def schema_change(before: Schema, after: Schema) -> SchemaChange:
+    """What a caller is told about the way from one schema of an upload to a later one."""
+    known = len(before.variables)
+    pairs = zip(before.variables, after.variables[:known], strict=True)
+    return SchemaChange(
+        updated_variables=tuple(
+            UpdatedVariable(new.name, new.type, old.type) for old, new in pairs if old.type is not new.type
+        ),
+        added_variables=tuple(
+            AddedVariable(variable.name, variable.type) for variable in after.variables[known:]
+        ),
+    )
+
+
+def _inferred_type(value: object) -> VariableType | None:
+    if isinstance(value, bool):
+        return VariableType.BOOLEAN
+    if isinstance(value, int):
+        return VariableType.INTEGER
+    if isinstance(value, NumberText):
+        return VariableType.FLOAT
+    return VariableType.STRING if isinstance(value, str) else None
+
+
+def _is_inexact(value: object) -> bool:
+    return (
+        isinstance(value, int)
+        and INTEGER_MIN <= value <= INTEGER_MAX
+        and not integer_fits_double(value)
+    )
+
+
+def _is_date_time(value: object) -> bool:
+    try:
+        parse_date_time(str(value))
+    except ValueError:
+        return False
+    return True

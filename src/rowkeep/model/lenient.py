@@ -1,0 +1,290 @@
+"""From request bytes to typed rows: the lenient path, taken only when the strict one refuses.
+
+Theory
+------
+The strict path (`model/decoding.py`) is fast because it knows one spelling of everything. This path
+reads the same body with the whole documented grammar: names in any case, `1.0` for an integer,
+one-digit dates, date-only dateTimes, numbers where the schema may change. It ends in one of three
+ways, and never half:
+
+* the rows fit: they are rewritten into the strict spelling, under a schema that may have grown;
+* some do not: RowsRefused names the first bad cells and counts all;
+* the body is not what it should be at all: invalid_request_error says why.
+
+Two passes over the rows: the first lets the schema grow (`SchemaGrowth`), the second converts every
+cell to it, so a value in row 0 is spelled as row 999 needs it (an integer becomes text when a later
+row makes the variable a string). Numbers with a fraction or exponent are kept as text until their
+variable says what they are: an integer never passes through a double.
+Source: contract 7.1-7.8.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from rowkeep.model.decoding import CELL_BYTES_MAX, read_outline
+from rowkeep.model.errors import RowError, RowsRefused
+from rowkeep.model.geography import is_geography
+from rowkeep.model.growth import SchemaChange, SchemaGrowth, schema_change
+from rowkeep.model.schema import Schema, Variable
+from rowkeep.model.types import (
+    EXPECTED,
+    INTEGER_MAX,
+    INTEGER_MIN,
+    VariableType,
+    parse_date,
+    parse_date_time,
+    parse_time,
+)
+from rowkeep.model.values import Cells, NumberText, describe, text_of
+
+ROW_ERRORS_MAX = 100
+
+
+class LenientRows(msgspec.Struct, frozen=True):
+    """Rows in the strict spelling of `schema`, which is the asked one unless `change` says how it grew.
+
+    `errors` and `error_count` are set when rows were refused; `body` is then of no use.
+    """
+
+    body: bytes
+    row_count: int
+    schema: Schema
+    change: SchemaChange | None
+    errors: tuple[RowError, ...] = ()
+    error_count: int = 0
+
+
+class Unfit(ValueError):
+    """A value that its variable cannot hold; the text says why, beyond the type alone."""
+
+
+class _RowErrors:
+    """The first errors and the count of all."""
+
+    def __init__(self) -> None:
+        self.first: list[RowError] = []
+        self.count = 0
+
+    def add(self, row: int, variable: str | None, message: str) -> None:
+        self.count += 1
+        if len(self.first) < ROW_ERRORS_MAX:
+            self.first.append(RowError(row, variable, message))
+
+
+def decode_leniently(body: bytes, schema: Schema, *, updates_by_default: bool) -> LenientRows:
+    """Reads `body` with the whole grammar.
+
+    `updates_by_default` says whether the schema may change when the body does not say.
+    Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
+    """
+    outline = read_outline(body)
+    rows = decode_raw_rows(outline.rows, schema, may_update=outline.may_update(updates_by_default))
+    if rows.error_count:
+        raise RowsRefused(list(rows.errors), rows.error_count)
+    return rows
+
+
+def decode_raw_rows(
+    raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_update: bool, first_index: int = 0
+) -> LenientRows:
+    """Reads rows with the whole grammar; `first_index` is the first row's place in its request."""
+    errors = _RowErrors()
+    rows = [_row_cells(first_index + index, raw, errors) for index, raw in enumerate(raw_rows)]
+    growth = SchemaGrowth(schema, fits=_fits, may_update=may_update)
+    for cells in rows:
+        growth.observe(cells)
+    grown = growth.schema()
+    converted = _convert_rows(rows, first_index, grown, may_update, errors)
+    return LenientRows(
+        body=b'{"rows":' + msgspec.json.encode(converted) + b"}",
+        row_count=len(converted),
+        schema=grown,
+        change=None if grown is schema else schema_change(schema, grown),
+        errors=tuple(errors.first),
+        error_count=errors.count,
+    )
+
+
+def _row_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
+    try:
+        cells = _cells_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _readable_cells(index, raw, errors)
+    if len({name.lower() for name in cells}) < len(cells):
+        _report_twins(index, cells, errors)
+        return {}
+    return cells
+
+
+def _report_twins(index: int, cells: Cells, errors: _RowErrors) -> None:
+    spelling: dict[str, str] = {}
+    for name in cells:
+        twin = spelling.setdefault(name.lower(), name)
+        if twin != name:
+            errors.add(index, name, f"the keys {twin!r} and {name!r} name the same variable; send one")
+
+
+def _readable_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
+    """The cells of a row that does not decode as a whole, its unreadable ones reported."""
+    try:
+        raw_cells = _raw_cells_decoder.decode(raw)
+    except UnicodeDecodeError:
+        errors.add(index, None, "a key is not valid UTF-8")
+        return {}
+    except msgspec.DecodeError:
+        errors.add(index, None, f"a row must be an object, but got {_raw_description(raw)}")
+        return {}
+    cells: Cells = {}
+    for name, raw_value in raw_cells.items():
+        try:
+            cells[name] = _value_decoder.decode(raw_value)
+        except UnicodeDecodeError:
+            errors.add(index, name, f"the value of {name!r} is not valid UTF-8")
+        except RecursionError:
+            errors.add(index, name, f"the value of {name!r} is nested too deeply")
+        except msgspec.DecodeError as error:
+            errors.add(index, name, f"the value of {name!r} cannot be read: {error}")
+    return cells
+
+
+def _raw_description(raw: msgspec.Raw) -> str:
+    try:
+        return describe(_value_decoder.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "something else"
+
+
+def _convert_rows(
+    rows: list[Cells], first_index: int, schema: Schema, may_update: bool, errors: _RowErrors
+) -> list[dict[str, Any]]:
+    variables = {variable.name.lower(): variable for variable in schema.variables}
+    return [
+        _convert_row(first_index + index, cells, variables, may_update, errors)
+        for index, cells in enumerate(rows)
+    ]
+
+
+def _convert_row(
+    index: int, cells: Cells, variables: dict[str, Variable], may_update: bool, errors: _RowErrors
+) -> dict[str, Any]:
+    converted: dict[str, Any] = {}
+    for name, value in cells.items():
+        variable = variables.get(name.lower())
+        if variable is None:
+            if value is not None or not may_update:
+                errors.add(index, name, _unknown_variable(name, value, variables, may_update))
+        elif value is not None:
+            try:
+                converted[variable.name] = _convert(value, variable.type, may_update)
+            except ValueError as error:
+                errors.add(index, variable.name, _misfit(variable, value, error))
+    return converted
+
+
+def _unknown_variable(name: str, value: object, variables: dict[str, Variable], may_update: bool) -> str:
+    if may_update:
+        return SchemaGrowth.refusal(name, value, len(variables))
+    known = [variable.name for variable in variables.values()]
+    listed = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
+    return f"unknown variable {name!r}; the variables of this upload are: {listed or '(none)'}"
+
+
+def _misfit(variable: Variable, value: object, error: ValueError) -> str:
+    reason = f" ({error})" if isinstance(error, Unfit) else ""
+    return f"variable {variable.name!r} takes {EXPECTED[variable.type]}, but got {describe(value)}{reason}"
+
+
+def _fits(value: object, type_: VariableType) -> bool:
+    try:
+        _convert(value, type_, False)
+    except ValueError:
+        return False
+    return True
+
+
+def _convert(value: object, type_: VariableType, may_update: bool) -> Any:
+    if may_update and type_ is VariableType.STRING:
+        value = text_of(value)
+    return _CONVERTERS[type_](value)
+
+
+def _to_string(value: object) -> str:
+    if not isinstance(value, str) or isinstance(value, NumberText):
+        raise ValueError
+    if len(value) * 4 > CELL_BYTES_MAX and len(value.encode()) > CELL_BYTES_MAX:
+        raise Unfit(f"it is longer than {CELL_BYTES_MAX // 1024 // 1024} MiB")
+    return value
+
+
+def _to_integer(value: object) -> int:
+    if isinstance(value, NumberText):
+        value = _integral(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError
+    if not INTEGER_MIN <= value <= INTEGER_MAX:
+        raise Unfit("it is out of range")
+    return value
+
+
+def _integral(text: NumberText) -> int:
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise Unfit("it is out of range") from error
+    if number.adjusted() > 18:  # before int() would write out all its zeros
+        raise Unfit("it is out of range")
+    if number.adjusted() < -1_000 or number != number.to_integral_value():
+        raise Unfit("it has a fraction")
+    return int(number)
+
+
+def _to_float(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | NumberText):
+        raise ValueError
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise Unfit("it is out of range") from error
+    if math.isinf(number):
+        raise Unfit("it is out of range")
+    return number
+
+
+def _to_boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _to_geography(value: object) -> str:
+    text = _to_string(value)
+    if not is_geography(text):
+        raise Unfit("it is not WKT")
+    return text
+
+
+def _text_converter(parse: Callable[[str], Any]) -> Callable[[object], Any]:
+    def convert(value: object) -> Any:
+        return parse(_to_string(value))
+
+    return convert
+
+
+_CONVERTERS: dict[VariableType, Callable[[object], Any]] = {
+    VariableType.STRING: _to_string,
+    VariableType.INTEGER: _to_integer,
+    VariableType.FLOAT: _to_float,
+    VariableType.BOOLEAN: _to_boolean,
+    VariableType.DATE: _text_converter(parse_date),
+    VariableType.DATE_TIME: _text_converter(parse_date_time),
+    VariableType.TIME: _text_converter(parse_time),
+    VariableType.GEOGRAPHY: _to_geography,
+}
+
+_cells_decoder = msgspec.json.Decoder(Cells, float_hook=NumberText)
+_raw_cells_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_value_decoder = msgspec.json.Decoder(Any, float_hook=NumberText)

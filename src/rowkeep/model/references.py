@@ -1,0 +1,133 @@
+"""References: how a request names a dataset, a table, an upload.
+
+    tableReference   = ownerName "." datasetIdentifier "." tableIdentifier
+    datasetReference = ownerName "." datasetIdentifier
+    datasetIdentifier, tableIdentifier = name *( ":" suffix )
+    suffix           = referenceId | version | "sample"      in any order, on either part
+    version          = "v1.0" | "v1_0" | "current" | "next"
+
+A name matches by its key: every run of characters that are neither letters nor digits counts as one
+underscore, underscores at the ends and the case do not count. The same key decides uniqueness.
+A reference id wins over the name beside it, which is then only informative.
+Source: contract 3.
+"""
+
+import re
+import secrets
+from urllib.parse import quote
+
+import msgspec
+
+from rowkeep.model.errors import invalid_request, not_found
+
+NAME_CHARACTERS_MAX = 128
+ID_ALPHABET = "abcdefghjkmnpqrstvwxyz0123456789"
+
+_version_match = re.compile(r"(?:v(\d+)[._](\d+)|current|next)", re.IGNORECASE).fullmatch
+_reference_id_match = re.compile(r"[a-z0-9]{4}").fullmatch
+_dotted_version = re.compile(r":(v\d+)\.(\d+)", re.IGNORECASE)
+_unkeyed = re.compile(r"[\W_]+")
+
+
+class Identifier(msgspec.Struct, frozen=True):
+    """One part of a reference: a name and what its suffixes say."""
+
+    name: str
+    reference_id: str | None = None
+    version_tag: str | None = None
+    is_sample: bool = False
+
+    @property
+    def key(self) -> str:
+        """What the name matches by."""
+        return name_key(self.name)
+
+
+class DatasetReference(msgspec.Struct, frozen=True):
+    """`owner.dataset`, the version tag in lower case with a dot, or None for the default version."""
+
+    owner_name: str
+    dataset: Identifier
+    version_tag: str | None
+
+
+class TableReference(msgspec.Struct, frozen=True):
+    """`owner.dataset.table`."""
+
+    dataset_reference: DatasetReference
+    table: Identifier
+
+
+def name_key(name: str) -> str:
+    """What two names of the same thing have in common; empty for a name without a letter or digit."""
+    return _unkeyed.sub("_", name).strip("_").casefold()
+
+
+def upload_key(name: str) -> str:
+    """What an upload's name matches by: clients send `my up_load` for `my up.load`, so dots are underscores."""
+    return name.replace(".", "_").casefold()
+
+
+def parse_dataset_reference(text: str) -> DatasetReference:
+    """Reads `owner.dataset`. Raises not_found_error for anything else."""
+    parts = _parts(text)
+    if len(parts) != 2:
+        raise not_found(f"{text!r} is not a dataset reference; write owner.dataset.")
+    dataset = _identifier(parts[1])
+    return DatasetReference(parts[0], dataset, dataset.version_tag)
+
+
+def parse_table_reference(text: str) -> TableReference:
+    """Reads `owner.dataset.table`. Raises not_found_error for anything else."""
+    parts = _parts(text)
+    if len(parts) != 3:
+        raise not_found(
+            f"{text!r} is not a table reference; write owner.dataset.table, with _ for a dot in a name."
+        )
+    dataset, table = _identifier(parts[1]), _identifier(parts[2])
+    version_tag = dataset.version_tag or table.version_tag
+    return TableReference(DatasetReference(parts[0], dataset, version_tag), table)
+
+
+def _parts(text: str) -> list[str]:
+    return _dotted_version.sub(r":\1_\2", text).split(".")
+
+
+def _identifier(text: str) -> Identifier:
+    name, *suffixes = text.split(":")
+    reference_id: str | None = None
+    version_tag: str | None = None
+    is_sample = False
+    for suffix in suffixes:
+        lowered = suffix.lower()
+        if _version_match(lowered):
+            version_tag = lowered.replace("_", ".")
+        elif lowered == "sample":
+            is_sample = True
+        elif _reference_id_match(lowered):
+            reference_id = lowered
+        else:
+            raise not_found(f"{suffix!r} is neither a reference id nor a version.")
+    return Identifier(name, reference_id, version_tag, is_sample)
+
+
+def new_identifier() -> str:
+    """A random id `xxxx-yyyyyyyyy`; its first part is the reference id."""
+    characters = "".join(secrets.choice(ID_ALPHABET) for _ in range(13))
+    return f"{characters[:4]}-{characters[4:]}"
+
+
+def checked_name(kind: str, name: str) -> str:
+    """A name that a dataset, table or upload may have. Raises invalid_request_error."""
+    if not name.strip() or not name_key(name):
+        raise invalid_request(f"The name of a {kind} needs at least one letter or digit.")
+    if len(name) > NAME_CHARACTERS_MAX:
+        raise invalid_request(f"The name of a {kind} may have at most {NAME_CHARACTERS_MAX} characters.")
+    if any(ord(character) < 32 for character in name):
+        raise invalid_request(f"The name of a {kind} may not hold control characters.")
+    return name
+
+
+def upload_segment(name: str) -> str:
+    """An upload's name as one path segment of a uri."""
+    return quote(name.replace(".", "_"), safe="")

@@ -1,0 +1,187 @@
+"""The nouns of rowkeep as records. They carry facts and no behaviour; times are epoch milliseconds.
+
+Lists over the wire are made from these in `api/`; how they are stored is said in
+`storage/sql/*/migrations`.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from rowkeep.model.access import AccessLevel
+from rowkeep.model.growth import SchemaChange
+from rowkeep.model.schema import Schema
+
+
+class OwnerKind(StrEnum):
+    """Who can own a dataset."""
+
+    USER = "user"
+    ORGANIZATION = "organization"
+
+
+class UploadType(StrEnum):
+    """Where the rows of an upload come from. Bulk file types are not served yet."""
+
+    STREAM = "stream"
+
+
+class MergeStrategy(StrEnum):
+    """How a table's rows of one version relate to those of the version before."""
+
+    APPEND = "append"
+    REPLACE = "replace"
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """A user or an organization."""
+
+    id: int
+    kind: OwnerKind
+    name: str
+
+
+class Token(msgspec.Struct, frozen=True):
+    """An API token as the catalog knows it; the token itself is never stored."""
+
+    id: int
+    user_name: str
+    scopes: str
+    created_at: int
+    expires_at: int | None
+    revoked_at: int | None
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """A dataset at its unreleased version. `level` is what its asker may do with it."""
+
+    id: int
+    identifier: str
+    name: str
+    name_key: str
+    description: str | None
+    public_access_level: str
+    created_at: int
+    updated_at: int
+    owner_id: int
+    owner_kind: OwnerKind
+    owner_name: str
+    version_id: int
+    version_created_at: int
+    version_updated_at: int
+    table_count: int
+    byte_count: int
+    level: AccessLevel = AccessLevel.NONE
+
+
+class Table(msgspec.Struct, frozen=True):
+    """A table of one version."""
+
+    id: int
+    version_id: int
+    identifier: str
+    name: str
+    name_key: str
+    description: str | None
+    upload_merge_strategy: MergeStrategy
+    is_file_index: bool
+    created_at: int
+    updated_at: int
+    row_count: int
+    byte_count: int
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A source of rows in a table, with its current schema and its exact size."""
+
+    id: int
+    table_id: int
+    name: str
+    type: UploadType
+    updates_by_default: bool
+    created_at: int
+    schema: Schema
+    row_count: int
+    byte_count: int
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """Some request bodies, one a line, encoded as the journal keeps them.
+
+    `byte_count` is their size before encoding, `codec` names the encoding (storage/journal.py).
+    """
+
+    row_count: int
+    byte_count: int
+    codec: int
+    payload: bytes
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The rows of one request, on their way into the journal.
+
+    `body` is one line of JSON that the reading decoder of `schema` takes; a large batch has `frames`
+    instead. `catalog_version` is what the catalog said when the batch was checked: if it has moved,
+    the batch must be checked again. `change` is set when `schema` is new with this batch.
+    """
+
+    upload_id: int
+    catalog_version: int
+    schema: Schema
+    row_count: int
+    body: bytes = b""
+    frames: tuple[Frame, ...] = ()
+    key: str | None = None
+    digest: bytes | None = None
+    change: SchemaChange | None = None
+
+    @property
+    def byte_count(self) -> int:
+        """The bytes that wait in memory while the batch is queued."""
+        if not self.frames:
+            return len(self.body)
+        return sum(len(frame.payload) for frame in self.frames)
+
+    @property
+    def needs_own_group(self) -> bool:
+        """Whether the batch may not share a commit with others."""
+        return self.change is not None or bool(self.frames)
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What an insert answers: how many rows went in and what became of the schema."""
+
+    row_count: int
+    change: SchemaChange | None = None
+    replayed: bool = False
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """The batches of one upload that one commit put into the journal, still encoded.
+
+    Rows `first_row` to `first_row + row_count - 1` of the upload; `payload` is `codec`-encoded lines
+    that the reading decoder of `schema_version` takes.
+    """
+
+    first_row: int
+    row_count: int
+    schema_version: int
+    codec: int
+    payload: bytes
+
+
+class ReadStream(msgspec.Struct, frozen=True):
+    """A part of a read session: slices of uploads, in order, cast to `schema`."""
+
+    identifier: str
+    expires_at: int
+    schema: Schema
+    slices: tuple["RowSlice", ...]
+
+
+class RowSlice(msgspec.Struct, frozen=True):
+    """Rows `first_row` to `row_end - 1` of one upload."""
+
+    upload_id: int
+    first_row: int
+    row_end: int

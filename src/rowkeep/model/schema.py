@@ -1,0 +1,124 @@
+"""Schemas: the ordered variables of an upload or a table.
+
+A schema of an upload is immutable and numbered; a change makes the next number (`schema_version`).
+Later versions only add variables at the end or widen a type, so position i is the same variable in
+every version of one upload.
+
+`inexact` marks an integer variable that has been given a value which a double cannot hold. It is
+what decides, without reading stored rows, whether the variable may widen to float or must widen to
+string. The accepting decoder keeps the mark true: it refuses such a value for an unmarked variable,
+and the lenient path then sets the mark in a new schema version.
+Source: contract 4.6, 7.3, 7.8, 7.14, 7.29.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from rowkeep.model.errors import RowkeepError, invalid_request
+from rowkeep.model.types import VariableType, widened
+
+VARIABLE_NAME_CHARACTERS_MAX = 60
+VARIABLES_MAX = 10_000
+LABEL_CHARACTERS_MAX = 256
+DESCRIPTION_CHARACTERS_MAX = 5_000
+RESERVED_NAMES = frozenset({"_upload_name"})
+
+_name_match = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII).fullmatch
+
+
+class ValueLabel(msgspec.Struct, frozen=True):
+    """What one value of a variable means."""
+
+    value: str
+    label: str
+
+
+class Variable(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One column. `name` keeps the case it was declared with; names match ignoring case."""
+
+    name: str
+    type: VariableType
+    label: str | None = None
+    description: str | None = None
+    value_labels: tuple[ValueLabel, ...] = ()
+    inexact: bool = False
+
+
+class Schema(msgspec.Struct, frozen=True):
+    """The variables in order; `version` counts the changes of one upload from 1."""
+
+    version: int
+    variables: tuple[Variable, ...]
+
+    def position_by_key(self) -> dict[str, int]:
+        """Where each variable stands, by its name in lower case."""
+        return {variable.name.lower(): index for index, variable in enumerate(self.variables)}
+
+
+def name_problem(name: str) -> str | None:
+    """Why `name` cannot name a variable, or None when it can."""
+    if not _name_match(name):
+        return "may hold only letters, digits and _ and may not start with a digit"
+    if len(name) > VARIABLE_NAME_CHARACTERS_MAX:
+        return f"is longer than {VARIABLE_NAME_CHARACTERS_MAX} characters"
+    if name.lower() in RESERVED_NAMES:
+        return "is reserved"
+    return None
+
+
+def declared_schema(variables: Sequence[Variable]) -> Schema:
+    """Checks names and counts of a declared schema. Raises invalid_request_error naming the variable."""
+    if len(variables) > VARIABLES_MAX:
+        raise invalid_request(f"A schema may hold at most {VARIABLES_MAX} variables, not {len(variables)}.")
+    seen: dict[str, str] = {}
+    for variable in variables:
+        _check_variable(variable, seen)
+        seen[variable.name.lower()] = variable.name
+    return Schema(version=1, variables=tuple(variables))
+
+
+def _check_variable(variable: Variable, seen: dict[str, str]) -> None:
+    problem = name_problem(variable.name)
+    if problem is not None:
+        raise _variable_error(variable, problem)
+    twin = seen.get(variable.name.lower())
+    if twin is not None:
+        raise _variable_error(variable, f"is the same name as {twin!r} (names ignore case)")
+    if len(variable.label or "") > LABEL_CHARACTERS_MAX:
+        raise _variable_error(variable, f"has a label longer than {LABEL_CHARACTERS_MAX} characters")
+    if len(variable.description or "") > DESCRIPTION_CHARACTERS_MAX:
+        raise _variable_error(
+            variable, f"has a description longer than {DESCRIPTION_CHARACTERS_MAX} characters"
+        )
+
+
+def _variable_error(variable: Variable, problem: str) -> RowkeepError:
+    return invalid_request(f"The schema's variable {variable.name!r} {problem}.")
+
+
+def merged_schema(schemas: Iterable[Schema]) -> Schema:
+    """The schema of a table: its uploads' variables by name, ignoring case, widened where they differ.
+
+    Order is that of first appearance; the first spelling and the first metadata win.
+    Source: contract 4.5 (stacking).
+    """
+    merged: dict[str, Variable] = {}
+    for schema in schemas:
+        for variable in schema.variables:
+            key = variable.name.lower()
+            known = merged.get(key)
+            merged[key] = variable if known is None else joined_variable(known, variable)
+    return Schema(version=0, variables=tuple(merged.values()))
+
+
+def joined_variable(known: Variable, other: Variable) -> Variable:
+    """`known` with the type and exactness that hold the values of both."""
+    inexact = known.inexact or other.inexact
+    type_ = widened(known.type, other.type)
+    if type_ is VariableType.FLOAT and inexact:
+        type_ = VariableType.STRING
+    if type_ is not VariableType.INTEGER:
+        inexact = False
+    return msgspec.structs.replace(known, type=type_, inexact=inexact)

@@ -1,0 +1,94 @@
+"""The eight variable types: names, text grammar, widening.
+
+One row per type in each table below is all the model knows of it; how a type looks in Arrow is
+said in `storage/arrow.py`, how a request spells it in `model/decoding.py` and `model/lenient.py`.
+Source: contract 5 and 7.4-7.8.
+"""
+
+import datetime
+import re
+from enum import StrEnum
+
+
+class VariableType(StrEnum):
+    """The type of a variable, spelled as on the wire."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    DATE_TIME = "dateTime"
+    TIME = "time"
+    GEOGRAPHY = "geography"
+
+
+INTEGER_MIN = -(2**63)
+INTEGER_MAX = 2**63 - 1
+
+# What a value of each type looks like, in the words of an error message.
+EXPECTED = {
+    VariableType.STRING: "a string",
+    VariableType.INTEGER: "an integer (a JSON number between -2^63 and 2^63-1)",
+    VariableType.FLOAT: "a float (a JSON number within the range of a double)",
+    VariableType.BOOLEAN: "a boolean (true or false)",
+    VariableType.DATE: "a date (YYYY-MM-DD, years 0001 to 9999)",
+    VariableType.DATE_TIME: "a dateTime (YYYY-MM-DDTHH:MM:SS, up to 6 fraction digits, no time zone)",
+    VariableType.TIME: "a time (HH:MM:SS, up to 6 fraction digits, no time zone)",
+    VariableType.GEOGRAPHY: "a geography (WKT, such as POINT(10 20))",
+}
+
+_DATE = r"(\d{4})-(\d{1,2})-(\d{1,2})"
+_TIME = r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?"
+_date_match = re.compile(_DATE, re.ASCII).fullmatch
+_time_match = re.compile(_TIME, re.ASCII).fullmatch
+_date_time_match = re.compile(rf"{_DATE}(?:[ Tt]{_TIME})?", re.ASCII).fullmatch
+
+_WIDER = {
+    frozenset({VariableType.INTEGER, VariableType.FLOAT}): VariableType.FLOAT,
+    frozenset({VariableType.DATE, VariableType.DATE_TIME}): VariableType.DATE_TIME,
+}
+
+
+def widened(one: VariableType, other: VariableType) -> VariableType:
+    """The narrowest type that holds the values of both; string holds everything."""
+    if one is other:
+        return one
+    return _WIDER.get(frozenset({one, other}), VariableType.STRING)
+
+
+def parse_date(text: str) -> datetime.date:
+    """Reads a date in the documented grammar (one-digit parts allowed). Raises ValueError."""
+    match = _date_match(text)
+    if match is None:
+        raise ValueError(text)
+    return datetime.date(int(match[1]), int(match[2]), int(match[3]))
+
+
+def parse_time(text: str) -> datetime.time:
+    """Reads a time in the documented grammar. Raises ValueError."""
+    match = _time_match(text)
+    if match is None:
+        raise ValueError(text)
+    return _time_of(match[1], match[2], match[3], match[4])
+
+
+def parse_date_time(text: str) -> datetime.datetime:
+    """Reads a dateTime in the documented grammar; a date alone is midnight. Raises ValueError."""
+    match = _date_time_match(text)
+    if match is None:
+        raise ValueError(text)
+    day = datetime.date(int(match[1]), int(match[2]), int(match[3]))
+    if match[4] is None:
+        return datetime.datetime.combine(day, datetime.time())
+    return datetime.datetime.combine(day, _time_of(match[4], match[5], match[6], match[7]))
+
+
+def _time_of(hour: str, minute: str, second: str, fraction: str | None) -> datetime.time:
+    microsecond = int(fraction.ljust(6, "0")) if fraction else 0
+    return datetime.time(int(hour), int(minute), int(second), microsecond)
+
+
+def integer_fits_double(value: int) -> bool:
+    """Whether a double holds this integer exactly, so that integer may widen to float."""
+    return int(float(value)) == value

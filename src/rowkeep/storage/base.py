@@ -1,0 +1,226 @@
+"""What storage promises. Services know this file and the model, nothing else of storage.
+
+`Connection` and `Database` are the seam where databases differ: one file each implements them
+(`sqlite.py`), over one folder of `.sql` files with the same statement names. Everything above the
+seam (`catalog.py`, `journal.py`, `lane.py`) is written once.
+
+Services get at storage through two doors, both in `Doors`: `read` runs a function on one consistent
+snapshot in a reader thread, `write` runs one in one durable transaction on the writer's thread.
+Functions passed through a door are plain and synchronous; nothing asynchronous goes below it.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from rowkeep.model.access import AccessLevel, Principal
+from rowkeep.model.growth import SchemaChange
+from rowkeep.model.resources import (
+    Batch,
+    Dataset,
+    Entry,
+    Frame,
+    Owner,
+    OwnerKind,
+    ReadStream,
+    Receipt,
+    Table,
+    Token,
+    Upload,
+    UploadType,
+)
+from rowkeep.model.schema import Schema
+
+Result = TypeVar("Result")
+Record = dict[str, Any]
+
+
+class StorageError(Exception):
+    """The database did not do what was asked; the cause says why."""
+
+
+class StorageBusyError(StorageError):
+    """Another writer held the database for too long; nothing was written."""
+
+
+class StorageFailedError(StorageError):
+    """The disk or the file failed: what is durable is unknown until a restart reads it again."""
+
+
+class DuplicateError(StorageError):
+    """A row with the same unique key exists."""
+
+
+class Connection(Protocol):
+    """One transaction on a database. Parameters are named as in the statement."""
+
+    def records(self, statement: str, /, **parameters: object) -> list[Record]:
+        """Runs a named statement; its rows by column name."""
+
+    def record(self, statement: str, /, **parameters: object) -> Record | None:
+        """Runs a named statement; its first row or None."""
+
+
+class Database(Protocol):
+    """An open database with its schema up to date."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A consistent snapshot, for the thread that asks."""
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """One transaction. Leaving it commits durably; an exception rolls it back.
+
+        Raises StorageBusyError, or StorageFailedError after which nothing may be written any more.
+        """
+
+    def close(self) -> None:
+        """Closes every connection."""
+
+
+class CatalogView(Protocol):
+    """What a snapshot of the catalog and the journal answers. None and empty lists mean absent."""
+
+    def catalog_version(self) -> int: ...
+
+    def owner(self, name: str) -> Owner | None: ...
+
+    def is_administrator(self, organization_id: int, user_id: int) -> bool: ...
+
+    def principal(self, token_hash: bytes) -> Principal | None: ...
+
+    def tokens(self) -> list[Token]: ...
+
+    def dataset(self, owner_name: str, key: str, reference_id: str | None) -> Dataset | None: ...
+
+    def datasets(self, owner_id: int, after_id: int, count: int) -> list[Dataset]: ...
+
+    def table(self, version_id: int, key: str, reference_id: str | None) -> Table | None: ...
+
+    def tables(self, version_id: int, after_id: int, count: int) -> list[Table]: ...
+
+    def upload(self, table_id: int, name: str) -> Upload | None: ...
+
+    def uploads(self, table_id: int, after_id: int, count: int) -> list[Upload]: ...
+
+    def schema(self, upload_id: int, version: int) -> Schema: ...
+
+    def entries(self, upload_id: int, first_row: int, row_end: int, count: int) -> list[Entry]:
+        """The first `count` entries that hold rows of the range, in order."""
+
+    def read_stream(self, identifier: str, now: int) -> tuple[ReadStream, int | None] | None:
+        """A read stream that has not expired, and the user it was promised to."""
+
+
+class NewDataset(msgspec.Struct, frozen=True):
+    """What a dataset is created from."""
+
+    owner: Owner
+    name: str
+    public_access_level: AccessLevel
+    description: str | None
+
+
+class NewTable(msgspec.Struct, frozen=True):
+    """What a table is created from."""
+
+    version_id: int
+    name: str
+    description: str | None
+    upload_merge_strategy: str
+    is_file_index: bool
+
+
+class NewUpload(msgspec.Struct, frozen=True):
+    """What an upload is created from; `name` must be free (by its key)."""
+
+    table_id: int
+    name: str
+    type: UploadType
+    schema: Schema
+    updates_by_default: bool
+
+
+class CatalogEditor(CatalogView, Protocol):
+    """A transaction that may change the catalog. DuplicateError where a unique key is taken."""
+
+    def add_owner(self, kind: OwnerKind, name: str) -> Owner: ...
+
+    def add_administrator(self, organization_id: int, user_id: int) -> None: ...
+
+    def add_token(self, user_id: int, token_hash: bytes, scopes: str, expires_at: int | None) -> int: ...
+
+    def revoke_token(self, token_id: int) -> bool: ...
+
+    def add_dataset(self, new: NewDataset) -> None: ...
+
+    def delete_dataset(self, dataset_id: int) -> None: ...
+
+    def add_table(self, new: NewTable) -> None: ...
+
+    def delete_table(self, table_id: int) -> None: ...
+
+    def add_upload(self, new: NewUpload) -> None: ...
+
+    def delete_upload(self, upload_id: int) -> None: ...
+
+    def add_read_streams(self, streams: Sequence[ReadStream], user_id: int | None) -> None: ...
+
+    def prune(self, receipts_before: int) -> None:
+        """Drops expired read streams and the receipts written before a time."""
+
+
+class StaleBatch(msgspec.Struct, frozen=True):
+    """The catalog has moved since the batch was checked; nothing of it was written."""
+
+
+class KeyReused(msgspec.Struct, frozen=True):
+    """The batch's key belongs to a different body; nothing of it was written."""
+
+
+Outcome = Receipt | StaleBatch | KeyReused
+
+
+class Doors(Protocol):
+    """The two ways from asynchronous services to storage, and the lane for rows."""
+
+    async def read(self, function: Callable[[CatalogView], Result]) -> Result: ...
+
+    async def write(self, function: Callable[[CatalogEditor], Result]) -> Result: ...
+
+    def submit(self, batch: Batch) -> Awaitable[Outcome]: ...
+
+
+class Spool(Protocol):
+    """A request body that is too large to be held in memory, on its way to a file."""
+
+    @property
+    def byte_count(self) -> int:
+        """How much has been written."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Adds to the body. Raises StorageFailedError when the disk does not take it."""
+
+    async def close(self) -> None:
+        """Removes the file."""
+
+
+class LargeRows(msgspec.Struct, frozen=True):
+    """The rows of a large body, checked and ready for the journal."""
+
+    row_count: int
+    frames: tuple[Frame, ...]
+    schema: Schema
+    change: SchemaChange | None
+    digest: bytes
+
+
+class LargeBodyDecoder(Protocol):
+    """Decodes large bodies where they cannot hold up the answering process."""
+
+    def spool(self) -> Spool:
+        """A place for one large body."""
+
+    async def decode(self, spool: Spool, schema: Schema, *, updates_by_default: bool) -> LargeRows:
+        """Checks a spooled body. Raises RowsRefused or invalid_request_error as decoding does."""

@@ -1,0 +1,52 @@
+"""The doors between asynchronous services and synchronous storage (the protocol is in base.py)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from rowkeep.model.resources import Batch
+from rowkeep.storage.base import CatalogEditor, CatalogView, Database, Outcome
+from rowkeep.storage.catalog import SqlCatalogEditor, SqlCatalogView
+from rowkeep.storage.lane import Lane
+
+Result = TypeVar("Result")
+
+
+class StorageDoors:
+    """Reader threads over snapshots, and the lane for everything that is written."""
+
+    def __init__(self, database: Database, lane: Lane, *, readers_max: int) -> None:
+        self._database = database
+        self._lane = lane
+        self._readers = ThreadPoolExecutor(readers_max, thread_name_prefix="rowkeep-reader")
+
+    async def read(self, function: Callable[[CatalogView], Result]) -> Result:
+        """Runs a function on one consistent snapshot, in a reader thread."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._readers, read_snapshot, self._database, function
+        )
+
+    async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
+        """Runs a function in one durable transaction."""
+        return await self._lane.write(lambda connection: function(SqlCatalogEditor(connection)))
+
+    def submit(self, batch: Batch) -> Awaitable[Outcome]:
+        """Puts the rows of one request into the journal."""
+        return self._lane.submit(batch)
+
+    def close(self) -> None:
+        """Ends the reader threads."""
+        self._readers.shutdown()
+
+
+def read_snapshot(database: Database, function: Callable[[CatalogView], Result]) -> Result:
+    """Runs a function on one consistent snapshot, in this thread."""
+    with database.reading() as connection:
+        return function(SqlCatalogView(connection))
+
+
+def edit_catalog(database: Database, function: Callable[[CatalogEditor], Result]) -> Result:
+    """Runs a function in one durable transaction, in this thread (the command line's way)."""
+    with database.writing() as connection:
+        return function(SqlCatalogEditor(connection))

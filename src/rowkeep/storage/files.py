@@ -1,0 +1,86 @@
+"""Files of the data directory: where they are, and the spool for large request bodies.
+
+    rowkeep.db, -wal, -shm   the catalog and the journal (storage/sqlite.py)
+    spool/                   bodies in flight; nothing in it outlives its request, so it is emptied at start
+    lock                     held by the one server of this directory
+"""
+
+import asyncio
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+from rowkeep.model.errors import unavailable
+
+SPOOL_RETRY_SECONDS = 30
+
+
+class DataDirectory:
+    """The files of one server. Made by `open_data_directory`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.path / "rowkeep.db"
+
+    @property
+    def spool(self) -> Path:
+        """The folder of bodies in flight."""
+        return self.path / "spool"
+
+    def lock(self) -> int:
+        """Makes this process the directory's one server until it ends. Raises BlockingIOError."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def sweep(self) -> None:
+        """Removes what a server that died left in the spool."""
+        self.spool.mkdir(exist_ok=True)
+        for file in self.spool.iterdir():
+            file.unlink()
+
+
+class FileSpool:
+    """One body in a file of the spool. Never fsynced: it is worth nothing after a crash."""
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor, name = tempfile.mkstemp(dir=folder, suffix=".body")
+        self.path = Path(name)
+        self._byte_count = 0
+
+    @property
+    def byte_count(self) -> int:
+        """How much has been written."""
+        return self._byte_count
+
+    async def write(self, chunk: bytes) -> None:
+        """Adds to the body. Raises `unavailable` when the disk does not take it."""
+        try:
+            await asyncio.to_thread(self._write_all, chunk)
+        except OSError as error:
+            raise unavailable(
+                "The server has no room for a body of this size. Nothing was inserted; send it again later.",
+                retry_after_seconds=SPOOL_RETRY_SECONDS,
+                detail=str(error),
+            ) from error
+        self._byte_count += len(chunk)
+
+    def _write_all(self, chunk: bytes) -> None:
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    async def close(self) -> None:
+        """Removes the file."""
+        os.close(self._descriptor)
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,42 @@
+-- name: receipts_of_keys
+-- :keys is a JSON array of [upload_id, key].
+SELECT receipts.upload_id, receipts.key, receipts.digest, receipts.row_count, receipts.change
+FROM json_each(:keys) AS asked
+JOIN receipts ON receipts.upload_id = asked.value ->> 0 AND receipts.key = asked.value ->> 1;
+
+-- name: add_entries
+-- :entries is a JSON array of [upload_id, row_count, byte_count, schema_version, codec, offset, length];
+-- offset and length cut the entry's payload out of :payloads. At most one entry per upload.
+-- One statement for a whole group: each statement costs the writer two hand-overs of the interpreter lock.
+INSERT INTO entries (upload_id, first_row, row_count, schema_version, codec, payload)
+SELECT streams.upload_id, streams.row_count, added.value ->> 1, added.value ->> 3, added.value ->> 4,
+    substr(:payloads, (added.value ->> 5) + 1, added.value ->> 6)
+FROM json_each(:entries) AS added
+JOIN streams ON streams.upload_id = added.value ->> 0;
+
+-- name: grow_streams
+UPDATE streams
+SET row_count = streams.row_count + (added.value ->> 1), byte_count = streams.byte_count + (added.value ->> 2)
+FROM json_each(:entries) AS added
+WHERE streams.upload_id = added.value ->> 0;
+
+-- name: add_receipts
+-- :receipts is a JSON array of [upload_id, key, digest as hex, row_count, change as JSON text or null].
+INSERT INTO receipts (upload_id, key, digest, row_count, change, created_at)
+SELECT added.value ->> 0, added.value ->> 1, unhex(added.value ->> 2), added.value ->> 3,
+    added.value ->> 4, :now
+FROM json_each(:receipts) AS added;
+
+-- name: prune_receipts
+DELETE FROM receipts WHERE created_at < :before;
+
+-- name: entries
+SELECT first_row, row_count, schema_version, codec, payload
+FROM entries
+WHERE upload_id = :upload_id AND first_row >= :first_row AND first_row < :row_end
+ORDER BY first_row
+LIMIT :count;
+
+-- name: entry_start
+-- The entry that holds row :row begins here.
+SELECT max(first_row) AS first_row FROM entries WHERE upload_id = :upload_id AND first_row <= :row;

@@ -1,0 +1,139 @@
+-- The catalog: who there is, what they own, what it looks like.
+
+CREATE TABLE catalog_state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    -- Counts the transactions that changed the catalog; inserts of rows do not count.
+    version INTEGER NOT NULL
+) STRICT;
+INSERT INTO catalog_state (id, version) VALUES (1, 1);
+
+CREATE TABLE owners (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'organization')),
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE memberships (
+    organization_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    user_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    role TEXT NOT NULL CHECK (role IN ('administrator', 'member')),
+    PRIMARY KEY (organization_id, user_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tokens (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    hash BLOB NOT NULL UNIQUE,
+    scopes TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER
+) STRICT;
+
+CREATE TABLE datasets (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    owner_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    identifier TEXT NOT NULL,
+    reference_id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    description TEXT,
+    public_access_level TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    UNIQUE (owner_id, name_key)
+) STRICT;
+
+CREATE TABLE versions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    dataset_id INTEGER NOT NULL REFERENCES datasets (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    -- null while unreleased
+    tag TEXT,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    released_at INTEGER,
+    UNIQUE (dataset_id, position)
+) STRICT;
+
+CREATE TABLE tables (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE,
+    identifier TEXT NOT NULL,
+    reference_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    description TEXT,
+    upload_merge_strategy TEXT NOT NULL CHECK (upload_merge_strategy IN ('append', 'replace')),
+    is_file_index INTEGER NOT NULL CHECK (is_file_index IN (0, 1)),
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    UNIQUE (version_id, name_key),
+    UNIQUE (version_id, reference_id)
+) STRICT;
+
+CREATE TABLE uploads (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    table_id INTEGER NOT NULL REFERENCES tables (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    type TEXT NOT NULL,
+    -- whether rows may change the schema when a request does not say (contract 7.1)
+    updates_by_default INTEGER NOT NULL CHECK (updates_by_default IN (0, 1)),
+    schema_version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (table_id, name_key)
+) STRICT;
+
+CREATE TABLE schemas (
+    upload_id INTEGER NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    variables TEXT NOT NULL,
+    PRIMARY KEY (upload_id, version)
+) STRICT, WITHOUT ROWID;
+
+-- The journal: committed rows that are not in a segment.
+
+-- How much an upload holds; moves with every commit, in the same transaction as the entries.
+CREATE TABLE streams (
+    upload_id INTEGER PRIMARY KEY REFERENCES uploads (id) ON DELETE CASCADE,
+    row_count INTEGER NOT NULL,
+    byte_count INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY,
+    upload_id INTEGER NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
+    first_row INTEGER NOT NULL,
+    row_count INTEGER NOT NULL CHECK (row_count > 0),
+    schema_version INTEGER NOT NULL,
+    codec INTEGER NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX entries_by_row ON entries (upload_id, first_row);
+
+-- What a request with an Idempotency-Key was answered, written with its rows.
+CREATE TABLE receipts (
+    upload_id INTEGER NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    row_count INTEGER NOT NULL,
+    change TEXT,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (upload_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX receipts_by_time ON receipts (created_at);
+
+-- Reads that were promised a snapshot.
+
+CREATE TABLE read_streams (
+    identifier TEXT PRIMARY KEY,
+    -- whose session it is; null for an anonymous reader
+    user_id INTEGER,
+    expires_at INTEGER NOT NULL,
+    schema TEXT NOT NULL,
+    slices TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX read_streams_by_time ON read_streams (expires_at);
