@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.applications import Starlette
-
 from rowkeep.api.app import RowkeepApplication
 from rowkeep.api.body import BodyLimits, BodyReader
+from rowkeep.api.catalog import DatasetHandlers, TableHandlers, UploadHandlers
+from rowkeep.api.routes import RouteTable, routes_of
 from rowkeep.api.rows import InsertRows
 from rowkeep.config import Settings
+from rowkeep.services.datasets import DatasetService
 from rowkeep.services.ingest import IngestService
+from rowkeep.services.tables import TableService
+from rowkeep.services.uploads import UploadService
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.files import DataDirectory
@@ -37,10 +40,18 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
         ingest = IngestService(doors, large_bodies)
         bodies = BodyReader(BodyLimits(settings.body_bytes_max, settings.body_stall_seconds_max))
         watch = asyncio.create_task(bodies.watch())
-        yield RowkeepApplication(InsertRows(ingest, bodies), Starlette())
+        yield RowkeepApplication(InsertRows(ingest, bodies), routes_of(_route_table(doors), bodies))
     finally:
         watch.cancel()
         await lane.close()
         await large_bodies.close()
         doors.close()
         database.close()
+
+
+def _route_table(doors: StorageDoors) -> RouteTable:
+    return [
+        *DatasetHandlers(DatasetService(doors)).table(),
+        *TableHandlers(TableService(doors)).table(),
+        *UploadHandlers(UploadService(doors)).table(),
+    ]

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Router
+from starlette.routing import BaseRoute, Route, Router
 
 from rowkeep.api.asgi import Receive, Scope, Send
 from rowkeep.api.body import ClientLeft
 from rowkeep.api.endpoint import answer_to, send_answer
-from rowkeep.api.rows import InsertRows
+from rowkeep.api.rows import INSERT_ROWS_PATH, InsertRows
 from rowkeep.api.wire import head_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
 
@@ -25,7 +25,9 @@ class RowkeepApplication:
 
     def __init__(self, insert_rows: InsertRows, routes: Iterable[BaseRoute]) -> None:
         self._insert_rows = insert_rows
-        self._router = Router(routes, redirect_slashes=False, default=_no_route)
+        # A POST to this path never reaches the router; any other method must hear that it is the wrong one.
+        inserts = Route(INSERT_ROWS_PATH, _no_route, methods=["POST"])
+        self._router = Router([*routes, inserts], redirect_slashes=False, default=_no_route)
         self._request_prefix = secrets.token_hex(4)
         self._request_numbers = itertools.count(1)
 

@@ -1,6 +1,7 @@
 """What request headers say, each read in one place."""
 
 import re
+from functools import lru_cache
 
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, invalid_token
 from rowkeep.services.access import TokenHash, token_hash
@@ -10,6 +11,7 @@ IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
 _visible_ascii = re.compile(rb"[\x21-\x7e]+").fullmatch
 
 
+@lru_cache(maxsize=10_000)  # the same few headers come with every request
 def bearer_hash(authorization: bytes | None) -> TokenHash | None:
     """The hash of the bearer token; None without credentials. Raises invalid_token for another scheme."""
     if authorization is None:
@@ -21,10 +23,8 @@ def bearer_hash(authorization: bytes | None) -> TokenHash | None:
     return token_hash(token)
 
 
-def idempotency_key(value: bytes | None) -> str | None:
+def idempotency_key(value: bytes) -> str:
     """The key of a request; a quoted one (as the IETF draft writes it) is the same as a bare one."""
-    if value is None:
-        return None
     key = value[1:-1] if len(value) >= 2 and value[:1] == value[-1:] == b'"' else value
     if not _visible_ascii(key) or len(key) > IDEMPOTENCY_KEY_CHARACTERS_MAX:
         raise invalid_request(

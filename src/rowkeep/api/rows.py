@@ -17,6 +17,8 @@ from rowkeep.api.wire import Answer, Headers
 from rowkeep.model.resources import Receipt
 from rowkeep.services.ingest import IngestService, InsertRequest
 
+INSERT_ROWS_PATH = "/api/v1/tables/{table}/uploads/{upload}/rows"
+
 _insert_path = re.compile(rb"/api/v1/tables/([^/]+)/uploads/([^/]+)/rows").fullmatch
 
 
@@ -47,10 +49,9 @@ class InsertRows:
     async def answer(self, path: tuple[str, str], scope: Scope, receive: Receive) -> Answer:
         """Inserts the rows of a request and says so."""
         headers = dict(scope["headers"])
+        key = headers.get(b"idempotency-key")
         request = InsertRequest(
-            token_hash=bearer_hash(headers.get(b"authorization")),
-            path=path,
-            key=idempotency_key(headers.get(b"idempotency-key")),
+            bearer_hash(headers.get(b"authorization")), path, None if key is None else idempotency_key(key)
         )
         target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
         check_json(headers.get(b"content-type"), headers.get(b"content-encoding"))

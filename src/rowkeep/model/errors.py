@@ -70,10 +70,11 @@ class RowsRefused(RowkeepError):
 
     def __init__(self, row_errors: list[RowError], row_error_count: int) -> None:
         first = row_errors[0]
-        message = f"Row {first.row}: {first.message}"
-        if row_error_count > 1:
-            message += f" ({row_error_count - 1} more errors; see `errors`.)"
-        super().__init__(ErrorCode.INVALID_REQUEST, message + " No row of this request was inserted.")
+        more = f" (and {row_error_count - 1} more, see `errors`)" if row_error_count > 1 else ""
+        super().__init__(
+            ErrorCode.INVALID_REQUEST,
+            f"Row {first.row}: {first.message}{more}. No row of this request was inserted.",
+        )
         self.row_errors = row_errors
         self.row_error_count = row_error_count
 

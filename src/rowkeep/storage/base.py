@@ -75,6 +75,12 @@ class Database(Protocol):
         Raises StorageBusyError, or StorageFailedError after which nothing may be written any more.
         """
 
+    def commit_statement(self, statement: str, /, **parameters: object) -> int:
+        """Runs one statement as a durable transaction of its own; how many rows it changed.
+
+        Errors as for `writing`.
+        """
+
     def close(self) -> None:
         """Closes every connection."""
 

@@ -9,8 +9,11 @@ A group is whatever batches waited while the last commit ran. It becomes one tra
    is the only check there is, and it runs inside the transaction, so it cannot race;
 2. a batch whose idempotency key is known gets the receipt of the first one (or KeyReused when the
    bodies differ), also when the first one stands in the same group;
-3. the rest go in: per upload one entry that holds their bodies, one a line. The number of statements
-   does not depend on the size of the group, since each costs two hand-overs of the interpreter lock.
+3. the rest go in: per upload one entry that holds their bodies, one a line.
+
+The common group (one catalog version, no keys, nothing stale) is one statement that is a commit by
+itself. That is not about SQLite's speed: each statement costs the writer two hand-overs of the
+interpreter lock, and under load each takes as long as the event loop's turn, about a millisecond.
 
 A batch that brings a new schema is a group of its own: schema version, entry and the move of the
 catalog version are one commit. So is a large batch, which comes in frames that are already encoded
@@ -29,12 +32,13 @@ import zstandard
 
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.resources import Batch, Entry, Frame, Receipt
-from rowkeep.storage.base import Connection, KeyReused, Outcome, StaleBatch
+from rowkeep.storage.base import Connection, Database, KeyReused, Outcome, StaleBatch
 from rowkeep.storage.catalog import add_schema
 
 CODEC_PLAIN = 0
 CODEC_ZSTD = 1
-_COMPRESSED_BYTES_MIN = 256
+# Compressing less than a page saves no write and costs a hand-over of the interpreter lock.
+_COMPRESSED_BYTES_MIN = 4096
 
 _ReceiptRecord = dict[str, Any]
 
@@ -45,12 +49,26 @@ class Journal:
     def __init__(self) -> None:
         self._compressor = zstandard.ZstdCompressor(level=1)
 
-    def commit_group(self, connection: Connection, batches: Sequence[Batch]) -> list[Outcome]:
-        """Writes a group within the connection's transaction; an outcome for each batch, in order."""
-        version = connection.records("catalog_version")[0]["version"]
+    def commit_group(self, database: Database, batches: Sequence[Batch]) -> list[Outcome]:
+        """Writes a group durably; an outcome for each batch, in order."""
+        version = batches[0].catalog_version
         if all(batch.key is None and batch.catalog_version == version for batch in batches):
-            self._write(connection, batches)
-            return [Receipt(batch.row_count, batch.change) for batch in batches]
+            if not batches[0].needs_own_group and self._commit_entries(database, batches, version):
+                return [Receipt(batch.row_count) for batch in batches]
+        with database.writing() as connection:
+            return self._settle_group(connection, batches)
+
+    def _commit_entries(self, database: Database, batches: Sequence[Batch], version: int) -> bool:
+        """Whether the group went in, as one statement; it does not when it is stale."""
+        entries, payloads = self._entries(batches)
+        if not entries:
+            return False
+        return database.commit_statement(
+            "add_entries", entries=_json_text(entries), payloads=payloads, catalog_version=version
+        ) == len(entries)
+
+    def _settle_group(self, connection: Connection, batches: Sequence[Batch]) -> list[Outcome]:
+        version = connection.records("catalog_version")[0]["version"]
         known = _known_receipts(connection, batches)
         outcomes: list[Outcome] = []
         written: list[Batch] = []
@@ -61,37 +79,37 @@ class Journal:
                 outcome = Receipt(batch.row_count, batch.change)
             outcomes.append(outcome)
         if written:
-            self._write(connection, written)
+            self._write(connection, written, version)
         return outcomes
 
-    def _write(self, connection: Connection, batches: Sequence[Batch]) -> None:
-        for batch in batches:
-            if batch.change is not None:
-                _change_schema(connection, batch)
-        if len(batches) == 1:
-            for frame in batches[0].frames:
-                _add_entries(connection, [_entry(batches[0], frame, 0)], frame.payload)
-        self._write_bodies(connection, [batch for batch in batches if batch.body])
+    def _write(self, connection: Connection, batches: Sequence[Batch], version: int) -> None:
+        first = batches[0]
+        for frame in first.frames:
+            _add_entries(connection, [_entry(first, frame, 0)], frame.payload, version)
+        entries, payloads = self._entries(batches)
+        if entries:
+            _add_entries(connection, entries, payloads, version)
         receipts = [_receipt_parameters(batch) for batch in batches if batch.key is not None]
         if receipts:
             connection.records("add_receipts", receipts=_json_text(receipts), now=_now_ms())
+        if first.change is not None:
+            _change_schema(connection, first)
 
-    def _write_bodies(self, connection: Connection, batches: Sequence[Batch]) -> None:
+    def _entries(self, batches: Sequence[Batch]) -> tuple[list[list[int]], bytes]:
         by_upload: dict[int, list[Batch]] = {}
         for batch in batches:
-            by_upload.setdefault(batch.upload_id, []).append(batch)
+            if batch.body:
+                by_upload.setdefault(batch.upload_id, []).append(batch)
         entries: list[list[int]] = []
         payloads: list[bytes] = []
         offset = 0
         for members in by_upload.values():
-            frame = self.frame(
-                b"\n".join([batch.body for batch in members]), sum(batch.row_count for batch in members)
-            )
+            lines = b"\n".join([batch.body for batch in members])
+            frame = self.frame(lines, sum([batch.row_count for batch in members]))
             entries.append(_entry(members[0], frame, offset))
             payloads.append(frame.payload)
             offset += len(frame.payload)
-        if entries:
-            _add_entries(connection, entries, b"".join(payloads))
+        return entries, b"".join(payloads)
 
     def frame(self, lines: bytes, row_count: int) -> Frame:
         """Encodes request bodies, one a line, as the journal keeps them."""
@@ -112,10 +130,12 @@ def _entry(batch: Batch, frame: Frame, offset: int) -> list[int]:
     ]
 
 
-def _add_entries(connection: Connection, entries: list[list[int]], payloads: bytes) -> None:
-    text = _json_text(entries)
-    connection.records("add_entries", entries=text, payloads=payloads)
-    connection.records("grow_streams", entries=text)
+def _add_entries(
+    connection: Connection, entries: list[list[int]], payloads: bytes, catalog_version: int
+) -> None:
+    connection.records(
+        "add_entries", entries=_json_text(entries), payloads=payloads, catalog_version=catalog_version
+    )
 
 
 def entry_lines(entry: Entry) -> bytes:

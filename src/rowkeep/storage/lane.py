@@ -210,8 +210,7 @@ class Lane:
         try:
             if self._failure is not None:
                 raise StorageFailedError(self._failure)
-            with self._database.writing() as connection:
-                outcomes = self._journal.commit_group(connection, batches)
+            outcomes = self._journal.commit_group(self._database, batches)
         except Exception as error:
             self._note_failure(error)
             self._loop.call_soon_threadsafe(self._refuse, group, _refusal(error), size)

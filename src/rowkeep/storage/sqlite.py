@@ -67,7 +67,10 @@ class SqliteConnection:
         """Runs a named statement; its rows by column name."""
         cursor = self.raw.cursor()
         cursor.row_trace = _record
-        return list(cursor.execute(self._statements[statement], parameters))
+        try:
+            return list(cursor.execute(self._statements[statement], parameters))
+        except apsw.ConstraintError as error:
+            raise DuplicateError(str(error)) from error
 
     def record(self, statement: str, /, **parameters: object) -> Record | None:
         """Runs a named statement; its first row or None."""
@@ -125,6 +128,12 @@ class SqliteDatabase:
                     raw.execute("ROLLBACK")
                 raise
 
+    def commit_statement(self, statement: str, /, **parameters: object) -> int:
+        """Runs one statement as a durable transaction of its own; how many rows it changed."""
+        with self._write_lock, _translated():
+            self._writer.raw.execute(self._statements[statement], parameters)
+            return self._writer.raw.changes()
+
     def close(self) -> None:
         """Closes every connection; the last one folds the WAL into the database."""
         for connection in self._connections:
@@ -137,8 +146,6 @@ def _translated() -> Iterator[None]:
         yield
     except apsw.BusyError as error:
         raise StorageBusyError(str(error)) from error
-    except apsw.ConstraintError as error:
-        raise DuplicateError(str(error)) from error
     except _DISK_ERRORS as error:
         raise StorageFailedError(f"{type(error).__name__}: {error}") from error
 

@@ -7,18 +7,13 @@ JOIN receipts ON receipts.upload_id = asked.value ->> 0 AND receipts.key = asked
 -- name: add_entries
 -- :entries is a JSON array of [upload_id, row_count, byte_count, schema_version, codec, offset, length];
 -- offset and length cut the entry's payload out of :payloads. At most one entry per upload.
--- One statement for a whole group: each statement costs the writer two hand-overs of the interpreter lock.
-INSERT INTO entries (upload_id, first_row, row_count, schema_version, codec, payload)
-SELECT streams.upload_id, streams.row_count, added.value ->> 1, added.value ->> 3, added.value ->> 4,
-    substr(:payloads, (added.value ->> 5) + 1, added.value ->> 6)
+-- Adds nothing when the catalog is not at :catalog_version. A trigger moves the stream's counters.
+INSERT INTO entries (upload_id, first_row, row_count, byte_count, schema_version, codec, payload)
+SELECT streams.upload_id, streams.row_count, added.value ->> 1, added.value ->> 2, added.value ->> 3,
+    added.value ->> 4, substr(:payloads, (added.value ->> 5) + 1, added.value ->> 6)
 FROM json_each(:entries) AS added
-JOIN streams ON streams.upload_id = added.value ->> 0;
-
--- name: grow_streams
-UPDATE streams
-SET row_count = streams.row_count + (added.value ->> 1), byte_count = streams.byte_count + (added.value ->> 2)
-FROM json_each(:entries) AS added
-WHERE streams.upload_id = added.value ->> 0;
+JOIN streams ON streams.upload_id = added.value ->> 0
+WHERE (SELECT version FROM catalog_state) = :catalog_version;
 
 -- name: add_receipts
 -- :receipts is a JSON array of [upload_id, key, digest as hex, row_count, change as JSON text or null].

@@ -108,11 +108,19 @@ CREATE TABLE entries (
     upload_id INTEGER NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
     first_row INTEGER NOT NULL,
     row_count INTEGER NOT NULL CHECK (row_count > 0),
+    byte_count INTEGER NOT NULL,
     schema_version INTEGER NOT NULL,
     codec INTEGER NOT NULL,
     payload BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX entries_by_row ON entries (upload_id, first_row);
+-- A trigger, so that one statement can be a whole commit (see journal.py).
+CREATE TRIGGER entries_grow_streams AFTER INSERT ON entries
+BEGIN
+    UPDATE streams
+    SET row_count = row_count + NEW.row_count, byte_count = byte_count + NEW.byte_count
+    WHERE upload_id = NEW.upload_id;
+END;
 
 -- What a request with an Idempotency-Key was answered, written with its rows.
 CREATE TABLE receipts (

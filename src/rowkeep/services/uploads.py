@@ -1,0 +1,150 @@
+"""Uploads: list, create, find, delete. Rows go in through `ingest.py`."""
+
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from rowkeep.model.errors import invalid_request
+from rowkeep.model.references import checked_name, parse_table_reference
+from rowkeep.model.resources import Dataset, Table, Upload, UploadType
+from rowkeep.model.schema import Schema, ValueLabel, Variable, declared_schema
+from rowkeep.model.types import VariableType
+from rowkeep.services.access import TokenHash, editable_table, editable_upload, principal_of
+from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, NewUpload
+
+
+class VariableDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of one variable. `value_labels` is a list of pairs or an object."""
+
+    name: str
+    type: VariableType
+    label: str | None = None
+    description: str | None = None
+    value_labels: tuple[ValueLabel, ...] | dict[str, str] | None = None
+
+
+class UploadDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of an upload to create; what belongs to bulk files is ignored for a stream."""
+
+    name: str | None = None
+    type: str | None = None
+    schema: tuple[VariableDraft, ...] | None = None
+    metadata: dict[str, dict[str, Any]] | None = None
+
+
+class UploadView(msgspec.Struct, frozen=True):
+    """An upload and where it is."""
+
+    dataset: Dataset
+    table: Table
+    upload: Upload
+
+
+class UploadService:
+    """What can be done with uploads."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def page(
+        self, token_hash: TokenHash | None, table_reference: str, after_id: int, count: int
+    ) -> list[UploadView]:
+        """The uploads of a table."""
+        parsed = parse_table_reference(table_reference)
+
+        def read(view: CatalogView) -> list[UploadView]:
+            dataset, table = editable_table(view, principal_of(view, token_hash), parsed)
+            uploads = view.uploads(table.id, after_id, count)
+            return [UploadView(dataset, table, upload) for upload in uploads]
+
+        return await self._doors.read(read)
+
+    async def create(
+        self, token_hash: TokenHash | None, table_reference: str, draft: UploadDraft
+    ) -> UploadView:
+        """Creates an upload, under a free name when its own is taken. Source: contract 4.5, 7.12, 7.14."""
+        parsed = parse_table_reference(table_reference)
+
+        def write(editor: CatalogEditor) -> UploadView:
+            dataset, table = editable_table(editor, principal_of(editor, token_hash), parsed)
+            return UploadView(dataset, table, _create(editor, table, draft))
+
+        return await self._doors.write(write)
+
+    async def find(self, token_hash: TokenHash | None, table_reference: str, name: str) -> UploadView:
+        """The upload of this name."""
+        parsed = parse_table_reference(table_reference)
+
+        def read(view: CatalogView) -> UploadView:
+            return UploadView(*editable_upload(view, principal_of(view, token_hash), parsed, name))
+
+        return await self._doors.read(read)
+
+    async def delete(self, token_hash: TokenHash | None, table_reference: str, name: str) -> None:
+        """Deletes an upload with all its rows."""
+        parsed = parse_table_reference(table_reference)
+
+        def write(editor: CatalogEditor) -> None:
+            _, _, upload = editable_upload(editor, principal_of(editor, token_hash), parsed, name)
+            editor.delete_upload(upload.id)
+
+        await self._doors.write(write)
+
+
+def _create(editor: CatalogEditor, table: Table, draft: UploadDraft) -> Upload:
+    if draft.type != UploadType.STREAM:
+        raise invalid_request(
+            f"Uploads of type {draft.type!r} are not served; create one of type 'stream' and insert rows."
+        )
+    name = checked_name("upload", draft.name or f"untitled_upload.{draft.type}")
+    schema = _schema(draft)
+    free_name = _free_name(editor, table.id, name)
+    editor.add_upload(
+        NewUpload(table.id, free_name, UploadType.STREAM, schema, updates_by_default=not draft.schema)
+    )
+    upload = editor.upload(table.id, free_name)
+    if upload is None:
+        raise LookupError("the upload just created is not there")
+    return upload
+
+
+def _schema(draft: UploadDraft) -> Schema:
+    schema = declared_schema([_variable(variable) for variable in draft.schema or ()])
+    if not draft.metadata:
+        return schema
+    positions = schema.position_by_key()
+    variables = list(schema.variables)
+    for name, facts in draft.metadata.items():
+        position = positions.get(name.lower())
+        if position is None:
+            raise invalid_request(f"`metadata` describes {name!r}, which is not in the schema.")
+        variables[position] = _described(variables[position], facts)
+    return declared_schema(variables)
+
+
+def _variable(draft: VariableDraft) -> Variable:
+    labels = draft.value_labels or ()
+    if isinstance(labels, dict):
+        labels = tuple(ValueLabel(value, label) for value, label in labels.items())
+    return Variable(
+        draft.name, draft.type, label=draft.label, description=draft.description, value_labels=labels
+    )
+
+
+def _described(variable: Variable, facts: dict[str, Any]) -> Variable:
+    try:
+        draft = msgspec.convert({**facts, "name": variable.name, "type": variable.type}, VariableDraft)
+    except msgspec.ValidationError as error:
+        raise invalid_request(f"`metadata` of {variable.name!r} does not fit: {error}.") from error
+    return _variable(draft)
+
+
+def _free_name(view: CatalogView, table_id: int, name: str) -> str:
+    path = PurePath(name)
+    stem, suffix = (name[: -len(path.suffix)], path.suffix) if path.suffix else (name, "")
+    candidate, number = name, 0
+    while view.upload(table_id, candidate) is not None:
+        number += 1
+        candidate = f"{stem}_{number}{suffix}"
+    return candidate
