@@ -7,17 +7,23 @@ from contextlib import asynccontextmanager
 from rowkeep.api.app import RowkeepApplication
 from rowkeep.api.body import BodyLimits, BodyReader
 from rowkeep.api.catalog import DatasetHandlers, TableHandlers, UploadHandlers
+from rowkeep.api.openapi import DocumentHandlers
+from rowkeep.api.operations import OperationHandlers
+from rowkeep.api.reads import ReadHandlers
 from rowkeep.api.routes import RouteTable, routes_of
 from rowkeep.api.rows import InsertRows
 from rowkeep.config import Settings
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.ingest import IngestService
+from rowkeep.services.read import ReadService
 from rowkeep.services.tables import TableService
+from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.lane import Lane
+from rowkeep.storage.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
 
 
@@ -36,22 +42,30 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
     doors = StorageDoors(database, lane, readers_max=settings.readers_max)
     large_bodies = DecodingProcess(directory.spool)
     await large_bodies.start()
+    bodies = BodyReader(BodyLimits(settings.body_bytes_max, settings.body_stall_seconds_max))
+    background = [
+        asyncio.create_task(bodies.watch()),
+        asyncio.create_task(keep_up(doors, idempotency_hours_min=settings.idempotency_hours_min)),
+    ]
+    insert_rows = InsertRows(IngestService(doors, large_bodies), bodies)
     try:
-        ingest = IngestService(doors, large_bodies)
-        bodies = BodyReader(BodyLimits(settings.body_bytes_max, settings.body_stall_seconds_max))
-        watch = asyncio.create_task(bodies.watch())
-        yield RowkeepApplication(InsertRows(ingest, bodies), routes_of(_route_table(doors), bodies))
+        yield RowkeepApplication(insert_rows, routes_of(_route_table(settings, doors, lane), bodies))
     finally:
-        watch.cancel()
+        for task in background:
+            task.cancel()
         await lane.close()
         await large_bodies.close()
         doors.close()
         database.close()
 
 
-def _route_table(doors: StorageDoors) -> RouteTable:
-    return [
+def _route_table(settings: Settings, doors: StorageDoors, lane: Lane) -> RouteTable:
+    reads = ReadService(doors, StreamReader, session_hours=settings.read_session_hours)
+    table = [
         *DatasetHandlers(DatasetService(doors)).table(),
         *TableHandlers(TableService(doors)).table(),
         *UploadHandlers(UploadService(doors)).table(),
+        *ReadHandlers(reads).table(),
+        *OperationHandlers(lane.health).table(),
     ]
+    return [*table, *DocumentHandlers(table).table()]

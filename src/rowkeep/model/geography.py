@@ -17,7 +17,7 @@ _NESTED_COLLECTIONS_MAX = 32
 
 def geographies_are_valid(texts: Sequence[str | None]) -> bool:
     """Whether every text is WKT; nulls do not count."""
-    present = [text for text in texts if text is not None] if None in texts else texts
+    present = [text for text in texts if text is not None]
     if not present or _plain_points("\n".join(present)) is not None:
         return True
     return all(is_geography(text) for text in present)

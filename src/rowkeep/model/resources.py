@@ -170,11 +170,20 @@ class Entry(msgspec.Struct, frozen=True):
     payload: bytes
 
 
+class RowFormat(StrEnum):
+    """How rows are sent to a reader."""
+
+    ARROW = "arrow"
+    CSV = "csv"
+    JSON_LINES = "jsonl"
+
+
 class ReadStream(msgspec.Struct, frozen=True):
     """A part of a read session: slices of uploads, in order, cast to `schema`."""
 
     identifier: str
     expires_at: int
+    format: RowFormat
     schema: Schema
     slices: tuple["RowSlice", ...]
 
@@ -185,3 +194,14 @@ class RowSlice(msgspec.Struct, frozen=True):
     upload_id: int
     first_row: int
     row_end: int
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Figures since the start of the process. `failure` says why nothing is written any more."""
+
+    failure: str | None
+    queued_bytes: int
+    rows_inserted: int
+    batches: int
+    groups: int
+    commit_seconds: float

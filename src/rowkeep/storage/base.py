@@ -112,8 +112,11 @@ class CatalogView(Protocol):
 
     def schema(self, upload_id: int, version: int) -> Schema: ...
 
-    def entries(self, upload_id: int, first_row: int, row_end: int, count: int) -> list[Entry]:
-        """The first `count` entries that hold rows of the range, in order."""
+    def entries(self, upload_id: int, first_row: int, row_end: int, bytes_max: int) -> list[Entry]:
+        """The entries that hold the rows from `first_row` on, in order.
+
+        As many as it takes to reach `row_end` or `bytes_max` (before encoding), at least one.
+        """
 
     def read_stream(self, identifier: str, now: int) -> tuple[ReadStream, int | None] | None:
         """A read stream that has not expired, and the user it was promised to."""
@@ -230,3 +233,16 @@ class LargeBodyDecoder(Protocol):
 
     async def decode(self, spool: Spool, schema: Schema, *, updates_by_default: bool) -> LargeRows:
         """Checks a spooled body. Raises RowsRefused or invalid_request_error as decoding does."""
+
+
+class RowReading(Protocol):
+    """One reading of a read stream; every step runs on a snapshot of its own."""
+
+    def step(self, view: CatalogView) -> bytes | None:
+        """The next part of the body, or None after the last. Raises not_found_error for lost rows."""
+
+
+class RowReadings(Protocol):
+    """Starts readings."""
+
+    def __call__(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> RowReading: ...

@@ -18,6 +18,7 @@ from rowkeep.model.resources import (
     Owner,
     OwnerKind,
     ReadStream,
+    RowFormat,
     RowSlice,
     Table,
     Token,
@@ -106,13 +107,16 @@ class SqlCatalogView:
         """One version of an upload's schema."""
         return _schema(self._one("schema", upload_id=upload_id, version=version))
 
-    def entries(self, upload_id: int, first_row: int, row_end: int, count: int) -> list[Entry]:
-        """The first `count` entries that hold rows from `first_row` to before `row_end`, in order."""
+    def entries(self, upload_id: int, first_row: int, row_end: int, bytes_max: int) -> list[Entry]:
+        """The entries that hold the rows from `first_row` on, in order.
+
+        As many as it takes to reach `row_end` or `bytes_max` (before encoding), at least one.
+        """
         start = self._one("entry_start", upload_id=upload_id, row=first_row)["first_row"]
         if start is None:
             return []
         records = self._connection.records(
-            "entries", upload_id=upload_id, first_row=start, row_end=row_end, count=count
+            "entries", upload_id=upload_id, first_row=start, row_end=row_end, bytes_max=bytes_max
         )
         return msgspec.convert(records, list[Entry])
 
@@ -124,6 +128,7 @@ class SqlCatalogView:
         stream = ReadStream(
             identifier=record["identifier"],
             expires_at=record["expires_at"],
+            format=RowFormat(record["format"]),
             schema=msgspec.json.decode(record["schema"], type=Schema),
             slices=msgspec.json.decode(record["slices"], type=tuple[RowSlice, ...]),
         )
@@ -246,6 +251,7 @@ class SqlCatalogEditor(SqlCatalogView):
                 identifier=stream.identifier,
                 user_id=user_id,
                 expires_at=stream.expires_at,
+                format=stream.format.value,
                 schema=_json_text(stream.schema),
                 slices=_json_text(stream.slices),
             )

@@ -55,8 +55,7 @@ class DecodingAnswer(msgspec.Struct, frozen=True):
 def run_job(job: DecodingJob) -> DecodingAnswer:
     """Decodes one body."""
     try:
-        with Path(job.body_path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as body:
-            return _decode(job, body)
+        return _decode(job)
     except RowsRefused as error:
         return DecodingAnswer(
             error=error.message, row_errors=tuple(error.row_errors), row_error_count=error.row_error_count
@@ -65,9 +64,11 @@ def run_job(job: DecodingJob) -> DecodingAnswer:
         return DecodingAnswer(error=error.message)
 
 
-def _decode(job: DecodingJob, body: mmap.mmap) -> DecodingAnswer:
+def _decode(job: DecodingJob) -> DecodingAnswer:
     journal = Journal()
-    with Path(job.frames_path).open("wb") as output, memoryview(body) as view:
+    with Path(job.body_path).open("rb") as file, Path(job.frames_path).open("wb") as output:
+        # Not closed by hand: the rows of a refused body still point into it while the error is raised.
+        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         frames: list[FramePlace] = []
         outcome = decode_large(
             view,
@@ -106,6 +107,7 @@ def main() -> None:
         answer = run_job(msgspec.json.decode(line, type=DecodingJob))
         answers.write(msgspec.json.encode(answer) + b"\n")
         answers.flush()
+        gc.collect()
 
 
 if __name__ == "__main__":

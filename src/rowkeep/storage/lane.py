@@ -21,6 +21,7 @@ load the last fsync is the timer); a thread pool of writers (SQLite has one writ
 import asyncio
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from rowkeep.model.errors import RowkeepError, unavailable
-from rowkeep.model.resources import Batch
+from rowkeep.model.resources import Batch, Health, Receipt
 from rowkeep.storage.base import (
     Connection,
     Database,
@@ -73,20 +74,23 @@ class Lane:
         self._queued_bytes = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._failure: str | None = None
+        self._rows_inserted = self._batch_count = self._group_count = 0
+        self._commit_seconds = 0.0
         self._is_closing = False
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="rowkeep-lane", daemon=True)
         self._thread.start()
 
-    @property
-    def failure(self) -> str | None:
-        """Why nothing is written any more, or None while the lane is open."""
-        return self._failure
-
-    @property
-    def queued_bytes(self) -> int:
-        """The bytes of batches that were accepted and are not yet committed."""
-        return self._queued_bytes
+    def health(self) -> Health:
+        """How the lane is doing."""
+        return Health(
+            failure=self._failure,
+            queued_bytes=self._queued_bytes,
+            rows_inserted=self._rows_inserted,
+            batches=self._batch_count,
+            groups=self._group_count,
+            commit_seconds=self._commit_seconds,
+        )
 
     def submit(self, batch: Batch) -> Awaitable[Outcome]:
         """Writes a batch durably. Raises `unavailable` when nothing of it was written."""
@@ -207,6 +211,7 @@ class Lane:
 
     def _commit(self, group: list[_Submission], size: int) -> None:
         batches = [submission.batch for submission in group]
+        started = time.perf_counter()
         try:
             if self._failure is not None:
                 raise StorageFailedError(self._failure)
@@ -215,7 +220,15 @@ class Lane:
             self._note_failure(error)
             self._loop.call_soon_threadsafe(self._refuse, group, _refusal(error), size)
         else:
+            self._count(outcomes, time.perf_counter() - started)
             self._loop.call_soon_threadsafe(self._settle, group, outcomes, size)
+
+    def _count(self, outcomes: Sequence[Outcome], seconds: float) -> None:
+        receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt) and not outcome.replayed]
+        self._rows_inserted += sum([receipt.row_count for receipt in receipts])
+        self._batch_count += len(receipts)
+        self._group_count += 1
+        self._commit_seconds += seconds
 
     def _run_edit(self, edit: _Edit) -> None:
         try:

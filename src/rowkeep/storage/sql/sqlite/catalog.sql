@@ -163,11 +163,11 @@ INSERT INTO streams (upload_id, row_count, byte_count) VALUES (:upload_id, 0, 0)
 DELETE FROM uploads WHERE id = :id;
 
 -- name: add_read_stream
-INSERT INTO read_streams (identifier, user_id, expires_at, schema, slices)
-VALUES (:identifier, :user_id, :expires_at, :schema, :slices);
+INSERT INTO read_streams (identifier, user_id, expires_at, format, schema, slices)
+VALUES (:identifier, :user_id, :expires_at, :format, :schema, :slices);
 
 -- name: read_stream
-SELECT identifier, user_id, expires_at, schema, slices
+SELECT identifier, user_id, expires_at, format, schema, slices
 FROM read_streams WHERE identifier = :identifier AND expires_at > :now;
 
 -- name: prune_read_streams

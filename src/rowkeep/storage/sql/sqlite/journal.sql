@@ -26,11 +26,21 @@ FROM json_each(:receipts) AS added;
 DELETE FROM receipts WHERE created_at < :before;
 
 -- name: entries
-SELECT first_row, row_count, schema_version, codec, payload
-FROM entries
-WHERE upload_id = :upload_id AND first_row >= :first_row AND first_row < :row_end
-ORDER BY first_row
-LIMIT :count;
+-- The entries from :first_row on until their bytes reach :bytes_max, at least one.
+SELECT entries.first_row, entries.row_count, entries.schema_version, entries.codec, entries.payload
+FROM (
+    SELECT id, sum(byte_count) OVER (ORDER BY first_row) - byte_count AS bytes_before
+    FROM (
+        SELECT id, first_row, byte_count
+        FROM entries
+        WHERE upload_id = :upload_id AND first_row >= :first_row AND first_row < :row_end
+        ORDER BY first_row
+        LIMIT 1000
+    )
+) AS chosen
+JOIN entries ON entries.id = chosen.id
+WHERE chosen.bytes_before < :bytes_max
+ORDER BY entries.first_row;
 
 -- name: entry_start
 -- The entry that holds row :row begins here.

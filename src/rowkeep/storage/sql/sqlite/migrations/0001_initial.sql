@@ -141,6 +141,7 @@ CREATE TABLE read_streams (
     -- whose session it is; null for an anonymous reader
     user_id INTEGER,
     expires_at INTEGER NOT NULL,
+    format TEXT NOT NULL,
     schema TEXT NOT NULL,
     slices TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,73 @@
+"""What an operator's tools ask: is the process up, can it write, how is it doing."""
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from rowkeep.api.request import ApiRequest
+from rowkeep.api.routes import RouteTable
+from rowkeep.api.wire import Answer, json_answer
+from rowkeep.model.resources import Health
+
+
+class OperationHandlers:
+    """Health and metrics; they need no token and say nothing about data."""
+
+    def __init__(self, health: Callable[[], Health]) -> None:
+        self._health = health
+        self._registry = CollectorRegistry()
+        self._registry.register(_HealthCollector(health))
+
+    def table(self) -> RouteTable:
+        """The routes."""
+        return [
+            ("GET", "/healthz", self.is_alive),
+            ("GET", "/readyz", self.is_ready),
+            ("GET", "/metrics", self.metrics),
+        ]
+
+    async def is_alive(self, request: ApiRequest) -> Answer:
+        """The process is up."""
+        del request
+        return json_answer({"status": "ok"})
+
+    async def is_ready(self, request: ApiRequest) -> Answer:
+        """The journal takes rows; 503 with the reason when it does not."""
+        del request
+        failure = self._health().failure
+        if failure is None:
+            return json_answer({"status": "ready"})
+        return json_answer({"status": "failed", "reason": failure}, 503)
+
+    async def metrics(self, request: ApiRequest) -> Answer:
+        """Counters and gauges in Prometheus' text format."""
+        del request
+        return Answer(
+            200,
+            [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")],
+            generate_latest(self._registry),
+        )
+
+
+class _HealthCollector(Collector):
+    def __init__(self, health: Callable[[], Health]) -> None:
+        self._health = health
+
+    def collect(self) -> Iterator[Metric]:
+        health = self._health()
+        yield _counter("rowkeep_rows_inserted", "Rows committed.", health.rows_inserted)
+        yield _counter("rowkeep_batches_inserted", "Requests whose rows were committed.", health.batches)
+        yield _counter("rowkeep_commits", "Commits of the journal, each one fsync.", health.groups)
+        yield _counter("rowkeep_commit_seconds", "Time spent in commits.", health.commit_seconds)
+        yield GaugeMetricFamily(
+            "rowkeep_queue_bytes", "Bytes accepted and not yet committed.", health.queued_bytes
+        )
+        yield GaugeMetricFamily(
+            "rowkeep_ready", "1 while the journal takes rows, else 0.", int(health.failure is None)
+        )
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(name, text, value)

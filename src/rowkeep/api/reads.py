@@ -1,0 +1,116 @@
+"""The endpoints that read rows: listRows, read sessions, read streams. Source: contract 4.7."""
+
+from typing import Any
+
+import msgspec
+
+from rowkeep.api.endpoint import StreamAnswer
+from rowkeep.api.request import ApiRequest
+from rowkeep.api.routes import API, RouteTable
+from rowkeep.api.wire import Answer, json_answer
+from rowkeep.model.errors import invalid_request
+from rowkeep.model.resources import RowFormat
+from rowkeep.services.read import OpenedSession, ReadService, read_request
+
+MEDIA_TYPES = {
+    RowFormat.ARROW: b"application/vnd.apache.arrow.stream",
+    RowFormat.CSV: b"text/csv; charset=utf-8",
+    RowFormat.JSON_LINES: b"application/x-ndjson",
+}
+
+
+class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of a read session to create."""
+
+    format: str | None = None
+    max_results: int | str | None = None
+    selected_variables: tuple[str, ...] | None = None
+    requested_stream_count: int | None = None
+
+
+class ReadHandlers:
+    """Rows out."""
+
+    def __init__(self, reads: ReadService) -> None:
+        self._reads = reads
+
+    def table(self) -> RouteTable:
+        """The routes."""
+        return [
+            ("GET", f"{API}/tables/{{table}}/rows", self.list_rows),
+            ("POST", f"{API}/tables/{{table}}/readSessions", self.open_table_session),
+            ("POST", f"{API}/tables/{{table}}/uploads/{{upload}}/readSessions", self.open_upload_session),
+            ("GET", f"{API}/readStreams/{{stream}}", self.read_stream),
+        ]
+
+    async def list_rows(self, request: ApiRequest) -> StreamAnswer:
+        """The rows of a table as of now."""
+        asked = read_request(
+            request.segment("table"),
+            None,
+            request.text("format") or RowFormat.JSON_LINES,
+            request.names("selectedVariables"),
+            request.natural("maxResults"),
+        )
+        parts = await self._reads.list_rows(request.token_hash, asked)
+        return StreamAnswer([(b"content-type", MEDIA_TYPES[asked.format])], parts)
+
+    async def open_table_session(self, request: ApiRequest) -> Answer:
+        """Creates a read session of a table."""
+        return await self._open_session(request, None)
+
+    async def open_upload_session(self, request: ApiRequest) -> Answer:
+        """Creates a read session of an upload."""
+        return await self._open_session(request, request.segment("upload"))
+
+    async def _open_session(self, request: ApiRequest, upload_name: str | None) -> Answer:
+        draft = await request.json(ReadSessionDraft)
+        asked = read_request(
+            request.segment("table"),
+            upload_name,
+            draft.format or RowFormat.ARROW,
+            draft.selected_variables,
+            _rows_max(draft.max_results),
+        )
+        stream_count = 1 if draft.requested_stream_count is None else draft.requested_stream_count
+        if stream_count < 1:
+            raise invalid_request("`requestedStreamCount` must be at least 1.")
+        session = await self._reads.open_session(request.token_hash, asked, stream_count)
+        return json_answer(_session_resource(session), 201)
+
+    async def read_stream(self, request: ApiRequest) -> StreamAnswer:
+        """The rows of a read stream, from an offset on."""
+        format_, parts = await self._reads.read_stream(
+            request.token_hash,
+            request.segment("stream"),
+            offset=request.natural("offset") or 0,
+            with_sentinel=(request.text("eosSentinel") or "").lower() == "true",
+        )
+        return StreamAnswer([(b"content-type", MEDIA_TYPES[format_])], parts)
+
+
+def _rows_max(value: int | str | None) -> int | None:
+    if value is None:
+        return None
+    text = str(value)
+    if not text.isascii() or not text.isdigit():
+        raise invalid_request(f"`maxResults` must be a whole number, not {value!r}.")
+    return int(text)
+
+
+def _session_resource(session: OpenedSession) -> dict[str, Any]:
+    return {
+        "kind": "readSession",
+        "id": session.identifier,
+        "uri": f"/readSessions/{session.identifier}",
+        "expiresAt": session.expires_at,
+        "numRows": session.row_count,
+        "streams": [
+            {
+                "kind": "readStream",
+                "id": stream.identifier,
+                "estimatedRows": sum(slice_.row_end - slice_.first_row for slice_ in stream.slices),
+            }
+            for stream in session.streams
+        ],
+    }

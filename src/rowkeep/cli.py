@@ -1,0 +1,159 @@
+"""The command line: `rowkeep serve`, and what an operator creates. See design 6, docs/operating.md."""
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from rowkeep.config import Settings, read_settings
+from rowkeep.model.errors import RowkeepError
+from rowkeep.model.resources import Token
+from rowkeep.server import StartError, serve
+from rowkeep.services.accounts import create_organization, create_token, create_user, revoke_token
+from rowkeep.storage.base import CatalogEditor, StorageError
+from rowkeep.storage.doors import edit_catalog, read_snapshot
+from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.sqlite import SqliteDatabase
+
+Result = TypeVar("Result")
+
+_data_dir = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Settings().data_dir,
+    envvar="ROWKEEP_DATA_DIR",
+    show_default=True,
+    show_envvar=True,
+    help="Where everything is kept.",
+)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"rowkeep: {message}", err=True)
+    sys.exit(1)
+
+
+def _edit(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result:
+    database = SqliteDatabase(DataDirectory(data_dir).database)
+    try:
+        return edit_catalog(database, function)
+    finally:
+        database.close()
+
+
+@click.group()
+@click.version_option(package_name="rowkeep")
+def commands() -> None:
+    """Stream rows into typed tables over HTTP: durable on 201, readable at once."""
+
+
+def _setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    defaults = Settings()
+    for name in reversed(Settings.__struct_fields__):
+        default = getattr(defaults, name)
+        command = click.option(
+            f"--{name.replace('_', '-')}",
+            name,
+            type=str if isinstance(default, Path) else type(default),
+            default=None,
+            help=f"Default {default}. [env var: ROWKEEP_{name.upper()}]",
+        )(command)
+    return command
+
+
+@commands.command("serve")
+@_setting_options
+def serve_command(**options: object) -> None:
+    """Serve the data directory until SIGTERM."""
+    serve(read_settings(os.environ, **options))
+
+
+@commands.group()
+def user() -> None:
+    """Users."""
+
+
+@user.command("create")
+@click.argument("name")
+@_data_dir
+def user_create(name: str, data_dir: Path) -> None:
+    """Create a user."""
+    click.echo(_edit(data_dir, lambda editor: create_user(editor, name)).name)
+
+
+@commands.group()
+def organization() -> None:
+    """Organizations."""
+
+
+@organization.command("create")
+@click.argument("name")
+@click.option("--admin", required=True, help="The user who administers it.")
+@_data_dir
+def organization_create(name: str, admin: str, data_dir: Path) -> None:
+    """Create an organization."""
+    click.echo(_edit(data_dir, lambda editor: create_organization(editor, name, admin)).name)
+
+
+@commands.group()
+def token() -> None:
+    """API tokens."""
+
+
+@token.command("create")
+@click.option("--user", "user_name", required=True, help="Whose token it is.")
+@click.option("--scope", "scopes", multiple=True, help="May be given several times. [default: data.edit ...]")
+@click.option("--expires", help="Such as 30d, 12h or 45m; never by default.")
+@_data_dir
+def token_create(user_name: str, scopes: tuple[str, ...], expires: str | None, data_dir: Path) -> None:
+    """Create a token and print it, the only time it is shown."""
+    click.echo(_edit(data_dir, lambda editor: create_token(editor, user_name, scopes, expires)))
+
+
+@token.command("list")
+@_data_dir
+def token_list(data_dir: Path) -> None:
+    """List the tokens, without the tokens themselves."""
+    database = SqliteDatabase(DataDirectory(data_dir).database)
+    try:
+        tokens = read_snapshot(database, lambda view: view.tokens())
+    finally:
+        database.close()
+    click.echo(f"{'ID':>6}  {'USER':<20} {'CREATED':<20} {'EXPIRES':<20} {'STATE':<8} SCOPES")
+    for item in tokens:
+        click.echo(_token_line(item))
+
+
+@token.command("revoke")
+@click.argument("token_id", metavar="ID", type=int)
+@_data_dir
+def token_revoke(token_id: int, data_dir: Path) -> None:
+    """Revoke a token; the next request with it is refused."""
+    _edit(data_dir, lambda editor: revoke_token(editor, token_id))
+
+
+def _token_line(item: Token) -> str:
+    state = "revoked" if item.revoked_at else "valid"
+    expires = _time_text(item.expires_at) if item.expires_at else "never"
+    return (
+        f"{item.id:>6}  {item.user_name:<20} {_time_text(item.created_at):<20} {expires:<20} "
+        f"{state:<8} {item.scopes}"
+    )
+
+
+def _time_text(epoch_ms: int) -> str:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line on stderr and exit status 1."""
+    try:
+        commands()
+    except RowkeepError as error:
+        _fail(error.message)
+    except (StartError, StorageError, ValueError) as error:
+        _fail(str(error))

@@ -1,0 +1,124 @@
+"""The HTTP server process. The only file that knows granian.
+
+One process serves everything, on one event loop: kill it and nothing of it is left (the decoding process
+ends with its standard input). Stopping goes from the outside in: no new connections, what was accepted is
+answered, the journal is closed.
+
+Rejected: several worker processes over one SQLite file. There is one writer at a time anyway, each
+process would fsync for itself, and the group commit that makes the server fast would be cut in pieces.
+"""
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+
+import structlog
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from rowkeep.compose import open_application
+from rowkeep.config import Settings
+from rowkeep.storage.files import DataDirectory
+
+BACKLOG = 1024
+DRAIN_SECONDS_MAX = 8.0
+# Rows are millions of small objects without cycles; the default makes the collector walk them for nothing.
+COLLECTED_OBJECTS_MIN = 100_000
+
+_log = structlog.get_logger("rowkeep.server")
+
+
+class StartError(Exception):
+    """The server cannot start; the text says why and what to do."""
+
+
+def serve(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT. Raises StartError."""
+    if settings.workers != 1:
+        raise StartError("This version serves with one worker; start it without --workers.")
+    _configure_log(settings.log_level)
+    directory = DataDirectory(settings.data_dir)
+    try:
+        directory.lock()
+    except BlockingIOError as error:
+        raise StartError(f"Another server is using {settings.data_dir}; stop it first.") from error
+    uvloop.run(_serve(settings, free_port(settings.host, settings.port)))
+
+
+def free_port(host: str, port: int) -> int:
+    """The port to listen on: itself if it is free, any free one for 0. Raises StartError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise StartError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+        chosen: int = probe.getsockname()[1]
+        return chosen
+
+
+def http_server(application: object, host: str, port: int) -> Server:
+    """The HTTP server as rowkeep runs it; the benchmark's floor runs the same."""
+    return Server(
+        application,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        log_enabled=False,
+    )
+
+
+def settle_memory() -> None:
+    """Takes what start-up made out of the garbage collector's sight; see COLLECTED_OBJECTS_MIN."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECTED_OBJECTS_MIN, 20, 100)
+
+
+async def _serve(settings: Settings, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_application(settings) as application:
+        settle_memory()
+        server = http_server(application, settings.host, port)
+        serving = asyncio.create_task(server.serve())
+        await _wait_until_listening(settings.host, port, serving)
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        sys.stdout.write(f"rowkeep: listening on http://{shown}:{port}/api/v1\n")
+        sys.stdout.flush()
+        await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
+        await asyncio.wait({serving}, timeout=DRAIN_SECONDS_MAX)
+
+
+async def _wait_until_listening(host: str, port: int, serving: "asyncio.Task[None]") -> None:
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            return
+    await serving
+
+
+def _configure_log(level: str) -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,86 @@
+"""Users, organizations and tokens: what the command line creates. Source: contract 2, design 6."""
+
+import re
+import secrets
+import time
+from collections.abc import Sequence
+
+from rowkeep.model.access import DEFAULT_SCOPES, Scope
+from rowkeep.model.errors import invalid_request, not_found
+from rowkeep.model.resources import Owner, OwnerKind
+from rowkeep.services.access import token_hash
+from rowkeep.storage.base import CatalogEditor, CatalogView, DuplicateError
+
+TOKEN_BYTES = 32
+
+_owner_name = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII).fullmatch
+_duration = re.compile(r"(\d{1,6})([dhm])", re.ASCII).fullmatch
+_MS_OF_UNIT = {"d": 86_400_000, "h": 3_600_000, "m": 60_000}
+
+
+def create_user(editor: CatalogEditor, name: str) -> Owner:
+    """Creates a user. Raises invalid_request_error for a bad or taken name."""
+    return _create_owner(editor, OwnerKind.USER, name)
+
+
+def create_organization(editor: CatalogEditor, name: str, administrator: str) -> Owner:
+    """Creates an organization that a user administers."""
+    user = find_user(editor, administrator)
+    organization = _create_owner(editor, OwnerKind.ORGANIZATION, name)
+    editor.add_administrator(organization.id, user.id)
+    return organization
+
+
+def create_token(
+    editor: CatalogEditor, user_name: str, scopes: Sequence[str], expires_in: str | None
+) -> str:
+    """Creates a token and returns it, the only time it is seen; what is stored is its hash.
+
+    No scopes means the ones that clients ask for. `expires_in` is such as `30d`, `12h` or `45m`.
+    """
+    user = find_user(editor, user_name)
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    names = " ".join(_scope(scope) for scope in scopes) or " ".join(DEFAULT_SCOPES)
+    expires_at = None if expires_in is None else time.time_ns() // 1_000_000 + _milliseconds(expires_in)
+    editor.add_token(user.id, token_hash(token.encode()), names, expires_at)
+    return token
+
+
+def revoke_token(editor: CatalogEditor, token_id: int) -> None:
+    """Revokes a token; the next request with it is refused."""
+    if not editor.revoke_token(token_id):
+        raise not_found(f"There is no token {token_id} that could be revoked.")
+
+
+def find_user(view: CatalogView, name: str) -> Owner:
+    """The user of this name. Raises not_found_error."""
+    owner = view.owner(name)
+    if owner is None or owner.kind is not OwnerKind.USER:
+        raise not_found(f"There is no user {name}.")
+    return owner
+
+
+def _create_owner(editor: CatalogEditor, kind: OwnerKind, name: str) -> Owner:
+    if not _owner_name(name):
+        raise invalid_request(
+            f"The name of {'a user' if kind is OwnerKind.USER else 'an organization'} has 1 to 64 letters, "
+            f"digits and _, not {name!r}."
+        )
+    try:
+        return editor.add_owner(kind, name)
+    except DuplicateError as error:
+        raise invalid_request(f"The name {name} is taken (case does not count).") from error
+
+
+def _scope(text: str) -> str:
+    try:
+        return Scope(text).value
+    except ValueError as error:
+        raise invalid_request(f"{text!r} is not a scope; the scopes are {', '.join(Scope)}.") from error
+
+
+def _milliseconds(text: str) -> int:
+    match = _duration(text)
+    if match is None:
+        raise invalid_request(f"{text!r} is not a duration; write it as 30d, 12h or 45m.")
+    return int(match[1]) * _MS_OF_UNIT[match[2]]

@@ -1,0 +1,194 @@
+"""Reading rows: a snapshot of a table or an upload, streamed.
+
+A snapshot is the row counts of the uploads at one moment: rows are only ever added, so "the first n
+rows of this upload" stays true while more arrive. listRows streams a snapshot at once; a read session
+remembers one for some hours, cut into streams of equal size. Source: contract 4.7, 7.10, 7.32.
+"""
+
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+import msgspec
+
+from rowkeep.model.errors import invalid_request, not_found
+from rowkeep.model.references import TableReference, parse_table_reference
+from rowkeep.model.resources import ReadStream, RowFormat, RowSlice, Upload
+from rowkeep.model.schema import Schema, Variable, merged_schema
+from rowkeep.services.access import (
+    TokenHash,
+    editable_table,
+    editable_upload,
+    principal_of,
+    signed_in,
+)
+from rowkeep.services.tables import all_uploads
+from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, RowReadings
+
+STREAMS_MAX = 64
+MS_PER_HOUR = 3_600_000
+
+
+class ReadRequest(msgspec.Struct, frozen=True):
+    """Which rows of a table (or of one upload) a reader asks for, and how they are to be sent."""
+
+    table: TableReference
+    upload_name: str | None
+    format: RowFormat
+    selected_variables: tuple[str, ...] | None
+    rows_max: int | None
+
+
+class OpenedSession(msgspec.Struct, frozen=True):
+    """A read session just made."""
+
+    identifier: str
+    expires_at: int
+    row_count: int
+    streams: tuple[ReadStream, ...]
+
+
+class ReadService:
+    """Streams rows to readers."""
+
+    def __init__(self, doors: Doors, readings: RowReadings, *, session_hours: int) -> None:
+        self._doors = doors
+        self._readings = readings
+        self._session_ms = session_hours * MS_PER_HOUR
+
+    async def list_rows(self, token_hash: TokenHash | None, request: ReadRequest) -> AsyncIterator[bytes]:
+        """The body with the rows as of now. Errors come before its first part."""
+
+        def snapshot(view: CatalogView) -> ReadStream:
+            schema, slices = _snapshot(view, token_hash, request)
+            return ReadStream("", 0, request.format, schema, tuple(slices))
+
+        stream = await self._doors.read(snapshot)
+        return await self._body(stream, offset=0, with_sentinel=False)
+
+    async def open_session(
+        self, token_hash: TokenHash | None, request: ReadRequest, stream_count: int
+    ) -> OpenedSession:
+        """Remembers the rows as of now, in at most `stream_count` streams (at least one)."""
+        expires_at = time.time_ns() // 1_000_000 + self._session_ms
+
+        def write(editor: CatalogEditor) -> OpenedSession:
+            schema, slices = _snapshot(editor, token_hash, request)
+            row_count = sum(slice_.row_end - slice_.first_row for slice_ in slices)
+            count = max(1, min(stream_count, STREAMS_MAX, row_count))
+            streams = tuple(
+                ReadStream(secrets.token_urlsafe(18), expires_at, request.format, schema, part)
+                for part in _split(slices, row_count, count)
+            )
+            editor.add_read_streams(streams, principal_of(editor, token_hash).user_id)
+            return OpenedSession(secrets.token_urlsafe(18), expires_at, row_count, streams)
+
+        return await self._doors.write(write)
+
+    async def read_stream(
+        self, token_hash: TokenHash | None, identifier: str, *, offset: int, with_sentinel: bool
+    ) -> tuple[RowFormat, AsyncIterator[bytes]]:
+        """The body of a session's stream from a row on. Only who made the session may read it."""
+
+        def find(view: CatalogView) -> ReadStream:
+            principal = signed_in(principal_of(view, token_hash))
+            found = view.read_stream(identifier, time.time_ns() // 1_000_000)
+            if found is None or found[1] != principal.user_id:
+                raise not_found("There is no such read stream, or it has expired; create a read session.")
+            return found[0]
+
+        stream = await self._doors.read(find)
+        return stream.format, await self._body(stream, offset=offset, with_sentinel=with_sentinel)
+
+    async def _body(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> AsyncIterator[bytes]:
+        reading = self._readings(stream, offset=offset, with_sentinel=with_sentinel)
+        first = await self._doors.read(reading.step)
+
+        async def parts() -> AsyncIterator[bytes]:
+            part = first
+            while part is not None:
+                yield part
+                part = await self._doors.read(reading.step)
+
+        return parts()
+
+
+def _snapshot(
+    view: CatalogView, token_hash: TokenHash | None, request: ReadRequest
+) -> tuple[Schema, list[RowSlice]]:
+    principal = principal_of(view, token_hash)
+    if request.upload_name is None:
+        _, table = editable_table(view, principal, request.table)
+        uploads = list(all_uploads(view, table.id))
+        schema = merged_schema(upload.schema for upload in uploads)
+    else:
+        _, _, upload = editable_upload(view, principal, request.table, request.upload_name)
+        uploads, schema = [upload], upload.schema
+    return selected_schema(schema, request.selected_variables), _limited(uploads, request.rows_max)
+
+
+def selected_schema(schema: Schema, names: Sequence[str] | None) -> Schema:
+    """The named variables in the named order. Raises invalid_request_error for a name that is none."""
+    if names is None:
+        return schema
+    positions = schema.position_by_key()
+    selected: dict[str, Variable] = {}
+    for name in names:
+        position = positions.get(name.lower())
+        if position is None:
+            raise invalid_request(f"`selectedVariables` names {name!r}, and there is no such variable.")
+        if name.lower() in selected:
+            raise invalid_request(f"`selectedVariables` names {name!r} twice.")
+        selected[name.lower()] = schema.variables[position]
+    return Schema(schema.version, tuple(selected.values()))
+
+
+def _limited(uploads: Iterable[Upload], rows_max: int | None) -> list[RowSlice]:
+    slices: list[RowSlice] = []
+    for upload in uploads:
+        count = upload.row_count if rows_max is None else min(upload.row_count, rows_max)
+        if count:
+            slices.append(RowSlice(upload.id, 0, count))
+        if rows_max is not None:
+            rows_max -= count
+    return slices
+
+
+def _split(slices: Sequence[RowSlice], row_count: int, stream_count: int) -> list[tuple[RowSlice, ...]]:
+    bounds = [row_count * index // stream_count for index in range(stream_count + 1)]
+    return [
+        _between(slices, start, end) for start, end in zip(bounds[:-1], bounds[1:], strict=True)
+    ]
+
+
+def _between(slices: Sequence[RowSlice], start: int, end: int) -> tuple[RowSlice, ...]:
+    part: list[RowSlice] = []
+    position = 0
+    for slice_ in slices:
+        size = slice_.row_end - slice_.first_row
+        first = max(start - position, 0)
+        last = min(end - position, size)
+        if first < last:
+            part.append(RowSlice(slice_.upload_id, slice_.first_row + first, slice_.first_row + last))
+        position += size
+    return tuple(part)
+
+
+def read_request(
+    table_reference: str,
+    upload_name: str | None,
+    format_name: str,
+    selected_variables: Sequence[str] | None,
+    rows_max: int | None,
+) -> ReadRequest:
+    """A read request from what a caller spelled. Raises invalid_request_error, not_found_error."""
+    names = {"ndjson": RowFormat.JSON_LINES, **{format_.value: format_ for format_ in RowFormat}}
+    if format_name not in names:
+        raise invalid_request(f"`format` must be arrow, csv or jsonl, not {format_name!r}.")
+    return ReadRequest(
+        table=parse_table_reference(table_reference),
+        upload_name=upload_name,
+        format=names[format_name],
+        selected_variables=None if selected_variables is None else tuple(selected_variables),
+        rows_max=rows_max,
+    )

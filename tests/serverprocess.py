@@ -1,0 +1,101 @@
+"""The real server as a process, with a user, an organization and a token, on a data directory of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+START_SECONDS_MAX = 30
+_listening = re.compile(r"rowkeep: listening on (http://\S+)").match
+
+
+def rowkeep(*arguments: str, data_dir: Path) -> str:
+    """Runs a command of the command line that must succeed; what it prints."""
+    command = [sys.executable, "-m", "rowkeep", *arguments, "--data-dir", str(data_dir)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+class ServerProcess:
+    """A server that can be started, killed and started again on the same data."""
+
+    user = "demo"
+    organization = "lab"
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        self.data_dir = data_dir
+        self._environment = {
+            **os.environ,
+            **{f"ROWKEEP_{name.upper()}": value for name, value in settings.items()},
+        }
+        self._log = (data_dir.parent / f"{data_dir.name}.log").open("ab")
+        self.process: subprocess.Popen[str] | None = None
+        self.url = ""
+        rowkeep("user", "create", self.user, data_dir=data_dir)
+        rowkeep("organization", "create", self.organization, "--admin", self.user, data_dir=data_dir)
+        self.token = rowkeep("token", "create", "--user", self.user, data_dir=data_dir)
+
+    def start(self, port: int = 0) -> None:
+        """Starts the server and waits until it says that it listens."""
+        command = [sys.executable, "-m", "rowkeep", "serve", "--data-dir", str(self.data_dir)]
+        self.process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env=self._environment,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        match = _listening(line)
+        assert match is not None, f"the server said {line!r}; its log is {self._log.name}"
+        self.url = match[1]
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        assert self.process is not None
+        return self.process.pid
+
+    def kill(self) -> None:
+        """Kills the server as a crash would."""
+        assert self.process is not None
+        self.process.kill()
+        self._reap()
+
+    def stop(self) -> int:
+        """Stops the server in order; its exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self._reap()
+
+    def _reap(self) -> int:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        status = self.process.wait(timeout=15)
+        self.process.stdout.close()
+        self.process = None
+        return status
+
+    def close(self) -> None:
+        """Ends the server, whatever its state."""
+        if self.process is not None:
+            self.kill()
+        self._log.close()
+
+    def log(self) -> str:
+        """What the server has logged."""
+        return Path(self._log.name).read_text(encoding="utf-8")
+
+
+def wait_until(condition: "object", seconds_max: float = 10) -> None:
+    """Waits for something that another process does."""
+    assert callable(condition)
+    deadline = time.monotonic() + seconds_max
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
