@@ -224,7 +224,15 @@ def test_to_read_streams(upload: Any) -> None:
     numbers = [
         row["count"] for stream in streams for row in stream.to_arrow_table(progress=False).to_pylist()
     ]
-    assert sorted(numbers) == list(range(2000))
+    assert numbers == list(range(2000))
+
+
+def test_parallel_reads_keep_the_order(upload: Any) -> None:
+    """Every row arrives, in order, although the client reads an upload in parallel (twenty times over)."""
+    upload.insert_rows([{"count": number} for number in range(50)])
+    for _ in range(20):
+        arrow = upload.to_arrow_table(progress=False, max_parallelization=8)
+        assert arrow["count"].to_pylist() == list(range(50))
 
 
 def test_empty_table(upload: Any, table: Any) -> None:

@@ -26,6 +26,9 @@ from rowkeep.services.tables import all_uploads
 from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, RowReadings
 
 STREAMS_MAX = 64
+# The Python client keeps each stream in a file named after it and reads the folder in the order of the
+# names, leaving out those that begin with _ or a dot: ids are hexadecimal and count up.
+SESSION_BYTES = 16
 MS_PER_HOUR = 3_600_000
 
 
@@ -76,12 +79,13 @@ class ReadService:
             schema, slices = _snapshot(editor, token_hash, request)
             row_count = sum(slice_.row_end - slice_.first_row for slice_ in slices)
             count = max(1, min(stream_count, STREAMS_MAX, row_count))
+            identifier = secrets.token_hex(SESSION_BYTES)
             streams = tuple(
-                ReadStream(secrets.token_urlsafe(18), expires_at, request.format, schema, part)
-                for part in _split(slices, row_count, count)
+                ReadStream(f"{identifier}-{index:03d}", expires_at, request.format, schema, part)
+                for index, part in enumerate(_split(slices, row_count, count))
             )
             editor.add_read_streams(streams, principal_of(editor, token_hash).user_id)
-            return OpenedSession(secrets.token_urlsafe(18), expires_at, row_count, streams)
+            return OpenedSession(identifier, expires_at, row_count, streams)
 
         return await self._doors.write(write)
 
