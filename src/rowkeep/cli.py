@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from rowkeep.benchmark.run import BenchmarkOptions, run_benchmark, run_memory
+from rowkeep.benchmark.targets import peer
 from rowkeep.config import Settings, read_settings
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Token
@@ -134,6 +136,39 @@ def token_list(data_dir: Path) -> None:
 def token_revoke(token_id: int, data_dir: Path) -> None:
     """Revoke a token; the next request with it is refused."""
     _edit(data_dir, lambda editor: revoke_token(editor, token_id))
+
+
+@commands.command("bench")
+@click.option("--rounds", default=5, show_default=True, help="Rounds over all targets; the median counts.")
+@click.option("--seconds", default=3.0, show_default=True, help="How long each measurement takes.")
+@click.option("--rows", default="1,10,100,1000", show_default=True, help="Rows a request.")
+@click.option("--connections", default="1,16,64", show_default=True, help="Connections at a time.")
+@click.option("--peer", "peers", nargs=3, multiple=True, metavar="NAME URL TOKEN", help="Another server.")
+@click.option("--memory", is_flag=True, help="Instead: send five million rows and tell the peak memory.")
+@click.option("--directory", default=Path(), type=click.Path(path_type=Path), help="On the disk to measure.")
+def bench(
+    *,
+    rounds: int,
+    seconds: float,
+    rows: str,
+    connections: str,
+    peers: tuple[tuple[str, str, str], ...],
+    memory: bool,
+    directory: Path,
+) -> None:
+    """Measure this server on this machine and print a report in Markdown."""
+    if memory:
+        click.echo(run_memory(directory))
+        return
+    options = BenchmarkOptions(
+        rounds=rounds,
+        seconds=seconds,
+        rows=tuple(int(part) for part in rows.split(",")),
+        connections=tuple(int(part) for part in connections.split(",")),
+        peers=tuple(peer(*item) for item in peers),
+        directory=directory,
+    )
+    click.echo(run_benchmark(options))
 
 
 def _token_line(item: Token) -> str:

@@ -12,6 +12,7 @@ from rowkeep.api.operations import OperationHandlers
 from rowkeep.api.reads import ReadHandlers
 from rowkeep.api.routes import RouteTable, routes_of
 from rowkeep.api.rows import InsertRows
+from rowkeep.api.traffic import Traffic
 from rowkeep.config import Settings
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.ingest import IngestService
@@ -48,8 +49,10 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
         asyncio.create_task(keep_up(doors, idempotency_hours_min=settings.idempotency_hours_min)),
     ]
     insert_rows = InsertRows(IngestService(doors, large_bodies), bodies)
+    traffic = Traffic()
+    table = _route_table(settings, doors, OperationHandlers(lane.health, traffic))
     try:
-        yield RowkeepApplication(insert_rows, routes_of(_route_table(settings, doors, lane), bodies))
+        yield RowkeepApplication(insert_rows, routes_of(table, bodies), traffic)
     finally:
         for task in background:
             task.cancel()
@@ -59,13 +62,13 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
         database.close()
 
 
-def _route_table(settings: Settings, doors: StorageDoors, lane: Lane) -> RouteTable:
+def _route_table(settings: Settings, doors: StorageDoors, operations: OperationHandlers) -> RouteTable:
     reads = ReadService(doors, StreamReader, session_hours=settings.read_session_hours)
     table = [
         *DatasetHandlers(DatasetService(doors)).table(),
         *TableHandlers(TableService(doors)).table(),
         *UploadHandlers(UploadService(doors)).table(),
         *ReadHandlers(reads).table(),
-        *OperationHandlers(lane.health).table(),
+        *operations.table(),
     ]
     return [*table, *DocumentHandlers(table).table()]

@@ -46,9 +46,7 @@ class Stream:
         path = f"{self.upload_uri}/rows"
         if isinstance(body, dict):
             return self.client.post(path, json=body, headers=headers)
-        return self.client.post(
-            path, content=body, headers={"Content-Type": "application/json", **headers}
-        )
+        return self.client.post(path, content=body, headers={"Content-Type": "application/json", **headers})
 
     def row_count(self) -> int:
         """What the upload says it holds."""

@@ -1,5 +1,6 @@
 """Bad input costs nothing: a clear 4xx, nothing written, and the server goes on (promise 7)."""
 
+import contextlib
 import json
 import socket
 import time
@@ -113,7 +114,7 @@ def test_wrong_type_is_named(stream: Stream, variable: str, value: object) -> No
     assert error["errorCount"] == 1
     (row_error,) = error["errors"]
     assert (row_error["row"], row_error["variable"]) == (1, variable)
-    expected = dict((item["name"], item["type"]) for item in ALL_TYPES)[variable]
+    expected = {item["name"]: item["type"] for item in ALL_TYPES}[variable]
     assert expected in row_error["message"]
     described = {str: "the string", bool: "the boolean", list: "an array", dict: "an object"}
     assert described.get(type(value), "the number") in row_error["message"]
@@ -265,10 +266,8 @@ def raw_request(
     address = urlsplit(server.url)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(request_head(server, stream, headers))
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it has answered and reads no more
             connection.sendall(body)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the server has answered and does not read on
         try:
             answer = connection.recv(65_536)
         except ConnectionResetError:

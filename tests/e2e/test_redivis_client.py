@@ -120,9 +120,7 @@ def test_upload_life(table: Any) -> None:
         table.upload("in/out v1.2").create(type="stream")
     renamed = table.upload("in/out v1.2").create(type="stream", rename_on_conflict=True)
     assert renamed.properties["name"] != "in/out v1.2"
-    replaced = table.upload("in/out v1.2").create(
-        type="stream", schema=ALL_TYPES, replace_on_conflict=True
-    )
+    replaced = table.upload("in/out v1.2").create(type="stream", schema=ALL_TYPES, replace_on_conflict=True)
     replaced.get()
     assert replaced.properties["numRows"] == 0
     upload.delete()
@@ -190,9 +188,7 @@ def test_to_pandas_dataframe(upload: Any, table: Any) -> None:
     """Rows read back as pandas, with chosen variables and a limit."""
     upload.insert_rows(ROWS)
     for parent in (table, upload):
-        frame = parent.to_pandas_dataframe(
-            progress=False, variables=["count", "site"], max_results=2
-        )
+        frame = parent.to_pandas_dataframe(progress=False, variables=["count", "site"], max_results=2)
         assert isinstance(frame, pandas.DataFrame)
         assert list(frame.columns) == ["count", "site"]
         assert frame["count"].tolist() == [9007199254740993, -(2**63)]

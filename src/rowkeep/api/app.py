@@ -1,7 +1,7 @@
 """The application: the outermost layer of every request.
 
-    request id → insertRows, straight
-               → or the router, over the path as it was sent (split before it is decoded)
+It gives each request an id and hands insertRows straight to its endpoint, everything else to the router,
+over the path as it was sent (split before it is decoded).
 """
 
 import itertools
@@ -16,6 +16,7 @@ from rowkeep.api.asgi import Receive, Scope, Send
 from rowkeep.api.body import ClientLeft
 from rowkeep.api.endpoint import answer_to, send_answer
 from rowkeep.api.rows import INSERT_ROWS_PATH, InsertRows
+from rowkeep.api.traffic import Traffic
 from rowkeep.api.wire import head_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
 
@@ -23,8 +24,9 @@ from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
 class RowkeepApplication:
     """What the HTTP server calls."""
 
-    def __init__(self, insert_rows: InsertRows, routes: Iterable[BaseRoute]) -> None:
+    def __init__(self, insert_rows: InsertRows, routes: Iterable[BaseRoute], traffic: Traffic) -> None:
         self._insert_rows = insert_rows
+        self._traffic = traffic
         # A POST to this path never reaches the router; any other method must hear that it is the wrong one.
         inserts = Route(INSERT_ROWS_PATH, _no_route, methods=["POST"])
         self._router = Router([*routes, inserts], redirect_slashes=False, default=_no_route)
@@ -38,7 +40,7 @@ class RowkeepApplication:
         request_id = f"{self._request_prefix}-{next(self._request_numbers):x}"
         path = self._insert_rows.path_of(scope)
         if path is None:
-            await self._route(scope, receive, send, request_id)
+            await self._route(scope, receive, self._traffic.counted(send), request_id)
             return
         try:
             answer = await self._insert_rows.answer(path, scope, receive)
@@ -46,6 +48,7 @@ class RowkeepApplication:
             return
         except Exception as error:
             answer = answer_to(error, request_id)
+        self._traffic.answers[answer.status] += 1
         await send_answer(send, answer, request_id)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
@@ -64,6 +67,7 @@ class RowkeepApplication:
 
 
 async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive, send
     raise HTTPException(404)
 
 

@@ -43,9 +43,7 @@ class Endpoint:
         if isinstance(answer, StreamAnswer):
             await send_stream(send, answer, request_id)
         else:
-            await send_answer(
-                send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id
-            )
+            await send_answer(send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id)
 
 
 def answer_to(error: Exception, request_id: str) -> Answer:

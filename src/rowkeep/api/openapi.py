@@ -126,10 +126,14 @@ def _operation(operation: Operation, path: str, qualified_name: str, docstring: 
         "operationId": qualified_name.replace("Handlers.", "."),
         "summary": inspect.cleandoc(docstring).partition("\n")[0],
         "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-              for name in _parameters_of(path)),
-            *({"name": name, "in": "query", "schema": {"type": _query_type(name)}}
-              for name in operation.query),
+            *(
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                for name in _parameters_of(path)
+            ),
+            *(
+                {"name": name, "in": "query", "schema": {"type": _query_type(name)}}
+                for name in operation.query
+            ),
         ],
         "responses": {
             str(operation.status): {

@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 
 from rowkeep.api.request import ApiRequest
 from rowkeep.api.routes import RouteTable
+from rowkeep.api.traffic import Traffic
 from rowkeep.api.wire import Answer, json_answer
 from rowkeep.model.resources import Health
 
@@ -15,10 +16,10 @@ from rowkeep.model.resources import Health
 class OperationHandlers:
     """Health and metrics; they need no token and say nothing about data."""
 
-    def __init__(self, health: Callable[[], Health]) -> None:
+    def __init__(self, health: Callable[[], Health], traffic: Traffic) -> None:
         self._health = health
         self._registry = CollectorRegistry()
-        self._registry.register(_HealthCollector(health))
+        self._registry.register(_Figures(health, traffic))
 
     def table(self) -> RouteTable:
         """The routes."""
@@ -51,12 +52,17 @@ class OperationHandlers:
         )
 
 
-class _HealthCollector(Collector):
-    def __init__(self, health: Callable[[], Health]) -> None:
+class _Figures(Collector):
+    def __init__(self, health: Callable[[], Health], traffic: Traffic) -> None:
         self._health = health
+        self._traffic = traffic
 
     def collect(self) -> Iterator[Metric]:
         health = self._health()
+        requests = CounterMetricFamily("rowkeep_requests", "Requests answered, by status.", labels=["status"])
+        for status, count in sorted(self._traffic.answers.items()):
+            requests.add_metric([str(status)], count)
+        yield requests
         yield _counter("rowkeep_rows_inserted", "Rows committed.", health.rows_inserted)
         yield _counter("rowkeep_batches_inserted", "Requests whose rows were committed.", health.batches)
         yield _counter("rowkeep_commits", "Commits of the journal, each one fsync.", health.groups)

@@ -168,10 +168,10 @@ class BodyOutline(msgspec.Struct):
     updateSchema: bool | None = None
     updateVariables: bool | None = None
 
-    def may_update(self, updates_by_default: bool) -> bool:
+    def may_update(self, *, by_default: bool) -> bool:
         """Whether the rows may change the schema: what the body says, else the default."""
         asked = self.updateVariables if self.updateSchema is None else self.updateSchema
-        return updates_by_default if asked is None else asked
+        return by_default if asked is None else asked
 
 
 def read_outline(body: bytes | memoryview) -> BodyOutline:
@@ -191,9 +191,7 @@ def read_outline(body: bytes | memoryview) -> BodyOutline:
 def _outline_problem(reason: str) -> str:
     if "`updateSchema`" in reason or "$.update" in reason:
         return f"`updateSchema` must be true or false: {reason}."
-    return (
-        f'The body must be a JSON object such as {{"rows": [{{"name": "Jane", "age": 30}}]}}: {reason}.'
-    )
+    return f'The body must be a JSON object such as {{"rows": [{{"name": "Jane", "age": 30}}]}}: {reason}.'
 
 
 _position_of = re.compile(r"\(byte (\d+)\)").search

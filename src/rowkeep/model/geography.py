@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import shapely
 
 _NUMBER = r"-?\d++(?:\.\d++)?+"
-_plain_points = re.compile(rf"POINT ?\({_NUMBER} {_NUMBER}\)(?:\nPOINT ?\({_NUMBER} {_NUMBER}\))*+", re.ASCII).fullmatch
+_plain_points = re.compile(
+    rf"POINT ?\({_NUMBER} {_NUMBER}\)(?:\nPOINT ?\({_NUMBER} {_NUMBER}\))*+", re.ASCII
+).fullmatch
 # GEOS reads nested collections by recursion on the C stack; no real geography nests this deep.
 _NESTED_COLLECTIONS_MAX = 32
 

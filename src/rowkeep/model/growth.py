@@ -84,11 +84,11 @@ class SchemaGrowth:
         if variable.type is VariableType.INTEGER and inexact and not variable.inexact:
             self._put(msgspec.structs.replace(variable, inexact=True))
         elif self._may_update:
-            type_ = self._type_for(variable, value, inexact)
+            type_ = self._type_for(variable, value, inexact=inexact)
             if type_ is not variable.type:
                 self._put(msgspec.structs.replace(variable, type=type_, inexact=False))
 
-    def _type_for(self, variable: Variable, value: object, inexact: bool) -> VariableType:
+    def _type_for(self, variable: Variable, value: object, *, inexact: bool) -> VariableType:
         if variable.type is VariableType.FLOAT and inexact:
             return VariableType.STRING
         if variable.type is VariableType.STRING or self._fits(value, variable.type):
@@ -147,11 +147,7 @@ def _inferred_type(value: object) -> VariableType | None:
 
 
 def _is_inexact(value: object) -> bool:
-    return (
-        isinstance(value, int)
-        and INTEGER_MIN <= value <= INTEGER_MAX
-        and not integer_fits_double(value)
-    )
+    return isinstance(value, int) and INTEGER_MIN <= value <= INTEGER_MAX and not integer_fits_double(value)
 
 
 def _is_date_time(value: object) -> bool:

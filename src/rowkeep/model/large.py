@@ -40,11 +40,11 @@ def decode_large(
     Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
     """
     outline = read_outline(body)
-    may_update = outline.may_update(updates_by_default)
-    grown = _pass(outline.rows, schema, may_update, start())
+    may_update = outline.may_update(by_default=updates_by_default)
+    grown = _pass(outline.rows, schema, start(), may_update=may_update)
     if grown is not schema:
         grown = Schema(schema.version + 1, grown.variables)
-        _pass(outline.rows, grown, may_update, start())
+        _pass(outline.rows, grown, start(), may_update=may_update)
     return LargeOutcome(
         row_count=len(outline.rows),
         schema=grown,
@@ -52,7 +52,7 @@ def decode_large(
     )
 
 
-def _pass(raw_rows: Sequence[msgspec.Raw], schema: Schema, may_update: bool, sink: SliceSink) -> Schema:
+def _pass(raw_rows: Sequence[msgspec.Raw], schema: Schema, sink: SliceSink, *, may_update: bool) -> Schema:
     first_errors: list[RowError] = []
     error_count = 0
     for first_index, raw_slice in _slices(raw_rows):

@@ -82,7 +82,7 @@ def decode_leniently(body: bytes, schema: Schema, *, updates_by_default: bool) -
     Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
     """
     outline = read_outline(body)
-    rows = decode_raw_rows(outline.rows, schema, may_update=outline.may_update(updates_by_default))
+    rows = decode_raw_rows(outline.rows, schema, may_update=outline.may_update(by_default=updates_by_default))
     if rows.error_count:
         raise RowsRefused(list(rows.errors), rows.error_count)
     return rows
@@ -98,7 +98,7 @@ def decode_raw_rows(
     for cells in rows:
         growth.observe(cells)
     grown = growth.schema()
-    converted = _convert_rows(rows, first_index, grown, may_update, errors)
+    converted = _convert_rows(rows, first_index, grown, errors, may_update=may_update)
     return LenientRows(
         body=b'{"rows":' + msgspec.json.encode(converted) + b"}",
         row_count=len(converted),
@@ -159,33 +159,33 @@ def _raw_description(raw: msgspec.Raw) -> str:
 
 
 def _convert_rows(
-    rows: list[Cells], first_index: int, schema: Schema, may_update: bool, errors: _RowErrors
+    rows: list[Cells], first_index: int, schema: Schema, errors: _RowErrors, *, may_update: bool
 ) -> list[dict[str, Any]]:
     variables = {variable.name.lower(): variable for variable in schema.variables}
     return [
-        _convert_row(first_index + index, cells, variables, may_update, errors)
+        _convert_row(first_index + index, cells, variables, errors, may_update=may_update)
         for index, cells in enumerate(rows)
     ]
 
 
 def _convert_row(
-    index: int, cells: Cells, variables: dict[str, Variable], may_update: bool, errors: _RowErrors
+    index: int, cells: Cells, variables: dict[str, Variable], errors: _RowErrors, *, may_update: bool
 ) -> dict[str, Any]:
     converted: dict[str, Any] = {}
     for name, value in cells.items():
         variable = variables.get(name.lower())
         if variable is None:
             if value is not None or not may_update:
-                errors.add(index, name, _unknown_variable(name, value, variables, may_update))
+                errors.add(index, name, _unknown_variable(name, value, variables, may_update=may_update))
         elif value is not None:
             try:
-                converted[variable.name] = _convert(value, variable.type, may_update)
+                converted[variable.name] = _convert(value, variable.type, may_update=may_update)
             except ValueError as error:
                 errors.add(index, variable.name, _misfit(variable, value, error))
     return converted
 
 
-def _unknown_variable(name: str, value: object, variables: dict[str, Variable], may_update: bool) -> str:
+def _unknown_variable(name: str, value: object, variables: dict[str, Variable], *, may_update: bool) -> str:
     if may_update:
         return SchemaGrowth.refusal(name, value, len(variables))
     known = [variable.name for variable in variables.values()]
@@ -200,13 +200,13 @@ def _misfit(variable: Variable, value: object, error: ValueError) -> str:
 
 def _fits(value: object, type_: VariableType) -> bool:
     try:
-        _convert(value, type_, False)
+        _convert(value, type_, may_update=False)
     except ValueError:
         return False
     return True
 
 
-def _convert(value: object, type_: VariableType, may_update: bool) -> Any:
+def _convert(value: object, type_: VariableType, *, may_update: bool) -> Any:
     if may_update and type_ is VariableType.STRING:
         value = text_of(value)
     return _CONVERTERS[type_](value)

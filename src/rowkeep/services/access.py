@@ -122,4 +122,6 @@ def editable_upload(
 
 
 def _no_credentials() -> RowkeepError:
-    return invalid_token("No credentials were provided. Send an API token as `Authorization: Bearer <token>`.")
+    return invalid_token(
+        "No credentials were provided. Send an API token as `Authorization: Bearer <token>`."
+    )

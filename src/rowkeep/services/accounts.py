@@ -31,9 +31,7 @@ def create_organization(editor: CatalogEditor, name: str, administrator: str) ->
     return organization
 
 
-def create_token(
-    editor: CatalogEditor, user_name: str, scopes: Sequence[str], expires_in: str | None
-) -> str:
+def create_token(editor: CatalogEditor, user_name: str, scopes: Sequence[str], expires_in: str | None) -> str:
     """Creates a token and returns it, the only time it is seen; what is stored is its hash.
 
     No scopes means the ones that clients ask for. `expires_in` is such as `30d`, `12h` or `45m`.

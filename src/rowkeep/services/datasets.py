@@ -61,7 +61,9 @@ class DatasetService:
             owner = _owner(editor, kind, owner_name)
             require(principal, AccessLevel.EDIT)
             if not may_administer(editor, principal, owner):
-                raise forbidden(f"Only {owner.name} itself, or an administrator of it, may create datasets there.")
+                raise forbidden(
+                    f"Only {owner.name} itself, or an administrator of it, may create datasets there."
+                )
             return _create(editor, owner, draft)
 
         return await self._doors.write(write)

@@ -89,9 +89,7 @@ class IngestService:
 
     async def insert_spooled(self, request: InsertRequest, target: InsertTarget, spool: Spool) -> Receipt:
         """The same for a body that was spooled."""
-        return await self._insert(
-            request, target, lambda target: self._spooled_batch(request, target, spool)
-        )
+        return await self._insert(request, target, lambda target: self._spooled_batch(request, target, spool))
 
     async def _insert(
         self,
@@ -183,9 +181,7 @@ def _strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> 
 
 
 def _lenient_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> Batch:
-    rows = decode_leniently(
-        body, target.upload.schema, updates_by_default=target.upload.updates_by_default
-    )
+    rows = decode_leniently(body, target.upload.schema, updates_by_default=target.upload.updates_by_default)
     return Batch(
         upload_id=target.upload.id,
         catalog_version=target.catalog_version,

@@ -8,6 +8,7 @@ remembers one for some hours, cut into streams of equal size. Source: contract 4
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -160,9 +161,7 @@ def _limited(uploads: Iterable[Upload], rows_max: int | None) -> list[RowSlice]:
 
 def _split(slices: Sequence[RowSlice], row_count: int, stream_count: int) -> list[tuple[RowSlice, ...]]:
     bounds = [row_count * index // stream_count for index in range(stream_count + 1)]
-    return [
-        _between(slices, start, end) for start, end in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    return [_between(slices, start, end) for start, end in pairwise(bounds)]
 
 
 def _between(slices: Sequence[RowSlice], start: int, end: int) -> tuple[RowSlice, ...]:

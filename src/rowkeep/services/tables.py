@@ -120,7 +120,9 @@ def _create(editor: CatalogEditor, dataset: Dataset, draft: TableDraft) -> Table
         raise invalid_request(f"A description may have at most {DESCRIPTION_CHARACTERS_MAX} characters.")
     try:
         editor.add_table(
-            NewTable(dataset.version_id, name, draft.description, draft.upload_merge_strategy, False)
+            NewTable(
+                dataset.version_id, name, draft.description, draft.upload_merge_strategy, is_file_index=False
+            )
         )
     except DuplicateError as error:
         raise invalid_request(

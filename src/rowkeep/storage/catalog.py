@@ -46,9 +46,7 @@ class SqlCatalogView:
 
     def is_administrator(self, organization_id: int, user_id: int) -> bool:
         """Whether the user administers the organization."""
-        record = self._connection.record(
-            "membership_role", organization_id=organization_id, user_id=user_id
-        )
+        record = self._connection.record("membership_role", organization_id=organization_id, user_id=user_id)
         return record is not None and record["role"] == "administrator"
 
     def principal(self, token_hash: bytes) -> Principal | None:

@@ -1,8 +1,8 @@
 """Files of the data directory: where they are, and the spool for large request bodies.
 
-    rowkeep.db, -wal, -shm   the catalog and the journal (storage/sqlite.py)
-    spool/                   bodies in flight; nothing in it outlives its request, so it is emptied at start
-    lock                     held by the one server of this directory
+* rowkeep.db, -wal, -shm   the catalog and the journal (storage/sqlite.py)
+* spool/                   bodies in flight; nothing in it outlives its request, so it is emptied at start
+* lock                     held by the one server of this directory
 """
 
 import asyncio

@@ -52,9 +52,10 @@ class Journal:
     def commit_group(self, database: Database, batches: Sequence[Batch]) -> list[Outcome]:
         """Writes a group durably; an outcome for each batch, in order."""
         version = batches[0].catalog_version
-        if all(batch.key is None and batch.catalog_version == version for batch in batches):
-            if not batches[0].needs_own_group and self._commit_entries(database, batches, version):
-                return [Receipt(batch.row_count) for batch in batches]
+        is_common = all(batch.key is None and batch.catalog_version == version for batch in batches)
+        is_common = is_common and not batches[0].needs_own_group
+        if is_common and self._commit_entries(database, batches, version):
+            return [Receipt(batch.row_count) for batch in batches]
         with database.writing() as connection:
             return self._settle_group(connection, batches)
 

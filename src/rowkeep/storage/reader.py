@@ -1,17 +1,22 @@
 """Reading a stream of rows, step by step.
 
-A step reads some entries (bounded in bytes) on one snapshot, decodes them and encodes them for the
-reader. Between steps nothing is held: the journal only grows, so the rows that a read stream names are
+A step takes up where the last one stopped: it reads some entries on its snapshot (bounded in bytes),
+decodes them (bounded in cells) and encodes batches until a part of the body is full. Between steps only
+entries that wait to be decoded are held: the journal only grows, so the rows that a read stream names are
 the same at every step, and rows that came later lie beyond its ends. If rows are gone (their upload was
 deleted) the step fails; it never makes a shorter stream look complete.
+
+Cells are bounded beside bytes because a row without values takes two bytes in the journal and a pointer
+for each variable once it is decoded.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from rowkeep.model.decoding import Row, row_decoder
+from rowkeep.model.decoding import Row, RowDecoder, row_decoder
 from rowkeep.model.errors import not_found
-from rowkeep.model.resources import ReadStream, RowFormat, RowSlice
+from rowkeep.model.resources import Entry, ReadStream, RowFormat, RowSlice
 from rowkeep.model.schema import Schema
 from rowkeep.storage.arrow import ArrowEncoder, CsvEncoder
 from rowkeep.storage.base import CatalogView
@@ -19,8 +24,15 @@ from rowkeep.storage.columns import Column, columns_of
 from rowkeep.storage.journal import entry_lines
 from rowkeep.storage.jsonlines import JsonLinesEncoder
 
-STEP_BYTES_MAX = 4 * 1024 * 1024
+# What one statement reads, what one decoding makes, what one batch holds, what one step sends.
+READ_BYTES_MAX = 4 * 1024 * 1024
+DECODED_CELLS_MAX = 4_000_000
 BATCH_ROWS_MAX = 20_000
+BATCH_CELLS_MAX = 400_000
+STEP_BYTES_MAX = 1024 * 1024
+STEP_BATCHES_MAX = 16
+
+_Rows = tuple[Schema, list[Row]]
 
 
 class Encoder(Protocol):
@@ -46,10 +58,11 @@ class StreamReader:
     """One reading of a read stream from an offset; `step` until it returns None."""
 
     def __init__(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> None:
-        self._stream = stream
+        self._schema = stream.schema
         self._slices = _slices_after(stream.slices, offset)
         self._with_sentinel = with_sentinel
         self._encoder: Encoder = _ENCODERS[stream.format](stream.schema)
+        self._batches: Iterator[_Rows] = iter(())
         self._has_started = False
         self._has_ended = False
 
@@ -61,47 +74,99 @@ class StreamReader:
         if not self._has_started:
             self._has_started = True
             parts.append(self._encoder.start())
-        if self._slices:
-            parts.extend(self._read_on(view))
-        if not self._slices:
-            self._has_ended = True
-            if self._with_sentinel:
-                parts.append(self._encoder.sentinel())
-            parts.append(self._encoder.end())
+        size = 0
+        for _ in range(STEP_BATCHES_MAX):
+            batch = self._next_batch(view)
+            if batch is None:
+                parts.append(self._ending())
+                break
+            parts.append(self._encode(*batch))
+            size += len(parts[-1])
+            if size >= STEP_BYTES_MAX:
+                break
         return b"".join(parts)
 
-    def _read_on(self, view: CatalogView) -> Iterator[bytes]:
-        slice_ = self._slices[0]
+    def _next_batch(self, view: CatalogView) -> _Rows | None:
+        batch = next(self._batches, None)
+        while batch is None and self._slices:
+            self._batches = self._read_on(view, self._slices.popleft())
+            batch = next(self._batches, None)
+        return batch
+
+    def _read_on(self, view: CatalogView, slice_: RowSlice) -> Iterator[_Rows]:
+        entries = view.entries(slice_.upload_id, slice_.first_row, slice_.row_end, READ_BYTES_MAX)
         row = slice_.first_row
-        pending: list[Row] = []
-        source_version = 0
-        for entry in view.entries(slice_.upload_id, row, slice_.row_end, STEP_BYTES_MAX):
+        found: list[Entry] = []
+        for entry in entries:
             if not entry.first_row <= row < entry.first_row + entry.row_count:
                 break
-            if entry.schema_version != source_version:
-                yield from self._encode(view, slice_.upload_id, source_version, pending)
-                pending, source_version = [], entry.schema_version
-            row_end = min(entry.first_row + entry.row_count, slice_.row_end)
-            rows = row_decoder(view.schema(slice_.upload_id, source_version)).read(entry_lines(entry))
-            pending += rows[row - entry.first_row : row_end - entry.first_row]
-            row = row_end
-        if row == slice_.first_row:
+            found.append(entry)
+            row = min(entry.first_row + entry.row_count, slice_.row_end)
+        if not found:
             raise not_found("The rows of this read are gone: their upload was deleted.")
-        yield from self._encode(view, slice_.upload_id, source_version, pending)
-        rest = RowSlice(slice_.upload_id, row, slice_.row_end)
-        self._slices = ([rest] if row < slice_.row_end else []) + self._slices[1:]
+        if row < slice_.row_end:
+            self._slices.appendleft(RowSlice(slice_.upload_id, row, slice_.row_end))
+        decoders = {
+            version: row_decoder(view.schema(slice_.upload_id, version))
+            for version in {entry.schema_version for entry in found}
+        }
+        return _batches(_decoded(found, decoders, RowSlice(slice_.upload_id, slice_.first_row, row)))
 
-    def _encode(
-        self, view: CatalogView, upload_id: int, schema_version: int, rows: Sequence[Row]
-    ) -> Iterator[bytes]:
-        for start in range(0, len(rows), BATCH_ROWS_MAX):
-            batch = rows[start : start + BATCH_ROWS_MAX]
-            source = view.schema(upload_id, schema_version)
-            yield self._encoder.batch(columns_of(batch, source, self._stream.schema), len(batch))
+    def _encode(self, source: Schema, rows: Sequence[Row]) -> bytes:
+        return self._encoder.batch(columns_of(rows, source, self._schema), len(rows))
+
+    def _ending(self) -> bytes:
+        self._has_ended = True
+        sentinel = self._encoder.sentinel() if self._with_sentinel else b""
+        return sentinel + self._encoder.end()
 
 
-def _slices_after(slices: Sequence[RowSlice], offset: int) -> list[RowSlice]:
-    left: list[RowSlice] = []
+def _decoded(
+    entries: Iterable[Entry], decoders: Mapping[int, RowDecoder], slice_: RowSlice
+) -> Iterator[_Rows]:
+    """The rows of a slice, in pieces of one schema each."""
+    for entry in entries:
+        decoder = decoders[entry.schema_version]
+        row = entry.first_row
+        for lines in _pieces(entry_lines(entry), entry.row_count * len(decoder.schema.variables)):
+            rows = decoder.read(lines)
+            yield decoder.schema, rows[max(slice_.first_row - row, 0) : max(slice_.row_end - row, 0)]
+            row += len(rows)
+
+
+def _pieces(lines: bytes, cell_count: int) -> Iterator[bytes]:
+    """Lines in pieces that decode to about DECODED_CELLS_MAX cells, or to one request body."""
+    if cell_count <= DECODED_CELLS_MAX:
+        yield lines
+        return
+    bodies = lines.split(b"\n")
+    size = max(1, len(bodies) * DECODED_CELLS_MAX // cell_count)
+    for start in range(0, len(bodies), size):
+        yield b"\n".join(bodies[start : start + size])
+
+
+def _batches(pieces: Iterable[_Rows]) -> Iterator[_Rows]:
+    """Pieces put together and cut into batches of one schema each; none is empty."""
+    held: list[Row] = []
+    held_schema: Schema | None = None
+    for schema, rows in pieces:
+        if held_schema is not None and schema is not held_schema:
+            if held:
+                yield held_schema, held
+            held = []
+        held_schema = schema
+        held += rows
+        rows_max = max(1, min(BATCH_ROWS_MAX, BATCH_CELLS_MAX // max(1, len(schema.variables))))
+        full = len(held) - len(held) % rows_max
+        for start in range(0, full, rows_max):
+            yield schema, held[start : start + rows_max]
+        held = held[full:]
+    if held_schema is not None and held:
+        yield held_schema, held
+
+
+def _slices_after(slices: Sequence[RowSlice], offset: int) -> deque[RowSlice]:
+    left: deque[RowSlice] = deque()
     for slice_ in slices:
         size = slice_.row_end - slice_.first_row
         skipped = min(offset, size)

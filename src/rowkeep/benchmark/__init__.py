@@ -1,0 +1,1 @@
+"""The benchmark behind `rowkeep bench`: see docs/performance.md for what it measures and why."""

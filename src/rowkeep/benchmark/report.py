@@ -1,0 +1,117 @@
+"""The report: a table of medians, and the bars that rowkeep sets itself."""
+
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """Medians of one target at one load; zero stands for what is not known."""
+
+    target: str
+    rows_per_request: int
+    connections: int
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us_per_row: float
+    written_bytes_per_row: float
+    memory_mib: float
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows a second."""
+        return self.requests_per_second * self.rows_per_request
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """A promise about speed: what was measured, what it should be."""
+
+    text: str
+    value: float
+    bound: float
+    at_least: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether the bar is reached."""
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+
+def report_text(measurements: Sequence[Measurement], fsync_ms: float) -> str:
+    """The whole report as Markdown."""
+    lines = [
+        _machine(),
+        "",
+        f"Appending 4 KiB and fdatasync on this disk: p50 {fsync_ms:.2f} ms.",
+        "",
+        "| rows a request | connections | target | requests/s | rows/s | p50 ms | p99 ms | CPU µs a row "
+        "| bytes written a row | peak MiB |",
+        "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        *[_line(measurement) for measurement in measurements],
+        "",
+        "| bar | measured | bound | |",
+        "| --- | ---: | ---: | --- |",
+        *[_bar_line(bar) for bar in bars(measurements, fsync_ms)],
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def bars(measurements: Sequence[Measurement], fsync_ms: float) -> list[Bar]:
+    """The bars that these measurements can tell of."""
+    at = {(item.target, item.rows_per_request, item.connections): item for item in measurements}
+    found: list[Bar] = []
+    for peer, rows, bound, unit in (
+        ("floor", 1, 0.5, "requests/s"),
+        ("floor", 100, 0.4, "rows/s"),
+        ("fastapi", 1, 5.0, "requests/s"),
+        ("fastapi", 100, 10.0, "rows/s"),
+        ("datasette", 1, 40.0, "requests/s"),
+        ("datasette", 100, 40.0, "rows/s"),
+    ):
+        own, other = at.get(("rowkeep", rows, 64)), at.get((peer, rows, 64))
+        if own and other:
+            ratio = own.requests_per_second / other.requests_per_second
+            text = f"{unit} against {peer}, 64 connections, {rows} rows a request"
+            found.append(Bar(text, ratio, bound, at_least=True))
+    own, floor = at.get(("rowkeep", 1, 1)), at.get(("floor", 1, 1))
+    if own and floor:
+        bound = floor.p50_ms + 2 * fsync_ms
+        text = "p50 ms at 1 connection, against the floor's + 2 fsyncs"
+        found.append(Bar(text, own.p50_ms, bound, at_least=False))
+    crowd = at.get(("rowkeep", 1, 16))
+    if crowd:
+        found.append(Bar("p99 / p50 at 16 connections", crowd.p99_ms / crowd.p50_ms, 10.0, at_least=False))
+    return found
+
+
+def _line(item: Measurement) -> str:
+    return (
+        f"| {item.rows_per_request} | {item.connections} | {item.target} | {item.requests_per_second:,.0f} "
+        f"| {item.rows_per_second:,.0f} | {item.p50_ms:.2f} | {item.p99_ms:.2f} | {_known(item.cpu_us_per_row)} "
+        f"| {_known(item.written_bytes_per_row)} | {_known(item.memory_mib)} |"
+    )
+
+
+def _known(value: float) -> str:
+    return f"{value:,.1f}" if value else ""
+
+
+def _bar_line(bar: Bar) -> str:
+    relation = "≥" if bar.at_least else "≤"
+    return f"| {bar.text} | {bar.value:.2f} | {relation} {bar.bound:.2f} | {'reached' if bar.holds else 'missed'} |"
+
+
+def _machine() -> str:
+    model = "unknown processor"
+    cpu_facts = Path("/proc/cpuinfo")
+    if cpu_facts.exists():
+        names = [line for line in cpu_facts.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return (
+        f"Machine: {os.cpu_count()} processors, {model}, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}."
+    )

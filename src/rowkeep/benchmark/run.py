@@ -1,0 +1,168 @@
+"""Runs the benchmark: alternating rounds over all targets, medians, ratios."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from rowkeep.benchmark.load import LoadPlan, LoadResult
+from rowkeep.benchmark.report import Measurement, report_text
+from rowkeep.benchmark.targets import (
+    Target,
+    children_of,
+    cpu_seconds,
+    peak_memory_mib,
+    start_floor,
+    start_rowkeep,
+    written_bytes,
+)
+
+FSYNCS = 300
+LOAD_GRACE_SECONDS = 30
+MEMORY_ROWS = 5_000_000
+MEMORY_ROWS_PER_REQUEST = 1_000
+
+
+class BenchmarkOptions(msgspec.Struct, frozen=True):
+    """What to measure."""
+
+    rounds: int
+    seconds: float
+    rows: tuple[int, ...]
+    connections: tuple[int, ...]
+    peers: tuple[Target, ...]
+    directory: Path
+
+
+def run_benchmark(options: BenchmarkOptions) -> str:
+    """Measures everything and returns the report. Progress goes to stderr."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.directory)))
+        targets = list(options.peers)
+        for target, process in (start_floor(), start_rowkeep(folder / "data")):
+            stack.callback(_end, process)
+            targets.append(target)
+        fsync_ms = fsync_p50_ms(folder)
+        measurements = [
+            _median(target, rows, connections, results)
+            for rows in options.rows
+            for connections in options.connections
+            for target, results in _rounds(options, targets, rows, connections).items()
+        ]
+        return report_text(measurements, fsync_ms)
+
+
+def run_memory(directory: Path) -> str:
+    """Sends five million rows and tells the most memory that rowkeep and its children held."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=directory)))
+        target, process = start_rowkeep(folder / "data")
+        stack.callback(_end, process)
+        requests = MEMORY_ROWS // MEMORY_ROWS_PER_REQUEST
+        result = _load(target, 16, MEMORY_ROWS_PER_REQUEST, 600.0, requests)
+        peak = peak_memory_mib(process.pid)
+        children = sum(peak_memory_mib(child) for child in children_of(process.pid))
+        stored = sum(file.stat().st_size for file in (folder / "data").iterdir() if file.is_file())
+        rows = result.requests * MEMORY_ROWS_PER_REQUEST
+        return (
+            f"{rows:,} rows in {result.seconds:.0f} s ({rows / result.seconds:,.0f} rows/s), peak memory "
+            f"{peak:.0f} MiB + {children:.0f} MiB in the decoding process, {stored / rows:.0f} bytes on disk "
+            "a row"
+        )
+
+
+def fsync_p50_ms(folder: Path) -> float:
+    """The median time to append 4 KiB and make it durable on this disk, in milliseconds."""
+    times: list[float] = []
+    with (folder / "fsync").open("wb", buffering=0) as file:
+        for _ in range(FSYNCS):
+            started = time.perf_counter()
+            file.write(b"x" * 4096)
+            os.fdatasync(file.fileno())
+            times.append(time.perf_counter() - started)
+    return statistics.median(times) * 1000
+
+
+class _Sample(msgspec.Struct, frozen=True):
+    result: LoadResult
+    cpu_seconds: float
+    written_bytes: int
+
+
+def _rounds(
+    options: BenchmarkOptions, targets: Sequence[Target], rows: int, connections: int
+) -> dict[Target, list[_Sample]]:
+    samples: dict[Target, list[_Sample]] = {target: [] for target in targets}
+    for number in range(options.rounds):
+        for target in targets:
+            sample = _sample(target, connections, rows, options.seconds)
+            samples[target].append(sample)
+            rate = sample.result.requests / sample.result.seconds
+            sys.stderr.write(
+                f"round {number + 1} {target.name:<10} {rows:>5} rows x {connections:>2} connections: "
+                f"{rate:,.0f} requests/s\n"
+            )
+    return samples
+
+
+def _sample(target: Target, connections: int, rows: int, seconds: float) -> _Sample:
+    cpu_before = cpu_seconds(target.pid) if target.pid else 0.0
+    written_before = written_bytes(target.pid) if target.pid else 0
+    result = _load(target, connections, rows, seconds, None)
+    return _Sample(
+        result,
+        cpu_seconds(target.pid) - cpu_before if target.pid else 0.0,
+        written_bytes(target.pid) - written_before if target.pid else 0,
+    )
+
+
+def _load(
+    target: Target, connections: int, rows: int, seconds: float, requests_max: int | None
+) -> LoadResult:
+    plan = LoadPlan(
+        target.host, target.port, target.path, target.token, connections, rows, seconds, requests_max
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "rowkeep.benchmark.load"],
+        input=msgspec.json.encode(plan),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=seconds + LOAD_GRACE_SECONDS,
+    )
+    result = msgspec.json.decode(done.stdout, type=LoadResult)
+    if result.failures:
+        raise RuntimeError(f"{target.name} refused {result.failures} requests: {result.first_failure}")
+    return result
+
+
+def _median(target: Target, rows: int, connections: int, samples: Sequence[_Sample]) -> Measurement:
+    sent = sum(sample.result.requests for sample in samples) * rows or 1
+    return Measurement(
+        target=target.name,
+        rows_per_request=rows,
+        connections=connections,
+        requests_per_second=statistics.median(
+            sample.result.requests / sample.result.seconds for sample in samples
+        ),
+        p50_ms=statistics.median(sample.result.p50_ms for sample in samples),
+        p99_ms=statistics.median(sample.result.p99_ms for sample in samples),
+        cpu_us_per_row=sum(sample.cpu_seconds for sample in samples) / sent * 1e6,
+        written_bytes_per_row=sum(sample.written_bytes for sample in samples) / sent,
+        memory_mib=peak_memory_mib(target.pid) if target.pid else 0.0,
+    )
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,124 @@
+"""What is measured: the floor, rowkeep itself, and peers that already run somewhere on this machine."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from rowkeep.benchmark.workload import SCHEMA
+from rowkeep.model.access import AccessLevel
+from rowkeep.model.resources import OwnerKind, UploadType
+from rowkeep.model.schema import Variable, declared_schema
+from rowkeep.model.types import VariableType
+from rowkeep.services.access import token_hash
+from rowkeep.storage.base import CatalogEditor, NewDataset, NewTable, NewUpload
+from rowkeep.storage.doors import edit_catalog
+from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.sqlite import SqliteDatabase
+
+START_SECONDS_MAX = 30
+TOKEN = "benchmark"  # noqa: S105  # of a server that lives for one benchmark
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where rows are sent. `pid` is the process to account for, or None."""
+
+    name: str
+    host: str
+    port: int
+    path: str
+    token: str
+    pid: int | None = None
+
+
+def peer(name: str, url: str, token: str) -> Target:
+    """A server that someone else has started."""
+    parts = urlsplit(url)
+    return Target(name, parts.hostname or "127.0.0.1", parts.port or 80, parts.path, token)
+
+
+def start_floor() -> tuple[Target, "subprocess.Popen[bytes]"]:
+    """The floor, in a process of its own."""
+    port = _free_port()
+    process = subprocess.Popen([sys.executable, "-m", "rowkeep.benchmark.floor", str(port)])
+    _wait_for(port)
+    return Target("floor", "127.0.0.1", port, "/", "", process.pid), process
+
+
+def start_rowkeep(data_dir: Path) -> tuple[Target, "subprocess.Popen[bytes]"]:
+    """rowkeep on a fresh data directory with one typed stream."""
+    database = SqliteDatabase(DataDirectory(data_dir).database)
+    edit_catalog(database, _make_stream)
+    database.close()
+    port = _free_port()
+    command = [sys.executable, "-m", "rowkeep", "serve", "--data-dir", str(data_dir), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _wait_for(port)
+    path = "/api/v1/tables/bench.bench.bench/uploads/bench/rows"
+    return Target("rowkeep", "127.0.0.1", port, path, TOKEN, process.pid), process
+
+
+def _make_stream(editor: CatalogEditor) -> None:
+    owner = editor.add_owner(OwnerKind.USER, "bench")
+    editor.add_token(owner.id, token_hash(TOKEN.encode()), "data.edit", None)
+    editor.add_dataset(NewDataset(owner, "bench", AccessLevel.NONE, None))
+    dataset = editor.dataset("bench", "bench", None)
+    assert dataset is not None
+    editor.add_table(NewTable(dataset.version_id, "bench", None, "append", is_file_index=False))
+    table = editor.table(dataset.version_id, "bench", None)
+    assert table is not None
+    schema = declared_schema([Variable(name, VariableType(type_)) for name, type_ in SCHEMA])
+    editor.add_upload(NewUpload(table.id, "bench", UploadType.STREAM, schema, updates_by_default=False))
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_memory_mib(pid: int) -> float:
+    """The most memory a process has held at once, its children not counted."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
+
+
+def written_bytes(pid: int) -> int:
+    """What a process has caused to be written to disk."""
+    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("write_bytes:"):
+            return int(line.split()[1])
+    return 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
