@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from rowkeep import __version__
 from rowkeep.benchmark.run import BenchmarkOptions, run_benchmark, run_memory
 from rowkeep.benchmark.targets import peer
 from rowkeep.config import Settings, read_settings
@@ -48,7 +49,7 @@ def _edit(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result
 
 
 @click.group()
-@click.version_option(package_name="rowkeep")
+@click.version_option(__version__)
 def commands() -> None:
     """Stream rows into typed tables over HTTP: durable on 201, readable at once."""
 
@@ -187,8 +188,8 @@ def _time_text(epoch_ms: int) -> str:
 def main() -> None:
     """Run the command line; an expected failure is one line on stderr and exit status 1."""
     try:
-        commands()
+        commands(prog_name="rowkeep")
     except RowkeepError as error:
         _fail(error.message)
-    except (StartError, StorageError, ValueError) as error:
+    except (StartError, StorageError, ValueError, OSError) as error:
         _fail(str(error))

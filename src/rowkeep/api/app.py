@@ -46,7 +46,7 @@ class RowkeepApplication:
             answer = await self._insert_rows.answer(path, scope, receive)
         except ClientLeft:
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
             answer = answer_to(error, request_id)
         self._traffic.answers[answer.status] += 1
         await send_answer(send, answer, request_id)

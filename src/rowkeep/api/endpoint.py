@@ -1,5 +1,6 @@
 """Between the router and a handler: makes the request, sends the answer, maps errors, serves HEAD."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
@@ -38,12 +39,15 @@ class Endpoint:
             answer = await self._handler(ApiRequest(scope, receive, self._bodies))
         except ClientLeft:
             return
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
             answer = answer_to(error, request_id)
-        if isinstance(answer, StreamAnswer):
-            await send_stream(send, answer, request_id)
+        is_head = scope["method"] == "HEAD"
+        if not isinstance(answer, StreamAnswer):
+            await send_answer(send, head_answer(answer) if is_head else answer, request_id)
+        elif is_head:
+            await send_answer(send, Answer(200, answer.headers, b""), request_id)
         else:
-            await send_answer(send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id)
+            await send_stream(receive, send, answer, request_id)
 
 
 def answer_to(error: Exception, request_id: str) -> Answer:
@@ -73,10 +77,25 @@ async def send_answer(send: Send, answer: Answer, request_id: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_stream(send: Send, answer: StreamAnswer, request_id: str) -> None:
-    """Sends a response part by part. A failure midway breaks the connection, so that it cannot look whole."""
+async def send_stream(receive: Receive, send: Send, answer: StreamAnswer, request_id: str) -> None:
+    """Sends a response part by part, until the client leaves.
+
+    A failure midway breaks the connection, so that the response cannot look whole.
+    """
     headers = [*answer.headers, (b"x-request-id", request_id.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    async for part in answer.parts:
-        await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+    # Sending to a client that has left does not fail; nobody would notice.
+    departure = asyncio.create_task(_client_leaves(receive))
+    try:
+        async for part in answer.parts:
+            if departure.done():
+                return
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        departure.cancel()
+
+
+async def _client_leaves(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -60,10 +60,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", f"{API}/tables/{{table}}/rows"): Operation(
         query=("format", "selectedVariables", "maxResults"), media_types=_ROWS_MEDIA_TYPES
     ),
-    ("POST", f"{API}/tables/{{table}}/readSessions"): Operation(body="ReadSessionDraft", status=201),
-    ("POST", f"{API}/tables/{{table}}/uploads/{{upload}}/readSessions"): Operation(
-        body="ReadSessionDraft", status=201
-    ),
+    ("POST", f"{API}/tables/{{table}}/readSessions"): Operation(body="ReadSessionDraft"),
+    ("POST", f"{API}/tables/{{table}}/uploads/{{upload}}/readSessions"): Operation(body="ReadSessionDraft"),
     ("GET", f"{API}/readStreams/{{stream}}"): Operation(
         query=("offset", "eosSentinel"), media_types=_ROWS_MEDIA_TYPES
     ),

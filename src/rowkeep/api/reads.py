@@ -17,6 +17,8 @@ MEDIA_TYPES = {
     RowFormat.CSV: b"text/csv; charset=utf-8",
     RowFormat.JSON_LINES: b"application/x-ndjson",
 }
+# More digits than any count of rows has, and few enough for every integer type.
+COUNT_DIGITS_MAX = 18
 
 
 class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
@@ -49,7 +51,7 @@ class ReadHandlers:
             request.segment("table"),
             None,
             request.text("format") or RowFormat.JSON_LINES,
-            request.names("selectedVariables"),
+            _selected_variables(request),
             request.natural("maxResults"),
         )
         parts = await self._reads.list_rows(request.token_hash, asked)
@@ -73,10 +75,8 @@ class ReadHandlers:
             _rows_max(draft.max_results),
         )
         stream_count = 1 if draft.requested_stream_count is None else draft.requested_stream_count
-        if stream_count < 1:
-            raise invalid_request("`requestedStreamCount` must be at least 1.")
         session = await self._reads.open_session(request.token_hash, asked, stream_count)
-        return json_answer(_session_resource(session), 201)
+        return json_answer(_session_resource(session))
 
     async def read_stream(self, request: ApiRequest) -> StreamAnswer:
         """The rows of a read stream, from an offset on."""
@@ -89,12 +89,18 @@ class ReadHandlers:
         return StreamAnswer([(b"content-type", MEDIA_TYPES[format_])], parts)
 
 
+def _selected_variables(request: ApiRequest) -> list[str] | None:
+    # `selectedVariables=` selects nothing, which is not the same as not selecting.
+    names = request.names("selectedVariables")
+    return [] if names is None and "selectedVariables" in request.query else names
+
+
 def _rows_max(value: int | str | None) -> int | None:
     if value is None:
         return None
     text = str(value)
-    if not text.isascii() or not text.isdigit():
-        raise invalid_request(f"`maxResults` must be a whole number, not {value!r}.")
+    if not text.isascii() or not text.isdigit() or len(text) > COUNT_DIGITS_MAX:
+        raise invalid_request(f"`maxResults` must be a whole number, not {text[:60]!r}.")
     return int(text)
 
 

@@ -91,8 +91,8 @@ def bars(measurements: Sequence[Measurement], fsync_ms: float) -> list[Bar]:
 def _line(item: Measurement) -> str:
     return (
         f"| {item.rows_per_request} | {item.connections} | {item.target} | {item.requests_per_second:,.0f} "
-        f"| {item.rows_per_second:,.0f} | {item.p50_ms:.2f} | {item.p99_ms:.2f} | {_known(item.cpu_us_per_row)} "
-        f"| {_known(item.written_bytes_per_row)} | {_known(item.memory_mib)} |"
+        f"| {item.rows_per_second:,.0f} | {item.p50_ms:.2f} | {item.p99_ms:.2f} "
+        f"| {_known(item.cpu_us_per_row)} | {_known(item.written_bytes_per_row)} | {_known(item.memory_mib)} |"
     )
 
 
@@ -102,7 +102,8 @@ def _known(value: float) -> str:
 
 def _bar_line(bar: Bar) -> str:
     relation = "≥" if bar.at_least else "≤"
-    return f"| {bar.text} | {bar.value:.2f} | {relation} {bar.bound:.2f} | {'reached' if bar.holds else 'missed'} |"
+    verdict = "reached" if bar.holds else "missed"
+    return f"| {bar.text} | {bar.value:.2f} | {relation} {bar.bound:.2f} | {verdict} |"
 
 
 def _machine() -> str:

@@ -22,7 +22,7 @@ from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 
 START_SECONDS_MAX = 30
-TOKEN = "benchmark"  # noqa: S105  # of a server that lives for one benchmark
+TOKEN = "benchmark"  # of a server that lives for one benchmark
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -48,8 +48,8 @@ class RowsBody(Protocol):
     """What a compiled decoder returns: the rows and the flags of one request body."""
 
     rows: list[Row]
-    updateSchema: bool | None
-    updateVariables: bool | None
+    updateSchema: bool | None  # noqa: N815  # as on the wire
+    updateVariables: bool | None  # noqa: N815  # as on the wire
 
 
 _Int64 = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
@@ -165,8 +165,8 @@ class BodyOutline(msgspec.Struct):
     """The frame of a request body, its rows not yet looked into."""
 
     rows: list[msgspec.Raw]
-    updateSchema: bool | None = None
-    updateVariables: bool | None = None
+    updateSchema: bool | None = None  # noqa: N815  # as on the wire
+    updateVariables: bool | None = None  # noqa: N815  # as on the wire
 
     def may_update(self, *, by_default: bool) -> bool:
         """Whether the rows may change the schema: what the body says, else the default."""

@@ -19,7 +19,7 @@ class ErrorCode(StrEnum):
     """The codes a caller can meet in the key `error`."""
 
     INVALID_REQUEST = "invalid_request_error"
-    INVALID_TOKEN = "invalid_token"  # noqa: S105  # a code, not a token
+    INVALID_TOKEN = "invalid_token"  # a code, not a token
     INSUFFICIENT_SCOPE = "insufficient_scope"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found_error"

@@ -64,7 +64,7 @@ def name_key(name: str) -> str:
 
 
 def upload_key(name: str) -> str:
-    """What an upload's name matches by: clients send `my up_load` for `my up.load`, so dots are underscores."""
+    """What an upload's name matches by: clients send `my up_load` for `my up.load`."""
     return name.replace(".", "_").casefold()
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import msgspec
 
+from rowkeep.model.access import AccessLevel
 from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.references import TableReference, parse_table_reference
 from rowkeep.model.resources import ReadStream, RowFormat, RowSlice, Upload
@@ -21,10 +22,11 @@ from rowkeep.services.access import (
     editable_table,
     editable_upload,
     principal_of,
+    require,
     signed_in,
 )
 from rowkeep.services.tables import all_uploads
-from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, RowReadings
+from rowkeep.storage.base import CatalogView, Doors, RowReadings
 
 STREAMS_MAX = 64
 # The Python client keeps each stream in a file named after it and reads the folder in the order of the
@@ -73,22 +75,30 @@ class ReadService:
     async def open_session(
         self, token_hash: TokenHash | None, request: ReadRequest, stream_count: int
     ) -> OpenedSession:
-        """Remembers the rows as of now, in at most `stream_count` streams (at least one)."""
+        """Remembers the rows as of now, in at most `stream_count` streams (1 to 64)."""
+
+        def snapshot(view: CatalogView) -> tuple[OpenedSession, int | None]:
+            schema, slices = _snapshot(view, token_hash, request)
+            session = self._session(request.format, schema, slices, stream_count)
+            return session, principal_of(view, token_hash).user_id
+
+        # Whoever is refused, and the lists of large tables, stay off the writer's thread.
+        session, user_id = await self._doors.read(snapshot)
+        await self._doors.write(lambda editor: editor.add_read_streams(session.streams, user_id))
+        return session
+
+    def _session(
+        self, format_: RowFormat, schema: Schema, slices: Sequence[RowSlice], stream_count: int
+    ) -> OpenedSession:
         expires_at = time.time_ns() // 1_000_000 + self._session_ms
-
-        def write(editor: CatalogEditor) -> OpenedSession:
-            schema, slices = _snapshot(editor, token_hash, request)
-            row_count = sum(slice_.row_end - slice_.first_row for slice_ in slices)
-            count = max(1, min(stream_count, STREAMS_MAX, row_count))
-            identifier = secrets.token_hex(SESSION_BYTES)
-            streams = tuple(
-                ReadStream(f"{identifier}-{index:03d}", expires_at, request.format, schema, part)
-                for index, part in enumerate(_split(slices, row_count, count))
-            )
-            editor.add_read_streams(streams, principal_of(editor, token_hash).user_id)
-            return OpenedSession(identifier, expires_at, row_count, streams)
-
-        return await self._doors.write(write)
+        row_count = sum(slice_.row_end - slice_.first_row for slice_ in slices)
+        count = max(1, min(stream_count, STREAMS_MAX, row_count))
+        identifier = secrets.token_hex(SESSION_BYTES)
+        streams = tuple(
+            ReadStream(f"{identifier}-{index:03d}", expires_at, format_, schema, part)
+            for index, part in enumerate(_split(slices, row_count, count))
+        )
+        return OpenedSession(identifier, expires_at, row_count, streams)
 
     async def read_stream(
         self, token_hash: TokenHash | None, identifier: str, *, offset: int, with_sentinel: bool
@@ -100,6 +110,7 @@ class ReadService:
             found = view.read_stream(identifier, time.time_ns() // 1_000_000)
             if found is None or found[1] != principal.user_id:
                 raise not_found("There is no such read stream, or it has expired; create a read session.")
+            require(principal, AccessLevel.EDIT)  # what the session was made with
             return found[0]
 
         stream = await self._doors.read(find)
@@ -107,13 +118,15 @@ class ReadService:
 
     async def _body(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> AsyncIterator[bytes]:
         reading = self._readings(stream, offset=offset, with_sentinel=with_sentinel)
-        first = await self._doors.read(reading.step)
+        made = [await self._doors.read(reading.step)]
 
         async def parts() -> AsyncIterator[bytes]:
-            part = first
-            while part is not None:
-                yield part
-                part = await self._doors.read(reading.step)
+            while True:
+                part = made.pop() if made else await self._doors.read(reading.step)
+                if part is None:
+                    return
+                if part:
+                    yield part
 
         return parts()
 
@@ -136,6 +149,8 @@ def selected_schema(schema: Schema, names: Sequence[str] | None) -> Schema:
     """The named variables in the named order. Raises invalid_request_error for a name that is none."""
     if names is None:
         return schema
+    if not names or list(names) == [""]:
+        raise invalid_request("`selectedVariables` names no variable; leave it out to get all of them.")
     positions = schema.position_by_key()
     selected: dict[str, Variable] = {}
     for name in names:

@@ -216,7 +216,7 @@ class Lane:
             if self._failure is not None:
                 raise StorageFailedError(self._failure)
             outcomes = self._journal.commit_group(self._database, batches)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the sender hears of it
             self._note_failure(error)
             self._loop.call_soon_threadsafe(self._refuse, group, _refusal(error), size)
         else:
@@ -236,7 +236,7 @@ class Lane:
                 raise StorageFailedError(self._failure)
             with self._database.writing() as connection:
                 result = edit.function(connection)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the sender hears of it
             self._note_failure(error)
             self._loop.call_soon_threadsafe(_fail, edit.future, _refusal(error))
         else:

@@ -29,10 +29,12 @@ READ_BYTES_MAX = 4 * 1024 * 1024
 DECODED_CELLS_MAX = 4_000_000
 BATCH_ROWS_MAX = 20_000
 BATCH_CELLS_MAX = 400_000
+BATCH_BYTES_MAX = 1024 * 1024
 STEP_BYTES_MAX = 1024 * 1024
 STEP_BATCHES_MAX = 16
 
 _Rows = tuple[Schema, list[Row]]
+_Piece = tuple[Schema, list[Row], int]  # rows, and how many of them make a batch
 
 
 class Encoder(Protocol):
@@ -110,7 +112,8 @@ class StreamReader:
             version: row_decoder(view.schema(slice_.upload_id, version))
             for version in {entry.schema_version for entry in found}
         }
-        return _batches(_decoded(found, decoders, RowSlice(slice_.upload_id, slice_.first_row, row)))
+        wanted = RowSlice(slice_.upload_id, slice_.first_row, row)
+        return _batches(_decoded(found, decoders, wanted, len(self._schema.variables)))
 
     def _encode(self, source: Schema, rows: Sequence[Row]) -> bytes:
         return self._encoder.batch(columns_of(rows, source, self._schema), len(rows))
@@ -122,15 +125,19 @@ class StreamReader:
 
 
 def _decoded(
-    entries: Iterable[Entry], decoders: Mapping[int, RowDecoder], slice_: RowSlice
-) -> Iterator[_Rows]:
+    entries: Iterable[Entry], decoders: Mapping[int, RowDecoder], slice_: RowSlice, target_width: int
+) -> Iterator[_Piece]:
     """The rows of a slice, in pieces of one schema each."""
     for entry in entries:
         decoder = decoders[entry.schema_version]
+        width = max(1, target_width, len(decoder.schema.variables))
         row = entry.first_row
         for lines in _pieces(entry_lines(entry), entry.row_count * len(decoder.schema.variables)):
             rows = decoder.read(lines)
-            yield decoder.schema, rows[max(slice_.first_row - row, 0) : max(slice_.row_end - row, 0)]
+            fitting = BATCH_BYTES_MAX * len(rows) // len(lines)
+            batch_rows = max(1, min(BATCH_ROWS_MAX, BATCH_CELLS_MAX // width, fitting))
+            wanted = rows[max(slice_.first_row - row, 0) : max(slice_.row_end - row, 0)]
+            yield decoder.schema, wanted, batch_rows
             row += len(rows)
 
 
@@ -145,21 +152,20 @@ def _pieces(lines: bytes, cell_count: int) -> Iterator[bytes]:
         yield b"\n".join(bodies[start : start + size])
 
 
-def _batches(pieces: Iterable[_Rows]) -> Iterator[_Rows]:
+def _batches(pieces: Iterable[_Piece]) -> Iterator[_Rows]:
     """Pieces put together and cut into batches of one schema each; none is empty."""
     held: list[Row] = []
     held_schema: Schema | None = None
-    for schema, rows in pieces:
+    for schema, rows, batch_rows in pieces:
         if held_schema is not None and schema is not held_schema:
             if held:
                 yield held_schema, held
             held = []
         held_schema = schema
         held += rows
-        rows_max = max(1, min(BATCH_ROWS_MAX, BATCH_CELLS_MAX // max(1, len(schema.variables))))
-        full = len(held) - len(held) % rows_max
-        for start in range(0, full, rows_max):
-            yield schema, held[start : start + rows_max]
+        full = len(held) - len(held) % batch_rows
+        for start in range(0, full, batch_rows):
+            yield schema, held[start : start + batch_rows]
         held = held[full:]
     if held_schema is not None and held:
         yield held_schema, held

@@ -61,7 +61,8 @@ class SqliteConnection:
         self._statements = statements
         self.raw = apsw.Connection(str(path))
         self.raw.set_busy_timeout(_BUSY_MS_MAX)
-        self.raw.execute(_SETTINGS)
+        # To the end: execute alone stops at the first statement that answers, which journal_mode does.
+        self.raw.execute(_SETTINGS).fetchall()
 
     def records(self, statement: str, /, **parameters: object) -> list[Record]:
         """Runs a named statement; its rows by column name."""

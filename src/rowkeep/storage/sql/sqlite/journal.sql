@@ -29,16 +29,16 @@ DELETE FROM receipts WHERE created_at < :before;
 -- The entries from :first_row on until their bytes reach :bytes_max, at least one.
 SELECT entries.first_row, entries.row_count, entries.schema_version, entries.codec, entries.payload
 FROM (
-    SELECT id, sum(byte_count) OVER (ORDER BY first_row) - byte_count AS bytes_before
+    SELECT first_row, sum(byte_count) OVER (ORDER BY first_row) - byte_count AS bytes_before
     FROM (
-        SELECT id, first_row, byte_count
+        SELECT first_row, byte_count
         FROM entries
         WHERE upload_id = :upload_id AND first_row >= :first_row AND first_row < :row_end
         ORDER BY first_row
         LIMIT 1000
     )
 ) AS chosen
-JOIN entries ON entries.id = chosen.id
+JOIN entries ON entries.upload_id = :upload_id AND entries.first_row = chosen.first_row
 WHERE chosen.bytes_before < :bytes_max
 ORDER BY entries.first_row;
 

@@ -1,0 +1,119 @@
+"""The import law: one can read a room knowing only the rooms below it, and swap a technology in one file."""
+
+import ast
+
+from tests.house.sources import PACKAGE, functions_of, imports_of, module_of, python_files, tree_of
+
+# What each room may import; a room always may import itself.
+MAY_IMPORT = {
+    "model": (),
+    "config": (),
+    "storage.base": ("model",),
+    "storage": ("model",),
+    "services": ("storage.base", "model"),
+    "api": ("services", "storage.base", "model"),
+    "compose": ("api", "services", "storage", "model", "config"),
+    "server": ("compose", "config", "storage.files"),
+    "benchmark": ("server", "api", "services", "storage", "model", "config"),
+    "cli": ("benchmark", "server", "services", "storage", "model", "config"),
+    "__main__": ("cli",),
+    "": (),
+}
+
+# Each technology is known to one place; what is not listed here is the standard library, or used everywhere.
+PLACES = {
+    "apsw": ("storage.sqlite",),
+    "click": ("cli",),
+    "granian": ("server",),
+    "prometheus_client": ("api.operations",),
+    "pyarrow": ("storage.arrow",),
+    "shapely": ("model.geography",),
+    "starlette": ("api",),
+    "uvloop": ("server", "benchmark"),
+    "zstandard": ("storage.journal",),
+}
+
+# The model computes; it reads no file, opens no connection, starts no thread.
+NOT_IN_MODEL = ("asyncio", "os", "pathlib", "socket", "sqlite3", "structlog", "subprocess", "threading")
+
+
+def is_within(module: str, room: str) -> bool:
+    """Whether a dotted name is a room or lies in it."""
+    return module == room or module.startswith(f"{room}.")
+
+
+def room_of(module: str) -> str:
+    """The narrowest room that a module lies in."""
+    return max((room for room in MAY_IMPORT if room == "" or is_within(module, room)), key=len)
+
+
+def test_imports_run_one_way() -> None:
+    """A module imports only from its own room and from the rooms below it."""
+    offences = []
+    for file in python_files(PACKAGE):
+        module = module_of(file)
+        room = room_of(module)
+        for line, name in imports_of(tree_of(file)):
+            if not name.startswith("rowkeep.") or name == "rowkeep.__version__":
+                continue
+            imported = name.removeprefix("rowkeep.")
+            if not any(is_within(imported, allowed) for allowed in (room, *MAY_IMPORT[room])):
+                offences.append(f"{module}:{line} ({room or 'package'}) imports {imported}")
+    assert not offences
+
+
+def test_every_module_has_a_room() -> None:
+    """A new folder or top module is given its place in the law, not left out of it."""
+    assert [module_of(file) for file in python_files(PACKAGE) if not room_of(module_of(file))] == [""]
+
+
+def test_concrete_storage_is_built_in_one_place() -> None:
+    """Only storage itself and the places that build things know more of storage than its protocols."""
+    builders = [room for room, allowed in MAY_IMPORT.items() if "storage" in allowed]
+    assert sorted(builders) == ["benchmark", "cli", "compose"]
+
+
+def test_a_technology_is_known_in_one_place() -> None:
+    """A library is imported in the one place that wraps it."""
+    offences = []
+    for file in python_files(PACKAGE):
+        module = module_of(file)
+        for line, name in imports_of(tree_of(file)):
+            places = PLACES.get(name.partition(".")[0])
+            if places is not None and not any(is_within(module, place) for place in places):
+                offences.append(f"{module}:{line} imports {name}; that belongs in {' or '.join(places)}")
+    assert not offences
+
+
+def test_the_model_does_no_io() -> None:
+    """The model imports nothing that reads, writes, waits or logs."""
+    offences = [
+        f"{module_of(file)}:{line} imports {name}"
+        for file in python_files(PACKAGE / "model")
+        for line, name in imports_of(tree_of(file))
+        if name.partition(".")[0] in NOT_IN_MODEL
+    ]
+    assert not offences
+
+
+def test_imports_stand_at_the_top() -> None:
+    """No import hides in a function: what a module needs can be read from its first lines."""
+    offences = [
+        f"{file.relative_to(PACKAGE)}:{node.lineno}"
+        for file in python_files(PACKAGE)
+        for function in functions_of(tree_of(file))
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert not offences
+
+
+def test_no_relative_imports() -> None:
+    """An import says in full where a thing comes from."""
+    offences = [
+        f"{file.relative_to(PACKAGE)}:{line} {name}"
+        for file in python_files(PACKAGE)
+        for line, name in imports_of(tree_of(file))
+        if name.startswith(".")
+    ]
+    assert not offences

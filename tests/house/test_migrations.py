@@ -1,0 +1,44 @@
+"""Migrations are numbered without gaps and together make the schema that a new database has."""
+
+from pathlib import Path
+
+import apsw
+
+from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.storage.statements import load_migrations
+
+
+def structure_of(connection: apsw.Connection) -> dict[str, str]:
+    """The statement that made each table, index and trigger."""
+    rows = connection.execute(
+        "SELECT type || ' ' || name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"
+    )
+    return {str(name): str(sql) for name, sql in rows}
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    """Migration n is the n-th file, so that the number in the database says which have run."""
+    numbers = [number for number, _ in load_migrations("sqlite")]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_new_database_is_the_sum_of_the_migrations(tmp_path: Path) -> None:
+    """Opening a new file runs every migration, in order, and records the last."""
+    SqliteDatabase(tmp_path / "rowkeep.db").close()
+    opened = apsw.Connection(str(tmp_path / "rowkeep.db"))
+    by_hand = apsw.Connection(":memory:")
+    migrations = load_migrations("sqlite")
+    for _, script in migrations:
+        by_hand.execute(script)
+    assert structure_of(opened) == structure_of(by_hand)
+    assert opened.pragma("user_version") == len(migrations)
+    opened.close()
+
+
+def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    """A database that is up to date is left as it is."""
+    for _ in range(2):
+        SqliteDatabase(tmp_path / "rowkeep.db").close()
+    opened = apsw.Connection(str(tmp_path / "rowkeep.db"))
+    assert opened.execute("SELECT version FROM catalog_state").fetchall() == [(1,)]
+    opened.close()
