@@ -22,24 +22,11 @@ from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.storage.lane import Lane
 from rowkeep.storage.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
+from tests.arrowstreams import table_of
 
 Result = TypeVar("Result")
 Rows = list[dict[str, Any]]
 TABLE = "ada.survey.answers"
-
-
-def arrow_batches(body: bytes) -> list[pyarrow.RecordBatch]:
-    """The batches of a complete IPC stream, empty ones among them."""
-    with pyarrow.ipc.open_stream(body) as reader:
-        return list(reader)
-
-
-def table_of(body: bytes) -> pyarrow.Table:
-    """A complete Arrow stream without sentinel; no batch of it is empty."""
-    assert body.endswith(b"\xff\xff\xff\xff\0\0\0\0")
-    assert all(batch.num_rows for batch in arrow_batches(body))
-    with pyarrow.ipc.open_stream(body) as opened:
-        return opened.read_all()
 
 
 class World:

@@ -16,7 +16,7 @@ from rowkeep.model.types import VariableType
 from rowkeep.storage.arrow import ArrowEncoder, CsvEncoder
 from rowkeep.storage.columns import Column, text_of, widened_column
 from rowkeep.storage.jsonlines import JsonLinesEncoder
-from tests.unit.readworld import arrow_batches
+from tests.arrowstreams import arrow_batches
 
 ALL_TYPES = Schema(
     1,

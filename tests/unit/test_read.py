@@ -16,7 +16,8 @@ from rowkeep.services.read import ReadService
 from rowkeep.storage import reader
 from rowkeep.storage.reader import StreamReader
 from tests.api.stream import ALL_TYPES
-from tests.unit.readworld import TABLE, Rows, World, arrow_batches, table_of
+from tests.arrowstreams import arrow_batches, table_of
+from tests.unit.readworld import TABLE, Rows, World
 
 ID_ONLY = [{"name": "id", "type": "integer"}]
 

@@ -9,27 +9,42 @@ from collections.abc import Sequence
 
 import shapely
 
-_NUMBER = r"-?\d++(?:\.\d++)?+"
+_NUMBER = r"-?\d{1,200}+(?:\.\d++)?+"
 _plain_points = re.compile(
     rf"POINT ?\({_NUMBER} {_NUMBER}\)(?:\nPOINT ?\({_NUMBER} {_NUMBER}\))*+", re.ASCII
 ).fullmatch
-# GEOS reads nested collections by recursion on the C stack; no real geography nests this deep.
+# GEOS reads nested geometries by recursion on the C stack, and a stack that overflows ends the process.
+# Collections are counted; curves nest too, cannot be read by shapely, and are refused by their words.
 _NESTED_COLLECTIONS_MAX = 32
+_NOT_LETTERS = bytes(range(ord("A"))) + bytes(range(ord("Z") + 1, 128))
+_SIMPLE = frozenset({b"POINT", b"LINESTRING", b"POLYGON", b"MULTIPOINT", b"MULTILINESTRING", b"MULTIPOLYGON"})
+_words_match = re.compile(
+    rb"(?:(?:MULTI)?(?:POINT|LINESTRING|POLYGON)|GEOMETRYCOLLECTION|EMPTY|ZM?|M|E)*+"
+).fullmatch
+# Numbers that a double cannot hold become infinite.
+_may_overflow = re.compile(rb"E\+?0*+[1-9]\d\d|(?<!\d)\d{300}").search
 
 
 def geographies_are_valid(texts: Sequence[str | None]) -> bool:
     """Whether every text is WKT; nulls do not count."""
     present = [text for text in texts if text is not None]
-    if not present or _plain_points("\n".join(present)) is not None:
+    if not present:
+        return True
+    lines = "\n".join(present)
+    if _plain_points(lines) is not None and lines.count("\n") == len(present) - 1:
         return True
     return all(is_geography(text) for text in present)
 
 
 def is_geography(text: str) -> bool:
-    """Whether one text is WKT that GEOS can read."""
-    if "\x00" in text:  # GEOS reads C strings and would stop at the first NUL
+    """Whether one text is WKT that GEOS can read: points, lines, polygons and collections of them."""
+    upper = text.encode(errors="replace").upper()
+    if b"\x00" in upper:  # GEOS reads C strings and would stop at the first NUL
         return False
-    if text.upper().count("GEOMETRYCOLLECTION") > _NESTED_COLLECTIONS_MAX:
+    words = upper.translate(None, _NOT_LETTERS)
+    if words not in _SIMPLE and not _words_match(words):
+        return False
+    if words.count(b"GEOMETRYCOLLECTION") > _NESTED_COLLECTIONS_MAX or _may_overflow(upper):
         return False
     try:
         shapely.from_wkt(text, on_invalid="raise")

@@ -19,7 +19,7 @@ from rowkeep.model.types import (
     parse_date_time,
     widened,
 )
-from rowkeep.model.values import Cells, NumberText, describe
+from rowkeep.model.values import Cells, NumberText, describe, exact_integer, shown_name
 
 
 class AddedVariable(msgspec.Struct, frozen=True):
@@ -81,8 +81,9 @@ class SchemaGrowth:
 
     def _widen(self, variable: Variable, value: object) -> None:
         inexact = _is_inexact(value)
-        if variable.type is VariableType.INTEGER and inexact and not variable.inexact:
-            self._put(msgspec.structs.replace(variable, inexact=True))
+        if variable.type is VariableType.INTEGER and _is_inexact(exact_integer(value)):
+            if not variable.inexact:
+                self._put(msgspec.structs.replace(variable, inexact=True))
         elif self._may_update:
             type_ = self._type_for(variable, value, inexact=inexact)
             if type_ is not variable.type:
@@ -116,10 +117,12 @@ class SchemaGrowth:
         """Why an unknown variable could not be added."""
         problem = name_problem(name)
         if problem is not None:
-            return f"the name {name!r} {problem}"
+            return f"no variable can be added for the key {shown_name(name)}: such a name {problem}"
         if variable_count >= VARIABLES_MAX:
-            return f"variable {name!r} would be one more than the {VARIABLES_MAX} an upload may hold"
-        return f"variable {name!r} takes a single value, but got {describe(value)}"
+            return (
+                f"variable {shown_name(name)} would be one more than the {VARIABLES_MAX} an upload may hold"
+            )
+        return f"variable {shown_name(name)} takes a single value, but got {describe(value)}"
 
 
 def schema_change(before: Schema, after: Schema) -> SchemaChange:

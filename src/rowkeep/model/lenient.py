@@ -19,8 +19,8 @@ Source: contract 7.1-7.8.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ from rowkeep.model.decoding import CELL_BYTES_MAX, read_outline
 from rowkeep.model.errors import RowError, RowsRefused
 from rowkeep.model.geography import is_geography
 from rowkeep.model.growth import SchemaChange, SchemaGrowth, schema_change
-from rowkeep.model.schema import Schema, Variable
+from rowkeep.model.schema import VARIABLE_NAME_CHARACTERS_MAX, Schema, Variable
 from rowkeep.model.types import (
     EXPECTED,
     INTEGER_MAX,
@@ -39,7 +39,7 @@ from rowkeep.model.types import (
     parse_date_time,
     parse_time,
 )
-from rowkeep.model.values import Cells, NumberText, describe, text_of
+from rowkeep.model.values import Cells, NumberText, describe, exact_integer, shown_name, text_of
 
 ROW_ERRORS_MAX = 100
 
@@ -72,7 +72,8 @@ class _RowErrors:
     def add(self, row: int, variable: str | None, message: str) -> None:
         self.count += 1
         if len(self.first) < ROW_ERRORS_MAX:
-            self.first.append(RowError(row, variable, message))
+            shown = None if variable is None else variable[:VARIABLE_NAME_CHARACTERS_MAX]
+            self.first.append(RowError(row, shown, message))
 
 
 def decode_leniently(body: bytes, schema: Schema, *, updates_by_default: bool) -> LenientRows:
@@ -125,7 +126,8 @@ def _report_twins(index: int, cells: Cells, errors: _RowErrors) -> None:
     for name in cells:
         twin = spelling.setdefault(name.lower(), name)
         if twin != name:
-            errors.add(index, name, f"the keys {twin!r} and {name!r} name the same variable; send one")
+            both = f"{shown_name(twin)} and {shown_name(name)}"
+            errors.add(index, name, f"the keys {both} name the same variable; send one of them")
 
 
 def _readable_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
@@ -141,14 +143,23 @@ def _readable_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
     cells: Cells = {}
     for name, raw_value in raw_cells.items():
         try:
-            cells[name] = _value_decoder.decode(raw_value)
+            cells[name] = _readable_value(raw_value)
         except UnicodeDecodeError:
-            errors.add(index, name, f"the value of {name!r} is not valid UTF-8")
+            errors.add(index, name, f"the value of {shown_name(name)} is not valid UTF-8")
         except RecursionError:
-            errors.add(index, name, f"the value of {name!r} is nested too deeply")
+            errors.add(index, name, f"the value of {shown_name(name)} is nested too deeply")
         except msgspec.DecodeError as error:
-            errors.add(index, name, f"the value of {name!r} cannot be read: {error}")
+            errors.add(index, name, f"the value of {shown_name(name)} cannot be read: {error}")
     return cells
+
+
+def _readable_value(raw: msgspec.Raw) -> Any:
+    try:
+        return _value_decoder.decode(raw)
+    except msgspec.DecodeError:
+        if _is_number(memoryview(raw)):  # of more digits than Python makes an int of
+            return NumberText(bytes(raw).decode())
+        raise
 
 
 def _raw_description(raw: msgspec.Raw) -> str:
@@ -190,12 +201,13 @@ def _unknown_variable(name: str, value: object, variables: dict[str, Variable], 
         return SchemaGrowth.refusal(name, value, len(variables))
     known = [variable.name for variable in variables.values()]
     listed = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
-    return f"unknown variable {name!r}; the variables of this upload are: {listed or '(none)'}"
+    return f"unknown variable {shown_name(name)}; the variables of this upload are: {listed or '(none)'}"
 
 
 def _misfit(variable: Variable, value: object, error: ValueError) -> str:
     reason = f" ({error})" if isinstance(error, Unfit) else ""
-    return f"variable {variable.name!r} takes {EXPECTED[variable.type]}, but got {describe(value)}{reason}"
+    name = shown_name(variable.name)
+    return f"variable {name} takes {EXPECTED[variable.type]}, but got {describe(value)}{reason}"
 
 
 def _fits(value: object, type_: VariableType) -> bool:
@@ -221,25 +233,14 @@ def _to_string(value: object) -> str:
 
 
 def _to_integer(value: object) -> int:
-    if isinstance(value, NumberText):
-        value = _integral(value)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | NumberText):
         raise ValueError
-    if not INTEGER_MIN <= value <= INTEGER_MAX:
-        raise Unfit("it is out of range")
-    return value
-
-
-def _integral(text: NumberText) -> int:
-    try:
-        number = Decimal(text)
-    except InvalidOperation as error:
-        raise Unfit("it is out of range") from error
-    if number.adjusted() > 18:  # before int() would write out all its zeros
-        raise Unfit("it is out of range")
-    if number.adjusted() < -1_000 or number != number.to_integral_value():
-        raise Unfit("it has a fraction")
-    return int(number)
+    integer = exact_integer(value)
+    if integer is None:
+        raise Unfit(
+            "it is out of range" if isinstance(value, int) else "it has a fraction or is out of range"
+        )
+    return integer
 
 
 def _to_float(value: object) -> float:
@@ -263,13 +264,17 @@ def _to_boolean(value: object) -> bool:
 def _to_geography(value: object) -> str:
     text = _to_string(value)
     if not is_geography(text):
-        raise Unfit("it is not WKT")
+        raise Unfit("it is not WKT of points, lines, polygons or collections of them")
     return text
 
 
 def _text_converter(parse: Callable[[str], Any]) -> Callable[[object], Any]:
     def convert(value: object) -> Any:
-        return parse(_to_string(value))
+        text = _to_string(value)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise Unfit(str(error)) from error
 
     return convert
 
@@ -285,6 +290,7 @@ _CONVERTERS: dict[VariableType, Callable[[object], Any]] = {
     VariableType.GEOGRAPHY: _to_geography,
 }
 
+_is_number = re.compile(rb"-?\d+").fullmatch
 _cells_decoder = msgspec.json.Decoder(Cells, float_hook=NumberText)
 _raw_cells_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _value_decoder = msgspec.json.Decoder(Any, float_hook=NumberText)

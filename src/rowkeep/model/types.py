@@ -38,6 +38,7 @@ EXPECTED = {
     VariableType.GEOGRAPHY: "a geography (WKT, such as POINT(10 20))",
 }
 
+_UNREADABLE = "it is not of this form"
 _DATE = r"(\d{4})-(\d{1,2})-(\d{1,2})"
 _TIME = r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?"
 _date_match = re.compile(_DATE, re.ASCII).fullmatch
@@ -61,7 +62,7 @@ def parse_date(text: str) -> datetime.date:
     """Reads a date in the documented grammar (one-digit parts allowed). Raises ValueError."""
     match = _date_match(text)
     if match is None:
-        raise ValueError(text)
+        raise ValueError(_UNREADABLE)
     return datetime.date(int(match[1]), int(match[2]), int(match[3]))
 
 
@@ -69,7 +70,7 @@ def parse_time(text: str) -> datetime.time:
     """Reads a time in the documented grammar. Raises ValueError."""
     match = _time_match(text)
     if match is None:
-        raise ValueError(text)
+        raise ValueError(_UNREADABLE)
     return _time_of(match[1], match[2], match[3], match[4])
 
 
@@ -77,7 +78,7 @@ def parse_date_time(text: str) -> datetime.datetime:
     """Reads a dateTime in the documented grammar; a date alone is midnight. Raises ValueError."""
     match = _date_time_match(text)
     if match is None:
-        raise ValueError(text)
+        raise ValueError(_UNREADABLE)
     day = datetime.date(int(match[1]), int(match[2]), int(match[3]))
     if match[4] is None:
         return datetime.datetime.combine(day, datetime.time())

@@ -1,6 +1,11 @@
 """JSON values as the lenient path sees them, and how an error message calls them."""
 
+from decimal import Decimal, InvalidOperation
 from typing import Any
+
+import msgspec
+
+from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN
 
 SHOWN_CHARACTERS_MAX = 60
 
@@ -8,9 +13,29 @@ Cells = dict[str, Any]
 
 
 class NumberText(str):
-    """A JSON number with a fraction or an exponent, as it was sent."""
+    """A JSON number with a fraction, an exponent or more digits than Python reads, as it was sent."""
 
     __slots__ = ()
+
+
+def exact_integer(value: object) -> int | None:
+    """The integer that a JSON number is exactly, or None when it has a fraction or leaves int64."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, NumberText):
+        return _integral(value)
+    return value if isinstance(value, int) and INTEGER_MIN <= value <= INTEGER_MAX else None
+
+
+def _integral(text: NumberText) -> int | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # the exponent is beyond what a Decimal holds
+        return None
+    if not -1_000 <= number.adjusted() <= 18:  # before int() would write out all its zeros
+        return 0 if number.is_zero() else None
+    integer = int(number)
+    return integer if integer == number and INTEGER_MIN <= integer <= INTEGER_MAX else None
 
 
 def text_of(value: object) -> object:
@@ -33,8 +58,13 @@ def describe(value: object) -> str:
     if isinstance(value, NumberText | int):
         return f"the number {_shortened(str(value))}"
     if isinstance(value, str):
-        return f'the string "{_shortened(value)}"'
+        return f"the string {msgspec.json.encode(_shortened(value)).decode()}"
     return "an array" if isinstance(value, list) else "an object"
+
+
+def shown_name(name: str) -> str:
+    """A key as a message shows it: quoted, and cut where no variable's name goes on."""
+    return msgspec.json.encode(_shortened(name)).decode()
 
 
 def _shortened(text: str) -> str:

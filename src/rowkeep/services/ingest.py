@@ -162,7 +162,7 @@ def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
     return InsertTarget(
         catalog_version=view.catalog_version(),
         upload=upload,
-        decoder=row_decoder(upload.schema),
+        decoder=row_decoder(upload.schema, widens=upload.updates_by_default),
         expires_at_ms=principal.expires_at_ms,
     )
 

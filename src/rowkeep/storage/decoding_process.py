@@ -76,7 +76,8 @@ class DecodingProcess:
                 await self.start()
             try:
                 return await self._exchange(job)
-            except (OSError, EOFError) as error:
+            except (OSError, EOFError, ValueError) as error:
+                await self.close()  # a ValueError is an answer too long: its rest would be the next one's
                 raise unavailable(
                     "The server could not decode a body of this size. Nothing was inserted; "
                     "send it again, or in smaller parts.",

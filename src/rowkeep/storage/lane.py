@@ -108,8 +108,10 @@ class Lane:
         return future
 
     async def _submit_in_turn(self, batch: Batch) -> Outcome:
-        await self._wait_for_room(batch.byte_count)
-        return await self._enqueue(batch, batch.byte_count)
+        size = batch.byte_count
+        await self._wait_for_room(size)
+        self._queued_bytes -= size  # its room was kept for it; _enqueue takes it up
+        return await self._enqueue(batch, size)
 
     async def write(self, function: Callable[[Connection], Result]) -> Result:
         """Runs a function in one durable transaction; what it raises rolls the transaction back."""
@@ -142,25 +144,29 @@ class Lane:
         self._waiting.append((size, turn))
         try:
             await asyncio.wait_for(turn, self._wait_seconds_max)
-        except TimeoutError as error:
-            raise unavailable(
-                "The server takes in rows more slowly than they arrive. Nothing of this request was "
-                "inserted; send it again later.",
-                retry_after_seconds=BUSY_RETRY_SECONDS,
-            ) from error
-        if self._failure is not None or self._is_closing:
-            raise self._refusal()
+            if self._failure is not None or self._is_closing:
+                raise self._refusal()
+        except BaseException as error:
+            # A turn may come in the moment its sender gives up: the room goes to the next in line.
+            self._release(size if turn.done() and not turn.cancelled() else 0)
+            if isinstance(error, TimeoutError):
+                raise unavailable(
+                    "The server takes in rows more slowly than they arrive. Nothing of this request was "
+                    "inserted; send it again later.",
+                    retry_after_seconds=BUSY_RETRY_SECONDS,
+                ) from error
+            raise
 
     def _release(self, size: int) -> None:
+        """Gives room back and lets in, in order, who fits; room is kept for them from here on."""
         self._queued_bytes -= size
-        admitted = 0
         while self._waiting:
             next_size, turn = self._waiting[0]
             if not turn.done():
-                if not self._has_room(admitted + next_size):
+                if not self._has_room(next_size):
                     return
                 turn.set_result(None)
-                admitted += next_size
+                self._queued_bytes += next_size
             self._waiting.popleft()
 
     def _settle(self, group: Sequence[_Submission], outcomes: Sequence[Outcome], size: int) -> None:
