@@ -4,6 +4,7 @@ Every setting is an option of `rowkeep serve` or a variable `ROWKEEP_<NAME>` in 
 described in docs/settings.md. Units and bounds stand at the end of a name.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 MEBIBYTE = 1024 * 1024
+PORT_MAX = 65_535
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,8 +36,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.idempotency_hours_min < 24:
             raise ValueError("idempotency_hours_min must be at least 24")
-        if self.workers < 1:
-            raise ValueError("workers must be at least 1")
+        if not 0 <= self.port <= PORT_MAX:
+            raise ValueError(f"port must be between 0 and {PORT_MAX}")
+        if self.log_level not in LOG_LEVELS:
+            raise ValueError(f"log_level must be one of {', '.join(LOG_LEVELS)}")
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if name != "port" and isinstance(value, int | float) and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be more than 0")
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, **options: object) -> Settings:

@@ -165,7 +165,17 @@ def test_data_dir_that_is_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("port", "eighty"), ("idempotency_hours_min", "1"), ("workers", "0"), ("workers", "2")],
+    [
+        ("port", "eighty"),
+        ("port", "65536"),
+        ("log_level", "loud"),
+        ("idempotency_hours_min", "1"),
+        ("body_stall_seconds_max", "0"),
+        ("queue_wait_seconds_max", "nan"),
+        ("readers_max", "-1"),
+        ("workers", "0"),
+        ("workers", "2"),
+    ],
 )
 def test_setting_that_cannot_be(name: str, value: str, tmp_path: Path) -> None:
     """A setting of the wrong kind, or one that would break a promise, stops the start and is named."""
