@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from rowkeep.benchmark.targets import children_of, peak_memory_mib
 from tests.api.stream import ALL_TYPES, Stream
 from tests.serverprocess import ServerProcess, rowkeep
 
@@ -287,3 +288,29 @@ def test_many_rows_read_back(stream: Stream) -> None:
     read = stream.rows()
     assert [row["count"] for row in read] == list(range(30_000))
     assert read[12_345]["site"] == rows[12_345]["site"]
+
+
+def test_empty_rows_in_a_wide_schema(own_server: ServerProcess) -> None:
+    """A small body of empty rows does not take memory for every variable that it does not name."""
+    wide = [{"name": f"v{number}", "type": "integer"} for number in range(2_000)]
+    stream = Stream(own_server.url, own_server.token, wide, own_server.user)
+    before = peak_memory_mib(own_server.pid)
+    body = b'{"rows":[' + b",".join([b"{}"] * 60_000) + b"]}"
+    assert stream.insert(body).json()["rowsAdded"] == 60_000
+    assert stream.row_count() == 60_000
+    assert peak_memory_mib(own_server.pid) - before < 150
+    stream.close()
+
+
+def test_memory_of_a_large_body(own_server: ServerProcess) -> None:
+    """The server and its decoding process together stay below base + 2.5 times the body."""
+    stream = Stream(own_server.url, own_server.token, ALL_TYPES, own_server.user)
+    stream.insert({"rows": [{"site": "warm"}]})
+    processes = [own_server.pid, *children_of(own_server.pid)]
+    before = sum(map(peak_memory_mib, processes))
+    line = b'{"site":"%s","count":1}' % (b"x" * 60)
+    body = b'{"rows":[' + b",".join([line] * (90 * 1024 * 1024 // (len(line) + 1))) + b"]}"
+    assert stream.insert(body).status_code == 201
+    grown = sum(map(peak_memory_mib, processes)) - before
+    assert grown <= 2.5 * len(body) / 1024 / 1024
+    stream.close()

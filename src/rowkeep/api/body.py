@@ -64,10 +64,10 @@ class BodyReader:
         self._waiting_since[task] = time.monotonic()
         try:
             message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body"):
-                body: bytes = message.get("body", b"")
-                if len(body) <= MEMORY_BYTES_MAX:
-                    return body
+            body: bytes = message.get("body", b"")
+            # The server says only with the next message that this was all; the length says so now.
+            if content_length == b"%d" % len(body) and len(body) <= MEMORY_BYTES_MAX:
+                return body
             return await self._read_on(task, receive, message, spool)
         except asyncio.CancelledError:
             if task not in self._overdue:

@@ -89,11 +89,19 @@ def bars(measurements: Sequence[Measurement], fsync_ms: float) -> list[Bar]:
 
 
 def _line(item: Measurement) -> str:
-    return (
-        f"| {item.rows_per_request} | {item.connections} | {item.target} "
-        f"| {item.requests_per_second:,.0f} | {item.rows_per_second:,.0f} | {item.p50_ms:.2f} | {item.p99_ms:.2f} "
-        f"| {_known(item.cpu_us_per_row)} | {_known(item.written_bytes_per_row)} | {_known(item.memory_mib)} |"
+    cells = (
+        str(item.rows_per_request),
+        str(item.connections),
+        item.target,
+        f"{item.requests_per_second:,.0f}",
+        f"{item.rows_per_second:,.0f}",
+        f"{item.p50_ms:.2f}",
+        f"{item.p99_ms:.2f}",
+        _known(item.cpu_us_per_row),
+        _known(item.written_bytes_per_row),
+        _known(item.memory_mib),
     )
+    return f"| {' | '.join(cells)} |"
 
 
 def _known(value: float) -> str:

@@ -41,6 +41,8 @@ from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
 
 CELL_BYTES_MAX = 16 * 1024 * 1024
+# What one decoded request may take in memory: 8 bytes a cell, so 32 MiB of empty rows.
+CELLS_MAX = 4 * 1024 * 1024
 EXACT_INTEGER_MAX = 2**53
 
 Row = msgspec.Struct
@@ -88,6 +90,7 @@ class RowDecoder:
     def __init__(self, schema: Schema, *, widens: bool = False) -> None:
         self.schema = schema
         self._widens = widens
+        self._width = len(schema.variables)
         types = {variable.type for variable in schema.variables}
         self._has_fraction = bool(types & {VariableType.DATE_TIME, VariableType.TIME})
         self._geographies = tuple(
@@ -101,6 +104,12 @@ class RowDecoder:
 
     def accept(self, body: bytes) -> RowsBody:
         """Decodes a request body. Raises StrictRefusal when the strict path does not take it."""
+        # A row takes a place for each variable, also for those it does not name.
+        if len(body) * self._width > 3 * CELLS_MAX and body.count(b"{") * self._width > CELLS_MAX:
+            raise StrictRefusal
+        return self._accept_rows(body)
+
+    def _accept_rows(self, body: bytes) -> RowsBody:
         try:
             decoded = cast(RowsBody, self._accept.decode(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from rowkeep.model.decoding import StrictRefusal, read_outline, row_decoder
+from rowkeep.model.decoding import CELLS_MAX, StrictRefusal, read_outline, row_decoder
 from rowkeep.model.errors import RowError, RowsRefused
 from rowkeep.model.growth import SchemaChange, schema_change
 from rowkeep.model.lenient import ROW_ERRORS_MAX, decode_raw_rows
@@ -67,7 +67,8 @@ class _Pass(msgspec.Struct, frozen=True):
 def _pass(raw_rows: Sequence[msgspec.Raw], schema: Schema, sink: SliceSink, *, may_update: bool) -> _Pass:
     first_errors: list[RowError] = []
     error_count = 0
-    for first_index, raw_slice in _slices(raw_rows):
+    rows_max = max(1, min(SLICE_ROWS_MAX, CELLS_MAX // max(1, len(schema.variables))))
+    for first_index, raw_slice in _slices(raw_rows, rows_max):
         lines = b'{"rows":[' + b",".join(raw_slice).replace(b"\n", b" ") + b"]}"
         try:
             row_decoder(schema, widens=may_update).accept(lines)
@@ -81,10 +82,10 @@ def _pass(raw_rows: Sequence[msgspec.Raw], schema: Schema, sink: SliceSink, *, m
     return _Pass(schema, first_errors, error_count)
 
 
-def _slices(raw_rows: Sequence[msgspec.Raw]) -> Iterator[tuple[int, Sequence[msgspec.Raw]]]:
+def _slices(raw_rows: Sequence[msgspec.Raw], rows_max: int) -> Iterator[tuple[int, Sequence[msgspec.Raw]]]:
     start = size = 0
     for index, raw in enumerate(raw_rows):
-        if index > start and (size >= SLICE_BYTES_MAX or index - start >= SLICE_ROWS_MAX):
+        if index > start and (size >= SLICE_BYTES_MAX or index - start >= rows_max):
             yield start, raw_rows[start:index]
             start, size = index, 0
         size += len(memoryview(raw))

@@ -32,8 +32,6 @@ from rowkeep.model.growth import SchemaChange, SchemaGrowth, schema_change
 from rowkeep.model.schema import VARIABLE_NAME_CHARACTERS_MAX, Schema, Variable
 from rowkeep.model.types import (
     EXPECTED,
-    INTEGER_MAX,
-    INTEGER_MIN,
     VariableType,
     parse_date,
     parse_date_time,
