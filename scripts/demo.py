@@ -100,9 +100,11 @@ curl '{url}{TABLE_PATH}/rows?format=csv' -H 'Authorization: Bearer {token}'
 The same with the Python client (pip install redivis):
 
 import os
+
 os.environ["REDIVIS_API_ENDPOINT"] = "{url}"
 os.environ["REDIVIS_API_TOKEN"] = "{token}"
 import redivis
+
 table = redivis.table("demo.{DATASET}.{TABLE}")
 table.upload("{UPLOAD}").insert_rows([{{"site": "Bern", "temperature": 19.5}}])
 print(table.to_pandas_dataframe())

@@ -142,7 +142,7 @@ def test_insert_answers_with_a_receipt(upload: Any, table: Any) -> None:
 
 def test_insert_error_names_the_row(upload: Any) -> None:
     """What the client shows of a refused insert says which row and why."""
-    with pytest.raises(exceptions.APIError, match=r"Row 1: variable 'count' takes an integer"):
+    with pytest.raises(exceptions.APIError, match=r'Row 1: variable "count" takes an integer'):
         upload.insert_rows([{}, {"count": "many"}])
     with pytest.raises(exceptions.APIError, match="NaN"):
         upload.insert_rows([{"temperature": float("nan")}])

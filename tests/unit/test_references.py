@@ -8,6 +8,7 @@ from hypothesis import strategies as some
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.references import (
+    ID_ALPHABET,
     DatasetReference,
     Identifier,
     TableReference,
@@ -23,7 +24,9 @@ from rowkeep.model.references import (
 NAMES = some.text(
     some.characters(exclude_characters=".:", exclude_categories=["Cs"]), min_size=1, max_size=20
 )
-REFERENCE_IDS = some.none() | some.text("abcdefghjkmnpqrstvwxyz0123456789", min_size=4, max_size=4)
+REFERENCE_IDS = some.none() | some.text(ID_ALPHABET, min_size=4, max_size=4).filter(
+    lambda text: text != "next"
+)
 VERSIONS = some.none() | some.sampled_from(["current", "next", "v1.0", "v12.34"])
 
 

@@ -27,13 +27,16 @@ _may_overflow = re.compile(rb"E\+?0*+[1-9]\d\d|(?<!\d)\d{300}").search
 
 def geographies_are_valid(texts: Sequence[str | None]) -> bool:
     """Whether every text is WKT; nulls do not count."""
+    return are_plain_points(texts) or all(is_geography(text) for text in texts if text is not None)
+
+
+def are_plain_points(texts: Sequence[str | None]) -> bool:
+    """Whether every text is a point in its simplest spelling; nulls do not count."""
     present = [text for text in texts if text is not None]
     if not present:
         return True
     lines = "\n".join(present)
-    if _plain_points(lines) is not None and lines.count("\n") == len(present) - 1:
-        return True
-    return all(is_geography(text) for text in present)
+    return _plain_points(lines) is not None and lines.count("\n") == len(present) - 1
 
 
 def is_geography(text: str) -> bool:

@@ -71,7 +71,7 @@ def _pass(raw_rows: Sequence[msgspec.Raw], schema: Schema, sink: SliceSink, *, m
     for first_index, raw_slice in _slices(raw_rows, rows_max):
         lines = b'{"rows":[' + b",".join(raw_slice).replace(b"\n", b" ") + b"]}"
         try:
-            row_decoder(schema, widens=may_update).accept(lines)
+            row_decoder(schema, widens=may_update).accept_patiently(lines)
         except StrictRefusal:
             rows = decode_raw_rows(raw_slice, schema, may_update=may_update, first_index=first_index)
             lines, schema = rows.body, rows.schema

@@ -21,6 +21,7 @@ Source: contract 7.1-7.8.
 import math
 import re
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -91,20 +92,21 @@ def decode_raw_rows(
     raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_update: bool, first_index: int = 0
 ) -> LenientRows:
     """Reads rows with the whole grammar; `first_index` is the first row's place in its request."""
-    errors = _RowErrors()
-    rows = [_row_cells(first_index + index, raw, errors) for index, raw in enumerate(raw_rows)]
+    unreadable, unfit = _RowErrors(), _RowErrors()
+    rows = [_row_cells(first_index + index, raw, unreadable) for index, raw in enumerate(raw_rows)]
     growth = SchemaGrowth(schema, fits=_fits, may_update=may_update)
     for cells in rows:
         growth.observe(cells)
     grown = growth.schema()
-    converted = _convert_rows(rows, first_index, grown, errors, may_update=may_update)
+    converted = _convert_rows(rows, first_index, grown, unfit, may_update=may_update)
+    errors = sorted(unreadable.first + unfit.first, key=attrgetter("row"))
     return LenientRows(
         body=b'{"rows":' + msgspec.json.encode(converted) + b"}",
         row_count=len(converted),
         schema=grown,
         change=None if grown is schema else schema_change(schema, grown),
-        errors=tuple(errors.first),
-        error_count=errors.count,
+        errors=tuple(errors[:ROW_ERRORS_MAX]),
+        error_count=unreadable.count + unfit.count,
     )
 
 

@@ -113,7 +113,9 @@ def _identifier(text: str) -> Identifier:
 
 def new_identifier() -> str:
     """A random id `xxxx-yyyyyyyyy`; its first part is the reference id."""
-    characters = "".join(secrets.choice(ID_ALPHABET) for _ in range(13))
+    characters = "next"
+    while characters.startswith("next"):  # a reference would take it for the version
+        characters = "".join(secrets.choice(ID_ALPHABET) for _ in range(13))
     return f"{characters[:4]}-{characters[4:]}"
 
 

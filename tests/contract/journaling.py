@@ -1,0 +1,147 @@
+"""Batches to write and ways to look at what was written."""
+
+import hashlib
+import json
+from typing import Any
+
+import msgspec
+
+from rowkeep.model.access import AccessLevel
+from rowkeep.model.decoding import row_decoder
+from rowkeep.model.growth import SchemaChange, schema_change
+from rowkeep.model.resources import Batch, Dataset, Entry, OwnerKind, Table, Upload, UploadType
+from rowkeep.model.schema import Schema, Variable
+from rowkeep.model.types import VariableType
+from rowkeep.storage.base import CatalogEditor, CatalogView, Database, NewDataset, NewTable, NewUpload
+from rowkeep.storage.doors import edit_catalog, read_snapshot
+from rowkeep.storage.journal import entry_lines
+
+INTEGERS = Schema(1, (Variable("v", VariableType.INTEGER),))
+
+
+class Uploads(msgspec.Struct):
+    """Ids of what a test inserts into, and the catalog version that is current for it."""
+
+    table_id: int
+    first: int
+    second: int
+    catalog_version: int
+
+
+def make_dataset(editor: CatalogEditor, name: str = "data", owner_name: str = "jane") -> Dataset:
+    """A dataset of a user, who is added when new."""
+    owner = editor.owner(owner_name) or editor.add_owner(OwnerKind.USER, owner_name)
+    editor.add_dataset(NewDataset(owner, name, AccessLevel.NONE, None))
+    dataset = editor.dataset(owner_name, name, None)
+    assert dataset is not None
+    return dataset
+
+
+def make_table(editor: CatalogEditor, version_id: int, name: str = "rows") -> Table:
+    """A table of a version."""
+    editor.add_table(NewTable(version_id, name, None, "append", is_file_index=False))
+    table = editor.table(version_id, name, None)
+    assert table is not None
+    return table
+
+
+def make_upload(editor: CatalogEditor, table_id: int, name: str, schema: Schema = INTEGERS) -> Upload:
+    """A stream upload."""
+    editor.add_upload(NewUpload(table_id, name, UploadType.STREAM, schema, updates_by_default=False))
+    upload = editor.upload(table_id, name)
+    assert upload is not None
+    return upload
+
+
+def make_uploads(database: Database) -> Uploads:
+    """Two empty stream uploads in one table."""
+
+    def add(editor: CatalogEditor) -> Uploads:
+        table = make_table(editor, make_dataset(editor).version_id)
+        first, second = (make_upload(editor, table.id, name) for name in ("first", "second"))
+        return Uploads(table.id, first.id, second.id, editor.catalog_version())
+
+    return edit_catalog(database, add)
+
+
+def batch(
+    uploads: Uploads, values: list[Any], *, into: int | None = None, key: str | None = None, padding: int = 0
+) -> Batch:
+    """A batch of rows `{"v": value}` for the first upload unless said otherwise."""
+    body = json.dumps({"rows": [{"v": value} for value in values]}).encode() + b" " * padding
+    return Batch(
+        upload_id=uploads.first if into is None else into,
+        catalog_version=uploads.catalog_version,
+        schema=INTEGERS,
+        row_count=len(values),
+        body=body if values else b"",
+        key=key,
+        digest=hashlib.sha256(body).digest() if key is not None else None,
+    )
+
+
+def widening_batch(uploads: Uploads, values: list[Any], *, key: str | None = None) -> Batch:
+    """A batch that brings the second version of the schema: `v` becomes a float."""
+    schema = Schema(2, (Variable("v", VariableType.FLOAT),))
+    narrow = batch(uploads, values, key=key)
+    return msgspec.structs.replace(narrow, schema=schema, change=schema_change(INTEGERS, schema))
+
+
+def widening() -> SchemaChange:
+    """What a widening batch is told to have changed."""
+    return schema_change(INTEGERS, Schema(2, (Variable("v", VariableType.FLOAT),)))
+
+
+def upload_named(database: Database, table_id: int, name: str) -> Upload:
+    """The upload as the catalog shows it now."""
+    upload = read_snapshot(database, lambda view: view.upload(table_id, name))
+    assert upload is not None
+    return upload
+
+
+def entries_of(database: Database, upload_id: int) -> list[Entry]:
+    """Every entry of an upload, in order."""
+
+    def read(view: CatalogView) -> list[Entry]:
+        entries: list[Entry] = []
+        row = 0
+        while found := view.entries(upload_id, row, 2**40, 2**40):
+            fresh = [entry for entry in found if entry.first_row >= row]
+            if not fresh:
+                break
+            entries += fresh
+            row = fresh[-1].first_row + fresh[-1].row_count
+        return entries
+
+    return read_snapshot(database, read)
+
+
+def stored(database: Database, upload_id: int) -> list[Any]:
+    """The values of `v` in every row of an upload, in order; checks that entries follow each other."""
+    entries = entries_of(database, upload_id)
+    values: list[Any] = []
+    for entry in entries:
+        assert entry.first_row == len(values)
+        schema = read_snapshot(
+            database, lambda view, entry=entry: view.schema(upload_id, entry.schema_version)
+        )
+        rows = row_decoder(schema).read(entry_lines(entry))
+        assert len(rows) == entry.row_count > 0
+        values += [msgspec.structs.astuple(row)[0] for row in rows]
+    return values
+
+
+def check_counters(database: Database, uploads: Uploads) -> None:
+    """The counters of uploads and their table say exactly what the entries hold."""
+    counted = 0
+    for name, upload_id in (("first", uploads.first), ("second", uploads.second)):
+        upload = upload_named(database, uploads.table_id, name)
+        assert upload.row_count == len(stored(database, upload_id))
+        lines = [entry_lines(entry) for entry in entries_of(database, upload_id)]
+        assert upload.byte_count == sum(map(len, lines))
+        counted += upload.row_count
+    dataset = read_snapshot(database, lambda view: view.dataset("jane", "data", None))
+    assert dataset is not None
+    table = read_snapshot(database, lambda view: view.table(dataset.version_id, "rows", None))
+    assert table is not None
+    assert table.row_count == counted
