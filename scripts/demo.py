@@ -97,7 +97,7 @@ Read it back:
 
 curl '{url}{TABLE_PATH}/rows?format=csv' -H 'Authorization: Bearer {token}'
 
-The same with the Python client (pip install redivis):
+The same with the Python client (pip install redivis 'polars<2'):
 
 import os
 

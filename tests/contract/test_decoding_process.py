@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,7 +29,14 @@ async def running(folder: Path) -> AsyncIterator[DecodingProcess]:
         yield process
     finally:
         await process.close()
-        assert list(folder.iterdir()) == []
+        assert os.listdir(folder) == []
+
+
+async def begun(folder: Path) -> None:
+    """Waits until the process writes frames."""
+    async with asyncio.timeout(20):
+        while not any(name.endswith(".frames") for name in os.listdir(folder)):
+            await asyncio.sleep(0.001)  # another process's doing
 
 
 async def decode(
@@ -86,7 +94,7 @@ def test_growth_comes_back_with_the_rows(tmp_path: Path) -> None:
 
 
 def test_refusals_come_back_whole(tmp_path: Path) -> None:
-    """Bad rows are named and counted as for a small body, other errors pass as they are; the process lives on."""
+    """Bad rows are named and counted as for a small body, other errors pass; the process lives on."""
 
     async def run() -> None:
         async with running(tmp_path) as process:
@@ -123,8 +131,7 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
             working = asyncio.create_task(decode(process, big, one("integer")))
             child = process._process
             assert child is not None
-            while not list(tmp_path.glob("*.frames")):
-                await asyncio.sleep(0.001)
+            await begun(tmp_path)
             child.kill()
             with pytest.raises(RowkeepError, match="Nothing was inserted") as error:
                 await working
@@ -142,8 +149,7 @@ def test_a_request_that_is_cancelled_leaves_no_answer_behind(tmp_path: Path) -> 
         async with running(tmp_path) as process:
             big = encoded({"rows": [{"v": number} for number in range(400_000)]})
             working = asyncio.create_task(decode(process, big, one("integer")))
-            while not list(tmp_path.glob("*.frames")):
-                await asyncio.sleep(0.001)
+            await begun(tmp_path)
             working.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await working

@@ -205,14 +205,18 @@ def test_a_turn_that_comes_to_one_who_leaves_goes_to_the_next(open_database: Ope
 
     async def run() -> list[Any]:
         async with open_lane(database, queue_bytes_max=KIB, wait_seconds_max=5) as lane:
+
+            async def first() -> Outcome:
+                outcome = await lane.submit(batch(uploads, [0], padding=KIB))
+                tasks[1].cancel()  # its turn is given and it has not run yet
+                return outcome
+
             with writer_held_up(holder):
-                tasks = [in_background(lane, batch(uploads, [number], padding=KIB)) for number in range(3)]
+                tasks = [asyncio.create_task(first())]
+                tasks += [in_background(lane, batch(uploads, [number], padding=KIB)) for number in (1, 2)]
                 await asyncio.sleep(0.05)
-            # Runs in the same turn of the loop as the one that settles the first batch, right after it.
-            await tasks[0]
-            tasks[1].cancel()
             results = await asyncio.wait_for(settled(tasks), 4)
-            assert await asyncio.wait_for(lane.submit(batch(uploads, [9])), 4) == Receipt(1)
+            assert await asyncio.wait_for(submit(lane, batch(uploads, [9])), 4) == Receipt(1)
             assert lane.health().queued_bytes == 0
             return results
 

@@ -123,9 +123,7 @@ class RowDecoder:
             raise StrictRefusal from error
         if (decoded.updateSchema or decoded.updateVariables) and not self._widens:
             return row_decoder(self.schema, widens=True)._accept_rows(body, geographies_fit)
-        if self._has_fraction and (
-            _long_fraction(body) is not None or (b"\\" in body and _escaped_long_fraction(body) is not None)
-        ):
+        if self._has_fraction and (_long_fraction(body) is not None or _has_escaped_fraction(body)):
             raise StrictRefusal
         for geography in self._geographies:
             if not geographies_fit(list(map(geography, decoded.rows))):
@@ -151,6 +149,13 @@ def field_name(index: int) -> str:
 def row_decoder(schema: Schema, *, widens: bool = False) -> RowDecoder:
     """The decoder of a schema, compiled once (about 0.1 ms for 8 variables)."""
     return RowDecoder(schema, widens=widens)
+
+
+def _has_escaped_fraction(body: bytes) -> bool:
+    # Hardly anybody escapes a dot or a digit.
+    if b"\\" not in body or not (b"\\u002" in body or b"\\u003" in body):
+        return False
+    return _escaped_long_fraction(body) is not None
 
 
 def _accepted_type(variable: Variable) -> Any:

@@ -6,6 +6,7 @@ everything else is read by GEOS.
 
 import re
 from collections.abc import Sequence
+from typing import cast
 
 import shapely
 
@@ -22,7 +23,9 @@ _words_match = re.compile(
     rb"(?:(?:MULTI)?(?:POINT|LINESTRING|POLYGON)|GEOMETRYCOLLECTION|EMPTY|ZM?|M|E)*+"
 ).fullmatch
 # Numbers that a double cannot hold become infinite.
-_may_overflow = re.compile(rb"E\+?0*+[1-9]\d\d|(?<!\d)\d{300}").search
+_has_large_exponent = re.compile(rb"E\+?0*+[1-9]\d\d").search
+_DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_TOO_MANY_DIGITS = b"0" * 300
 
 
 def geographies_are_valid(texts: Sequence[str | None]) -> bool:
@@ -32,10 +35,10 @@ def geographies_are_valid(texts: Sequence[str | None]) -> bool:
 
 def are_plain_points(texts: Sequence[str | None]) -> bool:
     """Whether every text is a point in its simplest spelling; nulls do not count."""
-    present = [text for text in texts if text is not None]
+    present = [text for text in texts if text is not None] if None in texts else texts
     if not present:
         return True
-    lines = "\n".join(present)
+    lines = "\n".join(cast(Sequence[str], present))
     return _plain_points(lines) is not None and lines.count("\n") == len(present) - 1
 
 
@@ -45,12 +48,18 @@ def is_geography(text: str) -> bool:
     if b"\x00" in upper:  # GEOS reads C strings and would stop at the first NUL
         return False
     words = upper.translate(None, _NOT_LETTERS)
-    if words not in _SIMPLE and not _words_match(words):
+    if words not in _SIMPLE and not (_words_match(words) and _is_readable(words, upper)):
         return False
-    if words.count(b"GEOMETRYCOLLECTION") > _NESTED_COLLECTIONS_MAX or _may_overflow(upper):
+    if len(upper) > len(_TOO_MANY_DIGITS) and _TOO_MANY_DIGITS in upper.translate(_DIGITS_TO_ZEROS):
         return False
     try:
         shapely.from_wkt(text, on_invalid="raise")
     except shapely.errors.GEOSException:
         return False
     return True
+
+
+def _is_readable(words: bytes, upper: bytes) -> bool:
+    if words.count(b"GEOMETRYCOLLECTION") > _NESTED_COLLECTIONS_MAX:
+        return False
+    return b"E" not in words or _has_large_exponent(upper) is None

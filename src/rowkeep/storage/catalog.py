@@ -63,9 +63,13 @@ class SqlCatalogView:
 
     def dataset(self, owner_name: str, key: str, reference_id: str | None) -> Dataset | None:
         """A dataset by its reference id, else by its name's key."""
-        record = self._connection.record(
-            "dataset_by_key", owner_key=owner_name.casefold(), name_key=key, reference_id=reference_id
-        )
+        owner_key = owner_name.casefold()
+        if reference_id is None:
+            record = self._connection.record("dataset_by_key", owner_key=owner_key, name_key=key)
+        else:
+            record = self._connection.record(
+                "dataset_by_reference_id", owner_key=owner_key, reference_id=reference_id
+            )
         return _noun(Dataset, record)
 
     def datasets(self, owner_id: int, after_id: int, count: int) -> list[Dataset]:
@@ -77,9 +81,12 @@ class SqlCatalogView:
 
     def table(self, version_id: int, key: str, reference_id: str | None) -> Table | None:
         """A table of a version by its reference id, else by its name's key."""
-        record = self._connection.record(
-            "table_by_key", version_id=version_id, name_key=key, reference_id=reference_id
-        )
+        if reference_id is None:
+            record = self._connection.record("table_by_key", version_id=version_id, name_key=key)
+        else:
+            record = self._connection.record(
+                "table_by_reference_id", version_id=version_id, reference_id=reference_id
+            )
         return _noun(Table, record)
 
     def tables(self, version_id: int, after_id: int, count: int) -> list[Table]:

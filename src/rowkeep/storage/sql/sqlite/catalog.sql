@@ -38,40 +38,13 @@ ORDER BY tokens.id;
 UPDATE tokens SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL RETURNING id;
 
 -- name: dataset_by_key
-SELECT datasets.id, datasets.identifier, datasets.name, datasets.name_key, datasets.description,
-    datasets.public_access_level, datasets.created_at, datasets.updated_at,
-    owners.id AS owner_id, owners.kind AS owner_kind, owners.name AS owner_name,
-    versions.id AS version_id, versions.created_at AS version_created_at,
-    versions.updated_at AS version_updated_at,
-    (SELECT count(*) FROM tables WHERE tables.version_id = versions.id) AS table_count,
-    (SELECT coalesce(sum(streams.byte_count), 0)
-     FROM tables JOIN uploads ON uploads.table_id = tables.id
-     JOIN streams ON streams.upload_id = uploads.id
-     WHERE tables.version_id = versions.id) AS byte_count
-FROM datasets
-JOIN owners ON owners.id = datasets.owner_id
-JOIN versions ON versions.dataset_id = datasets.id AND versions.released_at IS NULL
-WHERE owners.name_key = :owner_key
-    AND CASE WHEN :reference_id IS NULL THEN datasets.name_key = :name_key
-        ELSE datasets.reference_id = :reference_id END;
+SELECT * FROM dataset_facts WHERE owner_key = :owner_key AND name_key = :name_key;
+
+-- name: dataset_by_reference_id
+SELECT * FROM dataset_facts WHERE owner_key = :owner_key AND reference_id = :reference_id;
 
 -- name: datasets_of_owner
-SELECT datasets.id, datasets.identifier, datasets.name, datasets.name_key, datasets.description,
-    datasets.public_access_level, datasets.created_at, datasets.updated_at,
-    owners.id AS owner_id, owners.kind AS owner_kind, owners.name AS owner_name,
-    versions.id AS version_id, versions.created_at AS version_created_at,
-    versions.updated_at AS version_updated_at,
-    (SELECT count(*) FROM tables WHERE tables.version_id = versions.id) AS table_count,
-    (SELECT coalesce(sum(streams.byte_count), 0)
-     FROM tables JOIN uploads ON uploads.table_id = tables.id
-     JOIN streams ON streams.upload_id = uploads.id
-     WHERE tables.version_id = versions.id) AS byte_count
-FROM datasets
-JOIN owners ON owners.id = datasets.owner_id
-JOIN versions ON versions.dataset_id = datasets.id AND versions.released_at IS NULL
-WHERE datasets.owner_id = :owner_id AND datasets.id > :after_id
-ORDER BY datasets.id
-LIMIT :count;
+SELECT * FROM dataset_facts WHERE owner_id = :owner_id AND id > :after_id ORDER BY id LIMIT :count;
 
 -- name: add_dataset
 INSERT INTO datasets (owner_id, identifier, reference_id, name, name_key, description,
@@ -88,30 +61,13 @@ VALUES (:dataset_id, 0, :now, :now);
 DELETE FROM datasets WHERE id = :id;
 
 -- name: table_by_key
-SELECT tables.id, tables.version_id, tables.identifier, tables.name, tables.name_key,
-    tables.description, tables.upload_merge_strategy, tables.is_file_index, tables.created_at,
-    tables.updated_at, coalesce(sum(streams.row_count), 0) AS row_count,
-    coalesce(sum(streams.byte_count), 0) AS byte_count
-FROM tables
-LEFT JOIN uploads ON uploads.table_id = tables.id
-LEFT JOIN streams ON streams.upload_id = uploads.id
-WHERE tables.version_id = :version_id
-    AND CASE WHEN :reference_id IS NULL THEN tables.name_key = :name_key
-        ELSE tables.reference_id = :reference_id END
-GROUP BY tables.id;
+SELECT * FROM table_facts WHERE version_id = :version_id AND name_key = :name_key;
+
+-- name: table_by_reference_id
+SELECT * FROM table_facts WHERE version_id = :version_id AND reference_id = :reference_id;
 
 -- name: tables_of_version
-SELECT tables.id, tables.version_id, tables.identifier, tables.name, tables.name_key,
-    tables.description, tables.upload_merge_strategy, tables.is_file_index, tables.created_at,
-    tables.updated_at, coalesce(sum(streams.row_count), 0) AS row_count,
-    coalesce(sum(streams.byte_count), 0) AS byte_count
-FROM tables
-LEFT JOIN uploads ON uploads.table_id = tables.id
-LEFT JOIN streams ON streams.upload_id = uploads.id
-WHERE tables.version_id = :version_id AND tables.id > :after_id
-GROUP BY tables.id
-ORDER BY tables.id
-LIMIT :count;
+SELECT * FROM table_facts WHERE version_id = :version_id AND id > :after_id ORDER BY id LIMIT :count;
 
 -- name: add_table
 INSERT INTO tables (version_id, identifier, reference_id, name, name_key, description,
@@ -123,24 +79,10 @@ VALUES (:version_id, :identifier, substr(:identifier, 1, 4), :name, :name_key, :
 DELETE FROM tables WHERE id = :id;
 
 -- name: upload_by_key
-SELECT uploads.id, uploads.table_id, uploads.name, uploads.type, uploads.updates_by_default,
-    uploads.created_at, schemas.version AS schema_version, schemas.variables,
-    streams.row_count, streams.byte_count
-FROM uploads
-JOIN schemas ON schemas.upload_id = uploads.id AND schemas.version = uploads.schema_version
-JOIN streams ON streams.upload_id = uploads.id
-WHERE uploads.table_id = :table_id AND uploads.name_key = :name_key;
+SELECT * FROM upload_facts WHERE table_id = :table_id AND name_key = :name_key;
 
 -- name: uploads_of_table
-SELECT uploads.id, uploads.table_id, uploads.name, uploads.type, uploads.updates_by_default,
-    uploads.created_at, schemas.version AS schema_version, schemas.variables,
-    streams.row_count, streams.byte_count
-FROM uploads
-JOIN schemas ON schemas.upload_id = uploads.id AND schemas.version = uploads.schema_version
-JOIN streams ON streams.upload_id = uploads.id
-WHERE uploads.table_id = :table_id AND uploads.id > :after_id
-ORDER BY uploads.id
-LIMIT :count;
+SELECT * FROM upload_facts WHERE table_id = :table_id AND id > :after_id ORDER BY id LIMIT :count;
 
 -- name: add_upload
 INSERT INTO uploads (table_id, name, name_key, type, updates_by_default, schema_version, created_at)

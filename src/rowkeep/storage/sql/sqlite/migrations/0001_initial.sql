@@ -45,6 +45,8 @@ CREATE TABLE datasets (
     updated_at INTEGER NOT NULL,
     UNIQUE (owner_id, name_key)
 ) STRICT;
+-- For pages in the order of creation: an index ends in the row id.
+CREATE INDEX datasets_in_order ON datasets (owner_id);
 
 CREATE TABLE versions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -73,6 +75,8 @@ CREATE TABLE tables (
     UNIQUE (version_id, name_key),
     UNIQUE (version_id, reference_id)
 ) STRICT;
+-- For pages in the order of creation: an index ends in the row id.
+CREATE INDEX tables_in_order ON tables (version_id);
 
 CREATE TABLE uploads (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -86,6 +90,8 @@ CREATE TABLE uploads (
     created_at INTEGER NOT NULL,
     UNIQUE (table_id, name_key)
 ) STRICT;
+-- For pages in the order of creation: an index ends in the row id.
+CREATE INDEX uploads_in_order ON uploads (table_id);
 
 CREATE TABLE schemas (
     upload_id INTEGER NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
@@ -146,3 +152,36 @@ CREATE TABLE read_streams (
     slices TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX read_streams_by_time ON read_streams (expires_at);
+
+-- How resources are read: facts and derived sizes together. A filter on a view reaches its tables' indexes.
+
+CREATE VIEW dataset_facts AS
+SELECT datasets.id, datasets.identifier, datasets.reference_id, datasets.name, datasets.name_key,
+    datasets.description, datasets.public_access_level, datasets.created_at, datasets.updated_at,
+    owners.id AS owner_id, owners.kind AS owner_kind, owners.name AS owner_name,
+    owners.name_key AS owner_key, versions.id AS version_id,
+    versions.created_at AS version_created_at, versions.updated_at AS version_updated_at,
+    (SELECT count(*) FROM tables WHERE tables.version_id = versions.id) AS table_count,
+    (SELECT coalesce(sum(streams.byte_count), 0)
+     FROM tables JOIN uploads ON uploads.table_id = tables.id
+     JOIN streams ON streams.upload_id = uploads.id
+     WHERE tables.version_id = versions.id) AS byte_count
+FROM datasets
+JOIN owners ON owners.id = datasets.owner_id
+JOIN versions ON versions.dataset_id = datasets.id AND versions.released_at IS NULL;
+
+CREATE VIEW table_facts AS
+SELECT tables.*,
+    (SELECT coalesce(sum(streams.row_count), 0)
+     FROM uploads JOIN streams ON streams.upload_id = uploads.id
+     WHERE uploads.table_id = tables.id) AS row_count,
+    (SELECT coalesce(sum(streams.byte_count), 0)
+     FROM uploads JOIN streams ON streams.upload_id = uploads.id
+     WHERE uploads.table_id = tables.id) AS byte_count
+FROM tables;
+
+CREATE VIEW upload_facts AS
+SELECT uploads.*, schemas.variables, streams.row_count, streams.byte_count
+FROM uploads
+JOIN schemas ON schemas.upload_id = uploads.id AND schemas.version = uploads.schema_version
+JOIN streams ON streams.upload_id = uploads.id;

@@ -1,0 +1,266 @@
+"""The catalog: owners, tokens, datasets, tables, uploads, read streams; and snapshots of all of it."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from rowkeep.model.access import AccessLevel, Scope
+from rowkeep.model.resources import OwnerKind, ReadStream, Receipt, RowFormat, RowSlice
+from rowkeep.model.schema import Schema, ValueLabel, Variable
+from rowkeep.model.types import VariableType
+from rowkeep.storage.base import (
+    CatalogEditor,
+    CatalogView,
+    Database,
+    DuplicateError,
+    NewDataset,
+    StorageBusyError,
+)
+from rowkeep.storage.doors import edit_catalog, read_snapshot
+from rowkeep.storage.journal import Journal
+from tests.contract.backends import OpenDatabase
+from tests.contract.journaling import (
+    INTEGERS,
+    Uploads,
+    batch,
+    entries_of,
+    make_dataset,
+    make_table,
+    make_upload,
+)
+
+HOUR_MS = 3_600_000
+HASH = b"\x00\xff" * 16
+
+
+def version_of(database: Database) -> int:
+    return read_snapshot(database, lambda view: view.catalog_version())
+
+
+def test_owners_are_found_ignoring_case(database: Database) -> None:
+    """A name is taken once, by a user or an organization, whatever its case."""
+    added = edit_catalog(database, lambda editor: editor.add_owner(OwnerKind.USER, "Jane"))
+    assert read_snapshot(database, lambda view: view.owner("jANE")) == added
+    assert added.name == "Jane"
+    assert read_snapshot(database, lambda view: view.owner("joe")) is None
+    with pytest.raises(DuplicateError):
+        edit_catalog(database, lambda editor: editor.add_owner(OwnerKind.ORGANIZATION, "JANE"))
+
+
+def test_administrators(database: Database) -> None:
+    """A user administers the organizations he was put in charge of, and no other."""
+
+    def add(editor: CatalogEditor) -> tuple[int, int, int]:
+        user = editor.add_owner(OwnerKind.USER, "jane").id
+        here, there = (editor.add_owner(OwnerKind.ORGANIZATION, name).id for name in ("here", "there"))
+        editor.add_administrator(here, user)
+        return user, here, there
+
+    user, here, there = edit_catalog(database, add)
+    assert read_snapshot(database, lambda view: view.is_administrator(here, user))
+    assert not read_snapshot(database, lambda view: view.is_administrator(there, user))
+
+
+def test_tokens_by_their_hash(database: Database) -> None:
+    """A token says who holds it until it is revoked; revoking makes what was checked before stale."""
+
+    def add(editor: CatalogEditor) -> int:
+        user = editor.add_owner(OwnerKind.USER, "jane")
+        return editor.add_token(user.id, HASH, "data.edit workflow.read", 123)
+
+    token_id = edit_catalog(database, add)
+    principal = read_snapshot(database, lambda view: view.principal(HASH))
+    assert principal is not None
+    assert (principal.user_name, principal.expires_at_ms) == ("jane", 123)
+    assert principal.scopes == {Scope.DATA_EDIT, Scope.WORKFLOW_READ}
+    assert read_snapshot(database, lambda view: view.principal(HASH[::-1])) is None
+    version = version_of(database)
+    assert edit_catalog(database, lambda editor: editor.revoke_token(token_id))
+    assert version_of(database) > version
+    assert not edit_catalog(database, lambda editor: editor.revoke_token(token_id))
+    assert read_snapshot(database, lambda view: view.principal(HASH)) is None
+    (token,) = read_snapshot(database, lambda view: view.tokens())
+    assert token.revoked_at is not None
+
+
+def test_datasets_by_name_and_reference_id(database: Database) -> None:
+    """A dataset is found by its owner and its name's key, or by its reference id whatever the name."""
+    dataset = edit_catalog(database, lambda editor: make_dataset(editor, "data", "Jane"))
+    reference_id = dataset.identifier[:4]
+    assert read_snapshot(database, lambda view: view.dataset("JANE", "data", None)) == dataset
+    assert read_snapshot(database, lambda view: view.dataset("jane", "renamed", reference_id)) == dataset
+    assert read_snapshot(database, lambda view: view.dataset("jane", "data", "0000")) is None
+    assert read_snapshot(database, lambda view: view.dataset("joe", "data", None)) is None
+    assert (dataset.table_count, dataset.byte_count, dataset.owner_kind) == (0, 0, OwnerKind.USER)
+
+
+def test_names_are_unique_by_their_key(database: Database, uploads: Uploads) -> None:
+    """Names of datasets, tables and uploads that differ only in what does not count are refused."""
+
+    def add_dataset(editor: CatalogEditor) -> None:
+        owner = editor.owner("jane")
+        assert owner is not None
+        editor.add_dataset(NewDataset(owner, "DATA!", AccessLevel.NONE, None))
+
+    def add_table(editor: CatalogEditor) -> None:
+        dataset = editor.dataset("jane", "data", None)
+        assert dataset is not None
+        make_table(editor, dataset.version_id, "_Rows")
+
+    edits: list[Callable[[CatalogEditor], object]] = [
+        add_dataset,
+        add_table,
+        lambda editor: make_upload(editor, uploads.table_id, "First"),
+    ]
+    for edit in edits:
+        with pytest.raises(DuplicateError):
+            edit_catalog(database, edit)
+
+
+def test_uploads_match_with_dots_as_underscores(database: Database, uploads: Uploads) -> None:
+    """`my up_load` finds `my up.load`."""
+    made = edit_catalog(database, lambda editor: make_upload(editor, uploads.table_id, "my up.load"))
+    assert read_snapshot(database, lambda view: view.upload(uploads.table_id, "My up_load")) == made
+
+
+def test_lists_go_on_after_an_id(database: Database, uploads: Uploads) -> None:
+    """Pages of a list are in the order of creation and miss nothing."""
+    edit_catalog(
+        database,
+        lambda editor: [make_upload(editor, uploads.table_id, f"u{number}") for number in range(5)],
+    )
+    names: list[str] = []
+    after = 0
+    while page := read_snapshot(database, lambda view, after=after: view.uploads(uploads.table_id, after, 3)):
+        assert len(page) <= 3
+        names += [upload.name for upload in page]
+        after = page[-1].id
+    assert names == ["first", "second", "u0", "u1", "u2", "u3", "u4"]
+
+
+def test_schemas_come_back_whole(database: Database, uploads: Uploads) -> None:
+    """Every version keeps names, types, metadata and marks."""
+    schema = Schema(
+        1,
+        (
+            Variable("Ü", VariableType.STRING, "label", "what it is", (ValueLabel("1", "one"),)),
+            Variable("n", VariableType.INTEGER, inexact=True),
+        ),
+    )
+    made = edit_catalog(database, lambda editor: make_upload(editor, uploads.table_id, "rich", schema))
+    assert made.schema == schema
+    assert read_snapshot(database, lambda view: view.schema(made.id, 1)) == schema
+    with pytest.raises(LookupError):
+        read_snapshot(database, lambda view: view.schema(made.id, 2))
+
+
+def test_what_is_deleted_is_gone_with_all_it_held(database: Database, uploads: Uploads) -> None:
+    """Deleting a dataset deletes tables, uploads and rows, and makes what was checked before stale."""
+    Journal().commit_group(database, [batch(uploads, [1], key="k")])
+
+    def delete(editor: CatalogEditor) -> None:
+        dataset = editor.dataset("jane", "data", None)
+        assert dataset is not None
+        editor.delete_dataset(dataset.id)
+
+    edit_catalog(database, delete)
+    assert read_snapshot(database, lambda view: view.dataset("jane", "data", None)) is None
+    assert read_snapshot(database, lambda view: view.upload(uploads.table_id, "first")) is None
+    assert entries_of(database, uploads.first) == []
+    assert version_of(database) > uploads.catalog_version
+
+
+def test_ids_are_never_used_again(database: Database, uploads: Uploads) -> None:
+    """A new upload under an old name is another one: nothing that knew the old id can reach it."""
+    edit_catalog(database, lambda editor: editor.delete_upload(uploads.second))
+    made = edit_catalog(database, lambda editor: make_upload(editor, uploads.table_id, "second"))
+    assert made.id > uploads.second
+
+
+def test_an_edit_is_all_or_nothing(database: Database, uploads: Uploads) -> None:
+    """What raises leaves nothing behind, the catalog version included."""
+
+    def edit(editor: CatalogEditor) -> None:
+        editor.delete_upload(uploads.first)
+        make_upload(editor, uploads.table_id, "third")
+        raise LookupError("changed my mind")
+
+    with pytest.raises(LookupError, match="changed my mind"):
+        edit_catalog(database, edit)
+    names = read_snapshot(database, lambda view: [one.name for one in view.uploads(uploads.table_id, 0, 9)])
+    assert names == ["first", "second"]
+    assert version_of(database) == uploads.catalog_version
+
+
+def test_a_snapshot_does_not_move(database: Database, uploads: Uploads) -> None:
+    """What is committed while a snapshot is read is not in it; the next one has it."""
+
+    def count(view: CatalogView) -> int | None:
+        upload = view.upload(uploads.table_id, "first")
+        return None if upload is None else upload.row_count
+
+    def read(view: CatalogView) -> tuple[int | None, int | None]:
+        before = count(view)
+        assert Journal().commit_group(database, [batch(uploads, [1, 2])]) == [Receipt(2)]
+        return before, count(view)
+
+    assert read_snapshot(database, read) == (0, 0)
+    assert read_snapshot(database, count) == 2
+
+
+def test_a_range_of_rows_finds_its_entries(database: Database, uploads: Uploads) -> None:
+    """Entries are those that hold the rows asked for, bounded in bytes, at least one."""
+    for number in range(4):
+        Journal().commit_group(database, [batch(uploads, [number] * 3)])
+
+    def first_rows(first: int, end: int, bytes_max: int = 2**30) -> list[int]:
+        found = read_snapshot(database, lambda view: view.entries(uploads.first, first, end, bytes_max))
+        return [entry.first_row for entry in found]
+
+    assert first_rows(0, 12) == [0, 3, 6, 9]
+    assert first_rows(4, 7) == [3, 6]
+    assert first_rows(3, 6) == [3]
+    assert first_rows(5, 6) == [3]
+    assert first_rows(0, 12, 1) == [0]
+    assert read_snapshot(database, lambda view: view.entries(uploads.second, 0, 9, 9)) == []
+
+
+def stream(identifier: str, expires_at: int) -> ReadStream:
+    return ReadStream(
+        identifier, expires_at, RowFormat.ARROW, INTEGERS, (RowSlice(1, 0, 5), RowSlice(2, 3, 4))
+    )
+
+
+def test_read_streams_live_until_they_expire(database: Database) -> None:
+    """A stream comes back as it was put in, for its user, and is pruned after its time."""
+    now = time.time_ns() // 1_000_000
+    alive, expired = stream("alive", now + HOUR_MS), stream("expired", now - 1)
+    edit_catalog(database, lambda editor: editor.add_read_streams([alive, expired], 7))
+    assert read_snapshot(database, lambda view: view.read_stream("alive", now)) == (alive, 7)
+    assert read_snapshot(database, lambda view: view.read_stream("expired", now)) is None
+    assert read_snapshot(database, lambda view: view.read_stream("other", now)) is None
+    edit_catalog(database, lambda editor: editor.prune(0))
+    assert read_snapshot(database, lambda view: view.read_stream("expired", 0)) is None
+    assert read_snapshot(database, lambda view: view.read_stream("alive", now)) == (alive, 7)
+
+
+def test_receipts_are_pruned_by_age(database: Database, uploads: Uploads) -> None:
+    """A key that is older than the bound is free again; a younger one is not."""
+    now = time.time_ns() // 1_000_000
+    Journal().commit_group(database, [batch(uploads, [1], key="k")])
+    edit_catalog(database, lambda editor: editor.prune(now - HOUR_MS))
+    assert Journal().commit_group(database, [batch(uploads, [1], key="k")]) == [Receipt(1, replayed=True)]
+    edit_catalog(database, lambda editor: editor.prune(now + HOUR_MS))
+    assert Journal().commit_group(database, [batch(uploads, [1], key="k")]) == [Receipt(1)]
+
+
+def test_a_writer_that_waits_too_long_is_told(
+    open_database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer is waited for, and then the database is `busy`, not `failed`: nothing was written."""
+    monkeypatch.setattr("rowkeep.storage.sqlite._BUSY_MS_MAX", 50)
+    database, other = open_database(), open_database()
+    with other.writing(), pytest.raises(StorageBusyError):
+        edit_catalog(database, lambda editor: editor.add_owner(OwnerKind.USER, "jane"))
+    assert edit_catalog(database, lambda editor: editor.add_owner(OwnerKind.USER, "jane")).name == "jane"
