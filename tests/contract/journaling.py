@@ -116,15 +116,18 @@ def entries_of(database: Database, upload_id: int) -> list[Entry]:
     return read_snapshot(database, read)
 
 
+def schema_version(database: Database, upload_id: int, version: int) -> Schema:
+    """One version of an upload's schema."""
+    return read_snapshot(database, lambda view: view.schema(upload_id, version))
+
+
 def stored(database: Database, upload_id: int) -> list[Any]:
     """The values of `v` in every row of an upload, in order; checks that entries follow each other."""
     entries = entries_of(database, upload_id)
     values: list[Any] = []
     for entry in entries:
         assert entry.first_row == len(values)
-        schema = read_snapshot(
-            database, lambda view, entry=entry: view.schema(upload_id, entry.schema_version)
-        )
+        schema = schema_version(database, upload_id, entry.schema_version)
         rows = row_decoder(schema).read(entry_lines(entry))
         assert len(rows) == entry.row_count > 0
         values += [msgspec.structs.astuple(row)[0] for row in rows]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from rowkeep.model.access import AccessLevel, Scope
-from rowkeep.model.resources import OwnerKind, ReadStream, Receipt, RowFormat, RowSlice
+from rowkeep.model.resources import OwnerKind, ReadStream, Receipt, RowFormat, RowSlice, Upload
 from rowkeep.model.schema import Schema, ValueLabel, Variable
 from rowkeep.model.types import VariableType
 from rowkeep.storage.base import (
@@ -132,7 +132,11 @@ def test_lists_go_on_after_an_id(database: Database, uploads: Uploads) -> None:
     )
     names: list[str] = []
     after = 0
-    while page := read_snapshot(database, lambda view, after=after: view.uploads(uploads.table_id, after, 3)):
+
+    def next_page(view: CatalogView) -> list[Upload]:
+        return view.uploads(uploads.table_id, after, 3)
+
+    while page := read_snapshot(database, next_page):
         assert len(page) <= 3
         names += [upload.name for upload in page]
         after = page[-1].id

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,14 +28,18 @@ async def running(folder: Path) -> AsyncIterator[DecodingProcess]:
         yield process
     finally:
         await process.close()
-        assert os.listdir(folder) == []
+        assert files_of(folder) == []
+
+
+def files_of(folder: Path) -> list[str]:
+    return [file.suffix for file in folder.iterdir()]
 
 
 async def begun(folder: Path) -> None:
     """Waits until the process writes frames."""
     async with asyncio.timeout(20):
-        while not any(name.endswith(".frames") for name in os.listdir(folder)):
-            await asyncio.sleep(0.001)  # another process's doing
+        while ".frames" not in files_of(folder):  # noqa: ASYNC110  # another process makes them
+            await asyncio.sleep(0.001)
 
 
 async def decode(

@@ -9,7 +9,7 @@ import msgspec
 
 
 class Measurement(msgspec.Struct, frozen=True):
-    """Medians of one target at one load; zero stands for what is not known."""
+    """Medians of one target at one load; None is what is not known."""
 
     target: str
     rows_per_request: int
@@ -17,9 +17,9 @@ class Measurement(msgspec.Struct, frozen=True):
     requests_per_second: float
     p50_ms: float
     p99_ms: float
-    cpu_us_per_row: float
-    written_bytes_per_row: float
-    memory_mib: float
+    cpu_us_per_row: float | None
+    written_bytes_per_row: float | None
+    memory_mib: float | None
 
     @property
     def rows_per_second(self) -> float:
@@ -104,8 +104,8 @@ def _line(item: Measurement) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _known(value: float) -> str:
-    return f"{value:,.1f}" if value else ""
+def _known(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f}"
 
 
 def _bar_line(bar: Bar) -> str:

@@ -13,16 +13,9 @@ from pathlib import Path
 import msgspec
 
 from rowkeep.benchmark.load import LoadPlan, LoadResult
+from rowkeep.benchmark.processes import children_of, cpu_seconds, end, peak_memory_mib, written_bytes
 from rowkeep.benchmark.report import Measurement, report_text
-from rowkeep.benchmark.targets import (
-    Target,
-    children_of,
-    cpu_seconds,
-    peak_memory_mib,
-    start_floor,
-    start_rowkeep,
-    written_bytes,
-)
+from rowkeep.benchmark.targets import Target, start_floor, start_rowkeep
 
 FSYNCS = 300
 LOAD_GRACE_SECONDS = 30
@@ -47,7 +40,7 @@ def run_benchmark(options: BenchmarkOptions) -> str:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.directory)))
         targets = list(options.peers)
         for target, process in (start_floor(), start_rowkeep(folder / "data")):
-            stack.callback(_end, process)
+            stack.callback(end, process)
             targets.append(target)
         fsync_ms = fsync_p50_ms(folder)
         measurements = [
@@ -64,7 +57,7 @@ def run_memory(directory: Path) -> str:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=directory)))
         target, process = start_rowkeep(folder / "data")
-        stack.callback(_end, process)
+        stack.callback(end, process)
         requests = MEMORY_ROWS // MEMORY_ROWS_PER_REQUEST
         result = _load(target, 16, MEMORY_ROWS_PER_REQUEST, 600.0, requests)
         peak = peak_memory_mib(process.pid)
@@ -91,9 +84,11 @@ def fsync_p50_ms(folder: Path) -> float:
 
 
 class _Sample(msgspec.Struct, frozen=True):
+    """One measurement of one target; what its processes used, where that is known."""
+
     result: LoadResult
-    cpu_seconds: float
-    written_bytes: int
+    cpu_seconds: float | None
+    written_bytes: float | None
 
 
 def _rounds(
@@ -113,14 +108,18 @@ def _rounds(
 
 
 def _sample(target: Target, connections: int, rows: int, seconds: float) -> _Sample:
-    cpu_before = cpu_seconds(target.pid) if target.pid else 0.0
-    written_before = written_bytes(target.pid) if target.pid else 0
+    pids = [] if target.pid is None else [target.pid]
+    cpu_before, written_before = cpu_seconds(pids), written_bytes(pids)
     result = _load(target, connections, rows, seconds, None)
     return _Sample(
         result,
-        cpu_seconds(target.pid) - cpu_before if target.pid else 0.0,
-        written_bytes(target.pid) - written_before if target.pid else 0,
+        _difference(cpu_before, cpu_seconds(pids)),
+        _difference(written_before, written_bytes(pids)),
     )
+
+
+def _difference(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
 
 
 def _load(
@@ -143,7 +142,9 @@ def _load(
 
 
 def _median(target: Target, rows: int, connections: int, samples: Sequence[_Sample]) -> Measurement:
-    sent = sum(sample.result.requests for sample in samples) * rows or 1
+    stored = sum(sample.result.requests_in_all for sample in samples) * rows
+    cpu = _total([sample.cpu_seconds for sample in samples])
+    written = _total([sample.written_bytes for sample in samples])
     return Measurement(
         target=target.name,
         rows_per_request=rows,
@@ -153,16 +154,11 @@ def _median(target: Target, rows: int, connections: int, samples: Sequence[_Samp
         ),
         p50_ms=statistics.median(sample.result.p50_ms for sample in samples),
         p99_ms=statistics.median(sample.result.p99_ms for sample in samples),
-        cpu_us_per_row=sum(sample.cpu_seconds for sample in samples) / sent * 1e6,
-        written_bytes_per_row=sum(sample.written_bytes for sample in samples) / sent,
-        memory_mib=peak_memory_mib(target.pid) if target.pid else 0.0,
+        cpu_us_per_row=None if cpu is None else cpu / stored * 1e6,
+        written_bytes_per_row=None if written is None else written / stored,
+        memory_mib=None if target.pid is None else peak_memory_mib(target.pid),
     )
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _total(values: Sequence[float | None]) -> float | None:
+    return None if None in values else sum(value for value in values if value is not None)

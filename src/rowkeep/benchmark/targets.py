@@ -1,6 +1,5 @@
 """What is measured: the floor, rowkeep itself, and peers that already run somewhere on this machine."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -74,34 +73,6 @@ def _make_stream(editor: CatalogEditor) -> None:
     assert table is not None
     schema = declared_schema([Variable(name, VariableType(type_)) for name, type_ in SCHEMA])
     editor.add_upload(NewUpload(table.id, "bench", UploadType.STREAM, schema, updates_by_default=False))
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_memory_mib(pid: int) -> float:
-    """The most memory a process has held at once, its children not counted."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def children_of(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    files = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for file in files for child in file.read_text().split()]
-
-
-def written_bytes(pid: int) -> int:
-    """What a process has caused to be written to disk."""
-    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
-        if line.startswith("write_bytes:"):
-            return int(line.split()[1])
-    return 0
 
 
 def _free_port() -> int:

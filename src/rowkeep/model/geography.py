@@ -18,7 +18,12 @@ _plain_points = re.compile(
 # Collections are counted; curves nest too, cannot be read by shapely, and are refused by their words.
 _NESTED_COLLECTIONS_MAX = 32
 _NOT_LETTERS = bytes(range(ord("A"))) + bytes(range(ord("Z") + 1, 128))
-_SIMPLE = frozenset({b"POINT", b"LINESTRING", b"POLYGON", b"MULTIPOINT", b"MULTILINESTRING", b"MULTIPOLYGON"})
+_SIMPLE = frozenset(
+    multiple + shape + measure
+    for multiple in (b"", b"MULTI")
+    for shape in (b"POINT", b"LINESTRING", b"POLYGON")
+    for measure in (b"", b"Z", b"M", b"ZM", b"EMPTY")
+)
 _words_match = re.compile(
     rb"(?:(?:MULTI)?(?:POINT|LINESTRING|POLYGON)|GEOMETRYCOLLECTION|EMPTY|ZM?|M|E)*+"
 ).fullmatch

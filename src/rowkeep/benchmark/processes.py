@@ -1,0 +1,79 @@
+"""What a server costs: the processor time, memory and disk writes of its processes, from Linux' /proc.
+
+A server is a tree of processes: the one that was started and all that it has started, now and before (Linux
+adds what an ended process has used to its parent's account). Where /proc does not tell, nothing is known:
+None, not zero.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+END_SECONDS_MAX = 15
+
+Process = subprocess.Popen[bytes]
+
+
+def cpu_seconds(pids: Iterable[int]) -> float | None:
+    """User and system time that the trees below these processes have used, in seconds."""
+    ticks = 0
+    for pid in _trees(pids):
+        text = _read(pid, "stat")
+        if text is None:
+            return None
+        ticks += sum(map(int, text.rsplit(")", 1)[1].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK") or None
+
+
+def written_bytes(pids: Iterable[int]) -> int | None:
+    """What the trees below these processes have caused to be written to disk."""
+    found = [_fields(pid, "io").get("write_bytes:") for pid in _trees(pids)]
+    return _sum(found)
+
+
+def peak_memory_mib(pid: int) -> float:
+    """The most memory (resident set) that a process has held at once, its children not counted."""
+    return _fields(pid, "status").get("VmHWM:", 0) / 1024
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
+
+
+def tree_of(pid: int) -> list[int]:
+    """A process and everything below it."""
+    return [pid, *[below for child in children_of(pid) for below in tree_of(child)]]
+
+
+def end(process: Process) -> None:
+    """Asks a process to end, and makes it end when it does not."""
+    process.terminate()
+    try:
+        process.wait(timeout=END_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _trees(pids: Iterable[int]) -> set[int]:
+    return {below for pid in pids for below in tree_of(pid)}
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    known = list(values)
+    return None if not known or None in known else sum(value for value in known if value is not None)
+
+
+def _read(pid: int, name: str) -> str | None:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except OSError:  # ended meanwhile, someone else's, or not Linux
+        return None
+
+
+def _fields(pid: int, name: str) -> dict[str, int]:
+    lines = [line.split() for line in (_read(pid, name) or "").splitlines()]
+    return {words[0]: int(words[1]) for words in lines if len(words) > 1 and words[1].isdigit()}
