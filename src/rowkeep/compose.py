@@ -6,20 +6,29 @@ from contextlib import asynccontextmanager
 
 from rowkeep.api.app import RowkeepApplication
 from rowkeep.api.body import BodyLimits, BodyReader
-from rowkeep.api.catalog import DatasetHandlers, TableHandlers, UploadHandlers
+from rowkeep.api.datasets import DatasetHandlers, GrantHandlers
 from rowkeep.api.openapi import DocumentHandlers
 from rowkeep.api.operations import OperationHandlers
+from rowkeep.api.owners import OwnerHandlers
 from rowkeep.api.reads import ReadHandlers
 from rowkeep.api.routes import RouteTable, routes_of
 from rowkeep.api.rows import InsertRows
+from rowkeep.api.tables import TableHandlers
 from rowkeep.api.traffic import Traffic
+from rowkeep.api.uploads import UploadHandlers
+from rowkeep.api.variables import VariableHandlers
+from rowkeep.api.versions import VersionHandlers
 from rowkeep.config import Settings
 from rowkeep.services.datasets import DatasetService
+from rowkeep.services.grants import GrantService
 from rowkeep.services.ingest import IngestService
+from rowkeep.services.organizations import OrganizationService
 from rowkeep.services.read import ReadService
 from rowkeep.services.tables import TableService
 from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
+from rowkeep.services.variables import VariableService
+from rowkeep.services.versions import VersionService
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.files import DataDirectory
@@ -64,9 +73,14 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
 
 def _route_table(settings: Settings, doors: StorageDoors, operations: OperationHandlers) -> RouteTable:
     reads = ReadService(doors, StreamReader, session_hours=settings.read_session_hours)
+    datasets = DatasetService(doors)
     table = [
-        *DatasetHandlers(DatasetService(doors)).table(),
+        *OwnerHandlers(datasets, OrganizationService(doors)).table(),
+        *DatasetHandlers(datasets).table(),
+        *GrantHandlers(GrantService(doors)).table(),
+        *VersionHandlers(VersionService(doors)).table(),
         *TableHandlers(TableService(doors)).table(),
+        *VariableHandlers(VariableService(doors)).table(),
         *UploadHandlers(UploadService(doors)).table(),
         *ReadHandlers(reads).table(),
         *operations.table(),

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rowkeep.benchmark.targets import children_of, peak_memory_mib
+from rowkeep.benchmark.processes import children_of, peak_memory_mib
 from tests.api.stream import ALL_TYPES, Stream
 from tests.serverprocess import ServerProcess, rowkeep
 

@@ -32,9 +32,15 @@ def make_dataset(editor: CatalogEditor, name: str = "data", owner_name: str = "j
     """A dataset of a user, who is added when new."""
     owner = editor.owner(owner_name) or editor.add_owner(OwnerKind.USER, owner_name)
     editor.add_dataset(NewDataset(owner, name, AccessLevel.NONE, None))
-    dataset = editor.dataset(owner_name, name, None)
+    dataset = editor.dataset(owner_name, name, None, owner.id)
     assert dataset is not None
     return dataset
+
+
+def next_version_id(dataset: Dataset) -> int:
+    """The unreleased version of a dataset."""
+    assert dataset.next_version_id is not None
+    return dataset.next_version_id
 
 
 def make_table(editor: CatalogEditor, version_id: int, name: str = "rows") -> Table:
@@ -57,7 +63,7 @@ def make_uploads(database: Database) -> Uploads:
     """Two empty stream uploads in one table."""
 
     def add(editor: CatalogEditor) -> Uploads:
-        table = make_table(editor, make_dataset(editor).version_id)
+        table = make_table(editor, next_version_id(make_dataset(editor)))
         first, second = (make_upload(editor, table.id, name) for name in ("first", "second"))
         return Uploads(table.id, first.id, second.id, editor.catalog_version())
 
@@ -143,8 +149,5 @@ def check_counters(database: Database, uploads: Uploads) -> None:
         lines = [entry_lines(entry) for entry in entries_of(database, upload_id)]
         assert upload.byte_count == sum(map(len, lines))
         counted += upload.row_count
-    dataset = read_snapshot(database, lambda view: view.dataset("jane", "data", None))
-    assert dataset is not None
-    table = read_snapshot(database, lambda view: view.table(dataset.version_id, "rows", None))
-    assert table is not None
-    assert table.row_count == counted
+    contents = read_snapshot(database, lambda view: view.contents([uploads.table_id]))
+    assert contents[uploads.table_id].row_count == counted

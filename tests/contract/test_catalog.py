@@ -6,7 +6,16 @@ from collections.abc import Callable
 import pytest
 
 from rowkeep.model.access import AccessLevel, Scope
-from rowkeep.model.resources import OwnerKind, ReadStream, Receipt, RowFormat, RowSlice, Upload
+from rowkeep.model.resources import (
+    Dataset,
+    MemberRole,
+    OwnerKind,
+    ReadStream,
+    Receipt,
+    RowFormat,
+    RowSlice,
+    Upload,
+)
 from rowkeep.model.schema import Schema, ValueLabel, Variable
 from rowkeep.model.types import VariableType
 from rowkeep.storage.base import (
@@ -28,6 +37,7 @@ from tests.contract.journaling import (
     make_dataset,
     make_table,
     make_upload,
+    next_version_id,
 )
 
 HOUR_MS = 3_600_000
@@ -54,12 +64,14 @@ def test_administrators(database: Database) -> None:
     def add(editor: CatalogEditor) -> tuple[int, int, int]:
         user = editor.add_owner(OwnerKind.USER, "jane").id
         here, there = (editor.add_owner(OwnerKind.ORGANIZATION, name).id for name in ("here", "there"))
-        editor.add_administrator(here, user)
+        editor.set_member(here, user, MemberRole.ADMINISTRATOR)
         return user, here, there
 
     user, here, there = edit_catalog(database, add)
-    assert read_snapshot(database, lambda view: view.is_administrator(here, user))
-    assert not read_snapshot(database, lambda view: view.is_administrator(there, user))
+    member = read_snapshot(database, lambda view: view.member(here, user))
+    assert member is not None
+    assert member.role is MemberRole.ADMINISTRATOR
+    assert read_snapshot(database, lambda view: view.member(there, user)) is None
 
 
 def test_tokens_by_their_hash(database: Database) -> None:
@@ -88,11 +100,17 @@ def test_datasets_by_name_and_reference_id(database: Database) -> None:
     """A dataset is found by its owner and its name's key, or by its reference id whatever the name."""
     dataset = edit_catalog(database, lambda editor: make_dataset(editor, "data", "Jane"))
     reference_id = dataset.identifier[:4]
-    assert read_snapshot(database, lambda view: view.dataset("JANE", "data", None)) == dataset
-    assert read_snapshot(database, lambda view: view.dataset("jane", "renamed", reference_id)) == dataset
-    assert read_snapshot(database, lambda view: view.dataset("jane", "data", "0000")) is None
-    assert read_snapshot(database, lambda view: view.dataset("joe", "data", None)) is None
-    assert (dataset.table_count, dataset.byte_count, dataset.owner_kind) == (0, 0, OwnerKind.USER)
+
+    def found(owner_name: str, name: str, reference_id: str | None = None) -> Dataset | None:
+        return read_snapshot(
+            database, lambda view: view.dataset(owner_name, name, reference_id, dataset.owner_id)
+        )
+
+    assert found("JANE", "data") == dataset
+    assert found("jane", "renamed", reference_id) == dataset
+    assert found("jane", "data", "0000") is None
+    assert found("joe", "data") is None
+    assert (dataset.owner_kind, dataset.user_level) == (OwnerKind.USER, AccessLevel.EDIT)
 
 
 def test_names_are_unique_by_their_key(database: Database, uploads: Uploads) -> None:
@@ -104,9 +122,9 @@ def test_names_are_unique_by_their_key(database: Database, uploads: Uploads) -> 
         editor.add_dataset(NewDataset(owner, "DATA!", AccessLevel.NONE, None))
 
     def add_table(editor: CatalogEditor) -> None:
-        dataset = editor.dataset("jane", "data", None)
+        dataset = editor.dataset("jane", "data", None, None)
         assert dataset is not None
-        make_table(editor, dataset.version_id, "_Rows")
+        make_table(editor, next_version_id(dataset), "_Rows")
 
     edits: list[Callable[[CatalogEditor], object]] = [
         add_dataset,
@@ -164,12 +182,12 @@ def test_what_is_deleted_is_gone_with_all_it_held(database: Database, uploads: U
     Journal().commit_group(database, [batch(uploads, [1], key="k")])
 
     def delete(editor: CatalogEditor) -> None:
-        dataset = editor.dataset("jane", "data", None)
+        dataset = editor.dataset("jane", "data", None, None)
         assert dataset is not None
         editor.delete_dataset(dataset.id)
 
     edit_catalog(database, delete)
-    assert read_snapshot(database, lambda view: view.dataset("jane", "data", None)) is None
+    assert read_snapshot(database, lambda view: view.dataset("jane", "data", None, None)) is None
     assert read_snapshot(database, lambda view: view.upload(uploads.table_id, "first")) is None
     assert entries_of(database, uploads.first) == []
     assert version_of(database) > uploads.catalog_version
@@ -231,22 +249,21 @@ def test_a_range_of_rows_finds_its_entries(database: Database, uploads: Uploads)
 
 
 def stream(identifier: str, expires_at: int) -> ReadStream:
-    return ReadStream(
-        identifier, expires_at, RowFormat.ARROW, INTEGERS, (RowSlice(1, 0, 5), RowSlice(2, 3, 4))
-    )
+    slices = (RowSlice(1, 0, 5), RowSlice(2, 3, 4))
+    return ReadStream(identifier, 7, Scope.DATA_DATA, expires_at, RowFormat.ARROW, INTEGERS, slices)
 
 
 def test_read_streams_live_until_they_expire(database: Database) -> None:
     """A stream comes back as it was put in, for its user, and is pruned after its time."""
     now = time.time_ns() // 1_000_000
     alive, expired = stream("alive", now + HOUR_MS), stream("expired", now - 1)
-    edit_catalog(database, lambda editor: editor.add_read_streams([alive, expired], 7))
-    assert read_snapshot(database, lambda view: view.read_stream("alive", now)) == (alive, 7)
+    edit_catalog(database, lambda editor: editor.add_read_streams([alive, expired]))
+    assert read_snapshot(database, lambda view: view.read_stream("alive", now)) == alive
     assert read_snapshot(database, lambda view: view.read_stream("expired", now)) is None
     assert read_snapshot(database, lambda view: view.read_stream("other", now)) is None
     edit_catalog(database, lambda editor: editor.prune(0))
     assert read_snapshot(database, lambda view: view.read_stream("expired", 0)) is None
-    assert read_snapshot(database, lambda view: view.read_stream("alive", now)) == (alive, 7)
+    assert read_snapshot(database, lambda view: view.read_stream("alive", now)) == alive
 
 
 def test_receipts_are_pruned_by_age(database: Database, uploads: Uploads) -> None:

@@ -283,7 +283,7 @@ def fresh_uploads(database: Database) -> Uploads:
         database,
         lambda editor: (
             None
-            if (dataset := editor.dataset("jane", "data", None)) is None
+            if (dataset := editor.dataset("jane", "data", None, None)) is None
             else editor.delete_dataset(dataset.id)
         ),
     )

@@ -55,4 +55,4 @@ def test_levels_are_ordered_and_named_as_on_the_wire() -> None:
     """Each level includes those before it; edit cannot be public; each asks for a scope."""
     assert list(AccessLevel) == sorted(AccessLevel)
     assert PUBLIC_ACCESS_LEVELS == ("none", "overview", "metadata", "sample", "data")
-    assert set(SCOPE_OF_LEVEL) == set(AccessLevel) - {AccessLevel.NONE}
+    assert set(SCOPE_OF_LEVEL) == set(AccessLevel)

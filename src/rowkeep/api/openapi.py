@@ -17,9 +17,13 @@ from rowkeep.api.routes import API, RouteTable
 from rowkeep.api.rows import INSERT_ROWS_PATH
 from rowkeep.api.wire import STATUS_OF_CODE, Answer, json_answer
 from rowkeep.model.errors import ErrorCode, RowError
-from rowkeep.services.datasets import DatasetDraft
-from rowkeep.services.tables import TableDraft
+from rowkeep.services.datasets import DatasetChanges, DatasetDraft
+from rowkeep.services.grants import GrantDraft
+from rowkeep.services.organizations import MemberDraft
+from rowkeep.services.tables import TableChanges, TableDraft
 from rowkeep.services.uploads import UploadDraft
+from rowkeep.services.variables import VariableChanges, VariablesChanges
+from rowkeep.services.versions import ReleaseDraft, VersionChanges
 
 Json = dict[str, Any]
 
@@ -33,35 +37,79 @@ class Operation(msgspec.Struct, frozen=True):
     media_types: tuple[str, ...] = ("application/json",)
 
 
+_BODIES = (
+    DatasetDraft,
+    DatasetChanges,
+    GrantDraft,
+    MemberDraft,
+    TableDraft,
+    TableChanges,
+    UploadDraft,
+    VariableChanges,
+    VariablesChanges,
+    VersionChanges,
+    ReleaseDraft,
+    ReadSessionDraft,
+)
 _PAGED = ("maxResults", "pageToken")
 _ROWS_MEDIA_TYPES = ("application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream")
 _DELETED = ("text/plain",)
 
+_DATASET = f"{API}/datasets/{{dataset}}"
+_VERSION = f"{_DATASET}/versions/{{version}}"
+_TABLE = f"{API}/tables/{{table}}"
+_UPLOAD = f"{_TABLE}/uploads/{{upload}}"
+_MEMBER = f"{API}/organizations/{{owner}}/members/{{user}}"
+
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", f"{API}/users/me"): Operation(),
+    ("GET", f"{API}/users/{{owner}}"): Operation(),
+    ("GET", f"{API}/organizations/{{owner}}"): Operation(),
+    ("GET", f"{API}/organizations/{{owner}}/members"): Operation(query=_PAGED),
+    ("GET", _MEMBER): Operation(),
+    ("PUT", _MEMBER): Operation(body="MemberDraft"),
+    ("DELETE", _MEMBER): Operation(media_types=_DELETED),
     ("GET", f"{API}/users/{{owner}}/datasets"): Operation(query=_PAGED),
     ("POST", f"{API}/users/{{owner}}/datasets"): Operation(body="DatasetDraft", status=201),
     ("GET", f"{API}/organizations/{{owner}}/datasets"): Operation(query=_PAGED),
     ("POST", f"{API}/organizations/{{owner}}/datasets"): Operation(body="DatasetDraft", status=201),
-    ("GET", f"{API}/datasets/{{dataset}}"): Operation(),
-    ("DELETE", f"{API}/datasets/{{dataset}}"): Operation(media_types=_DELETED),
-    ("GET", f"{API}/datasets/{{dataset}}/tables"): Operation(query=_PAGED),
-    ("POST", f"{API}/datasets/{{dataset}}/tables"): Operation(body="TableDraft", status=201),
-    ("GET", f"{API}/tables/{{table}}"): Operation(),
-    ("DELETE", f"{API}/tables/{{table}}"): Operation(media_types=_DELETED),
-    ("GET", f"{API}/tables/{{table}}/variables"): Operation(query=(*_PAGED, "type")),
-    ("GET", f"{API}/tables/{{table}}/variables/{{variable}}"): Operation(),
-    ("GET", f"{API}/tables/{{table}}/uploads"): Operation(query=_PAGED),
-    ("POST", f"{API}/tables/{{table}}/uploads"): Operation(body="UploadDraft", status=201),
-    ("GET", f"{API}/tables/{{table}}/uploads/{{upload}}"): Operation(),
-    ("DELETE", f"{API}/tables/{{table}}/uploads/{{upload}}"): Operation(media_types=_DELETED),
-    ("GET", f"{API}/tables/{{table}}/uploads/{{upload}}/variables"): Operation(query=(*_PAGED, "type")),
-    ("GET", f"{API}/tables/{{table}}/uploads/{{upload}}/variables/{{variable}}"): Operation(),
-    ("GET", f"{API}/tables/{{table}}/rows"): Operation(
+    ("GET", _DATASET): Operation(),
+    ("PATCH", _DATASET): Operation(body="DatasetChanges"),
+    ("POST", _DATASET): Operation(body="DatasetChanges"),
+    ("DELETE", _DATASET): Operation(media_types=_DELETED),
+    ("GET", f"{_DATASET}/access"): Operation(query=_PAGED),
+    ("GET", f"{_DATASET}/access/{{grantee}}"): Operation(),
+    ("PUT", f"{_DATASET}/access/{{grantee}}"): Operation(body="GrantDraft"),
+    ("DELETE", f"{_DATASET}/access/{{grantee}}"): Operation(media_types=_DELETED),
+    ("GET", f"{_DATASET}/versions"): Operation(query=_PAGED),
+    ("POST", f"{_DATASET}/versions"): Operation(status=201),
+    ("GET", _VERSION): Operation(),
+    ("PATCH", _VERSION): Operation(body="VersionChanges"),
+    ("DELETE", _VERSION): Operation(),
+    ("POST", f"{_VERSION}/undelete"): Operation(),
+    ("POST", f"{_VERSION}/release"): Operation(body="ReleaseDraft"),
+    ("POST", f"{_VERSION}/unrelease"): Operation(),
+    ("PATCH", f"{_DATASET}/variables"): Operation(body="VariablesChanges", media_types=_DELETED),
+    ("GET", f"{_DATASET}/tables"): Operation(query=_PAGED),
+    ("POST", f"{_DATASET}/tables"): Operation(body="TableDraft", status=201),
+    ("GET", _TABLE): Operation(),
+    ("PATCH", _TABLE): Operation(body="TableChanges"),
+    ("DELETE", _TABLE): Operation(media_types=_DELETED),
+    ("GET", f"{_TABLE}/variables"): Operation(query=(*_PAGED, "type")),
+    ("PATCH", f"{_TABLE}/variables"): Operation(body="VariablesChanges", media_types=_DELETED),
+    ("GET", f"{_TABLE}/variables/{{variable}}"): Operation(),
+    ("PATCH", f"{_TABLE}/variables/{{variable}}"): Operation(body="VariableChanges"),
+    ("GET", f"{_TABLE}/uploads"): Operation(query=_PAGED),
+    ("POST", f"{_TABLE}/uploads"): Operation(body="UploadDraft", status=201),
+    ("GET", _UPLOAD): Operation(),
+    ("DELETE", _UPLOAD): Operation(media_types=_DELETED),
+    ("GET", f"{_UPLOAD}/variables"): Operation(query=(*_PAGED, "type")),
+    ("GET", f"{_UPLOAD}/variables/{{variable}}"): Operation(),
+    ("GET", f"{_TABLE}/rows"): Operation(
         query=("format", "selectedVariables", "maxResults"), media_types=_ROWS_MEDIA_TYPES
     ),
-    ("POST", f"{API}/tables/{{table}}/readSessions"): Operation(body="ReadSessionDraft"),
-    ("POST", f"{API}/tables/{{table}}/uploads/{{upload}}/readSessions"): Operation(body="ReadSessionDraft"),
+    ("POST", f"{_TABLE}/readSessions"): Operation(body="ReadSessionDraft"),
+    ("POST", f"{_UPLOAD}/readSessions"): Operation(body="ReadSessionDraft"),
     ("GET", f"{API}/readStreams/{{stream}}"): Operation(
         query=("offset", "eosSentinel"), media_types=_ROWS_MEDIA_TYPES
     ),
@@ -181,7 +229,7 @@ def _insert_rows() -> Json:
 
 def _schemas() -> Json:
     _, components = msgspec.json.schema_components(
-        [DatasetDraft, TableDraft, UploadDraft, ReadSessionDraft, RowError],
+        [*_BODIES, RowError],
         ref_template="#/components/schemas/{name}",
     )
     return {

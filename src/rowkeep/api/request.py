@@ -1,5 +1,6 @@
 """A request as handlers see it: decoded path segments, query, JSON body, whose token."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote
 
@@ -8,11 +9,13 @@ import msgspec
 from rowkeep.api.asgi import Receive, Scope
 from rowkeep.api.body import BodyReader
 from rowkeep.api.headers import bearer_hash, check_json
+from rowkeep.api.wire import Answer, json_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.services.access import TokenHash
 from rowkeep.storage.base import Spool
 
 Body = TypeVar("Body")
+Item = TypeVar("Item")
 
 PAGE_ITEMS_DEFAULT = 100
 PAGE_ITEMS_MAX = 1000
@@ -64,15 +67,27 @@ class ApiRequest:
         if not isinstance(body, bytes):
             raise TypeError("a JSON request was spooled")
         try:
-            return msgspec.json.decode(body or b"{}", type=type_, strict=True)
+            return msgspec.convert(_camel_keys(msgspec.json.decode(body or b"{}")), type=type_, strict=True)
         except RecursionError as error:
             raise invalid_request("The body is nested too deeply to be read.") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise invalid_request(f"The body does not fit: {error}.") from error
 
 
 def _no_spool() -> Spool:
     raise RowkeepError(ErrorCode.PAYLOAD_TOO_LARGE, "The body is larger than this request can be.")
+
+
+def _camel_keys(body: Any) -> Any:
+    """The body with its own keys in camel case: the R client sends `release_notes` for `releaseNotes`."""
+    if not isinstance(body, dict):
+        return body
+    return {**{_camel(key): value for key, value in body.items() if "_" in key}, **body}
+
+
+def _camel(key: str) -> str:
+    first, *rest = key.split("_")
+    return first + "".join(part.capitalize() for part in rest)
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -104,3 +119,16 @@ def page_answer(kind: str, results: list[Any], page: Page, last_id: int | None) 
         "results": results[: page.count],
         "nextPageToken": str(last_id) if has_next and last_id is not None else None,
     }
+
+
+def listed(
+    kind: str,
+    items: Sequence[Item],
+    page: Page,
+    resource: Callable[[Item], dict[str, Any]],
+    id_of: Callable[[Item], int],
+) -> Answer:
+    """The answer with a page of items, of which one more than asked for was looked up."""
+    kept = items[: page.count]
+    last_id = id_of(kept[-1]) if kept else page.after_id
+    return json_answer(page_answer(kind, [resource(item) for item in items], page, last_id))

@@ -4,10 +4,15 @@ from typing import Any
 from urllib.parse import quote
 
 from rowkeep.model.references import upload_segment
-from rowkeep.model.resources import Dataset, Owner
+from rowkeep.model.resources import Dataset, Owner, Version
 from rowkeep.model.schema import Variable
-from rowkeep.services.tables import TableView, upload_hash
-from rowkeep.services.uploads import UploadView
+from rowkeep.services.access import Place
+from rowkeep.services.datasets import DatasetView
+from rowkeep.services.grants import GrantView
+from rowkeep.services.organizations import MemberView
+from rowkeep.services.tables import TableView
+from rowkeep.services.uploads import UploadView, upload_hash
+from rowkeep.services.versions import VersionView
 
 Json = dict[str, Any]
 
@@ -27,50 +32,65 @@ def owner_resource(owner: Owner) -> Json:
     return {"kind": owner.kind, "name": owner.name, **_located(f"/{owner.kind}s/{owner.name}")}
 
 
-def _scoped_dataset_reference(dataset: Dataset) -> str:
-    return f"{dataset.name_key}:{_reference_id(dataset.identifier)}:next"
-
-
-def _qualified_dataset_reference(dataset: Dataset) -> str:
-    return f"{dataset.owner_name.lower()}.{_scoped_dataset_reference(dataset)}"
-
-
-def dataset_uri(dataset: Dataset) -> str:
-    """The path of a dataset, relative to the API."""
-    return f"/datasets/{quote(_qualified_dataset_reference(dataset), safe=':.')}"
-
-
-def dataset_base(dataset: Dataset) -> Json:
-    """What every mention of a dataset holds."""
+def member_resource(view: MemberView) -> Json:
+    """A member of an organization."""
+    name = view.member.user_name
     return {
-        "kind": "dataset",
-        "id": dataset.identifier,
-        "qualifiedReference": _qualified_dataset_reference(dataset),
-        "scopedReference": _scoped_dataset_reference(dataset),
-        "referenceId": _reference_id(dataset.identifier),
-        "name": dataset.name,
-        **_located(dataset_uri(dataset)),
-        "doi": None,
-        "owner": owner_resource(Owner(dataset.owner_id, dataset.owner_kind, dataset.owner_name)),
+        "kind": "member",
+        **_located(f"/organizations/{view.organization.name}/members/{name}"),
+        "user": {"kind": "user", "name": name, **_located(f"/users/{name}")},
+        "role": view.member.role,
     }
 
 
-def dataset_in_list(dataset: Dataset) -> Json:
-    """A dataset in a list."""
+def _scoped_dataset_reference(dataset: Dataset, version: Version) -> str:
+    tag = version.tag.replace(".", "_")
+    return f"{dataset.name_key}:{_reference_id(dataset.identifier)}:{tag}"
+
+
+def _qualified_dataset_reference(dataset: Dataset, version: Version) -> str:
+    return f"{dataset.owner_name.lower()}.{_scoped_dataset_reference(dataset, version)}"
+
+
+def _dataset_uri(dataset: Dataset, version: Version) -> str:
+    return f"/datasets/{quote(_qualified_dataset_reference(dataset, version), safe=':.')}"
+
+
+def dataset_base(place: Place) -> Json:
+    """What every mention of a dataset holds."""
+    dataset, version = place.dataset, place.version
     return {
-        **dataset_base(dataset),
+        "kind": "dataset",
+        "id": dataset.identifier,
+        "qualifiedReference": _qualified_dataset_reference(dataset, version),
+        "scopedReference": _scoped_dataset_reference(dataset, version),
+        "referenceId": _reference_id(dataset.identifier),
+        "name": dataset.name,
+        **_located(_dataset_uri(dataset, version)),
+        "doi": None,
+        "owner": owner_resource(dataset.owner),
+    }
+
+
+def dataset_in_list(view: DatasetView) -> Json:
+    """A dataset in a list. Labels are its editors' own."""
+    place, sizes = view.place, view.sizes
+    dataset = place.dataset
+    total = sizes.dataset_byte_count if place.is_editable else sizes.byte_count
+    return {
+        **dataset_base(place),
         "description": dataset.description,
-        "labels": [],
-        "accessLevel": "edit",
-        "scopedAccessLevel": "edit",
-        "publicAccessLevel": dataset.public_access_level,
+        "labels": dataset.labels if place.is_editable else (),
+        "accessLevel": place.level.wire_name,
+        "scopedAccessLevel": place.scoped_level.wire_name,
+        "publicAccessLevel": dataset.public_access_level.wire_name,
         "createdAt": dataset.created_at,
         "updatedAt": dataset.updated_at,
-        "tableCount": dataset.table_count,
-        "numBytes": dataset.byte_count,
-        "totalNumBytes": dataset.byte_count,
-        "totalActiveTabularBytes": dataset.byte_count,
-        "totalInactiveTabularBytes": 0,
+        "tableCount": sizes.table_count,
+        "numBytes": sizes.byte_count,
+        "totalNumBytes": total,
+        "totalActiveTabularBytes": sizes.byte_count,
+        "totalInactiveTabularBytes": total - sizes.byte_count,
         "totalRawFileBytes": 0,
         "temporalRange": None,
         "temporalPrecision": None,
@@ -79,32 +99,74 @@ def dataset_in_list(dataset: Dataset) -> Json:
     }
 
 
-def dataset_resource(dataset: Dataset) -> Json:
+def dataset_resource(view: DatasetView) -> Json:
     """A dataset by itself. A dataset that was never released is its own next version (contract 7.16)."""
+    dataset = view.place.dataset
     return {
-        **dataset_in_list(dataset),
-        "methodologyMarkdown": None,
-        "usageMarkdown": None,
+        **dataset_in_list(view),
+        "methodologyMarkdown": dataset.methodology_markdown,
+        "usageMarkdown": dataset.usage_markdown,
         "contactInfo": None,
         "links": [],
-        "tags": [],
-        "version": _version(dataset),
-        "nextVersion": _version(dataset),
-        "previousVersion": None,
+        "tags": dataset.tags,
+        "version": _version_base(dataset, view.place.version),
+        "nextVersion": _version_or_none(dataset, view.next_version),
+        "previousVersion": _version_or_none(dataset, view.previous_version),
     }
 
 
-def _version(dataset: Dataset) -> Json:
-    uri = dataset_uri(dataset)
+def _version_base(dataset: Dataset, version: Version) -> Json:
+    uri = _dataset_uri(dataset, version)
     return {
         "kind": "version",
-        "tag": "next",
-        "index": 0,
-        "label": None,
-        **_located(f"{uri}/versions/next"),
+        "tag": version.tag,
+        "index": version.position,
+        "label": version.label,
+        **_located(f"{uri}/versions/{version.tag}"),
         "datasetUri": uri,
-        "isReleased": False,
-        "isDeleted": False,
+        "isReleased": version.is_released,
+        "isDeleted": version.is_deleted,
+    }
+
+
+def _version_or_none(dataset: Dataset, version: Version | None) -> Json | None:
+    return None if version is None else _version_base(dataset, version)
+
+
+def version_in_list(view: VersionView) -> Json:
+    """A version in a list."""
+    version = view.version
+    return {
+        **_version_base(view.place.dataset, version),
+        "createdAt": version.created_at,
+        "updatedAt": version.updated_at,
+        "releasedAt": version.released_at,
+    }
+
+
+def version_resource(view: VersionView) -> Json:
+    """A version by itself."""
+    dataset, version = view.place.dataset, view.version
+    return {
+        **version_in_list(view),
+        "releaseNotes": version.release_notes,
+        "canRelease": view.can_release,
+        "status": "completed" if version.is_released else None,
+        "releaseErrorMessage": None,
+        "previousVersion": _version_or_none(dataset, view.previous_version),
+        "nextVersion": _version_or_none(dataset, view.next_version),
+    }
+
+
+def grant_resource(view: GrantView) -> Json:
+    """What someone was granted on a dataset."""
+    grant = view.grant
+    uri = f"{_dataset_uri(view.place.dataset, view.place.version)}/access/{grant.grantee_name}"
+    return {
+        "kind": "accessGrant",
+        **_located(uri),
+        "grantee": owner_resource(Owner(grant.id, grant.grantee_kind, grant.grantee_name)),
+        "accessLevel": grant.access_level.wire_name,
     }
 
 
@@ -118,7 +180,9 @@ def _scoped_table_reference(view: TableView | UploadView) -> str:
 
 
 def _qualified_table_reference(view: TableView | UploadView) -> str:
-    return f"{_qualified_dataset_reference(view.dataset)}.{_scoped_table_reference(view)}"
+    place = view.place
+    dataset_reference = _qualified_dataset_reference(place.dataset, place.version)
+    return f"{dataset_reference}.{_scoped_table_reference(view)}"
 
 
 def table_in_list(view: TableView) -> Json:
@@ -132,14 +196,14 @@ def table_in_list(view: TableView) -> Json:
         "scopedReference": _scoped_table_reference(view),
         "referenceId": _reference_id(table.identifier),
         "name": table.name,
-        "hash": view.hash,
+        "hash": view.content.hash,
         "isSample": False,
         "isFileIndex": table.is_file_index,
         "createdAt": table.created_at,
         "updatedAt": table.updated_at,
         "description": table.description,
-        "numRows": table.row_count,
-        "numBytes": table.byte_count,
+        "numRows": view.content.row_count,
+        "numBytes": view.content.byte_count,
         "uploadMergeStrategy": table.upload_merge_strategy,
         "variableCount": len(view.schema.variables),
     }
@@ -147,16 +211,17 @@ def table_in_list(view: TableView) -> Json:
 
 def table_resource(view: TableView) -> Json:
     """A table by itself."""
+    place = view.place
     return {
         **table_in_list(view),
-        "canDownload": True,
+        "canDownload": place.scoped_level.wire_name in ("data", "edit"),
         "entity": None,
         "temporalRange": None,
         "temporalPrecision": None,
         "geoBBox": None,
-        "publicAccessLevel": view.dataset.public_access_level,
-        "accessLevel": "edit",
-        "container": dataset_base(view.dataset),
+        "publicAccessLevel": place.dataset.public_access_level.wire_name,
+        "accessLevel": place.level.wire_name,
+        "container": dataset_base(place),
     }
 
 

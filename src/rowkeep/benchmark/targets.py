@@ -66,10 +66,11 @@ def _make_stream(editor: CatalogEditor) -> None:
     owner = editor.add_owner(OwnerKind.USER, "bench")
     editor.add_token(owner.id, token_hash(TOKEN.encode()), "data.edit", None)
     editor.add_dataset(NewDataset(owner, "bench", AccessLevel.NONE, None))
-    dataset = editor.dataset("bench", "bench", None)
+    dataset = editor.dataset("bench", "bench", None, owner.id)
     assert dataset is not None
-    editor.add_table(NewTable(dataset.version_id, "bench", None, "append", is_file_index=False))
-    table = editor.table(dataset.version_id, "bench", None)
+    assert dataset.next_version_id is not None
+    editor.add_table(NewTable(dataset.next_version_id, "bench", None, "append", is_file_index=False))
+    table = editor.table(dataset.next_version_id, "bench", None)
     assert table is not None
     schema = declared_schema([Variable(name, VariableType(type_)) for name, type_ in SCHEMA])
     editor.add_upload(NewUpload(table.id, "bench", UploadType.STREAM, schema, updates_by_default=False))

@@ -24,6 +24,7 @@ class AccessLevel(IntEnum):
         return self.name.lower()
 
 
+LEVEL_OF_NAME = {level.wire_name: level for level in AccessLevel}
 PUBLIC_ACCESS_LEVELS = tuple(level.wire_name for level in AccessLevel if level is not AccessLevel.EDIT)
 
 
@@ -51,6 +52,7 @@ DEFAULT_SCOPES = (Scope.DATA_EDIT, Scope.ORGANIZATION_WRITE, Scope.WORKFLOW_WRIT
 
 # The scope that reading at each level asks of a token.
 SCOPE_OF_LEVEL = {
+    AccessLevel.NONE: Scope.PUBLIC,
     AccessLevel.OVERVIEW: Scope.DATA_OVERVIEW,
     AccessLevel.METADATA: Scope.DATA_METADATA,
     AccessLevel.SAMPLE: Scope.DATA_DATA,
@@ -79,6 +81,11 @@ class Principal(msgspec.Struct, frozen=True):
         if scope in _LADDER:
             return any(above in self.scopes for above in _LADDER[_LADDER.index(scope) :])
         return _READ_BY_WRITE.get(scope) in self.scopes
+
+    def capped(self, level: AccessLevel) -> AccessLevel:
+        """The highest level up to `level` that the scopes allow."""
+        allowed = (each for each in AccessLevel if each <= level and self.holds(SCOPE_OF_LEVEL[each]))
+        return max(allowed, default=AccessLevel.NONE)
 
 
 ANONYMOUS = Principal(user_id=None, user_name=None, scopes=frozenset({Scope.PUBLIC}))

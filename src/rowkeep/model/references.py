@@ -14,7 +14,7 @@ Source: contract 3.
 
 import re
 import secrets
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -23,9 +23,10 @@ from rowkeep.model.errors import invalid_request, not_found
 NAME_CHARACTERS_MAX = 128
 ID_ALPHABET = "abcdefghjkmnpqrstvwxyz0123456789"
 
-_version_match = re.compile(r"(?:v(\d+)[._](\d+)|current|next)", re.IGNORECASE).fullmatch
+_version_match = re.compile(r"(?:v(\d{1,6})[._](\d{1,6})|current|next)", re.IGNORECASE | re.ASCII).fullmatch
 _reference_id_match = re.compile(r"[a-z0-9]{4}").fullmatch
 _dotted_version = re.compile(r":(v\d+)\.(\d+)", re.IGNORECASE)
+_percent_encoded = re.compile(r"%[0-9A-Fa-f]{2}").search
 _unkeyed = re.compile(r"[\W_]+")
 
 
@@ -50,6 +51,12 @@ class DatasetReference(msgspec.Struct, frozen=True):
     dataset: Identifier
     version_tag: str | None
 
+    @property
+    def text(self) -> str:
+        """The reference as a caller would write it."""
+        version = "" if self.version_tag is None else f":{self.version_tag}"
+        return f"{self.owner_name}.{self.dataset.name}{version}"
+
 
 class TableReference(msgspec.Struct, frozen=True):
     """`owner.dataset.table`."""
@@ -66,6 +73,21 @@ def name_key(name: str) -> str:
 def upload_key(name: str) -> str:
     """What an upload's name matches by: clients send `my up_load` for `my up.load`."""
     return name.replace(".", "_").casefold()
+
+
+def version_parts(tag: str) -> tuple[int, int] | None:
+    """Major and minor of a tag such as v1.0; None for `current`, `next` and whatever is no tag."""
+    match = _version_match(tag)
+    return None if match is None or match[1] is None else (int(match[1]), int(match[2]))
+
+
+def parse_version_tag(text: str) -> str:
+    """A version tag as a path segment: v1.0, v1_0, 1.0, current or next. Raises not_found_error."""
+    lowered = text.lower()
+    tag = f"v{lowered}" if lowered[:1].isdigit() else lowered
+    if not _version_match(tag):
+        raise not_found(f"There is no version {text}.")
+    return tag.replace("_", ".")
 
 
 def parse_dataset_reference(text: str) -> DatasetReference:
@@ -90,7 +112,9 @@ def parse_table_reference(text: str) -> TableReference:
 
 
 def _parts(text: str) -> list[str]:
-    return _dotted_version.sub(r":\1_\2", text).split(".")
+    # The R client encodes twice what it was given encoded.
+    decoded = unquote(text) if _percent_encoded(text) else text
+    return _dotted_version.sub(r":\1_\2", decoded).split(".")
 
 
 def _identifier(text: str) -> Identifier:

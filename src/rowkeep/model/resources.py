@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from rowkeep.model.access import AccessLevel
+from rowkeep.model.access import AccessLevel, Scope
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.schema import Schema
 
@@ -33,6 +33,13 @@ class MergeStrategy(StrEnum):
     REPLACE = "replace"
 
 
+class MemberRole(StrEnum):
+    """What a user is in an organization."""
+
+    ADMINISTRATOR = "administrator"
+    MEMBER = "member"
+
+
 class Owner(msgspec.Struct, frozen=True):
     """A user or an organization."""
 
@@ -52,26 +59,88 @@ class Token(msgspec.Struct, frozen=True):
     revoked_at: int | None
 
 
+class Member(msgspec.Struct, frozen=True):
+    """A user in an organization; `id` is the user's."""
+
+    id: int
+    user_name: str
+    role: MemberRole
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What a user, or everyone in an organization, may do with a dataset; `id` is the grantee's."""
+
+    id: int
+    grantee_kind: OwnerKind
+    grantee_name: str
+    access_level: AccessLevel
+
+
 class Dataset(msgspec.Struct, frozen=True):
-    """A dataset at its unreleased version. `level` is what its asker may do with it."""
+    """A dataset, whatever its versions. `user_level` is what its asker was given, by ownership or grant."""
 
     id: int
     identifier: str
     name: str
     name_key: str
     description: str | None
-    public_access_level: str
+    public_access_level: AccessLevel
+    labels: tuple[str, ...]
+    tags: tuple[str, ...]
+    methodology_markdown: str | None
+    usage_markdown: str | None
     created_at: int
     updated_at: int
     owner_id: int
     owner_kind: OwnerKind
     owner_name: str
-    version_id: int
-    version_created_at: int
-    version_updated_at: int
-    table_count: int
-    byte_count: int
-    level: AccessLevel = AccessLevel.NONE
+    next_version_id: int | None
+    current_version_id: int | None
+    user_level: AccessLevel
+
+    @property
+    def owner(self) -> Owner:
+        """Whose it is."""
+        return Owner(self.owner_id, self.owner_kind, self.owner_name)
+
+
+class Version(msgspec.Struct, frozen=True):
+    """A state of a dataset: frozen once it is released, and until then its `next`."""
+
+    id: int
+    dataset_id: int
+    position: int
+    major: int | None
+    minor: int | None
+    label: str | None
+    release_notes: str | None
+    created_at: int
+    updated_at: int
+    released_at: int | None
+    deleted_at: int | None
+
+    @property
+    def is_released(self) -> bool:
+        """Whether nothing in it may change any more."""
+        return self.released_at is not None
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it is hidden until it is undeleted."""
+        return self.deleted_at is not None
+
+    @property
+    def tag(self) -> str:
+        """`v1.0`, or `next` while unreleased."""
+        return f"v{self.major}.{self.minor}" if self.is_released else "next"
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """How much a version holds, and all versions of its dataset together keep."""
+
+    table_count: int = 0
+    byte_count: int = 0
+    dataset_byte_count: int = 0
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -87,8 +156,19 @@ class Table(msgspec.Struct, frozen=True):
     is_file_index: bool
     created_at: int
     updated_at: int
+
+
+class Content(msgspec.Struct, frozen=True):
+    """What a table holds: the rows of its uploads, and of those of earlier versions that it keeps.
+
+    `schemas` are the different ones that its uploads have, in the order of their appearance. `hash` is
+    32 hex digits that change if and only if the content does.
+    """
+
     row_count: int
     byte_count: int
+    schemas: tuple[Schema, ...]
+    hash: str
 
 
 class Upload(msgspec.Struct, frozen=True):
@@ -179,9 +259,14 @@ class RowFormat(StrEnum):
 
 
 class ReadStream(msgspec.Struct, frozen=True):
-    """A part of a read session: slices of uploads, in order, cast to `schema`."""
+    """A part of a read session: slices of uploads, in order, cast to `schema`.
+
+    `user_id` says whose session it is (None: an anonymous reader's), `scope` what a token must hold to read.
+    """
 
     identifier: str
+    user_id: int | None
+    scope: Scope
     expires_at: int
     format: RowFormat
     schema: Schema

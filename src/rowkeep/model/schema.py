@@ -12,7 +12,7 @@ Source: contract 4.6, 7.3, 7.8, 7.14, 7.29.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -23,6 +23,7 @@ VARIABLE_NAME_CHARACTERS_MAX = 60
 VARIABLES_MAX = 10_000
 LABEL_CHARACTERS_MAX = 256
 DESCRIPTION_CHARACTERS_MAX = 5_000
+VALUE_LABELS_CHARACTERS_MAX = 1_000_000
 RESERVED_NAMES = frozenset({"_upload_name"})
 
 _name_match = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII).fullmatch
@@ -33,6 +34,14 @@ class ValueLabel(msgspec.Struct, frozen=True):
 
     value: str
     label: str
+
+
+class VariableMetadata(msgspec.Struct, frozen=True):
+    """What was said of a variable; it has no bearing on its values."""
+
+    label: str | None = None
+    description: str | None = None
+    value_labels: tuple[ValueLabel, ...] = ()
 
 
 class Variable(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,20 +91,45 @@ def declared_schema(variables: Sequence[Variable]) -> Schema:
 def _check_variable(variable: Variable, seen: dict[str, str]) -> None:
     problem = name_problem(variable.name)
     if problem is not None:
-        raise _variable_error(variable, problem)
+        raise _variable_error(variable.name, problem)
     twin = seen.get(variable.name.lower())
     if twin is not None:
-        raise _variable_error(variable, f"is the same name as {twin!r} (names ignore case)")
-    if len(variable.label or "") > LABEL_CHARACTERS_MAX:
-        raise _variable_error(variable, f"has a label longer than {LABEL_CHARACTERS_MAX} characters")
-    if len(variable.description or "") > DESCRIPTION_CHARACTERS_MAX:
-        raise _variable_error(
-            variable, f"has a description longer than {DESCRIPTION_CHARACTERS_MAX} characters"
-        )
+        raise _variable_error(variable.name, f"is the same name as {twin!r} (names ignore case)")
+    check_metadata(
+        variable.name, VariableMetadata(variable.label, variable.description, variable.value_labels)
+    )
 
 
-def _variable_error(variable: Variable, problem: str) -> RowkeepError:
-    return invalid_request(f"The schema's variable {variable.name!r} {problem}.")
+def check_metadata(name: str, metadata: VariableMetadata) -> None:
+    """Holds what is said of a variable to its limits. Raises invalid_request_error naming the variable."""
+    if len(metadata.label or "") > LABEL_CHARACTERS_MAX:
+        raise _variable_error(name, f"has a label longer than {LABEL_CHARACTERS_MAX} characters")
+    if len(metadata.description or "") > DESCRIPTION_CHARACTERS_MAX:
+        raise _variable_error(name, f"has a description longer than {DESCRIPTION_CHARACTERS_MAX} characters")
+    character_count = sum(len(pair.value) + len(pair.label) for pair in metadata.value_labels)
+    if character_count > VALUE_LABELS_CHARACTERS_MAX:
+        raise _variable_error(name, f"has value labels of more than {VALUE_LABELS_CHARACTERS_MAX} characters")
+
+
+def _variable_error(name: str, problem: str) -> RowkeepError:
+    return invalid_request(f"The variable {name!r} {problem}.")
+
+
+def described_schema(schema: Schema, metadata: Mapping[str, VariableMetadata]) -> Schema:
+    """The schema with what was said of its variables, by their names in lower case."""
+    if not metadata:
+        return schema
+    return Schema(
+        schema.version,
+        tuple(
+            msgspec.structs.replace(
+                variable, label=said.label, description=said.description, value_labels=said.value_labels
+            )
+            if (said := metadata.get(variable.name.lower()))
+            else variable
+            for variable in schema.variables
+        ),
+    )
 
 
 def merged_schema(schemas: Iterable[Schema]) -> Schema:

@@ -3,6 +3,10 @@
 The order is the contract's (2.4): the token must be good (401), the resource visible (404), the
 token's scope wide enough (403 insufficient_scope), the access level high enough (403). What a caller
 may not see is worded exactly as what does not exist.
+
+What is public takes no scope. Whatever was given to a user, by ownership, membership or grant, takes a
+token with the scope of its level. An unreleased version shows itself to editors alone, whatever the
+public may see of released ones.
 """
 
 import hashlib
@@ -10,13 +14,37 @@ import time
 
 import msgspec
 
-from rowkeep.model.access import ANONYMOUS, SCOPE_OF_LEVEL, AccessLevel, Principal
-from rowkeep.model.errors import RowkeepError, insufficient_scope, invalid_token, not_found
-from rowkeep.model.references import DatasetReference, TableReference
-from rowkeep.model.resources import Dataset, Owner, OwnerKind, Table, Upload
+from rowkeep.model.access import ANONYMOUS, SCOPE_OF_LEVEL, AccessLevel, Principal, Scope
+from rowkeep.model.errors import (
+    RowkeepError,
+    forbidden,
+    insufficient_scope,
+    invalid_request,
+    invalid_token,
+    not_found,
+)
+from rowkeep.model.references import DatasetReference, TableReference, version_parts
+from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, Table, Upload, Version
 from rowkeep.storage.base import CatalogView
 
 TokenHash = bytes
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A dataset at one of its versions, as one principal meets it.
+
+    `level` is what the principal may do there, `scoped_level` what they may do with the token they sent.
+    """
+
+    dataset: Dataset
+    version: Version
+    level: AccessLevel
+    scoped_level: AccessLevel
+
+    @property
+    def is_editable(self) -> bool:
+        """Whether the principal sees what is unreleased."""
+        return self.scoped_level is AccessLevel.EDIT
 
 
 def token_hash(token: bytes) -> TokenHash:
@@ -48,77 +76,144 @@ def signed_in(principal: Principal) -> Principal:
     return principal
 
 
-def find_dataset(view: CatalogView, principal: Principal, reference: DatasetReference) -> Dataset:
-    """The dataset a reference names, with the level the principal has on it.
-
-    Raises not_found_error when there is none that the principal may see, and invalid_token for an
-    anonymous caller, who might see it after signing in.
-    """
-    dataset = view.dataset(reference.owner_name, reference.dataset.key, reference.dataset.reference_id)
-    level = AccessLevel.NONE if dataset is None else _level(view, principal, dataset)
-    if dataset is None or level is AccessLevel.NONE or reference.version_tag not in (None, "next"):
-        if principal.is_anonymous:
-            raise _no_credentials()
-        raise not_found(
-            f"There is no dataset {reference.owner_name}.{reference.dataset.name}"
-            f"{_version_suffix(reference)} that you can see."
-        )
-    return msgspec.structs.replace(dataset, level=level)
-
-
-def _version_suffix(reference: DatasetReference) -> str:
-    return "" if reference.version_tag is None else f" at version {reference.version_tag}"
-
-
-def _level(view: CatalogView, principal: Principal, dataset: Dataset) -> AccessLevel:
-    # An unreleased version shows itself to editors alone, whatever the public may see later.
-    owner = Owner(dataset.owner_id, dataset.owner_kind, dataset.owner_name)
-    return AccessLevel.EDIT if may_administer(view, principal, owner) else AccessLevel.NONE
-
-
 def may_administer(view: CatalogView, principal: Principal, owner: Owner) -> bool:
     """Whether the principal is the user, or an administrator of the organization."""
     if principal.user_id is None:
         return False
     if owner.kind is OwnerKind.USER:
         return owner.id == principal.user_id
-    return view.is_administrator(owner.id, principal.user_id)
+    member = view.member(owner.id, principal.user_id)
+    return member is not None and member.role is MemberRole.ADMINISTRATOR
 
 
-def require(principal: Principal, level: AccessLevel) -> None:
-    """Raises insufficient_scope unless the token may be used at this level."""
-    scope = SCOPE_OF_LEVEL[level]
-    if not principal.holds(scope):
+def require_scope(principal: Principal, scope: Scope) -> None:
+    """Raises insufficient_scope unless the token holds the scope, invalid_token for an anonymous caller."""
+    if not signed_in(principal).holds(scope):
         raise insufficient_scope(scope)
 
 
-def editable_dataset(view: CatalogView, principal: Principal, reference: DatasetReference) -> Dataset:
-    """A dataset at its unreleased version, which takes edit access and the scope data.edit."""
-    dataset = find_dataset(view, principal, reference)
-    require(principal, AccessLevel.EDIT)
-    return dataset
+def find_dataset(
+    view: CatalogView, principal: Principal, reference: DatasetReference, level: AccessLevel
+) -> Place:
+    """The dataset that a reference names, at the version it names, for who has this level on it.
+
+    Raises not_found_error when there is none that the principal may see, and invalid_token for an
+    anonymous caller, who might see it after signing in.
+    """
+    place = visible_dataset(view, principal, reference)
+    permit(principal, place, level)
+    return place
 
 
-def editable_table(
-    view: CatalogView, principal: Principal, reference: TableReference
-) -> tuple[Dataset, Table]:
-    """A table of an unreleased version and its dataset."""
-    dataset = editable_dataset(view, principal, reference.dataset_reference)
-    table = view.table(dataset.version_id, reference.table.key, reference.table.reference_id)
-    if table is None or reference.table.is_sample or reference.dataset_reference.dataset.is_sample:
-        raise not_found(f"There is no table {reference.table.name} in dataset {dataset.name}.")
-    return dataset, table
+def visible_dataset(view: CatalogView, principal: Principal, reference: DatasetReference) -> Place:
+    """The same for whoever may see at least that it exists."""
+    dataset = view.dataset(
+        reference.owner_name, reference.dataset.key, reference.dataset.reference_id, principal.user_id
+    )
+    version = None if dataset is None else _version(view, dataset, reference.version_tag)
+    if dataset is not None and version is not None and not reference.dataset.is_sample:
+        place = place_at(principal, dataset, version)
+        if place.level is not AccessLevel.NONE:
+            return place
+    if principal.is_anonymous:
+        raise _no_credentials()
+    raise not_found(f"There is no dataset {reference.text} that you can see.")
+
+
+def _version(view: CatalogView, dataset: Dataset, tag: str | None) -> Version | None:
+    """The version that a tag names: the current one without a tag, or else the unreleased one."""
+    parts = version_parts(tag or "")
+    if parts is not None:
+        version = view.version_by_tag(dataset.id, *parts)
+        return None if version is None or version.is_deleted else version
+    version_id = {
+        None: dataset.current_version_id or dataset.next_version_id,
+        "current": dataset.current_version_id,
+        "next": dataset.next_version_id,
+    }[tag]
+    return None if version_id is None else view.versions_by_id([version_id])[version_id]
+
+
+def place_at(principal: Principal, dataset: Dataset, version: Version) -> Place:
+    """What a principal may do with a dataset at one of its versions."""
+    public = _public_level(dataset, version)
+    level = max(dataset.user_level, public)
+    if not version.is_released and level is not AccessLevel.EDIT:
+        level = AccessLevel.NONE
+    return Place(dataset, version, level, max(principal.capped(level), public))
+
+
+def _public_level(dataset: Dataset, version: Version) -> AccessLevel:
+    return dataset.public_access_level if version.is_released else AccessLevel.NONE
+
+
+def permit(principal: Principal, place: Place, level: AccessLevel) -> Scope:
+    """Raises invalid_token, insufficient_scope or forbidden unless the principal has the level.
+
+    Whatever it is, in an unreleased version it takes edit access. Returns the scope that it took: `public`
+    for what everybody may do.
+    """
+    if not place.version.is_released:
+        level = AccessLevel.EDIT
+    if level <= _public_level(place.dataset, place.version):
+        return Scope.PUBLIC
+    scope = SCOPE_OF_LEVEL[level]
+    require_scope(principal, scope)
+    if place.level < level:
+        raise forbidden(
+            f"This takes {level.wire_name} access to dataset {place.dataset.name}; "
+            f"you have {place.level.wire_name} access."
+        )
+    return scope
+
+
+def require_unreleased(place: Place) -> None:
+    """Raises invalid_request_error where nothing may change any more."""
+    if place.version.is_released:
+        dataset = place.dataset
+        raise invalid_request(
+            f"Version {place.version.tag} of dataset {dataset.name} is released and does not change any more. "
+            f"Write to {dataset.owner_name}.{dataset.name_key}:next; "
+            "create the next version first when there is none."
+        )
+
+
+def find_table(
+    view: CatalogView, principal: Principal, reference: TableReference, level: AccessLevel
+) -> tuple[Place, Table]:
+    """The table that a reference names and where it is, for who has this level on its dataset."""
+    place = find_dataset(view, principal, reference.dataset_reference, level)
+    table = view.table(place.version.id, reference.table.key, reference.table.reference_id)
+    if table is None or reference.table.is_sample:
+        raise not_found(f"There is no table {reference.table.name} in dataset {place.dataset.name}.")
+    return place, table
+
+
+def find_upload(
+    view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
+) -> tuple[Place, Table, Upload]:
+    """An upload, its table and where that is. Uploads are the editors' workshop."""
+    place, table = find_table(view, principal, reference, AccessLevel.EDIT)
+    upload = view.upload(table.id, upload_name)
+    if upload is None:
+        raise not_found(f"There is no upload {upload_name} in table {table.name}.")
+    return place, table, upload
+
+
+def editable_table(view: CatalogView, principal: Principal, reference: TableReference) -> tuple[Place, Table]:
+    """A table that may be changed, which takes an unreleased version, edit access and data.edit."""
+    place, table = find_table(view, principal, reference, AccessLevel.EDIT)
+    require_unreleased(place)
+    return place, table
 
 
 def editable_upload(
     view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
-) -> tuple[Dataset, Table, Upload]:
-    """An upload of an unreleased version, its table and its dataset."""
-    dataset, table = editable_table(view, principal, reference)
-    upload = view.upload(table.id, upload_name)
-    if upload is None:
-        raise not_found(f"There is no upload {upload_name} in table {table.name}.")
-    return dataset, table, upload
+) -> tuple[Place, Table, Upload]:
+    """The same for an upload."""
+    place, table, upload = find_upload(view, principal, reference, upload_name)
+    require_unreleased(place)
+    return place, table, upload
 
 
 def _no_credentials() -> RowkeepError:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rowkeep.model.access import DEFAULT_SCOPES, Scope
 from rowkeep.model.errors import invalid_request, not_found
-from rowkeep.model.resources import Owner, OwnerKind
+from rowkeep.model.resources import MemberRole, Owner, OwnerKind
 from rowkeep.services.access import token_hash
 from rowkeep.storage.base import CatalogEditor, CatalogView, DuplicateError
 
@@ -27,7 +27,7 @@ def create_organization(editor: CatalogEditor, name: str, administrator: str) ->
     """Creates an organization that a user administers."""
     user = find_user(editor, administrator)
     organization = _create_owner(editor, OwnerKind.ORGANIZATION, name)
-    editor.add_administrator(organization.id, user.id)
+    editor.set_member(organization.id, user.id, MemberRole.ADMINISTRATOR)
     return organization
 
 

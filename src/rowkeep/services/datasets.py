@@ -1,22 +1,30 @@
-"""Datasets: list, create, find, delete."""
+"""Datasets: list, create, find, change, delete."""
+
+from collections.abc import Iterable
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from rowkeep.model.access import PUBLIC_ACCESS_LEVELS, SCOPE_OF_LEVEL, AccessLevel, Principal
-from rowkeep.model.errors import forbidden, invalid_request, not_found
+from rowkeep.model.access import LEVEL_OF_NAME, PUBLIC_ACCESS_LEVELS, AccessLevel, Principal, Scope
+from rowkeep.model.errors import RowkeepError, forbidden, invalid_request, not_found
 from rowkeep.model.references import checked_name, name_key, parse_dataset_reference
-from rowkeep.model.resources import Dataset, Owner, OwnerKind
+from rowkeep.model.resources import Dataset, Owner, OwnerKind, Sizes, Version
 from rowkeep.services.access import (
+    Place,
     TokenHash,
-    editable_dataset,
+    find_dataset,
     may_administer,
+    place_at,
     principal_of,
-    require,
+    require_scope,
     signed_in,
 )
 from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, DuplicateError, NewDataset
 
 DESCRIPTION_CHARACTERS_MAX = 256
+MARKDOWN_CHARACTERS_MAX = 1_000_000
+LABELS_MAX = 100
+LABEL_CHARACTERS_MAX = 256
 
 
 class DatasetDraft(msgspec.Struct, frozen=True, rename="camel"):
@@ -25,6 +33,31 @@ class DatasetDraft(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     public_access_level: str = AccessLevel.NONE.wire_name
     description: str | None = None
+
+
+class DatasetChanges(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller wants to be different; what is unset stays, null empties."""
+
+    name: str | UnsetType = UNSET
+    public_access_level: str | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
+    methodology_markdown: str | UnsetType | None = UNSET
+    usage_markdown: str | UnsetType | None = UNSET
+    labels: tuple[str, ...] | UnsetType | None = UNSET
+    labels_to_add: tuple[str, ...] | None = ()
+    labels_to_remove: tuple[str, ...] | None = ()
+    tags: tuple[str, ...] | UnsetType | None = UNSET
+    tags_to_add: tuple[str, ...] | None = ()
+    tags_to_remove: tuple[str, ...] | None = ()
+
+
+class DatasetView(msgspec.Struct, frozen=True):
+    """A dataset with how much it holds and the versions next to the one seen."""
+
+    place: Place
+    sizes: Sizes
+    next_version: Version | None = None
+    previous_version: Version | None = None
 
 
 class DatasetService:
@@ -37,82 +70,190 @@ class DatasetService:
         """Who calls; invalid_token for an anonymous caller."""
         return await self._doors.read(lambda view: signed_in(principal_of(view, token_hash)))
 
+    async def owner(self, token_hash: TokenHash | None, kind: OwnerKind, name: str) -> Owner:
+        """A user or an organization; that they exist is not a secret."""
+
+        def read(view: CatalogView) -> Owner:
+            principal_of(view, token_hash)
+            return find_owner(view, kind, name)
+
+        return await self._doors.read(read)
+
     async def page(
         self, token_hash: TokenHash | None, kind: OwnerKind, owner_name: str, after_id: int, count: int
-    ) -> list[Dataset]:
+    ) -> list[DatasetView]:
         """The datasets of an owner that the caller may see. Raises not_found_error for no such owner."""
 
-        def read(view: CatalogView) -> list[Dataset]:
+        def read(view: CatalogView) -> list[DatasetView]:
             principal = principal_of(view, token_hash)
-            owner = _owner(view, kind, owner_name)
-            if not may_administer(view, principal, owner) or not principal.holds(_EDIT_SCOPE):
-                return []  # what is not released shows itself to editors alone
-            return view.datasets(owner.id, after_id, count)
+            owner = find_owner(view, kind, owner_name)
+            return _page(view, principal, owner, after_id, count)
 
         return await self._doors.read(read)
 
     async def create(
         self, token_hash: TokenHash | None, kind: OwnerKind, owner_name: str, draft: DatasetDraft
-    ) -> Dataset:
+    ) -> DatasetView:
         """Creates a dataset with an empty, unreleased version. Source: contract 4.2."""
 
-        def write(editor: CatalogEditor) -> Dataset:
+        def write(editor: CatalogEditor) -> DatasetView:
             principal = signed_in(principal_of(editor, token_hash))
-            owner = _owner(editor, kind, owner_name)
-            require(principal, AccessLevel.EDIT)
+            owner = find_owner(editor, kind, owner_name)
+            require_scope(principal, Scope.DATA_EDIT)
             if not may_administer(editor, principal, owner):
                 raise forbidden(
                     f"Only {owner.name} itself, or an administrator of it, may create datasets there."
                 )
-            return _create(editor, owner, draft)
+            _create(editor, owner, draft)
+            reference = parse_dataset_reference(f"{owner.name}.{name_key(draft.name)}:next")
+            return dataset_view(editor, find_dataset(editor, principal, reference, AccessLevel.EDIT))
 
         return await self._doors.write(write)
 
-    async def find(self, token_hash: TokenHash | None, reference: str) -> Dataset:
+    async def find(self, token_hash: TokenHash | None, reference: str) -> DatasetView:
         """The dataset a reference names."""
         parsed = parse_dataset_reference(reference)
-        return await self._doors.read(
-            lambda view: editable_dataset(view, principal_of(view, token_hash), parsed)
-        )
+
+        def read(view: CatalogView) -> DatasetView:
+            principal = principal_of(view, token_hash)
+            return dataset_view(view, find_dataset(view, principal, parsed, AccessLevel.OVERVIEW))
+
+        return await self._doors.read(read)
+
+    async def update(
+        self, token_hash: TokenHash | None, reference: str, changes: DatasetChanges
+    ) -> DatasetView:
+        """Changes what is said of a dataset; it is the same for all its versions. Source: contract 4.2."""
+        parsed = parse_dataset_reference(reference)
+
+        def write(editor: CatalogEditor) -> DatasetView:
+            principal = principal_of(editor, token_hash)
+            place = find_dataset(editor, principal, parsed, AccessLevel.EDIT)
+            changed = _changed(place.dataset, changes)
+            try:
+                editor.update_dataset(changed)
+            except DuplicateError as error:
+                raise _name_taken(changed.owner, changed.name) from error
+            renamed = msgspec.structs.replace(changed, name_key=name_key(changed.name))
+            return dataset_view(editor, place_at(principal, renamed, place.version))
+
+        return await self._doors.write(write)
 
     async def delete(self, token_hash: TokenHash | None, reference: str) -> None:
         """Deletes a dataset with all it holds."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> None:
-            dataset = editable_dataset(editor, principal_of(editor, token_hash), parsed)
-            editor.delete_dataset(dataset.id)
+            principal = principal_of(editor, token_hash)
+            editor.delete_dataset(find_dataset(editor, principal, parsed, AccessLevel.EDIT).dataset.id)
 
         await self._doors.write(write)
 
 
-_EDIT_SCOPE = SCOPE_OF_LEVEL[AccessLevel.EDIT]
-
-
-def _owner(view: CatalogView, kind: OwnerKind, name: str) -> Owner:
+def find_owner(view: CatalogView, kind: OwnerKind, name: str) -> Owner:
+    """The user or organization of this name. Raises not_found_error."""
     owner = view.owner(name)
     if owner is None or owner.kind is not kind:
         raise not_found(f"There is no {kind} {name}.")
     return owner
 
 
-def _create(editor: CatalogEditor, owner: Owner, draft: DatasetDraft) -> Dataset:
+def dataset_view(view: CatalogView, place: Place) -> DatasetView:
+    """A dataset with its sizes and neighbours. Its `nextVersion` is its unreleased one, to its editors."""
+    next_id = place.dataset.next_version_id if place.is_editable else None
+    return DatasetView(
+        place,
+        view.sizes([place.version.id])[place.version.id],
+        next_version=None if next_id is None else view.versions_by_id([next_id])[next_id],
+        previous_version=view.version_before(place.version),
+    )
+
+
+def _page(
+    view: CatalogView, principal: Principal, owner: Owner, after_id: int, count: int
+) -> list[DatasetView]:
+    datasets = view.datasets(
+        owner.id,
+        principal.user_id if principal.holds(Scope.DATA_OVERVIEW) else None,
+        after_id,
+        count,
+        sees_unreleased=principal.holds(Scope.DATA_EDIT),
+    )
+    shown = {dataset.id: dataset.current_version_id or dataset.next_version_id or 0 for dataset in datasets}
+    versions = view.versions_by_id(list(shown.values()))
+    sizes = view.sizes(list(shown.values()))
+    return [
+        DatasetView(place_at(principal, dataset, versions[shown[dataset.id]]), sizes[shown[dataset.id]])
+        for dataset in datasets
+    ]
+
+
+def _create(editor: CatalogEditor, owner: Owner, draft: DatasetDraft) -> None:
     name = checked_name("dataset", draft.name)
-    if draft.public_access_level not in PUBLIC_ACCESS_LEVELS:
-        raise invalid_request(
-            f"publicAccessLevel must be one of {', '.join(PUBLIC_ACCESS_LEVELS)}, "
-            f"not {draft.public_access_level!r}."
-        )
-    if len(draft.description or "") > DESCRIPTION_CHARACTERS_MAX:
-        raise invalid_request(f"A description may have at most {DESCRIPTION_CHARACTERS_MAX} characters.")
-    level = AccessLevel[draft.public_access_level.upper()]
+    description = _bounded("description", draft.description, DESCRIPTION_CHARACTERS_MAX)
+    level = _public_level(draft.public_access_level)
     try:
-        editor.add_dataset(NewDataset(owner, name, level, draft.description))
+        editor.add_dataset(NewDataset(owner, name, level, description))
     except DuplicateError as error:
+        raise _name_taken(owner, name) from error
+
+
+def _changed(dataset: Dataset, changes: DatasetChanges) -> Dataset:
+    said = {
+        name: value
+        for name in ("name", "description", "methodology_markdown", "usage_markdown")
+        if (value := getattr(changes, name)) is not UNSET
+    }
+    if "name" in said:
+        checked_name("dataset", said["name"])
+    _bounded("description", said.get("description"), DESCRIPTION_CHARACTERS_MAX)
+    for name in ("methodology_markdown", "usage_markdown"):
+        _bounded(name, said.get(name), MARKDOWN_CHARACTERS_MAX)
+    level = changes.public_access_level
+    return msgspec.structs.replace(
+        dataset,
+        **said,
+        public_access_level=dataset.public_access_level if level is UNSET else _public_level(level),
+        labels=_texts(
+            "labels", dataset.labels, changes.labels, changes.labels_to_add, changes.labels_to_remove
+        ),
+        tags=_texts("tags", dataset.tags, changes.tags, changes.tags_to_add, changes.tags_to_remove),
+    )
+
+
+def _texts(
+    name: str,
+    before: tuple[str, ...],
+    replacement: tuple[str, ...] | UnsetType | None,
+    added: Iterable[str] | None,
+    removed: Iterable[str] | None,
+) -> tuple[str, ...]:
+    """A list of texts after its changes, each text once, in the order of their arrival."""
+    start = before if replacement is UNSET else replacement or ()
+    gone = set(removed or ())
+    texts = tuple(text for text in dict.fromkeys([*start, *(added or ())]) if text not in gone)
+    if len(texts) > LABELS_MAX:
+        raise invalid_request(f"A dataset may have at most {LABELS_MAX} {name}.")
+    for text in texts:
+        _bounded(name, text, LABEL_CHARACTERS_MAX)
+    return texts
+
+
+def _public_level(name: str) -> AccessLevel:
+    if name not in PUBLIC_ACCESS_LEVELS:
         raise invalid_request(
-            f"{owner.name} has a dataset named {name!r} already (case and punctuation do not count)."
-        ) from error
-    dataset = editor.dataset(owner.name, name_key(name), None)
-    if dataset is None:
-        raise LookupError("the dataset just created is not there")
-    return dataset
+            f"publicAccessLevel must be one of {', '.join(PUBLIC_ACCESS_LEVELS)}, not {name!r}."
+        )
+    return LEVEL_OF_NAME[name]
+
+
+def _bounded(name: str, text: str | None, characters_max: int) -> str | None:
+    if len(text or "") > characters_max:
+        raise invalid_request(f"`{name}` may have at most {characters_max} characters.")
+    return text
+
+
+def _name_taken(owner: Owner, name: str) -> RowkeepError:
+    return invalid_request(
+        f"{owner.name} has a dataset named {name!r} already (case and punctuation do not count)."
+    )

@@ -12,20 +12,21 @@ from itertools import pairwise
 
 import msgspec
 
-from rowkeep.model.access import AccessLevel
+from rowkeep.model.access import AccessLevel, Scope
 from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.references import TableReference, parse_table_reference
 from rowkeep.model.resources import ReadStream, RowFormat, RowSlice, Upload
 from rowkeep.model.schema import Schema, Variable, merged_schema
 from rowkeep.services.access import (
     TokenHash,
-    editable_table,
-    editable_upload,
+    find_table,
+    find_upload,
+    permit,
     principal_of,
-    require,
+    require_scope,
     signed_in,
 )
-from rowkeep.services.tables import all_uploads
+from rowkeep.services.tables import content_uploads
 from rowkeep.storage.base import CatalogView, Doors, RowReadings
 
 STREAMS_MAX = 64
@@ -65,11 +66,7 @@ class ReadService:
     async def list_rows(self, token_hash: TokenHash | None, request: ReadRequest) -> AsyncIterator[bytes]:
         """The body with the rows as of now. Errors come before its first part."""
 
-        def snapshot(view: CatalogView) -> ReadStream:
-            schema, slices = _snapshot(view, token_hash, request)
-            return ReadStream("", 0, request.format, schema, tuple(slices))
-
-        stream = await self._doors.read(snapshot)
+        stream = await self._doors.read(lambda view: _snapshot(view, token_hash, request))
         return await self._body(stream, offset=0, with_sentinel=False)
 
     async def open_session(
@@ -77,41 +74,42 @@ class ReadService:
     ) -> OpenedSession:
         """Remembers the rows as of now, in at most `stream_count` streams (1 to 64)."""
 
-        def snapshot(view: CatalogView) -> tuple[OpenedSession, int | None]:
-            schema, slices = _snapshot(view, token_hash, request)
-            session = self._session(request.format, schema, slices, stream_count)
-            return session, principal_of(view, token_hash).user_id
-
         # Whoever is refused, and the lists of large tables, stay off the writer's thread.
-        session, user_id = await self._doors.read(snapshot)
-        await self._doors.write(lambda editor: editor.add_read_streams(session.streams, user_id))
+        whole = await self._doors.read(lambda view: _snapshot(view, token_hash, request))
+        session = self._session(whole, stream_count)
+        await self._doors.write(lambda editor: editor.add_read_streams(session.streams))
         return session
 
-    def _session(
-        self, format_: RowFormat, schema: Schema, slices: Sequence[RowSlice], stream_count: int
-    ) -> OpenedSession:
+    def _session(self, whole: ReadStream, stream_count: int) -> OpenedSession:
         expires_at = time.time_ns() // 1_000_000 + self._session_ms
-        row_count = sum(slice_.row_end - slice_.first_row for slice_ in slices)
+        row_count = sum(slice_.row_end - slice_.first_row for slice_ in whole.slices)
         count = max(1, min(stream_count, STREAMS_MAX, row_count))
         identifier = secrets.token_hex(SESSION_BYTES)
         streams = tuple(
-            ReadStream(f"{identifier}-{index:03d}", expires_at, format_, schema, part)
-            for index, part in enumerate(_split(slices, row_count, count))
+            msgspec.structs.replace(
+                whole, identifier=f"{identifier}-{index:03d}", expires_at=expires_at, slices=part
+            )
+            for index, part in enumerate(_split(whole.slices, row_count, count))
         )
         return OpenedSession(identifier, expires_at, row_count, streams)
 
     async def read_stream(
         self, token_hash: TokenHash | None, identifier: str, *, offset: int, with_sentinel: bool
     ) -> tuple[RowFormat, AsyncIterator[bytes]]:
-        """The body of a session's stream from a row on. Only who made the session may read it."""
+        """The body of a session's stream from a row on. Only who made the session may read it.
+
+        A session over public data is anybody's who knows its id, which nobody can guess.
+        """
 
         def find(view: CatalogView) -> ReadStream:
-            principal = signed_in(principal_of(view, token_hash))
+            principal = principal_of(view, token_hash)
             found = view.read_stream(identifier, time.time_ns() // 1_000_000)
-            if found is None or found[1] != principal.user_id:
+            if found is None or found.user_id not in (None, principal.user_id):
+                signed_in(principal)
                 raise not_found("There is no such read stream, or it has expired; create a read session.")
-            require(principal, AccessLevel.EDIT)  # what the session was made with
-            return found[0]
+            if found.scope is not Scope.PUBLIC:
+                require_scope(principal, found.scope)
+            return found
 
         stream = await self._doors.read(find)
         return stream.format, await self._body(stream, offset=offset, with_sentinel=with_sentinel)
@@ -131,18 +129,27 @@ class ReadService:
         return parts()
 
 
-def _snapshot(
-    view: CatalogView, token_hash: TokenHash | None, request: ReadRequest
-) -> tuple[Schema, list[RowSlice]]:
+def _snapshot(view: CatalogView, token_hash: TokenHash | None, request: ReadRequest) -> ReadStream:
+    """All that is asked for as one stream without a name."""
     principal = principal_of(view, token_hash)
     if request.upload_name is None:
-        _, table = editable_table(view, principal, request.table)
-        uploads = list(all_uploads(view, table.id))
+        place, table = find_table(view, principal, request.table, AccessLevel.DATA)
+        scope = permit(principal, place, AccessLevel.DATA)
+        uploads = list(content_uploads(view, table.id))
         schema = merged_schema(upload.schema for upload in uploads)
     else:
-        _, _, upload = editable_upload(view, principal, request.table, request.upload_name)
+        place, _, upload = find_upload(view, principal, request.table, request.upload_name)
+        scope = permit(principal, place, AccessLevel.EDIT)
         uploads, schema = [upload], upload.schema
-    return selected_schema(schema, request.selected_variables), _limited(uploads, request.rows_max)
+    return ReadStream(
+        identifier="",
+        user_id=None if scope is Scope.PUBLIC else principal.user_id,
+        scope=scope,
+        expires_at=0,
+        format=request.format,
+        schema=selected_schema(schema, request.selected_variables),
+        slices=tuple(_limited(uploads, request.rows_max)),
+    )
 
 
 def selected_schema(schema: Schema, names: Sequence[str] | None) -> Schema:

@@ -1,15 +1,24 @@
-"""Tables: list, create, find, delete, and the variables of a table."""
+"""Tables: list, create, find, change, delete."""
 
-import hashlib
 from collections.abc import Iterator
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from rowkeep.model.errors import invalid_request
+from rowkeep.model.access import AccessLevel
+from rowkeep.model.errors import RowkeepError, invalid_request
 from rowkeep.model.references import checked_name, name_key, parse_dataset_reference, parse_table_reference
-from rowkeep.model.resources import Dataset, MergeStrategy, Table, Upload
+from rowkeep.model.resources import Content, MergeStrategy, Table, Upload
 from rowkeep.model.schema import Schema, merged_schema
-from rowkeep.services.access import TokenHash, editable_dataset, editable_table, principal_of
+from rowkeep.services.access import (
+    Place,
+    TokenHash,
+    editable_table,
+    find_dataset,
+    find_table,
+    principal_of,
+    require_unreleased,
+)
 from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, DuplicateError, NewTable
 
 DESCRIPTION_CHARACTERS_MAX = 5_000
@@ -25,13 +34,25 @@ class TableDraft(msgspec.Struct, frozen=True, rename="camel"):
     is_file_index: bool = False
 
 
-class TableView(msgspec.Struct, frozen=True):
-    """A table with what is derived from its uploads. `hash` changes if and only if the content does."""
+class TableChanges(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller wants to be different; what is unset stays, null empties."""
 
-    dataset: Dataset
+    name: str | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
+    upload_merge_strategy: MergeStrategy | UnsetType = UNSET
+
+
+class TableView(msgspec.Struct, frozen=True):
+    """A table, where it is and what it holds."""
+
+    place: Place
     table: Table
-    schema: Schema
-    hash: str
+    content: Content
+
+    @property
+    def schema(self) -> Schema:
+        """The variables of all its uploads."""
+        return merged_schema(self.content.schemas)
 
 
 class TableService:
@@ -47,21 +68,23 @@ class TableService:
         parsed = parse_dataset_reference(dataset_reference)
 
         def read(view: CatalogView) -> list[TableView]:
-            dataset = editable_dataset(view, principal_of(view, token_hash), parsed)
-            tables = view.tables(dataset.version_id, after_id, count)
-            return [_with_content(view, dataset, table) for table in tables]
+            place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.OVERVIEW)
+            tables = view.tables(place.version.id, after_id, count)
+            contents = view.contents([table.id for table in tables])
+            return [TableView(place, table, contents[table.id]) for table in tables]
 
         return await self._doors.read(read)
 
     async def create(
         self, token_hash: TokenHash | None, dataset_reference: str, draft: TableDraft
     ) -> TableView:
-        """Creates an empty table. Source: contract 4.4."""
+        """Creates an empty table in an unreleased version. Source: contract 4.4."""
         parsed = parse_dataset_reference(dataset_reference)
 
         def write(editor: CatalogEditor) -> TableView:
-            dataset = editable_dataset(editor, principal_of(editor, token_hash), parsed)
-            return _with_content(editor, dataset, _create(editor, dataset, draft))
+            place = find_dataset(editor, principal_of(editor, token_hash), parsed, AccessLevel.EDIT)
+            require_unreleased(place)
+            return table_view(editor, place, _create(editor, place, draft))
 
         return await self._doors.write(write)
 
@@ -70,13 +93,32 @@ class TableService:
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> TableView:
-            dataset, table = editable_table(view, principal_of(view, token_hash), parsed)
-            return _with_content(view, dataset, table)
+            principal = principal_of(view, token_hash)
+            return table_view(view, *find_table(view, principal, parsed, AccessLevel.OVERVIEW))
 
         return await self._doors.read(read)
 
+    async def update(self, token_hash: TokenHash | None, reference: str, changes: TableChanges) -> TableView:
+        """Changes what is said of a table; of a released one only its description."""
+        parsed = parse_table_reference(reference)
+
+        def write(editor: CatalogEditor) -> TableView:
+            principal = principal_of(editor, token_hash)
+            place, table = find_table(editor, principal, parsed, AccessLevel.EDIT)
+            changed = _changed(table, changes)
+            if changed != msgspec.structs.replace(table, description=changed.description):
+                require_unreleased(place)
+            try:
+                editor.update_table(changed)
+            except DuplicateError as error:
+                raise _name_taken(place, changed.name) from error
+            renamed = msgspec.structs.replace(changed, name_key=name_key(changed.name))
+            return table_view(editor, place, renamed)
+
+        return await self._doors.write(write)
+
     async def delete(self, token_hash: TokenHash | None, reference: str) -> None:
-        """Deletes a table with all it holds."""
+        """Deletes a table from an unreleased version."""
         parsed = parse_table_reference(reference)
 
         def write(editor: CatalogEditor) -> None:
@@ -86,49 +128,52 @@ class TableService:
         await self._doors.write(write)
 
 
-def all_uploads(view: CatalogView, table_id: int) -> Iterator[Upload]:
-    """The uploads of a table in the order of their creation, a page at a time."""
+def table_view(view: CatalogView, place: Place, table: Table) -> TableView:
+    """A table with what it holds."""
+    return TableView(place, table, view.contents([table.id])[table.id])
+
+
+def content_uploads(view: CatalogView, table_id: int) -> Iterator[Upload]:
+    """The uploads whose rows a table holds, in the order of the rows, a page at a time."""
     after_id = 0
-    while uploads := view.uploads(table_id, after_id, UPLOADS_PER_PAGE):
+    while uploads := view.content_uploads(table_id, after_id, UPLOADS_PER_PAGE):
         yield from uploads
         after_id = uploads[-1].id
 
 
-def _with_content(view: CatalogView, dataset: Dataset, table: Table) -> TableView:
-    digest = hashlib.md5(usedforsecurity=False)
-    schemas: list[Schema] = []
-    for upload in all_uploads(view, table.id):
-        schemas.append(upload.schema)
-        digest.update(_content_key(upload))
-    return TableView(dataset, table, merged_schema(schemas), digest.hexdigest())
-
-
-def upload_hash(upload: Upload) -> str:
-    """32 hex digits that change if and only if the upload's content does; rows are only ever added."""
-    return hashlib.md5(_content_key(upload), usedforsecurity=False).hexdigest()
-
-
-def _content_key(upload: Upload) -> bytes:
-    return b"%d:%d:%d;" % (upload.id, upload.schema.version, upload.row_count)
-
-
-def _create(editor: CatalogEditor, dataset: Dataset, draft: TableDraft) -> Table:
+def _create(editor: CatalogEditor, place: Place, draft: TableDraft) -> Table:
     name = checked_name("table", draft.name)
     if draft.is_file_index:
         raise invalid_request("File index tables are not served; create the table without isFileIndex.")
-    if len(draft.description or "") > DESCRIPTION_CHARACTERS_MAX:
-        raise invalid_request(f"A description may have at most {DESCRIPTION_CHARACTERS_MAX} characters.")
+    _check_description(draft.description)
     try:
         editor.add_table(
             NewTable(
-                dataset.version_id, name, draft.description, draft.upload_merge_strategy, is_file_index=False
+                place.version.id, name, draft.description, draft.upload_merge_strategy, is_file_index=False
             )
         )
     except DuplicateError as error:
-        raise invalid_request(
-            f"The dataset has a table named {name!r} already (case and punctuation do not count)."
-        ) from error
-    table = editor.table(dataset.version_id, name_key(name), None)
+        raise _name_taken(place, name) from error
+    table = editor.table(place.version.id, name_key(name), None)
     if table is None:
         raise LookupError("the table just created is not there")
     return table
+
+
+def _changed(table: Table, changes: TableChanges) -> Table:
+    said = {name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET}
+    if "name" in said:
+        checked_name("table", said["name"])
+    _check_description(said.get("description"))
+    return msgspec.structs.replace(table, **said)
+
+
+def _check_description(text: str | None) -> None:
+    if len(text or "") > DESCRIPTION_CHARACTERS_MAX:
+        raise invalid_request(f"A description may have at most {DESCRIPTION_CHARACTERS_MAX} characters.")
+
+
+def _name_taken(place: Place, name: str) -> RowkeepError:
+    return invalid_request(
+        f"Dataset {place.dataset.name} has a table named {name!r} already (case and punctuation do not count)."
+    )

@@ -1,16 +1,26 @@
 """Uploads: list, create, find, delete. Rows go in through `ingest.py`."""
 
+import hashlib
 from pathlib import PurePath
 from typing import Any
 
 import msgspec
 
+from rowkeep.model.access import AccessLevel
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.references import checked_name, parse_table_reference
-from rowkeep.model.resources import Dataset, Table, Upload, UploadType
+from rowkeep.model.resources import Table, Upload, UploadType
 from rowkeep.model.schema import Schema, ValueLabel, Variable, declared_schema
 from rowkeep.model.types import VariableType
-from rowkeep.services.access import TokenHash, editable_table, editable_upload, principal_of
+from rowkeep.services.access import (
+    Place,
+    TokenHash,
+    editable_table,
+    editable_upload,
+    find_table,
+    find_upload,
+    principal_of,
+)
 from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, NewUpload
 
 
@@ -36,7 +46,7 @@ class UploadDraft(msgspec.Struct, frozen=True, rename="camel"):
 class UploadView(msgspec.Struct, frozen=True):
     """An upload and where it is."""
 
-    dataset: Dataset
+    place: Place
     table: Table
     upload: Upload
 
@@ -50,13 +60,14 @@ class UploadService:
     async def page(
         self, token_hash: TokenHash | None, table_reference: str, after_id: int, count: int
     ) -> list[UploadView]:
-        """The uploads of a table."""
+        """The uploads that a table got in its version."""
         parsed = parse_table_reference(table_reference)
 
         def read(view: CatalogView) -> list[UploadView]:
-            dataset, table = editable_table(view, principal_of(view, token_hash), parsed)
+            principal = principal_of(view, token_hash)
+            place, table = find_table(view, principal, parsed, AccessLevel.EDIT)
             uploads = view.uploads(table.id, after_id, count)
-            return [UploadView(dataset, table, upload) for upload in uploads]
+            return [UploadView(place, table, upload) for upload in uploads]
 
         return await self._doors.read(read)
 
@@ -67,8 +78,8 @@ class UploadService:
         parsed = parse_table_reference(table_reference)
 
         def write(editor: CatalogEditor) -> UploadView:
-            dataset, table = editable_table(editor, principal_of(editor, token_hash), parsed)
-            return UploadView(dataset, table, _create(editor, table, draft))
+            place, table = editable_table(editor, principal_of(editor, token_hash), parsed)
+            return UploadView(place, table, _create(editor, table, draft))
 
         return await self._doors.write(write)
 
@@ -77,7 +88,7 @@ class UploadService:
         parsed = parse_table_reference(table_reference)
 
         def read(view: CatalogView) -> UploadView:
-            return UploadView(*editable_upload(view, principal_of(view, token_hash), parsed, name))
+            return UploadView(*find_upload(view, principal_of(view, token_hash), parsed, name))
 
         return await self._doors.read(read)
 
@@ -90,6 +101,12 @@ class UploadService:
             editor.delete_upload(upload.id)
 
         await self._doors.write(write)
+
+
+def upload_hash(upload: Upload) -> str:
+    """32 hex digits that change if and only if the upload's content does; rows are only ever added."""
+    key = f"{upload.id}:{upload.schema.version}:{upload.row_count}"
+    return hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
 
 
 def _create(editor: CatalogEditor, table: Table, draft: UploadDraft) -> Upload:

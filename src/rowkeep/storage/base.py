@@ -9,7 +9,7 @@ snapshot in a reader thread, `write` runs one in one durable transaction on the 
 Functions passed through a door are plain and synchronous; nothing asynchronous goes below it.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -19,19 +19,25 @@ from rowkeep.model.access import AccessLevel, Principal
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.resources import (
     Batch,
+    Content,
     Dataset,
     Entry,
     Frame,
+    Grant,
+    Member,
+    MemberRole,
     Owner,
     OwnerKind,
     ReadStream,
     Receipt,
+    Sizes,
     Table,
     Token,
     Upload,
     UploadType,
+    Version,
 )
-from rowkeep.model.schema import Schema
+from rowkeep.model.schema import Schema, VariableMetadata
 
 Result = TypeVar("Result")
 Record = dict[str, Any]
@@ -92,19 +98,57 @@ class CatalogView(Protocol):
 
     def owner(self, name: str) -> Owner | None: ...
 
-    def is_administrator(self, organization_id: int, user_id: int) -> bool: ...
+    def member(self, organization_id: int, user_id: int) -> Member | None: ...
+
+    def members(self, organization_id: int, after_id: int, count: int) -> list[Member]: ...
+
+    def administrator_count(self, organization_id: int) -> int: ...
 
     def principal(self, token_hash: bytes) -> Principal | None: ...
 
     def tokens(self) -> list[Token]: ...
 
-    def dataset(self, owner_name: str, key: str, reference_id: str | None) -> Dataset | None: ...
+    def dataset(
+        self, owner_name: str, key: str, reference_id: str | None, user_id: int | None
+    ) -> Dataset | None: ...
 
-    def datasets(self, owner_id: int, after_id: int, count: int) -> list[Dataset]: ...
+    def datasets(
+        self, owner_id: int, user_id: int | None, after_id: int, count: int, *, sees_unreleased: bool
+    ) -> list[Dataset]:
+        """Those that the user sees; unreleased datasets are shown to their editors if asked for."""
+
+    def grant(self, dataset_id: int, grantee_id: int) -> Grant | None: ...
+
+    def grants(self, dataset_id: int, after_id: int, count: int) -> list[Grant]: ...
+
+    def versions_by_id(self, version_ids: Sequence[int]) -> dict[int, Version]: ...
+
+    def version_by_tag(self, dataset_id: int, major: int, minor: int) -> Version | None:
+        """A released version, deleted or not."""
+
+    def versions(
+        self, dataset_id: int, after_id: int, count: int, *, sees_unreleased: bool
+    ) -> list[Version]: ...
+
+    def version_before(self, version: Version) -> Version | None: ...
+
+    def version_after(self, version: Version) -> Version | None: ...
+
+    def last_tag(self, dataset_id: int) -> tuple[int, int] | None: ...
+
+    def sizes(self, version_ids: Sequence[int]) -> dict[int, Sizes]: ...
 
     def table(self, version_id: int, key: str, reference_id: str | None) -> Table | None: ...
 
     def tables(self, version_id: int, after_id: int, count: int) -> list[Table]: ...
+
+    def contents(self, table_ids: Sequence[int]) -> dict[int, Content]: ...
+
+    def variable_metadata(self, table_ids: Sequence[int]) -> dict[int, dict[str, VariableMetadata]]:
+        """By table id and the variable's name in lower case."""
+
+    def content_uploads(self, table_id: int, after_id: int, count: int) -> list[Upload]:
+        """The uploads whose rows a table holds, those of earlier versions among them."""
 
     def upload(self, table_id: int, name: str) -> Upload | None: ...
 
@@ -118,8 +162,8 @@ class CatalogView(Protocol):
         As many as it takes to reach `row_end` or `bytes_max` (before encoding), at least one.
         """
 
-    def read_stream(self, identifier: str, now: int) -> tuple[ReadStream, int | None] | None:
-        """A read stream that has not expired, and the user it was promised to."""
+    def read_stream(self, identifier: str, now: int) -> ReadStream | None:
+        """A read stream that has not expired."""
 
 
 class NewDataset(msgspec.Struct, frozen=True):
@@ -156,25 +200,51 @@ class CatalogEditor(CatalogView, Protocol):
 
     def add_owner(self, kind: OwnerKind, name: str) -> Owner: ...
 
-    def add_administrator(self, organization_id: int, user_id: int) -> None: ...
+    def set_member(self, organization_id: int, user_id: int, role: MemberRole) -> None: ...
+
+    def delete_member(self, organization_id: int, user_id: int) -> None: ...
 
     def add_token(self, user_id: int, token_hash: bytes, scopes: str, expires_at: int | None) -> int: ...
 
     def revoke_token(self, token_id: int) -> bool: ...
 
+    def set_grant(self, dataset_id: int, grantee_id: int, level: AccessLevel) -> None: ...
+
+    def delete_grant(self, dataset_id: int, grantee_id: int) -> None: ...
+
     def add_dataset(self, new: NewDataset) -> None: ...
+
+    def update_dataset(self, dataset: Dataset) -> None: ...
 
     def delete_dataset(self, dataset_id: int) -> None: ...
 
+    def add_version(self, parent: Version) -> int: ...
+
+    def update_version(self, version: Version) -> None: ...
+
+    def release_version(self, version_id: int, tag: tuple[int, int], release_notes: str | None) -> None: ...
+
+    def unrelease_version(self, version_id: int) -> None: ...
+
+    def hide_version(self, version_id: int) -> None: ...
+
+    def show_version(self, version_id: int) -> None: ...
+
+    def delete_version(self, version_id: int) -> None: ...
+
     def add_table(self, new: NewTable) -> None: ...
 
+    def update_table(self, table: Table) -> None: ...
+
     def delete_table(self, table_id: int) -> None: ...
+
+    def set_variable_metadata(self, table_id: int, metadata: Mapping[str, VariableMetadata]) -> None: ...
 
     def add_upload(self, new: NewUpload) -> None: ...
 
     def delete_upload(self, upload_id: int) -> None: ...
 
-    def add_read_streams(self, streams: Sequence[ReadStream], user_id: int | None) -> None: ...
+    def add_read_streams(self, streams: Sequence[ReadStream]) -> None: ...
 
     def prune(self, receipts_before: int) -> None:
         """Drops expired read streams and the receipts written before a time."""

@@ -1,33 +1,40 @@
-"""The catalog over any database: named statements in, records of the model out.
+"""What a snapshot of the catalog and the journal answers, over any database.
 
-Each method is one or a few statements within the transaction that its connection stands for. What a
-principal may see is not decided here (`services/access.py`).
+Named statements in, nouns of the model out. Each method is one statement, or a fixed number of them
+whatever is stored, within the transaction that its connection stands for. What a principal may see is not
+decided here (`services/access.py`).
 """
 
-import time
+import hashlib
 from collections.abc import Sequence
-from typing import TypeVar
+from itertools import groupby
 
 import msgspec
 
 from rowkeep.model.access import Principal, Scope
-from rowkeep.model.references import name_key, new_identifier, upload_key
+from rowkeep.model.references import upload_key
 from rowkeep.model.resources import (
+    Content,
     Dataset,
     Entry,
+    Grant,
+    Member,
     Owner,
-    OwnerKind,
     ReadStream,
     RowFormat,
     RowSlice,
+    Sizes,
     Table,
     Token,
     Upload,
+    Version,
 )
-from rowkeep.model.schema import Schema, Variable
-from rowkeep.storage.base import Connection, NewDataset, NewTable, NewUpload, Record
+from rowkeep.model.schema import Schema, ValueLabel, VariableMetadata
+from rowkeep.storage import records
+from rowkeep.storage.base import Connection, Record
+from rowkeep.storage.records import json_text, noun, nouns
 
-Noun = TypeVar("Noun")
+_EMPTY = Content(0, 0, (), hashlib.md5(b"", usedforsecurity=False).hexdigest())
 
 
 class SqlCatalogView:
@@ -42,12 +49,23 @@ class SqlCatalogView:
 
     def owner(self, name: str) -> Owner | None:
         """The user or organization of this name, ignoring case."""
-        return _noun(Owner, self._connection.record("owner_by_key", name_key=name.casefold()))
+        return noun(Owner, self._connection.record("owner_by_key", name_key=name.casefold()))
 
-    def is_administrator(self, organization_id: int, user_id: int) -> bool:
-        """Whether the user administers the organization."""
-        record = self._connection.record("membership_role", organization_id=organization_id, user_id=user_id)
-        return record is not None and record["role"] == "administrator"
+    def member(self, organization_id: int, user_id: int) -> Member | None:
+        """A user's membership in an organization."""
+        record = self._connection.record("membership", organization_id=organization_id, user_id=user_id)
+        return noun(Member, record)
+
+    def members(self, organization_id: int, after_id: int, count: int) -> list[Member]:
+        """An organization's members after a user's id."""
+        found = self._connection.records(
+            "members_of_organization", organization_id=organization_id, after_id=after_id, count=count
+        )
+        return nouns(Member, found)
+
+    def administrator_count(self, organization_id: int) -> int:
+        """How many users administer an organization."""
+        return int(self._one("administrator_count", organization_id=organization_id)["count"])
 
     def principal(self, token_hash: bytes) -> Principal | None:
         """Who holds the token with this hash, unless it was revoked. Expiry is the caller's to check."""
@@ -59,25 +77,90 @@ class SqlCatalogView:
 
     def tokens(self) -> list[Token]:
         """Every token, oldest first."""
-        return msgspec.convert(self._connection.records("tokens"), list[Token])
+        return nouns(Token, self._connection.records("tokens"))
 
-    def dataset(self, owner_name: str, key: str, reference_id: str | None) -> Dataset | None:
-        """A dataset by its reference id, else by its name's key."""
+    def dataset(
+        self, owner_name: str, key: str, reference_id: str | None, user_id: int | None
+    ) -> Dataset | None:
+        """A dataset by its reference id, else by its name's key, with the level that a user has on it."""
         owner_key = owner_name.casefold()
         if reference_id is None:
-            record = self._connection.record("dataset_by_key", owner_key=owner_key, name_key=key)
+            record = self._connection.record(
+                "dataset_by_key", owner_key=owner_key, name_key=key, user_id=user_id
+            )
         else:
             record = self._connection.record(
-                "dataset_by_reference_id", owner_key=owner_key, reference_id=reference_id
+                "dataset_by_reference_id", owner_key=owner_key, reference_id=reference_id, user_id=user_id
             )
-        return _noun(Dataset, record)
+        return None if record is None else records.dataset(record)
 
-    def datasets(self, owner_id: int, after_id: int, count: int) -> list[Dataset]:
-        """The owner's datasets after an id, oldest first."""
-        records = self._connection.records(
-            "datasets_of_owner", owner_id=owner_id, after_id=after_id, count=count
+    def datasets(
+        self, owner_id: int, user_id: int | None, after_id: int, count: int, *, sees_unreleased: bool
+    ) -> list[Dataset]:
+        """The owner's datasets after an id that a user sees, oldest first."""
+        found = self._connection.records(
+            "datasets_of_owner",
+            owner_id=owner_id,
+            user_id=user_id,
+            sees_unreleased=int(sees_unreleased),
+            after_id=after_id,
+            count=count,
         )
-        return msgspec.convert(records, list[Dataset])
+        return [records.dataset(record) for record in found]
+
+    def grant(self, dataset_id: int, grantee_id: int) -> Grant | None:
+        """What a user or an organization was granted on a dataset."""
+        return noun(Grant, self._connection.record("grant", dataset_id=dataset_id, grantee_id=grantee_id))
+
+    def grants(self, dataset_id: int, after_id: int, count: int) -> list[Grant]:
+        """The grants on a dataset after a grantee's id."""
+        found = self._connection.records(
+            "grants_of_dataset", dataset_id=dataset_id, after_id=after_id, count=count
+        )
+        return nouns(Grant, found)
+
+    def versions_by_id(self, version_ids: Sequence[int]) -> dict[int, Version]:
+        """Versions by their ids."""
+        found = self._connection.records("versions_by_id", ids=json_text(version_ids))
+        return {version.id: version for version in nouns(Version, found)}
+
+    def version_by_tag(self, dataset_id: int, major: int, minor: int) -> Version | None:
+        """A released version, deleted or not."""
+        record = self._connection.record("version_by_tag", dataset_id=dataset_id, major=major, minor=minor)
+        return noun(Version, record)
+
+    def versions(self, dataset_id: int, after_id: int, count: int, *, sees_unreleased: bool) -> list[Version]:
+        """A dataset's versions after an id, oldest first; to some only those released and not deleted."""
+        found = self._connection.records(
+            "versions_of_dataset",
+            dataset_id=dataset_id,
+            sees_unreleased=int(sees_unreleased),
+            after_id=after_id,
+            count=count,
+        )
+        return nouns(Version, found)
+
+    def version_before(self, version: Version) -> Version | None:
+        """The version before one, those deleted left out."""
+        return self._neighbour("version_before", version)
+
+    def version_after(self, version: Version) -> Version | None:
+        """The version after one, those deleted left out."""
+        return self._neighbour("version_after", version)
+
+    def _neighbour(self, statement: str, version: Version) -> Version | None:
+        record = self._connection.record(statement, dataset_id=version.dataset_id, position=version.position)
+        return noun(Version, record)
+
+    def last_tag(self, dataset_id: int) -> tuple[int, int] | None:
+        """The highest tag that a dataset has given, major and minor."""
+        record = self._connection.record("last_tag", dataset_id=dataset_id)
+        return None if record is None else (record["major"], record["minor"])
+
+    def sizes(self, version_ids: Sequence[int]) -> dict[int, Sizes]:
+        """How much versions hold, by their ids."""
+        found = self._connection.records("sizes_of_versions", ids=json_text(version_ids))
+        return {record["id"]: msgspec.convert(record, Sizes) for record in found}
 
     def table(self, version_id: int, key: str, reference_id: str | None) -> Table | None:
         """A table of a version by its reference id, else by its name's key."""
@@ -87,30 +170,54 @@ class SqlCatalogView:
             record = self._connection.record(
                 "table_by_reference_id", version_id=version_id, reference_id=reference_id
             )
-        return _noun(Table, record)
+        return noun(Table, record)
 
     def tables(self, version_id: int, after_id: int, count: int) -> list[Table]:
         """The version's tables after an id, oldest first."""
-        records = self._connection.records(
+        found = self._connection.records(
             "tables_of_version", version_id=version_id, after_id=after_id, count=count
         )
-        return msgspec.convert(records, list[Table], strict=False)
+        return nouns(Table, found)
+
+    def contents(self, table_ids: Sequence[int]) -> dict[int, Content]:
+        """What tables hold, by their ids."""
+        found = self._connection.records("contents_of_tables", ids=json_text(table_ids))
+        contents = dict.fromkeys(table_ids, _EMPTY)
+        for table_id, group in groupby(found, lambda record: int(record["table_id"])):
+            contents[table_id] = _content(list(group))
+        return contents
+
+    def variable_metadata(self, table_ids: Sequence[int]) -> dict[int, dict[str, VariableMetadata]]:
+        """What was said of the variables of tables, by table id and name in lower case."""
+        metadata: dict[int, dict[str, VariableMetadata]] = {table_id: {} for table_id in table_ids}
+        for record in self._connection.records("variable_metadata", table_ids=json_text(table_ids)):
+            labels = msgspec.json.decode(record["value_labels"], type=tuple[ValueLabel, ...])
+            metadata[record["table_id"]][record["name_key"]] = VariableMetadata(
+                record["label"], record["description"], labels
+            )
+        return metadata
+
+    def content_uploads(self, table_id: int, after_id: int, count: int) -> list[Upload]:
+        """The uploads whose rows a table holds, its own and those of earlier versions, after an id."""
+        found = self._connection.records("content_uploads", table_id=table_id, after_id=after_id, count=count)
+        return [records.upload(record) for record in found]
 
     def upload(self, table_id: int, name: str) -> Upload | None:
         """An upload by its name; `.` and `_` count as the same (see `upload_key`)."""
         record = self._connection.record("upload_by_key", table_id=table_id, name_key=upload_key(name))
-        return None if record is None else _upload(record)
+        return None if record is None else records.upload(record)
 
     def uploads(self, table_id: int, after_id: int, count: int) -> list[Upload]:
-        """The table's uploads after an id, oldest first."""
-        records = self._connection.records(
+        """The table's own uploads after an id, oldest first."""
+        found = self._connection.records(
             "uploads_of_table", table_id=table_id, after_id=after_id, count=count
         )
-        return [_upload(record) for record in records]
+        return [records.upload(record) for record in found]
 
     def schema(self, upload_id: int, version: int) -> Schema:
         """One version of an upload's schema."""
-        return _schema(self._one("schema", upload_id=upload_id, version=version))
+        record = self._one("schema", upload_id=upload_id, version=version)
+        return records.schema(record["version"], record["variables"])
 
     def entries(self, upload_id: int, first_row: int, row_end: int, bytes_max: int) -> list[Entry]:
         """The entries that hold the rows from `first_row` on, in order.
@@ -120,24 +227,25 @@ class SqlCatalogView:
         start = self._one("entry_start", upload_id=upload_id, row=first_row)["first_row"]
         if start is None:
             return []
-        records = self._connection.records(
+        found = self._connection.records(
             "entries", upload_id=upload_id, first_row=start, row_end=row_end, bytes_max=bytes_max
         )
-        return msgspec.convert(records, list[Entry])
+        return nouns(Entry, found)
 
-    def read_stream(self, identifier: str, now: int) -> tuple[ReadStream, int | None] | None:
-        """A read stream that has not expired, and the user it was promised to."""
+    def read_stream(self, identifier: str, now: int) -> ReadStream | None:
+        """A read stream that has not expired."""
         record = self._connection.record("read_stream", identifier=identifier, now=now)
         if record is None:
             return None
-        stream = ReadStream(
+        return ReadStream(
             identifier=record["identifier"],
+            user_id=record["user_id"],
+            scope=Scope(record["scope"]),
             expires_at=record["expires_at"],
             format=RowFormat(record["format"]),
             schema=msgspec.json.decode(record["schema"], type=Schema),
             slices=msgspec.json.decode(record["slices"], type=tuple[RowSlice, ...]),
         )
-        return stream, record["user_id"]
 
     def _one(self, statement: str, **parameters: object) -> Record:
         record = self._connection.record(statement, **parameters)
@@ -146,154 +254,6 @@ class SqlCatalogView:
         return record
 
 
-class SqlCatalogEditor(SqlCatalogView):
-    """A transaction that may change the catalog.
-
-    Whatever makes something untrue that was true before (not what only adds) moves the catalog
-    version, so that batches checked before are checked again.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        self._now = _now_ms()
-
-    def _announce_change(self) -> None:
-        self._connection.records("catalog_changed")
-
-    def add_owner(self, kind: OwnerKind, name: str) -> Owner:
-        """A new user or organization; DuplicateError when the name is taken."""
-        record = self._one(
-            "add_owner", kind=kind.value, name=name, name_key=name.casefold(), created_at=self._now
-        )
-        return msgspec.convert(record, Owner)
-
-    def add_administrator(self, organization_id: int, user_id: int) -> None:
-        """Makes a user an administrator of an organization."""
-        self._connection.records(
-            "add_membership", organization_id=organization_id, user_id=user_id, role="administrator"
-        )
-
-    def add_token(self, user_id: int, token_hash: bytes, scopes: str, expires_at: int | None) -> int:
-        """Stores a token's hash; its id."""
-        record = self._one(
-            "add_token",
-            user_id=user_id,
-            hash=token_hash,
-            scopes=scopes,
-            created_at=self._now,
-            expires_at=expires_at,
-        )
-        return int(record["id"])
-
-    def revoke_token(self, token_id: int) -> bool:
-        """Revokes a token; False when there is no such token or it was revoked before."""
-        self._announce_change()
-        return self._connection.record("revoke_token", id=token_id, now=self._now) is not None
-
-    def add_dataset(self, new: NewDataset) -> None:
-        """A new dataset with its first, unreleased version; DuplicateError when the name is taken."""
-        record = self._one(
-            "add_dataset",
-            owner_id=new.owner.id,
-            identifier=new_identifier(),
-            name=new.name,
-            name_key=name_key(new.name),
-            description=new.description,
-            public_access_level=new.public_access_level.wire_name,
-            now=self._now,
-        )
-        self._connection.records("add_version", dataset_id=record["id"], now=self._now)
-
-    def delete_dataset(self, dataset_id: int) -> None:
-        """Deletes a dataset with all it holds."""
-        self._announce_change()
-        self._connection.records("delete_dataset", id=dataset_id)
-
-    def add_table(self, new: NewTable) -> None:
-        """A new table; DuplicateError when the name is taken."""
-        self._connection.records(
-            "add_table",
-            version_id=new.version_id,
-            identifier=new_identifier(),
-            name=new.name,
-            name_key=name_key(new.name),
-            description=new.description,
-            upload_merge_strategy=new.upload_merge_strategy,
-            is_file_index=int(new.is_file_index),
-            now=self._now,
-        )
-
-    def delete_table(self, table_id: int) -> None:
-        """Deletes a table with all it holds."""
-        self._announce_change()
-        self._connection.records("delete_table", id=table_id)
-
-    def add_upload(self, new: NewUpload) -> None:
-        """A new, empty upload with the first version of its schema."""
-        record = self._one(
-            "add_upload",
-            table_id=new.table_id,
-            name=new.name,
-            name_key=upload_key(new.name),
-            type=new.type.value,
-            updates_by_default=int(new.updates_by_default),
-            schema_version=new.schema.version,
-            now=self._now,
-        )
-        self._connection.records("add_stream", upload_id=record["id"])
-        add_schema(self._connection, record["id"], new.schema)
-
-    def delete_upload(self, upload_id: int) -> None:
-        """Deletes an upload with all its rows."""
-        self._announce_change()
-        self._connection.records("delete_upload", id=upload_id)
-
-    def add_read_streams(self, streams: Sequence[ReadStream], user_id: int | None) -> None:
-        """Remembers the streams of a read session."""
-        for stream in streams:
-            self._connection.records(
-                "add_read_stream",
-                identifier=stream.identifier,
-                user_id=user_id,
-                expires_at=stream.expires_at,
-                format=stream.format.value,
-                schema=_json_text(stream.schema),
-                slices=_json_text(stream.slices),
-            )
-
-    def prune(self, receipts_before: int) -> None:
-        """Drops expired read streams and the receipts written before a time."""
-        self._connection.records("prune_read_streams", now=self._now)
-        self._connection.records("prune_receipts", before=receipts_before)
-
-
-def add_schema(connection: Connection, upload_id: int, schema: Schema) -> None:
-    """Stores one version of an upload's schema."""
-    connection.records(
-        "add_schema", upload_id=upload_id, version=schema.version, variables=_json_text(schema.variables)
-    )
-
-
-def _upload(record: Record) -> Upload:
-    schema = Schema(record.pop("schema_version"), _variables(record.pop("variables")))
-    return msgspec.convert({**record, "schema": schema}, Upload, strict=False)
-
-
-def _schema(record: Record) -> Schema:
-    return Schema(record["version"], _variables(record["variables"]))
-
-
-def _variables(text: str) -> tuple[Variable, ...]:
-    return msgspec.json.decode(text, type=tuple[Variable, ...])
-
-
-def _noun(type_: type[Noun], record: Record | None) -> Noun | None:
-    return None if record is None else msgspec.convert(record, type_, strict=False)
-
-
-def _json_text(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _content(group: Sequence[Record]) -> Content:
+    key = "|".join(record["content_key"] for record in group)
+    return records.content(group, hashlib.md5(key.encode(), usedforsecurity=False).hexdigest())

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from rowkeep.model.resources import Batch
 from rowkeep.storage.base import CatalogEditor, CatalogView, Database, Outcome
-from rowkeep.storage.catalog import SqlCatalogEditor, SqlCatalogView
+from rowkeep.storage.catalog import SqlCatalogView
+from rowkeep.storage.editor import SqlCatalogEditor
 from rowkeep.storage.lane import Lane
 
 Result = TypeVar("Result")

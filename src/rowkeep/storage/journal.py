@@ -33,7 +33,7 @@ import zstandard
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.resources import Batch, Entry, Frame, Receipt
 from rowkeep.storage.base import Connection, Database, KeyReused, Outcome, StaleBatch
-from rowkeep.storage.catalog import add_schema
+from rowkeep.storage.editor import add_schema
 
 CODEC_PLAIN = 0
 CODEC_ZSTD = 1

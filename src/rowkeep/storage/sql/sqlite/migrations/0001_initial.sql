@@ -40,7 +40,13 @@ CREATE TABLE datasets (
     name TEXT NOT NULL,
     name_key TEXT NOT NULL,
     description TEXT,
-    public_access_level TEXT NOT NULL,
+    -- ranks as in model/access.py
+    public_access_level INTEGER NOT NULL CHECK (public_access_level BETWEEN 0 AND 4),
+    -- JSON arrays of text
+    labels TEXT NOT NULL DEFAULT '[]',
+    tags TEXT NOT NULL DEFAULT '[]',
+    methodology_markdown TEXT,
+    usage_markdown TEXT,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     UNIQUE (owner_id, name_key)
@@ -48,21 +54,38 @@ CREATE TABLE datasets (
 -- For pages in the order of creation: an index ends in the row id.
 CREATE INDEX datasets_in_order ON datasets (owner_id);
 
+-- Who else may do what with a dataset: a user, or everyone in an organization.
+CREATE TABLE grants (
+    dataset_id INTEGER NOT NULL REFERENCES datasets (id) ON DELETE CASCADE,
+    grantee_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
+    access_level INTEGER NOT NULL CHECK (access_level BETWEEN 1 AND 5),
+    PRIMARY KEY (dataset_id, grantee_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grants_of_grantee ON grants (grantee_id);
+
 CREATE TABLE versions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     dataset_id INTEGER NOT NULL REFERENCES datasets (id) ON DELETE CASCADE,
+    -- counts from 0; only the last may be unreleased
     position INTEGER NOT NULL,
-    -- null while unreleased
-    tag TEXT,
+    -- the parts of the tag, v1.0; null while unreleased
+    major INTEGER,
+    minor INTEGER,
+    label TEXT,
+    release_notes TEXT,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     released_at INTEGER,
+    deleted_at INTEGER,
     UNIQUE (dataset_id, position)
 ) STRICT;
+CREATE UNIQUE INDEX versions_unreleased ON versions (dataset_id) WHERE released_at IS NULL;
 
 CREATE TABLE tables (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     version_id INTEGER NOT NULL REFERENCES versions (id) ON DELETE CASCADE,
+    -- the same table in the version that this one was made from
+    parent_id INTEGER REFERENCES tables (id),
     identifier TEXT NOT NULL,
     reference_id TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -77,6 +100,18 @@ CREATE TABLE tables (
 ) STRICT;
 -- For pages in the order of creation: an index ends in the row id.
 CREATE INDEX tables_in_order ON tables (version_id);
+CREATE INDEX tables_of_parent ON tables (parent_id);
+
+-- What was said of a table's variables; where there is no row, what their uploads declare counts.
+CREATE TABLE variable_metadata (
+    table_id INTEGER NOT NULL REFERENCES tables (id) ON DELETE CASCADE,
+    name_key TEXT NOT NULL,
+    label TEXT,
+    description TEXT,
+    -- a JSON array of {value, label}
+    value_labels TEXT NOT NULL,
+    PRIMARY KEY (table_id, name_key)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE uploads (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -146,6 +181,8 @@ CREATE TABLE read_streams (
     identifier TEXT PRIMARY KEY,
     -- whose session it is; null for an anonymous reader
     user_id INTEGER,
+    -- what a token must hold to read it
+    scope TEXT NOT NULL,
     expires_at INTEGER NOT NULL,
     format TEXT NOT NULL,
     schema TEXT NOT NULL,
@@ -156,29 +193,30 @@ CREATE INDEX read_streams_by_time ON read_streams (expires_at);
 -- How resources are read: facts and derived sizes together. A filter on a view reaches its tables' indexes.
 
 CREATE VIEW dataset_facts AS
-SELECT datasets.id, datasets.identifier, datasets.reference_id, datasets.name, datasets.name_key,
-    datasets.description, datasets.public_access_level, datasets.created_at, datasets.updated_at,
-    owners.id AS owner_id, owners.kind AS owner_kind, owners.name AS owner_name,
-    owners.name_key AS owner_key, versions.id AS version_id,
-    versions.created_at AS version_created_at, versions.updated_at AS version_updated_at,
-    (SELECT count(*) FROM tables WHERE tables.version_id = versions.id) AS table_count,
-    (SELECT coalesce(sum(streams.byte_count), 0)
-     FROM tables JOIN uploads ON uploads.table_id = tables.id
-     JOIN streams ON streams.upload_id = uploads.id
-     WHERE tables.version_id = versions.id) AS byte_count
+SELECT datasets.*, owners.kind AS owner_kind, owners.name AS owner_name, owners.name_key AS owner_key,
+    (SELECT versions.id FROM versions
+     WHERE versions.dataset_id = datasets.id AND versions.released_at IS NULL) AS next_version_id,
+    (SELECT versions.id FROM versions
+     WHERE versions.dataset_id = datasets.id AND versions.released_at IS NOT NULL
+         AND versions.deleted_at IS NULL
+     ORDER BY versions.position DESC LIMIT 1) AS current_version_id
 FROM datasets
-JOIN owners ON owners.id = datasets.owner_id
-JOIN versions ON versions.dataset_id = datasets.id AND versions.released_at IS NULL;
+JOIN owners ON owners.id = datasets.owner_id;
 
-CREATE VIEW table_facts AS
-SELECT tables.*,
-    (SELECT coalesce(sum(streams.row_count), 0)
-     FROM uploads JOIN streams ON streams.upload_id = uploads.id
-     WHERE uploads.table_id = tables.id) AS row_count,
-    (SELECT coalesce(sum(streams.byte_count), 0)
-     FROM uploads JOIN streams ON streams.upload_id = uploads.id
-     WHERE uploads.table_id = tables.id) AS byte_count
-FROM tables;
+-- The levels that users have on datasets, from each reason for one.
+CREATE VIEW user_levels AS
+SELECT datasets.id AS dataset_id, datasets.owner_id AS user_id, 5 AS access_level
+FROM datasets
+UNION ALL
+SELECT datasets.id, memberships.user_id, 5
+FROM datasets JOIN memberships ON memberships.organization_id = datasets.owner_id
+WHERE memberships.role = 'administrator'
+UNION ALL
+SELECT grants.dataset_id, grants.grantee_id, grants.access_level
+FROM grants
+UNION ALL
+SELECT grants.dataset_id, memberships.user_id, grants.access_level
+FROM grants JOIN memberships ON memberships.organization_id = grants.grantee_id;
 
 CREATE VIEW upload_facts AS
 SELECT uploads.*, schemas.variables, streams.row_count, streams.byte_count

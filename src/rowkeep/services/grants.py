@@ -1,0 +1,113 @@
+"""Grants: what others than its owner may do with a dataset. Source: contract 2.3, docs/guide-access.md."""
+
+import msgspec
+
+from rowkeep.model.access import LEVEL_OF_NAME, AccessLevel
+from rowkeep.model.errors import forbidden, invalid_request, not_found
+from rowkeep.model.references import parse_dataset_reference
+from rowkeep.model.resources import Dataset, Grant, Owner
+from rowkeep.services.access import Place, TokenHash, find_dataset, may_administer, principal_of
+from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+
+
+class GrantDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of a grant."""
+
+    access_level: str
+
+
+class GrantView(msgspec.Struct, frozen=True):
+    """A grant and on what."""
+
+    place: Place
+    grant: Grant
+
+
+class GrantService:
+    """What the owner of a dataset can let others do. Editors see the grants, and do not change them."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def page(
+        self, token_hash: TokenHash | None, reference: str, after_id: int, count: int
+    ) -> list[GrantView]:
+        """The grants on a dataset."""
+        parsed = parse_dataset_reference(reference)
+
+        def read(view: CatalogView) -> list[GrantView]:
+            place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.EDIT)
+            return [GrantView(place, grant) for grant in view.grants(place.dataset.id, after_id, count)]
+
+        return await self._doors.read(read)
+
+    async def find(self, token_hash: TokenHash | None, reference: str, grantee_name: str) -> GrantView:
+        """What one user or organization was granted."""
+        parsed = parse_dataset_reference(reference)
+
+        def read(view: CatalogView) -> GrantView:
+            place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.EDIT)
+            return GrantView(place, find_grant(view, place.dataset, grantee_name))
+
+        return await self._doors.read(read)
+
+    async def set(
+        self, token_hash: TokenHash | None, reference: str, grantee_name: str, draft: GrantDraft
+    ) -> GrantView:
+        """Grants a level, in place of what was granted before."""
+
+        def write(editor: CatalogEditor) -> GrantView:
+            place = _owned(editor, token_hash, reference)
+            set_grant(editor, place.dataset, grantee_name, draft.access_level)
+            return GrantView(place, find_grant(editor, place.dataset, grantee_name))
+
+        return await self._doors.write(write)
+
+    async def delete(self, token_hash: TokenHash | None, reference: str, grantee_name: str) -> None:
+        """Takes a grant back; the next request of the grantee is refused."""
+
+        def write(editor: CatalogEditor) -> None:
+            place = _owned(editor, token_hash, reference)
+            delete_grant(editor, place.dataset, grantee_name)
+
+        await self._doors.write(write)
+
+
+def _owned(view: CatalogView, token_hash: TokenHash | None, reference: str) -> Place:
+    principal = principal_of(view, token_hash)
+    place = find_dataset(view, principal, parse_dataset_reference(reference), AccessLevel.EDIT)
+    if not may_administer(view, principal, place.dataset.owner):
+        raise forbidden(
+            f"Only {place.dataset.owner_name} itself, or an administrator of it, may change who has access."
+        )
+    return place
+
+
+def find_grant(view: CatalogView, dataset: Dataset, grantee_name: str) -> Grant:
+    """What a user or organization was granted on a dataset. Raises not_found_error."""
+    grantee = view.owner(grantee_name)
+    grant = None if grantee is None else view.grant(dataset.id, grantee.id)
+    if grant is None:
+        raise not_found(f"{grantee_name} was not granted access to dataset {dataset.name}.")
+    return grant
+
+
+def set_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str, level_name: str) -> None:
+    """Grants a user, or everyone in an organization, a level on a dataset."""
+    level = LEVEL_OF_NAME.get(level_name, AccessLevel.NONE)
+    if level is AccessLevel.NONE:
+        names = ", ".join(name for name in LEVEL_OF_NAME if name != AccessLevel.NONE.wire_name)
+        raise invalid_request(f"The access level must be one of {names}, not {level_name!r}.")
+    editor.set_grant(dataset.id, _grantee(editor, grantee_name).id, level)
+
+
+def delete_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str) -> None:
+    """Takes a grant back. Raises not_found_error when there is none."""
+    editor.delete_grant(dataset.id, find_grant(editor, dataset, grantee_name).id)
+
+
+def _grantee(view: CatalogView, name: str) -> Owner:
+    grantee = view.owner(name)
+    if grantee is None:
+        raise not_found(f"There is no user or organization {name}.")
+    return grantee

@@ -1,0 +1,117 @@
+"""Organizations: who is in them, and who administers them. Source: contract 4.1, 2.2."""
+
+import msgspec
+
+from rowkeep.model.access import Principal, Scope
+from rowkeep.model.errors import forbidden, invalid_request, not_found
+from rowkeep.model.resources import Member, MemberRole, Owner, OwnerKind
+from rowkeep.services.access import TokenHash, may_administer, principal_of, require_scope
+from rowkeep.services.accounts import find_user
+from rowkeep.services.datasets import find_owner
+from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+
+
+class MemberDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of a member."""
+
+    role: MemberRole = MemberRole.MEMBER
+
+
+class MemberView(msgspec.Struct, frozen=True):
+    """A member and of what."""
+
+    organization: Owner
+    member: Member
+
+
+class OrganizationService:
+    """What administrators can do with the members of their organization."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def page(
+        self, token_hash: TokenHash | None, name: str, after_id: int, count: int
+    ) -> list[MemberView]:
+        """The members of an organization."""
+
+        def read(view: CatalogView) -> list[MemberView]:
+            organization = _administered(view, token_hash, name, Scope.ORGANIZATION_READ)
+            members = view.members(organization.id, after_id, count)
+            return [MemberView(organization, member) for member in members]
+
+        return await self._doors.read(read)
+
+    async def find(self, token_hash: TokenHash | None, name: str, user_name: str) -> MemberView:
+        """One member."""
+
+        def read(view: CatalogView) -> MemberView:
+            organization = _administered(view, token_hash, name, Scope.ORGANIZATION_READ)
+            return MemberView(organization, find_member(view, organization, user_name))
+
+        return await self._doors.read(read)
+
+    async def set(
+        self, token_hash: TokenHash | None, name: str, user_name: str, draft: MemberDraft
+    ) -> MemberView:
+        """Makes a user a member, or changes what they are."""
+
+        def write(editor: CatalogEditor) -> MemberView:
+            organization = _administered(editor, token_hash, name, Scope.ORGANIZATION_WRITE)
+            set_member(editor, organization, user_name, draft.role)
+            return MemberView(organization, find_member(editor, organization, user_name))
+
+        return await self._doors.write(write)
+
+    async def delete(self, token_hash: TokenHash | None, name: str, user_name: str) -> None:
+        """Ends a membership."""
+
+        def write(editor: CatalogEditor) -> None:
+            organization = _administered(editor, token_hash, name, Scope.ORGANIZATION_WRITE)
+            delete_member(editor, organization, user_name)
+
+        await self._doors.write(write)
+
+
+def _administered(view: CatalogView, token_hash: TokenHash | None, name: str, scope: Scope) -> Owner:
+    principal: Principal = principal_of(view, token_hash)
+    organization = find_owner(view, OwnerKind.ORGANIZATION, name)
+    require_scope(principal, scope)
+    if not may_administer(view, principal, organization):
+        raise forbidden(f"Only administrators of {organization.name} may see and change its members.")
+    return organization
+
+
+def find_member(view: CatalogView, organization: Owner, user_name: str) -> Member:
+    """The membership of a user. Raises not_found_error."""
+    user = view.owner(user_name)
+    member = None if user is None else view.member(organization.id, user.id)
+    if member is None:
+        raise not_found(f"{user_name} is not a member of {organization.name}.")
+    return member
+
+
+def set_member(editor: CatalogEditor, organization: Owner, user_name: str, role: MemberRole) -> None:
+    """Makes a user a member of an organization. It always keeps an administrator."""
+    user = find_user(editor, user_name)
+    if role is not MemberRole.ADMINISTRATOR:
+        _keep_administrator(editor, organization, user)
+    editor.set_member(organization.id, user.id, role)
+
+
+def delete_member(editor: CatalogEditor, organization: Owner, user_name: str) -> None:
+    """Ends a membership. Raises not_found_error when there is none."""
+    user = find_user(editor, user_name)
+    find_member(editor, organization, user_name)
+    _keep_administrator(editor, organization, user)
+    editor.delete_member(organization.id, user.id)
+
+
+def _keep_administrator(view: CatalogView, organization: Owner, user: Owner) -> None:
+    member = view.member(organization.id, user.id)
+    if member is None or member.role is not MemberRole.ADMINISTRATOR:
+        return
+    if view.administrator_count(organization.id) == 1:
+        raise invalid_request(
+            f"{user.name} is the only administrator of {organization.name}; make another one first."
+        )

@@ -1,0 +1,189 @@
+"""Variables: list, find, and say what they mean.
+
+What is said of a variable (label, description, value labels) belongs to a table, released or not, and has no
+bearing on its values; the next version starts with it. Until something is said, what the uploads'
+schemas declare counts. Source: contract 4.6.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from rowkeep.model.access import AccessLevel
+from rowkeep.model.errors import invalid_request, not_found
+from rowkeep.model.references import parse_dataset_reference, parse_table_reference
+from rowkeep.model.schema import (
+    Schema,
+    ValueLabel,
+    Variable,
+    VariableMetadata,
+    check_metadata,
+    described_schema,
+)
+from rowkeep.services.access import (
+    Place,
+    TokenHash,
+    find_dataset,
+    find_table,
+    find_upload,
+    principal_of,
+)
+from rowkeep.services.tables import TableView, table_view
+from rowkeep.services.uploads import UploadView
+from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+
+TABLES_PER_PAGE = 1_000
+
+ValueLabels = tuple[ValueLabel, ...] | dict[str, str]
+
+
+class VariableChanges(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller wants to say of a variable; what is unset stays, null empties."""
+
+    label: str | UnsetType | None = UNSET
+    description: str | UnsetType | None = UNSET
+    value_labels: ValueLabels | UnsetType | None = UNSET
+
+
+class NamedVariableChanges(VariableChanges, frozen=True, rename="camel", kw_only=True):
+    """The same with the variable's name."""
+
+    name: str
+
+
+class VariablesChanges(msgspec.Struct, frozen=True):
+    """What a caller wants to say of several variables."""
+
+    variables: tuple[NamedVariableChanges, ...]
+
+
+class VariablesView(msgspec.Struct, frozen=True):
+    """The variables of a table or an upload, and whose they are."""
+
+    parent: TableView | UploadView
+    schema: Schema
+
+
+class VariableService:
+    """What can be done with variables."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def of_table(self, token_hash: TokenHash | None, reference: str) -> VariablesView:
+        """The variables of a table."""
+        parsed = parse_table_reference(reference)
+
+        def read(view: CatalogView) -> VariablesView:
+            principal = principal_of(view, token_hash)
+            found = table_view(view, *find_table(view, principal, parsed, AccessLevel.METADATA))
+            return VariablesView(found, _described(view, found))
+
+        return await self._doors.read(read)
+
+    async def of_upload(self, token_hash: TokenHash | None, reference: str, name: str) -> VariablesView:
+        """The variables of an upload."""
+        parsed = parse_table_reference(reference)
+
+        def read(view: CatalogView) -> VariablesView:
+            found = UploadView(*find_upload(view, principal_of(view, token_hash), parsed, name))
+            return VariablesView(found, found.upload.schema)
+
+        return await self._doors.read(read)
+
+    async def update(
+        self, token_hash: TokenHash | None, reference: str, changes: Sequence[NamedVariableChanges]
+    ) -> VariablesView:
+        """Says something of a table's variables. Raises not_found_error for a name that is none."""
+        parsed = parse_table_reference(reference)
+
+        def write(editor: CatalogEditor) -> VariablesView:
+            principal = principal_of(editor, token_hash)
+            found = table_view(editor, *find_table(editor, principal, parsed, AccessLevel.EDIT))
+            unknown = _update(editor, found, changes)
+            if unknown:
+                raise not_found(f"Table {found.table.name} has no variable {unknown[0]}.")
+            return VariablesView(found, _described(editor, found))
+
+        return await self._doors.write(write)
+
+    async def update_in_dataset(
+        self, token_hash: TokenHash | None, reference: str, changes: Sequence[NamedVariableChanges]
+    ) -> None:
+        """The same for every table of a dataset that has the variable; one at least must have it."""
+        parsed = parse_dataset_reference(reference)
+
+        def write(editor: CatalogEditor) -> None:
+            place = find_dataset(editor, principal_of(editor, token_hash), parsed, AccessLevel.EDIT)
+            unknown = {change.name.lower(): change.name for change in changes}
+            for found in _tables(editor, place):
+                missing = {name.lower() for name in _update(editor, found, changes)}
+                unknown = {key: name for key, name in unknown.items() if key in missing}
+            if unknown:
+                name = next(iter(unknown.values()))
+                raise not_found(f"No table of dataset {place.dataset.name} has a variable {name}.")
+
+        await self._doors.write(write)
+
+
+def find_variable(schema: Schema, name: str) -> tuple[int, Variable]:
+    """A variable and its position, ignoring case. Raises not_found_error."""
+    index = schema.position_by_key().get(name.lower())
+    if index is None:
+        raise not_found(f"There is no variable {name}.")
+    return index, schema.variables[index]
+
+
+def _described(view: CatalogView, found: TableView) -> Schema:
+    return described_schema(found.schema, view.variable_metadata([found.table.id])[found.table.id])
+
+
+def _tables(view: CatalogView, place: Place) -> Iterator[TableView]:
+    after_id = 0
+    while tables := view.tables(place.version.id, after_id, TABLES_PER_PAGE):
+        contents = view.contents([table.id for table in tables])
+        yield from (TableView(place, table, contents[table.id]) for table in tables)
+        after_id = tables[-1].id
+
+
+def _update(editor: CatalogEditor, found: TableView, changes: Sequence[NamedVariableChanges]) -> list[str]:
+    """Stores what is said of the variables that the table has; the names that it has not."""
+    schema = _described(editor, found)
+    positions = schema.position_by_key()
+    said: dict[str, VariableMetadata] = {}
+    unknown: list[str] = []
+    for change in changes:
+        key = change.name.lower()
+        if key not in positions:
+            unknown.append(change.name)
+            continue
+        before = said.get(key) or _metadata(schema.variables[positions[key]])
+        said[key] = _changed(change, before)
+    if said:
+        editor.set_variable_metadata(found.table.id, said)
+    return unknown
+
+
+def _metadata(variable: Variable) -> VariableMetadata:
+    return VariableMetadata(variable.label, variable.description, variable.value_labels)
+
+
+def _changed(change: NamedVariableChanges, before: VariableMetadata) -> VariableMetadata:
+    after = VariableMetadata(
+        label=before.label if change.label is UNSET else change.label,
+        description=before.description if change.description is UNSET else change.description,
+        value_labels=before.value_labels if change.value_labels is UNSET else pairs(change.value_labels),
+    )
+    check_metadata(change.name, after)
+    return after
+
+
+def pairs(labels: ValueLabels | None) -> tuple[ValueLabel, ...]:
+    """Value labels in the one form in which they are kept. Raises invalid_request_error for a value twice."""
+    if isinstance(labels, dict):
+        return tuple(ValueLabel(value, label) for value, label in labels.items())
+    found = labels or ()
+    if len({pair.value for pair in found}) < len(found):
+        raise invalid_request("`valueLabels` has a label for the same value twice.")
+    return found

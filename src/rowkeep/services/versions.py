@@ -1,0 +1,318 @@
+"""Versions: list, find, create the next, release, unrelease, delete.
+
+Theory
+------
+A dataset is a row of versions. The last may be unreleased: it is `next`, and the only one that takes
+changes. A new version starts with the tables of the current one. A table keeps its parent in the version
+before; what it holds are its parent's rows, then its own uploads', or with the strategy `replace` its own
+alone once it has any. No row is copied, so a version costs as much as its tables' names.
+
+Released is frozen: what a released version holds can only come from released uploads, and nothing writes
+to those. Unreleasing is possible until another version was made from it. Deleting a released version
+hides it, since later versions rest on its rows; undeleting shows it again. The unreleased version
+is really deleted. Tags only grow: v1.0, then the next major when a table or variable has gone, was renamed
+or has another type, else the next minor. Source: contract 4.3, 7.15, 7.16, 7.22.
+"""
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from rowkeep.model.access import AccessLevel
+from rowkeep.model.errors import invalid_request, not_found
+from rowkeep.model.references import (
+    DatasetReference,
+    parse_dataset_reference,
+    parse_version_tag,
+    version_parts,
+)
+from rowkeep.model.resources import Content, Table, Version
+from rowkeep.model.schema import merged_schema
+from rowkeep.model.types import VariableType
+from rowkeep.services.access import Place, TokenHash, find_dataset, principal_of, visible_dataset
+from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+
+UNRELEASE_DAYS_MAX = 7
+LABEL_CHARACTERS_MAX = 256
+NOTES_CHARACTERS_MAX = 1_000_000
+TABLES_PER_PAGE = 1_000
+_MS_PER_DAY = 86_400_000
+
+
+class VersionChanges(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller wants to be different; what is unset stays, null empties."""
+
+    label: str | UnsetType | None = UNSET
+    release_notes: str | UnsetType | None = UNSET
+
+
+class ReleaseDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of a release. Unset notes stay as they are."""
+
+    release_notes: str | UnsetType | None = UNSET
+
+
+class VersionView(msgspec.Struct, frozen=True):
+    """A version, its dataset and its neighbours."""
+
+    place: Place
+    version: Version
+    previous_version: Version | None = None
+    next_version: Version | None = None
+    can_release: bool = False
+
+
+class VersionService:
+    """What can be done with versions."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def page(
+        self, token_hash: TokenHash | None, reference: str, after_id: int, count: int
+    ) -> list[VersionView]:
+        """The versions of a dataset that the caller may see, oldest first."""
+        parsed = parse_dataset_reference(reference)
+
+        def read(view: CatalogView) -> list[VersionView]:
+            place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.OVERVIEW)
+            versions = view.versions(place.dataset.id, after_id, count, sees_unreleased=place.is_editable)
+            return [VersionView(place, version) for version in versions]
+
+        return await self._doors.read(read)
+
+    async def find(self, token_hash: TokenHash | None, reference: str, tag: str) -> VersionView:
+        """One version of a dataset."""
+        parsed = parse_dataset_reference(reference)
+
+        def read(view: CatalogView) -> VersionView:
+            place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.OVERVIEW)
+            return _version_view(view, place, _tagged(view, place, tag))
+
+        return await self._doors.read(read)
+
+    async def create(self, token_hash: TokenHash | None, reference: str) -> VersionView:
+        """Creates the next version, with the tables of the current one."""
+        parsed = parse_dataset_reference(reference)
+
+        def write(editor: CatalogEditor) -> VersionView:
+            place = _editable(editor, token_hash, parsed)
+            dataset = place.dataset
+            if dataset.next_version_id is not None or dataset.current_version_id is None:
+                raise invalid_request(f"Dataset {dataset.name} has an unreleased version already; use :next.")
+            parent = editor.versions_by_id([dataset.current_version_id])[dataset.current_version_id]
+            version_id = editor.add_version(parent)
+            return _again(editor, token_hash, parsed, version_id)
+
+        return await self._doors.write(write)
+
+    async def update(
+        self, token_hash: TokenHash | None, reference: str, tag: str, changes: VersionChanges
+    ) -> VersionView:
+        """Changes the label and the release notes, of released versions too."""
+        parsed = parse_dataset_reference(reference)
+
+        def write(editor: CatalogEditor) -> VersionView:
+            place = _editable(editor, token_hash, parsed)
+            version = _tagged(editor, place, tag)
+            said = {
+                name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET
+            }
+            _check_texts(**said)
+            editor.update_version(msgspec.structs.replace(version, **said))
+            return _again(editor, token_hash, parsed, version.id)
+
+        return await self._doors.write(write)
+
+    async def release(
+        self, token_hash: TokenHash | None, reference: str, tag: str, draft: ReleaseDraft
+    ) -> VersionView:
+        """Freezes the next version and makes it the current one."""
+        parsed = parse_dataset_reference(reference)
+
+        def write(editor: CatalogEditor) -> VersionView:
+            place = _editable(editor, token_hash, parsed)
+            version = _tagged(editor, place, tag)
+            if version.is_released:
+                raise invalid_request(f"Version {version.tag} is released already.")
+            problem = _release_problem(editor, version)
+            if problem is not None:
+                raise invalid_request(problem)
+            notes = version.release_notes if draft.release_notes is UNSET else draft.release_notes
+            _check_texts(release_notes=notes)
+            editor.release_version(version.id, _next_tag(editor, version), notes)
+            return _again(editor, token_hash, parsed, version.id)
+
+        return await self._doors.write(write)
+
+    async def unrelease(self, token_hash: TokenHash | None, reference: str, tag: str) -> VersionView:
+        """Makes the current version the next one again, within a week of its release."""
+        parsed = parse_dataset_reference(reference)
+
+        def write(editor: CatalogEditor) -> VersionView:
+            place = _editable(editor, token_hash, parsed)
+            version = _tagged(editor, place, tag)
+            _check_unrelease(place, version)
+            editor.unrelease_version(version.id)
+            return _again(editor, token_hash, parsed, version.id)
+
+        return await self._doors.write(write)
+
+    async def delete(self, token_hash: TokenHash | None, reference: str, tag: str) -> VersionView:
+        """Hides a released version, or deletes the unreleased one for good."""
+        parsed = parse_dataset_reference(reference)
+
+        def write(editor: CatalogEditor) -> VersionView:
+            place = _editable(editor, token_hash, parsed)
+            version = _tagged(editor, place, tag)
+            if version.is_deleted:
+                raise invalid_request(f"Version {version.tag} is deleted already.")
+            if editor.version_before(version) is None and editor.version_after(version) is None:
+                raise invalid_request("This is the dataset's only version; delete the dataset instead.")
+            if version.is_released:
+                editor.hide_version(version.id)
+            else:
+                editor.delete_version(version.id)
+            gone = msgspec.structs.replace(version, deleted_at=time.time_ns() // 1_000_000)
+            return _version_view(editor, place, gone)
+
+        return await self._doors.write(write)
+
+    async def undelete(self, token_hash: TokenHash | None, reference: str, tag: str) -> VersionView:
+        """Shows a released version again that was deleted."""
+        parsed = parse_dataset_reference(reference)
+
+        def write(editor: CatalogEditor) -> VersionView:
+            place = _editable(editor, token_hash, parsed)
+            version = _tagged(editor, place, tag)
+            if not version.is_deleted:
+                raise invalid_request(f"Version {version.tag} is not deleted.")
+            editor.show_version(version.id)
+            return _again(editor, token_hash, parsed, version.id)
+
+        return await self._doors.write(write)
+
+
+def _editable(view: CatalogView, token_hash: TokenHash | None, reference: DatasetReference) -> Place:
+    return find_dataset(view, principal_of(view, token_hash), reference, AccessLevel.EDIT)
+
+
+def _tagged(view: CatalogView, place: Place, tag: str) -> Version:
+    """The version of this tag, a deleted one too for who may edit. Raises not_found_error."""
+    parsed = parse_version_tag(tag)
+    parts = version_parts(parsed)
+    dataset = place.dataset
+    version: Version | None
+    if parts is not None:
+        version = view.version_by_tag(dataset.id, *parts)
+    else:
+        version_id = dataset.current_version_id if parsed == "current" else dataset.next_version_id
+        version = None if version_id is None else view.versions_by_id([version_id])[version_id]
+    if version is None or not (place.is_editable or (version.is_released and not version.is_deleted)):
+        raise not_found(f"Dataset {dataset.name} has no version {tag}.")
+    return version
+
+
+def _again(
+    view: CatalogView, token_hash: TokenHash | None, reference: DatasetReference, version_id: int
+) -> VersionView:
+    """A version as it is after a change, whatever the change made of the reference's own tag."""
+    unversioned = msgspec.structs.replace(reference, version_tag=None)
+    place = visible_dataset(view, principal_of(view, token_hash), unversioned)
+    return _version_view(view, place, view.versions_by_id([version_id])[version_id])
+
+
+def _version_view(view: CatalogView, place: Place, version: Version) -> VersionView:
+    following = view.version_after(version)
+    if following is not None and not (following.is_released or place.is_editable):
+        following = None
+    can_release = place.is_editable and not version.is_released and not version.is_deleted
+    return VersionView(
+        place,
+        version,
+        previous_version=view.version_before(version),
+        next_version=following,
+        can_release=can_release and _release_problem(view, version) is None,
+    )
+
+
+def _check_texts(label: str | None = None, release_notes: str | None = None) -> None:
+    if len(label or "") > LABEL_CHARACTERS_MAX:
+        raise invalid_request(f"A label may have at most {LABEL_CHARACTERS_MAX} characters.")
+    if len(release_notes or "") > NOTES_CHARACTERS_MAX:
+        raise invalid_request(f"Release notes may have at most {NOTES_CHARACTERS_MAX} characters.")
+
+
+def _check_unrelease(place: Place, version: Version) -> None:
+    if version.id != place.dataset.current_version_id or version.released_at is None:
+        raise invalid_request("Only the current version can be unreleased.")
+    if place.dataset.next_version_id is not None:
+        raise invalid_request(
+            "The next version was made from this one; delete the next version, then unrelease this one."
+        )
+    if time.time_ns() // 1_000_000 - version.released_at > UNRELEASE_DAYS_MAX * _MS_PER_DAY:
+        raise invalid_request(f"A version can be unreleased for {UNRELEASE_DAYS_MAX} days after its release.")
+
+
+class _TableState(msgspec.Struct, frozen=True):
+    """What of a table counts as a change from one version to the next."""
+
+    name: str
+    content_hash: str
+    types: dict[str, VariableType]
+
+
+def _states(view: CatalogView, version: Version | None) -> dict[str, _TableState]:
+    """The tables of a version by their id, which stays the same from version to version."""
+    if version is None:
+        return {}
+    return {table.identifier: _state(table, content) for table, content in _tables(view, version)}
+
+
+def _state(table: Table, content: Content) -> _TableState:
+    variables = merged_schema(content.schemas).variables
+    return _TableState(
+        table.name, content.hash, {variable.name.lower(): variable.type for variable in variables}
+    )
+
+
+def _tables(view: CatalogView, version: Version) -> Iterator[tuple[Table, Content]]:
+    after_id = 0
+    while tables := view.tables(version.id, after_id, TABLES_PER_PAGE):
+        contents = view.contents([table.id for table in tables])
+        yield from ((table, contents[table.id]) for table in tables)
+        after_id = tables[-1].id
+
+
+def _release_problem(view: CatalogView, version: Version) -> str | None:
+    """Why the unreleased version cannot be released yet."""
+    previous = view.version_before(version)
+    states = _states(view, version)
+    if previous is None:
+        return None if states else "There is nothing to release: the dataset has no tables yet."
+    if states == _states(view, previous):
+        return f"There is nothing to release: no table differs from version {previous.tag}."
+    return None
+
+
+def _next_tag(view: CatalogView, version: Version) -> tuple[int, int]:
+    last = view.last_tag(version.dataset_id)
+    if last is None:
+        return 1, 0
+    before = _states(view, view.version_before(version))
+    if not before or _breaks(before, _states(view, version)):
+        return last[0] + 1, 0
+    return last[0], last[1] + 1
+
+
+def _breaks(before: dict[str, _TableState], after: dict[str, _TableState]) -> bool:
+    """Whether something that a reader of the version before relied on has gone or changed."""
+    for identifier, table in before.items():
+        now = after.get(identifier)
+        if now is None or now.name != table.name:
+            return True
+        if any(now.types.get(name) is not type_ for name, type_ in table.types.items()):
+            return True
+    return False

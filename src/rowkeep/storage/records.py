@@ -1,0 +1,67 @@
+"""Records of the database to nouns of the model, and back to text."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from rowkeep.model.resources import Content, Dataset, ReadStream, Upload
+from rowkeep.model.schema import Schema, Variable
+from rowkeep.storage.base import Record
+
+Noun = TypeVar("Noun")
+
+
+def noun(type_: type[Noun], record: Record | None) -> Noun | None:
+    """A record as a noun; None stays None. SQLite has no booleans: 0 and 1 are taken for them."""
+    return None if record is None else msgspec.convert(record, type_, strict=False)
+
+
+def nouns(type_: type[Noun], records: Sequence[Record]) -> list[Noun]:
+    """Records as nouns."""
+    return msgspec.convert(records, list[type_], strict=False)  # type: ignore[valid-type]  # at run time it is
+
+
+def dataset(record: Record) -> Dataset:
+    """A record of dataset_facts with its asker's level."""
+    texts = {name: msgspec.json.decode(record[name]) for name in ("labels", "tags")}
+    return msgspec.convert({**record, **texts}, Dataset)
+
+
+def upload(record: Record) -> Upload:
+    """A record of upload_facts."""
+    current = schema(record["schema_version"], record["variables"])
+    return msgspec.convert({**record, "schema": current}, Upload, strict=False)
+
+
+def schema(version: int, variables: str) -> Schema:
+    """A schema as it is stored."""
+    return Schema(version, msgspec.json.decode(variables, type=tuple[Variable, ...]))
+
+
+def content(records: Sequence[Record], hash_: str) -> Content:
+    """The content of one table, from its records of contents_of_tables."""
+    return Content(
+        row_count=sum(record["row_count"] for record in records),
+        byte_count=sum(record["byte_count"] for record in records),
+        schemas=tuple(schema(0, record["variables"]) for record in records),
+        hash=hash_,
+    )
+
+
+def stream_record(stream: ReadStream) -> Record:
+    """A read stream as it is stored."""
+    return {
+        "identifier": stream.identifier,
+        "user_id": stream.user_id,
+        "scope": stream.scope.value,
+        "expires_at": stream.expires_at,
+        "format": stream.format.value,
+        "schema": json_text(stream.schema),
+        "slices": json_text(stream.slices),
+    }
+
+
+def json_text(value: object) -> str:
+    """A value as JSON text."""
+    return msgspec.json.encode(value).decode()
