@@ -172,7 +172,7 @@ def require_unreleased(place: Place) -> None:
     if place.version.is_released:
         dataset = place.dataset
         raise invalid_request(
-            f"Version {place.version.tag} of dataset {dataset.name} is released and does not change any more. "
+            f"Version {place.version.tag} of dataset {dataset.name} is released and never changes. "
             f"Write to {dataset.owner_name}.{dataset.name_key}:next; "
             "create the next version first when there is none."
         )

@@ -175,5 +175,5 @@ def _check_description(text: str | None) -> None:
 
 def _name_taken(place: Place, name: str) -> RowkeepError:
     return invalid_request(
-        f"Dataset {place.dataset.name} has a table named {name!r} already (case and punctuation do not count)."
+        f"Dataset {place.dataset.name} has a table named {name!r} already (only letters and digits count)."
     )
