@@ -44,8 +44,11 @@ def member_resource(view: MemberView) -> Json:
 
 
 def _scoped_dataset_reference(dataset: Dataset, version: Version) -> str:
-    tag = version.tag.replace(".", "_")
-    return f"{dataset.name_key}:{_reference_id(dataset.identifier)}:{tag}"
+    return f"{_unversioned_reference(dataset)}:{version.tag.replace('.', '_')}"
+
+
+def _unversioned_reference(dataset: Dataset) -> str:
+    return f"{dataset.name_key}:{_reference_id(dataset.identifier)}"
 
 
 def _qualified_dataset_reference(dataset: Dataset, version: Version) -> str:
@@ -54,6 +57,11 @@ def _qualified_dataset_reference(dataset: Dataset, version: Version) -> str:
 
 def _dataset_uri(dataset: Dataset, version: Version) -> str:
     return f"/datasets/{quote(_qualified_dataset_reference(dataset, version), safe=':.')}"
+
+
+def _unversioned_uri(dataset: Dataset) -> str:
+    """For what belongs to a dataset whatever becomes of the version that it is seen at."""
+    return f"/datasets/{dataset.owner_name.lower()}.{quote(_unversioned_reference(dataset), safe=':')}"
 
 
 def dataset_base(place: Place) -> Json:
@@ -116,14 +124,13 @@ def dataset_resource(view: DatasetView) -> Json:
 
 
 def _version_base(dataset: Dataset, version: Version) -> Json:
-    uri = _dataset_uri(dataset, version)
     return {
         "kind": "version",
         "tag": version.tag,
         "index": version.position,
         "label": version.label,
-        **_located(f"{uri}/versions/{version.tag}"),
-        "datasetUri": uri,
+        **_located(f"{_unversioned_uri(dataset)}/versions/{version.tag}"),
+        "datasetUri": _dataset_uri(dataset, version),
         "isReleased": version.is_released,
         "isDeleted": version.is_deleted,
     }
@@ -161,7 +168,7 @@ def version_resource(view: VersionView) -> Json:
 def grant_resource(view: GrantView) -> Json:
     """What someone was granted on a dataset."""
     grant = view.grant
-    uri = f"{_dataset_uri(view.place.dataset, view.place.version)}/access/{grant.grantee_name}"
+    uri = f"{_unversioned_uri(view.place.dataset)}/access/{grant.grantee_name}"
     return {
         "kind": "accessGrant",
         **_located(uri),
