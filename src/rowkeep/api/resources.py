@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
-from rowkeep.model.references import upload_segment
+from rowkeep.model.references import reference_id, upload_segment
 from rowkeep.model.resources import Dataset, Owner, Version
 from rowkeep.model.schema import Variable
 from rowkeep.services.access import Place
@@ -21,10 +21,6 @@ _API = "/api/v1"
 
 def _located(uri: str) -> Json:
     return {"uri": uri, "url": f"{_API}{uri}"}
-
-
-def _reference_id(identifier: str) -> str:
-    return identifier.partition("-")[0]
 
 
 def owner_resource(owner: Owner) -> Json:
@@ -48,7 +44,7 @@ def _scoped_dataset_reference(dataset: Dataset, version: Version) -> str:
 
 
 def _unversioned_reference(dataset: Dataset) -> str:
-    return f"{dataset.name_key}:{_reference_id(dataset.identifier)}"
+    return f"{dataset.name_key}:{reference_id(dataset.identifier)}"
 
 
 def _qualified_dataset_reference(dataset: Dataset, version: Version) -> str:
@@ -72,7 +68,7 @@ def dataset_base(place: Place) -> Json:
         "id": dataset.identifier,
         "qualifiedReference": _qualified_dataset_reference(dataset, version),
         "scopedReference": _scoped_dataset_reference(dataset, version),
-        "referenceId": _reference_id(dataset.identifier),
+        "referenceId": reference_id(dataset.identifier),
         "name": dataset.name,
         **_located(_dataset_uri(dataset, version)),
         "doi": None,
@@ -183,7 +179,7 @@ def table_uri(view: TableView | UploadView) -> str:
 
 
 def _scoped_table_reference(view: TableView | UploadView) -> str:
-    return f"{view.table.name_key}:{_reference_id(view.table.identifier)}"
+    return f"{view.table.name_key}:{reference_id(view.table.identifier)}"
 
 
 def _qualified_table_reference(view: TableView | UploadView) -> str:
@@ -201,7 +197,7 @@ def table_in_list(view: TableView) -> Json:
         "id": table.identifier,
         "qualifiedReference": _qualified_table_reference(view),
         "scopedReference": _scoped_table_reference(view),
-        "referenceId": _reference_id(table.identifier),
+        "referenceId": reference_id(table.identifier),
         "name": table.name,
         "hash": view.content.hash,
         "isSample": False,

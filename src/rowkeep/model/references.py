@@ -143,6 +143,11 @@ def new_identifier() -> str:
     return f"{characters[:4]}-{characters[4:]}"
 
 
+def reference_id(identifier: str) -> str:
+    """The part of an id that references carry."""
+    return identifier.partition("-")[0]
+
+
 def checked_name(kind: str, name: str) -> str:
     """A name that a dataset, table or upload may have. Raises invalid_request_error."""
     if not name.strip() or not name_key(name):

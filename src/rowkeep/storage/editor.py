@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from rowkeep.model.access import AccessLevel
-from rowkeep.model.references import name_key, new_identifier, upload_key
+from rowkeep.model.references import name_key, new_identifier, reference_id, upload_key
 from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, ReadStream, Table, Version
 from rowkeep.model.schema import Schema, VariableMetadata
 from rowkeep.storage.base import Connection, NewDataset, NewTable, NewUpload
@@ -30,6 +30,13 @@ class SqlCatalogEditor(SqlCatalogView):
 
     def _announce_change(self) -> None:
         self._run("catalog_changed")
+
+    def _free_identifier(self, taken: str, **parameters: object) -> str:
+        """A new id; there are few reference ids, so one that `taken` finds is drawn again."""
+        while True:
+            identifier = new_identifier()
+            if self._connection.record(taken, **parameters, reference_id=reference_id(identifier)) is None:
+                return identifier
 
     def add_owner(self, kind: OwnerKind, name: str) -> Owner:
         """A new user or organization; DuplicateError when the name is taken."""
@@ -80,7 +87,7 @@ class SqlCatalogEditor(SqlCatalogView):
         record = self._one(
             "add_dataset",
             owner_id=new.owner.id,
-            identifier=new_identifier(),
+            identifier=self._free_identifier("reference_id_of_owner", owner_id=new.owner.id),
             name=new.name,
             name_key=name_key(new.name),
             description=new.description,
@@ -165,7 +172,7 @@ class SqlCatalogEditor(SqlCatalogView):
         self._run(
             "add_table",
             version_id=new.version_id,
-            identifier=new_identifier(),
+            identifier=self._free_identifier("table_by_reference_id", version_id=new.version_id),
             name=new.name,
             name_key=name_key(new.name),
             description=new.description,

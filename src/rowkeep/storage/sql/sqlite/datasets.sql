@@ -1,27 +1,32 @@
 -- name: dataset_by_key
-SELECT dataset_facts.*,
-    (SELECT coalesce(max(access_level), 0) FROM user_levels
-     WHERE dataset_id = dataset_facts.id AND user_id = :user_id) AS user_level
-FROM dataset_facts WHERE owner_key = :owner_key AND name_key = :name_key;
+SELECT * FROM dataset_facts WHERE owner_key = :owner_key AND name_key = :name_key;
 
 -- name: dataset_by_reference_id
-SELECT dataset_facts.*,
-    (SELECT coalesce(max(access_level), 0) FROM user_levels
-     WHERE dataset_id = dataset_facts.id AND user_id = :user_id) AS user_level
-FROM dataset_facts WHERE owner_key = :owner_key AND reference_id = :reference_id;
+SELECT * FROM dataset_facts WHERE owner_key = :owner_key AND reference_id = :reference_id;
+
+-- name: user_level
+-- A statement of its own: SQLite does not carry a dataset of the same statement into the view.
+SELECT coalesce(max(access_level), 0) AS user_level FROM user_levels
+WHERE dataset_id = :dataset_id AND user_id = :user_id;
 
 -- name: datasets_of_owner
 -- Those that a user sees; what was never released shows itself to editors alone.
 SELECT * FROM (
-    SELECT dataset_facts.*,
-        (SELECT coalesce(max(access_level), 0) FROM user_levels
-         WHERE dataset_id = dataset_facts.id AND user_id = :user_id) AS user_level
+    SELECT dataset_facts.*, coalesce(levels.user_level, 0) AS user_level
     FROM dataset_facts
+    LEFT JOIN (
+        SELECT dataset_id, max(access_level) AS user_level FROM user_levels
+        WHERE user_id = :user_id
+        GROUP BY dataset_id
+    ) AS levels ON levels.dataset_id = dataset_facts.id
     WHERE owner_id = :owner_id AND id > :after_id
 )
 WHERE (:sees_unreleased AND user_level = 5)
     OR (current_version_id IS NOT NULL AND (user_level > 0 OR public_access_level > 0))
 ORDER BY id LIMIT :count;
+
+-- name: reference_id_of_owner
+SELECT reference_id FROM datasets WHERE owner_id = :owner_id AND reference_id = :reference_id;
 
 -- name: add_dataset
 INSERT INTO datasets (owner_id, identifier, reference_id, name, name_key, description,
@@ -112,6 +117,7 @@ DELETE FROM versions WHERE id = :id;
 
 -- name: sizes_of_versions
 -- :ids is a JSON array of version ids. What each holds, and all that its dataset keeps.
+-- CROSS JOIN keeps SQLite from going through all uploads there are to find those of the lineage.
 WITH RECURSIVE lineage (version_id, source_id) AS (
     SELECT tables.version_id, tables.id
     FROM json_each(:ids) AS asked JOIN tables ON tables.version_id = asked.value
@@ -134,7 +140,7 @@ FROM json_each(:ids) AS asked
 JOIN versions ON versions.id = asked.value
 LEFT JOIN (
     SELECT lineage.version_id, sum(streams.byte_count) AS byte_count
-    FROM lineage JOIN uploads ON uploads.table_id = lineage.source_id
+    FROM lineage CROSS JOIN uploads ON uploads.table_id = lineage.source_id
     JOIN streams ON streams.upload_id = uploads.id
     GROUP BY lineage.version_id
 ) AS held ON held.version_id = versions.id;

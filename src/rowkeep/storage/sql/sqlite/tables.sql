@@ -71,7 +71,7 @@ SELECT lineage.table_id, upload_facts.variables, sum(upload_facts.row_count) AS 
         upload_facts.id || ':' || upload_facts.schema_version || ':' || upload_facts.row_count, ';'
         ORDER BY upload_facts.id
     ) AS content_key
-FROM lineage JOIN upload_facts ON upload_facts.table_id = lineage.source_id
+FROM lineage CROSS JOIN upload_facts ON upload_facts.table_id = lineage.source_id
 GROUP BY lineage.table_id, upload_facts.variables
 ORDER BY lineage.table_id, min(upload_facts.id);
 
@@ -87,7 +87,7 @@ WITH RECURSIVE lineage (source_id) AS (
         OR NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.table_id = tables.id)
     )
 )
-SELECT upload_facts.* FROM lineage JOIN upload_facts ON upload_facts.table_id = lineage.source_id
+SELECT upload_facts.* FROM lineage CROSS JOIN upload_facts ON upload_facts.table_id = lineage.source_id
 WHERE upload_facts.id > :after_id
 ORDER BY upload_facts.id LIMIT :count;
 

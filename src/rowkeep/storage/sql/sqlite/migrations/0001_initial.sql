@@ -36,7 +36,7 @@ CREATE TABLE datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     owner_id INTEGER NOT NULL REFERENCES owners (id) ON DELETE CASCADE,
     identifier TEXT NOT NULL,
-    reference_id TEXT NOT NULL UNIQUE,
+    reference_id TEXT NOT NULL,
     name TEXT NOT NULL,
     name_key TEXT NOT NULL,
     description TEXT,
@@ -49,7 +49,8 @@ CREATE TABLE datasets (
     usage_markdown TEXT,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    UNIQUE (owner_id, name_key)
+    UNIQUE (owner_id, name_key),
+    UNIQUE (owner_id, reference_id)
 ) STRICT;
 -- For pages in the order of creation: an index ends in the row id.
 CREATE INDEX datasets_in_order ON datasets (owner_id);
