@@ -29,6 +29,7 @@ from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
+from rowkeep.storage.base import Database
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.files import DataDirectory
@@ -39,10 +40,22 @@ from rowkeep.storage.sqlite import SqliteDatabase
 
 @asynccontextmanager
 async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplication]:
-    """Opens storage, builds services and the application; closes them in the opposite order."""
+    """Opens the data directory and the application over it; closes them in the opposite order."""
     directory = DataDirectory(settings.data_dir)
     directory.sweep()
     database = SqliteDatabase(directory.database)
+    try:
+        async with application_over(database, directory, settings) as application:
+            yield application
+    finally:
+        database.close()
+
+
+@asynccontextmanager
+async def application_over(
+    database: Database, directory: DataDirectory, settings: Settings
+) -> AsyncIterator[RowkeepApplication]:
+    """Builds services and the application over an open database; the database stays open."""
     lane = Lane(
         database,
         group_bytes_max=settings.group_bytes_max,
@@ -68,7 +81,6 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
         await lane.close()
         await large_bodies.close()
         doors.close()
-        database.close()
 
 
 def _route_table(settings: Settings, doors: StorageDoors, operations: OperationHandlers) -> RouteTable:
