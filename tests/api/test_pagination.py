@@ -9,6 +9,7 @@ import pytest
 
 from rowkeep.api.openapi import OPERATIONS
 from rowkeep.model.resources import MergeStrategy
+from rowkeep.services.accounts import create_user
 from rowkeep.storage.base import CatalogEditor, NewTable
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.files import DataDirectory
@@ -57,6 +58,11 @@ JUNK_TOKENS = ("x", "-1", "+1", "1.5", "1e3", "0x1", "1_0", " 1", "1 ", "²", "�
 JUNK_SIZES = ("x", "-1", "0", "1.5", "NaN", "undefined", "²", "9" * 19, "9" * 5000)
 
 
+def _add_users(editor: CatalogEditor, names: list[str]) -> None:
+    for name in names:
+        create_user(editor, name)
+
+
 class Pages:
     """Somebody with ITEMS of everything, on a server that others use too."""
 
@@ -87,8 +93,7 @@ class Pages:
 
     def _fill(self) -> None:
         guests = [f"guest_{number}" for number in range(ITEMS)]
-        for guest in guests:
-            rowkeep("user", "create", guest, data_dir=self.server.data_dir)
+        self.edit(lambda editor: _add_users(editor, guests))
         for number, guest in enumerate(guests):
             self._do("POST", "/users/pages/datasets", {"name": f"d{number}"})
             self._do("POST", "/organizations/books/datasets", {"name": f"d{number}" if number else "full"})
