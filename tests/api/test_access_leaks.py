@@ -143,6 +143,17 @@ OVERVIEW = {
 }
 
 
+def test_samples_are_absent(world: World) -> None:
+    """There are no sample tables: a reference to one leads nowhere, and never to the whole table."""
+    here = target_of("user", "data")
+    samples = (_with(here, table=f"{here.table}:sample"), _with(here, table=f"{here.dataset}:sample.t"))
+    for method, pattern in ROUTES:
+        for sample in samples if "{table}" in pattern else ():
+            body = body_of((method, pattern))
+            reply = world.caller.ask(world.token("user", "owner"), method, sample.path(pattern), body)
+            assert reply.status == 404, (method, pattern, reply)
+
+
 def test_read_stream_of_somebody_else(world: World) -> None:
     """Another's read stream looks like none, to whoever it is not."""
     opened = target_of("user", "unreleased").path(f"{API}/tables/{{table}}/readSessions")

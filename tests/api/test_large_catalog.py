@@ -1,4 +1,4 @@
-"""Speed over a large catalog: one of 10,000 is found as fast as one of few, and the last page as the first."""
+"""Speed over a large catalog: one of 10,000 is found as fast as one of few, the last page as the first."""
 
 import statistics
 import time
