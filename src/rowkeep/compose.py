@@ -13,6 +13,7 @@ from rowkeep.api.owners import OwnerHandlers
 from rowkeep.api.reads import ReadHandlers
 from rowkeep.api.routes import RouteTable, routes_of
 from rowkeep.api.rows import InsertRows
+from rowkeep.api.statistics import StatisticsHandlers
 from rowkeep.api.tables import TableHandlers
 from rowkeep.api.traffic import Traffic
 from rowkeep.api.uploads import UploadHandlers
@@ -24,6 +25,7 @@ from rowkeep.services.grants import GrantService
 from rowkeep.services.ingest import IngestService
 from rowkeep.services.organizations import OrganizationService
 from rowkeep.services.read import ReadService
+from rowkeep.services.statistics import StatisticsService
 from rowkeep.services.tables import TableService
 from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
@@ -31,6 +33,7 @@ from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
+from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.lane import Lane
 from rowkeep.storage.reader import StreamReader
@@ -59,7 +62,12 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
     ]
     insert_rows = InsertRows(IngestService(doors, large_bodies), bodies)
     traffic = Traffic()
-    table = _route_table(settings, doors, OperationHandlers(lane.health, traffic))
+    statistics = DuckStatistics(database, directory.spool)
+    handlers: list[StatisticsHandlers | OperationHandlers] = [
+        StatisticsHandlers(StatisticsService(doors, statistics)),
+        OperationHandlers(lane.health, traffic),
+    ]
+    table = _route_table(settings, doors, handlers)
     try:
         yield RowkeepApplication(insert_rows, routes_of(table, bodies), traffic)
     finally:
@@ -67,11 +75,14 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
             task.cancel()
         await lane.close()
         await large_bodies.close()
+        statistics.close()
         doors.close()
         database.close()
 
 
-def _route_table(settings: Settings, doors: StorageDoors, operations: OperationHandlers) -> RouteTable:
+def _route_table(
+    settings: Settings, doors: StorageDoors, others: list[StatisticsHandlers | OperationHandlers]
+) -> RouteTable:
     reads = ReadService(doors, StreamReader, session_hours=settings.read_session_hours)
     datasets = DatasetService(doors)
     table = [
@@ -83,6 +94,6 @@ def _route_table(settings: Settings, doors: StorageDoors, operations: OperationH
         *VariableHandlers(VariableService(doors)).table(),
         *UploadHandlers(UploadService(doors)).table(),
         *ReadHandlers(reads).table(),
-        *operations.table(),
+        *(route for handlers in others for route in handlers.table()),
     ]
     return [*table, *DocumentHandlers(table).table()]

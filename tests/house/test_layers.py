@@ -24,6 +24,7 @@ MAY_IMPORT = {
 PLACES = {
     "apsw": ("storage.sqlite",),
     "click": ("cli",),
+    "duckdb": ("storage.duck",),
     "granian": ("server",),
     "prometheus_client": ("api.operations",),
     "pyarrow": ("storage.arrow",),
