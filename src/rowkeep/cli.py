@@ -21,6 +21,7 @@ from rowkeep.storage.base import CatalogEditor, StorageError
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.torture import TortureOptions, run_torture
 
 Result = TypeVar("Result")
 
@@ -170,6 +171,18 @@ def bench(
         directory=directory,
     )
     click.echo(run_benchmark(options))
+
+
+@commands.command("torture")
+@click.option("--minutes", default=5.0, show_default=True, help="How long.")
+@click.option("--seed", default=1, show_default=True, help="Of the random moments.")
+@click.option("--directory", default=Path(), type=click.Path(path_type=Path), help="On the disk to try.")
+def torture(minutes: float, seed: int, directory: Path) -> None:
+    """Kill a server of its own again and again under load, and check that nothing is lost or doubled."""
+    outcome = run_torture(TortureOptions(seconds=minutes * 60, seed=seed, directory=directory))
+    click.echo(outcome.text)
+    if outcome.violations:
+        sys.exit(1)
 
 
 def _token_line(item: Token) -> str:
