@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
+import structlog
+
 from rowkeep.api.app import RowkeepApplication
 from rowkeep.api.body import BodyLimits, BodyReader
 from rowkeep.api.datasets import DatasetHandlers, GrantHandlers
@@ -20,6 +23,7 @@ from rowkeep.api.uploads import UploadHandlers
 from rowkeep.api.variables import VariableHandlers
 from rowkeep.api.versions import VersionHandlers
 from rowkeep.config import Settings
+from rowkeep.model.resources import Durability, DurabilityClass
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService
 from rowkeep.services.ingest import IngestService
@@ -34,10 +38,13 @@ from rowkeep.services.versions import VersionService
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
+from rowkeep.storage.durability import measure_durability
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.lane import Lane
 from rowkeep.storage.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
+
+_log = structlog.get_logger("rowkeep.start")
 
 
 @asynccontextmanager
@@ -65,7 +72,7 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
     statistics = DuckStatistics(database, directory.spool)
     handlers: list[StatisticsHandlers | OperationHandlers] = [
         StatisticsHandlers(StatisticsService(doors, statistics)),
-        OperationHandlers(lane.health, traffic),
+        OperationHandlers(lane.health, traffic, _durability(directory)),
     ]
     table = _route_table(settings, doors, handlers)
     try:
@@ -78,6 +85,13 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
         statistics.close()
         doors.close()
         database.close()
+
+
+def _durability(directory: DataDirectory) -> Durability:
+    found = measure_durability(directory.path)
+    if found.class_ is not DurabilityClass.DURABLE:
+        _log.warning("the disk may lose what was acknowledged", **msgspec.to_builtins(found))
+    return found
 
 
 def _route_table(
