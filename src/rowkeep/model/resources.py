@@ -240,13 +240,16 @@ class Entry(msgspec.Struct, frozen=True):
     """The batches of one upload that one commit put into the journal, still encoded.
 
     Rows `first_row` to `first_row + row_count - 1` of the upload; `payload` is `codec`-encoded lines
-    that the reading decoder of `schema_version` takes.
+    that the reading decoder of `schema_version` takes, `byte_count` long before encoding.
     """
 
+    upload_id: int
     first_row: int
     row_count: int
+    byte_count: int
     schema_version: int
     codec: int
+    checksum: int
     payload: bytes
 
 
