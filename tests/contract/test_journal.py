@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.schema import Schema
 from rowkeep.storage.base import Database, KeyReused, Outcome, StaleBatch
@@ -226,9 +227,7 @@ FLIPS = ["row_count", "byte_count", "schema_version", "codec", "upload_id"]
 
 
 @pytest.mark.parametrize("name", FLIPS)
-def test_an_entry_whose_facts_were_changed_is_not_read(
-    database: Database, uploads: Uploads, name: str
-) -> None:
+def test_an_entry_with_other_facts_is_not_read(database: Database, uploads: Uploads, name: str) -> None:
     """What is said of a payload is as much under the checksum as the payload."""
     commit(database, batch(uploads, [1, 2, 3]))
     [entry] = entries_of(database, uploads.first)
