@@ -88,6 +88,9 @@ class Database(Protocol):
         Errors as for `writing`.
         """
 
+    def problems(self) -> list[str]:
+        """What the database itself finds wrong with what it keeps."""
+
     def close(self) -> None:
         """Closes every connection."""
 

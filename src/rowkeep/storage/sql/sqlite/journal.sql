@@ -42,6 +42,12 @@ JOIN entries ON entries.upload_id = :upload_id AND entries.first_row = chosen.fi
 WHERE chosen.bytes_before < :bytes_max
 ORDER BY entries.first_row;
 
+-- name: streams
+SELECT upload_id FROM streams WHERE upload_id > :after_id ORDER BY upload_id LIMIT :count;
+
+-- name: stream
+SELECT row_count, byte_count FROM streams WHERE upload_id = :upload_id;
+
 -- name: entry_start
 -- The entry that holds row :row begins here.
 SELECT max(first_row) AS first_row FROM entries WHERE upload_id = :upload_id AND first_row <= :row;
