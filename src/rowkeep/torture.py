@@ -3,7 +3,8 @@
 Sixteen writers send numbered rows, each request until it is acknowledged, with an Idempotency-Key. The
 server is killed (SIGKILL) at random moments and started again on its data. At any time must hold: what was
 acknowledged is there exactly once, what was not is there at most once, and each writer's rows are in the
-order in which they were sent; and `verify` finds everything whole. It is the proof of promises 1 to 4 on the disk it is run on.
+order in which they were sent; and `verify` finds everything whole. It is the proof of promises 1 to 4 on
+the disk it is run on.
 """
 
 import http.client
