@@ -174,12 +174,14 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("PATCH", f"{_TABLE}/variables/{{variable}}"): Action(
         "edit", {"valueLabels": _SAME_VALUE_TWICE}, _REFUSED
     ),
+    ("GET", f"{_TABLE}/variables/{{variable}}/statistics"): Action("metadata"),
     ("GET", f"{_TABLE}/uploads"): Action("edit"),
     ("POST", f"{_TABLE}/uploads"): Action("edit", {"name": "more", "type": "unheard of"}, _REFUSED),
     ("GET", _UPLOAD): Action("edit"),
     ("DELETE", _UPLOAD): Action("edit", None, (200, 200, 400), renews=True),
     ("GET", f"{_UPLOAD}/variables"): Action("edit"),
     ("GET", f"{_UPLOAD}/variables/{{variable}}"): Action("edit"),
+    ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Action("edit"),
     ("POST", f"{_UPLOAD}/rows"): Action("edit", {"rows": [{"nowhere": 1}]}, _REFUSED),
     ("GET", f"{_TABLE}/rows"): Action("data"),
     ("POST", f"{_TABLE}/readSessions"): Action("data", {}),

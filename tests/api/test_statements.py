@@ -53,7 +53,13 @@ STATEMENTS: dict[str, tuple[str, int]] = {
     "/metrics": ("/metrics", 0),
 }
 # Their statements grow with the uploads that hold the rows asked for: they read rows, not resources.
-READS_ROWS = {f"{API}/tables/{{table}}/rows", f"{API}/readStreams/{{stream}}"}
+_UPLOAD = f"{API}/tables/{{table}}/uploads/{{upload}}"
+READS_ROWS = {
+    f"{API}/tables/{{table}}/rows",
+    f"{API}/tables/{{table}}/variables/{{variable}}/statistics",
+    f"{_UPLOAD}/variables/{{variable}}/statistics",
+    f"{API}/readStreams/{{stream}}",
+}
 
 
 def test_every_get_route_has_a_row() -> None:

@@ -99,12 +99,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("PATCH", f"{_TABLE}/variables"): Operation(body="VariablesChanges", media_types=_DELETED),
     ("GET", f"{_TABLE}/variables/{{variable}}"): Operation(),
     ("PATCH", f"{_TABLE}/variables/{{variable}}"): Operation(body="VariableChanges"),
+    ("GET", f"{_TABLE}/variables/{{variable}}/statistics"): Operation(),
     ("GET", f"{_TABLE}/uploads"): Operation(query=_PAGED),
     ("POST", f"{_TABLE}/uploads"): Operation(body="UploadDraft", status=201),
     ("GET", _UPLOAD): Operation(),
     ("DELETE", _UPLOAD): Operation(media_types=_DELETED),
     ("GET", f"{_UPLOAD}/variables"): Operation(query=(*_PAGED, "type")),
     ("GET", f"{_UPLOAD}/variables/{{variable}}"): Operation(),
+    ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Operation(),
     ("GET", f"{_TABLE}/rows"): Operation(
         query=("format", "selectedVariables", "maxResults"), media_types=_ROWS_MEDIA_TYPES
     ),

@@ -78,7 +78,7 @@ class VariableService:
         def read(view: CatalogView) -> VariablesView:
             principal = principal_of(view, token_hash)
             found = table_view(view, *find_table(view, principal, parsed, AccessLevel.METADATA))
-            return VariablesView(found, _described(view, found))
+            return VariablesView(found, described_table_schema(view, found))
 
         return await self._doors.read(read)
 
@@ -104,7 +104,7 @@ class VariableService:
             (unknown,) = _update(editor, [found], changes)
             if unknown:
                 raise not_found(f"Table {found.table.name} has no variable {unknown[0]}.")
-            return VariablesView(found, _described(editor, found))
+            return VariablesView(found, described_table_schema(editor, found))
 
         return await self._doors.write(write)
 
@@ -136,7 +136,8 @@ def find_variable(schema: Schema, name: str) -> tuple[int, Variable]:
     return index, schema.variables[index]
 
 
-def _described(view: CatalogView, found: TableView) -> Schema:
+def described_table_schema(view: CatalogView, found: TableView) -> Schema:
+    """A table's variables with what was said of them."""
     return described_schema(found.schema, view.variable_metadata([found.table.id])[found.table.id])
 
 
