@@ -110,7 +110,7 @@ def test_inserts_racing_with_a_release(publication: Publication) -> None:
 
 
 def test_inserts_go_on_in_the_next_version(publication: Publication) -> None:
-    """A writer that names the unversioned table is refused between versions, and never writes to a released one."""
+    """A stream stays with its version: a writer is refused until the next version has one of that name."""
     path = f"{publication.table('answers', 'next')}/uploads/live/rows"
     publication.refused(404, "POST", path, {"rows": [{"a": 3}]})
     publication.done("POST", f"{publication.dataset()}/versions")

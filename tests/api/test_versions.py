@@ -1,4 +1,4 @@
-"""Versions as their pages describe them: create, release, unrelease, delete. Source: contract 4.3, 7.15, 7.16."""
+"""Versions as their page describes them: create, release, unrelease, delete. Source: contract 4.3, 7.15f."""
 
 import time
 from collections.abc import Iterator

@@ -130,12 +130,16 @@ class DatasetService:
             principal = principal_of(editor, token_hash)
             place = find_dataset(editor, principal, parsed, AccessLevel.EDIT)
             changed = _changed(place.dataset, changes)
+            if changed == place.dataset:
+                return dataset_view(editor, place)
             try:
                 editor.update_dataset(changed)
             except DuplicateError as error:
                 raise _name_taken(changed.owner, changed.name) from error
-            renamed = msgspec.structs.replace(changed, name_key=name_key(changed.name))
-            return dataset_view(editor, place_at(principal, renamed, place.version))
+            written = editor.dataset(changed.owner_name, name_key(changed.name), None, principal.user_id)
+            if written is None:
+                raise LookupError("the dataset just written is not there")
+            return dataset_view(editor, place_at(principal, written, place.version))
 
         return await self._doors.write(write)
 

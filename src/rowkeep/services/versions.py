@@ -10,8 +10,8 @@ alone once it has any. No row is copied, so a version costs as much as its table
 Released is frozen: what a released version holds can only come from released uploads, and nothing writes
 to those. Unreleasing is possible until another version was made from it, a deleted one too. Deleting a
 released version hides it, since later versions rest on its rows; undeleting shows it again. The unreleased
-version is really deleted. Tags only grow: v1.0, then the next major when a table or variable has gone, was renamed
-or has another type, else the next minor. Source: contract 4.3, 7.15, 7.16, 7.22.
+version is really deleted. Tags only grow: v1.0, then the next major when a table or variable has gone, was
+renamed or has another type, else the next minor. Source: contract 4.3, 7.15, 7.16, 7.22.
 """
 
 import time
@@ -256,8 +256,8 @@ def _check_unrelease(view: CatalogView, place: Place, version: Version) -> None:
     later = view.versions(version.dataset_id, version.id, 1, sees_unreleased=True)
     if later:
         raise invalid_request(
-            f"Version {later[0].tag}, which is deleted, may rest on this one and can be undeleted. Create the "
-            "next version and release what is to change."
+            f"Version {later[0].tag}, which is deleted, may rest on this one and can be undeleted. "
+            "Create the next version and release what is to change."
         )
     if time.time_ns() // 1_000_000 - version.released_at > UNRELEASE_DAYS_MAX * _MS_PER_DAY:
         raise invalid_request(f"A version can be unreleased for {UNRELEASE_DAYS_MAX} days after its release.")
