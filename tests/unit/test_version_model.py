@@ -30,10 +30,10 @@ Result = TypeVar("Result")
 
 TABLES = some.sampled_from(["answers", "places"])
 UPLOADS = some.sampled_from(["live", "more"])
-TAGS = ["v1.0", "v1.1", "v1.2", "v2.0", "v2.1", "v3.0"]
-# Most writes go where they can succeed.
-PLACES = some.sampled_from(["next"] * 8 + ["", "current", *TAGS])
-ANY_TAG = some.sampled_from(["next", "current", *TAGS])
+# Numbers that stand for tags (see tag_of); most writes go to the next version, where they can succeed.
+NO_TAG = -1
+PLACES = some.sampled_from([0] * 6 + [1, 2, 3, NO_TAG])
+ANY_TAG = some.integers(0, 5)
 ROWS = some.lists(
     some.fixed_dictionaries(
         {}, optional={"n": some.integers(-5, 5) | some.just("text"), "s": some.just("x")}
@@ -73,7 +73,7 @@ class Versions(RuleBasedStateMachine):
     def teardown(self) -> None:
         for version in self.model.versions:
             if version.is_hidden:
-                self.undelete(version.text)
+                self.show(version.text)
         self.every_version_holds_what_it_should()
         self.world.close()
         self.runner.close()
@@ -92,15 +92,22 @@ class Versions(RuleBasedStateMachine):
         assert succeeds, "this should have been refused"
         return result
 
+    def tag_of(self, number: int) -> str:
+        """The tag that a number stands for: `next`, `current`, none, or that of a version, the last first."""
+        tags = [version.text for version in reversed(self.model.versions) if version.tag is not None]
+        names = ["next", "current", *tags[:4], "v9.0"]
+        return "" if number == NO_TAG else names[number % len(names)]
+
     def place(self, tag: str, table: str) -> tuple[str, ModelVersion | None, ModelTable | None]:
         """A reference to a table, and what it names if that may be written to."""
         version = self.model.named(tag)
         writable = version if version is not None and version.tag is None else None
         return f"{reference_of(tag)}.{table}", writable, writable and writable.table(table)
 
-    @rule(tag=PLACES, name=TABLES, strategy=some.sampled_from(list(MergeStrategy)))
-    def create_table(self, tag: str, name: str, strategy: MergeStrategy) -> None:
+    @rule(number=PLACES, name=TABLES, strategy=some.sampled_from(list(MergeStrategy)))
+    def create_table(self, number: int, name: str, strategy: MergeStrategy) -> None:
         """Creates a table."""
+        tag = self.tag_of(number)
         _, version, found = self.place(tag, name)
         draft = TableDraft(name, upload_merge_strategy=strategy)
         work = self.tables.create(self.owner, reference_of(tag), draft)
@@ -108,9 +115,10 @@ class Versions(RuleBasedStateMachine):
         if version is not None and found is None:
             version.tables.append(ModelTable(name, strategy.value))
 
-    @rule(tag=PLACES, name=TABLES, strategy=some.sampled_from(list(MergeStrategy)))
-    def set_strategy(self, tag: str, name: str, strategy: MergeStrategy) -> None:
+    @rule(number=PLACES, name=TABLES, strategy=some.sampled_from(list(MergeStrategy)))
+    def set_strategy(self, number: int, name: str, strategy: MergeStrategy) -> None:
         """Switches a table's merge strategy; of a released one only to what it is."""
+        tag = self.tag_of(number)
         reference, _, table = self.place(tag, name)
         version = self.model.named(tag)
         released = version.table(name) if version is not None else None
@@ -120,9 +128,10 @@ class Versions(RuleBasedStateMachine):
         if table is not None:
             table.strategy = strategy.value
 
-    @rule(tag=PLACES, name=TABLES, new=TABLES)
-    def rename_table(self, tag: str, name: str, new: str) -> None:
+    @rule(number=PLACES, name=TABLES, new=TABLES)
+    def rename_table(self, number: int, name: str, new: str) -> None:
         """Renames a table, unless the name is taken."""
+        tag = self.tag_of(number)
         reference, version, table = self.place(tag, name)
         named = self.model.named(tag)
         is_same = named is not None and named.table(name) is not None and name == new
@@ -132,18 +141,20 @@ class Versions(RuleBasedStateMachine):
         if is_free and table is not None:
             table.name = new
 
-    @rule(tag=PLACES, name=TABLES)
-    def delete_table(self, tag: str, name: str) -> None:
+    @rule(number=PLACES, name=TABLES)
+    def delete_table(self, number: int, name: str) -> None:
         """Deletes a table with its own uploads."""
+        tag = self.tag_of(number)
         reference, version, table = self.place(tag, name)
         self.settle(self.tables.delete(self.owner, reference), succeeds=table is not None)
         if version is not None and table is not None:
             version.tables.remove(table)
             delete_uploads(table)
 
-    @rule(tag=PLACES, name=TABLES, upload=UPLOADS)
-    def create_upload(self, tag: str, name: str, upload: str) -> None:
+    @rule(number=PLACES, name=TABLES, upload=UPLOADS)
+    def create_upload(self, number: int, name: str, upload: str) -> None:
         """Creates an upload; a name that is taken gives another."""
+        tag = self.tag_of(number)
         reference, _, table = self.place(tag, name)
         work = self.world.uploads.create(self.owner, reference, UploadDraft(name=upload, type="stream"))
         made = self.settle(work, succeeds=table is not None)
@@ -151,9 +162,10 @@ class Versions(RuleBasedStateMachine):
             assert (made.upload.name == upload) == (table.upload(upload) is None)
             table.uploads.append(ModelUpload(made.upload.name))
 
-    @rule(tag=PLACES, name=TABLES, upload=UPLOADS)
-    def delete_upload(self, tag: str, name: str, upload: str) -> None:
+    @rule(number=PLACES, name=TABLES, upload=UPLOADS)
+    def delete_upload(self, number: int, name: str, upload: str) -> None:
         """Deletes an upload with its rows."""
+        tag = self.tag_of(number)
         reference, _, table = self.place(tag, name)
         found = None if table is None else table.upload(upload)
         self.settle(self.world.uploads.delete(self.owner, reference, upload), succeeds=found is not None)
@@ -161,9 +173,10 @@ class Versions(RuleBasedStateMachine):
             table.uploads.remove(found)
             found.is_deleted = True
 
-    @rule(tag=PLACES, name=TABLES, upload=UPLOADS, rows=ROWS)
-    def insert(self, tag: str, name: str, upload: str, rows: list[Row]) -> None:
+    @rule(number=PLACES, name=TABLES, upload=UPLOADS, rows=ROWS)
+    def insert(self, number: int, name: str, upload: str, rows: list[Row]) -> None:
         """Inserts rows, with whatever way in the service has kept from earlier."""
+        tag = self.tag_of(number)
         reference, _, table = self.place(tag, name)
         found = None if table is None else table.upload(upload)
         request = InsertRequest(self.owner, (reference, upload), None)
@@ -198,9 +211,20 @@ class Versions(RuleBasedStateMachine):
             assert made.version.tag == version.text
             self.frozen[version.position] = version.text, self.answers(version)
 
-    @rule(tag=ANY_TAG)
-    def unrelease(self, tag: str) -> None:
+    @rule(upload=UPLOADS)
+    def publish(self, upload: str) -> None:
+        """What people do most: the next version, an upload with a row, a release."""
+        if self.model.next is None:
+            self.create_next()
+        for name in ("answers", "places"):
+            self.create_upload(0, name, upload)
+            self.insert(0, name, upload, [{"n": 1}])
+        self.release()
+
+    @rule(number=ANY_TAG)
+    def unrelease(self, number: int) -> None:
         """Unreleases a version."""
+        tag = self.tag_of(number)
         version = self.model.named(tag)
         may = version is not None and self.model.may_unrelease(version)
         self.settle(self.versions.unrelease(self.owner, "ada.survey", tag), succeeds=may)
@@ -208,9 +232,10 @@ class Versions(RuleBasedStateMachine):
             version.tag = None
             del self.frozen[version.position]
 
-    @rule(tag=ANY_TAG)
-    def delete_version(self, tag: str) -> None:
+    @rule(number=ANY_TAG)
+    def delete_version(self, number: int) -> None:
         """Hides a released version, or deletes the next one."""
+        tag = self.tag_of(number)
         version = self.model.named(tag)
         may = version is not None and self.model.may_delete(version)
         self.settle(self.versions.delete(self.owner, "ada.survey", tag), succeeds=may)
@@ -223,17 +248,22 @@ class Versions(RuleBasedStateMachine):
             for table in version.tables:
                 delete_uploads(table)
 
-    @rule(tag=ANY_TAG)
-    def undelete(self, tag: str) -> None:
+    @rule(number=ANY_TAG)
+    def undelete(self, number: int) -> None:
         """Shows a version again."""
+        self.show(self.tag_of(number))
+
+    def show(self, tag: str) -> None:
+        """Undeletes a version, which must be deleted."""
         version = next((one for one in self.model.versions if one.text == tag and one.is_hidden), None)
         self.settle(self.versions.undelete(self.owner, "ada.survey", tag), succeeds=version is not None)
         if version is not None:
             version.is_hidden = False
 
-    @rule(tag=ANY_TAG, name=TABLES)
-    def open_session(self, tag: str, name: str) -> None:
+    @rule(number=ANY_TAG, name=TABLES)
+    def open_session(self, number: int, name: str) -> None:
         """Opens a read session, to be read after every later step."""
+        tag = self.tag_of(number)
         version = self.model.named(tag)
         table = None if version is None else version.table(name)
         if table is None or len(self.sessions) == SESSIONS_MAX:

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -38,7 +38,7 @@ class UploadDraft(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller says of an upload to create; what belongs to bulk files is ignored for a stream."""
 
     name: str | None = None
-    type: str | None = None
+    type: Annotated[str | None, msgspec.Meta(extra_json_schema={"enum": tuple(UploadType)})] = None
     schema: tuple[VariableDraft, ...] | None = None
     metadata: dict[str, dict[str, Any]] | None = None
 
