@@ -17,10 +17,13 @@ from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Token
 from rowkeep.server import StartError, serve
 from rowkeep.services.accounts import create_organization, create_token, create_user, revoke_token
+from rowkeep.storage.backup import back_up, restore
 from rowkeep.storage.base import CatalogEditor, StorageError
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.storage.verification import verify
+from rowkeep.torture import TortureOptions, run_torture
 
 Result = TypeVar("Result")
 
@@ -170,6 +173,58 @@ def bench(
         directory=directory,
     )
     click.echo(run_benchmark(options))
+
+
+@commands.command("verify")
+@_data_dir
+def verify_command(data_dir: Path) -> None:
+    """Read everything back; exit status 1 and a list when something is not as it was written."""
+    database = SqliteDatabase(_existing(data_dir).database)
+    try:
+        report = verify(database)
+    finally:
+        database.close()
+    click.echo(report.text)
+    if report.problems:
+        sys.exit(1)
+
+
+@commands.command("backup")
+@click.argument("destination", type=click.Path(path_type=Path))
+@_data_dir
+def backup_command(destination: Path, data_dir: Path) -> None:
+    """Copy everything to a new folder, also while the server runs."""
+    back_up(_existing(data_dir), destination)
+    click.echo(destination)
+
+
+@commands.command("restore")
+@click.argument("source", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_data_dir
+def restore_command(source: Path, data_dir: Path) -> None:
+    """Make a new data directory of a backup, after reading it back."""
+    report = restore(source, data_dir)
+    click.echo(report.text)
+    if report.problems:
+        sys.exit(1)
+
+
+def _existing(data_dir: Path) -> DataDirectory:
+    if not (data_dir / "rowkeep.db").exists():
+        _fail(f"there is no data in {data_dir}.")
+    return DataDirectory(data_dir)
+
+
+@commands.command("torture")
+@click.option("--minutes", default=5.0, show_default=True, help="How long.")
+@click.option("--seed", default=1, show_default=True, help="Of the random moments.")
+@click.option("--directory", default=Path(), type=click.Path(path_type=Path), help="On the disk to try.")
+def torture(minutes: float, seed: int, directory: Path) -> None:
+    """Kill a server of its own again and again under load, and check that nothing is lost or doubled."""
+    outcome = run_torture(TortureOptions(seconds=minutes * 60, seed=seed, directory=directory))
+    click.echo(outcome.text)
+    if outcome.violations:
+        sys.exit(1)
 
 
 def _token_line(item: Token) -> str:

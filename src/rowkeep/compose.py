@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
+import structlog
+
 from rowkeep.api.app import RowkeepApplication
 from rowkeep.api.body import BodyLimits, BodyReader
 from rowkeep.api.datasets import DatasetHandlers, GrantHandlers
@@ -13,17 +16,20 @@ from rowkeep.api.owners import OwnerHandlers
 from rowkeep.api.reads import ReadHandlers
 from rowkeep.api.routes import RouteTable, routes_of
 from rowkeep.api.rows import InsertRows
+from rowkeep.api.statistics import StatisticsHandlers
 from rowkeep.api.tables import TableHandlers
 from rowkeep.api.traffic import Traffic
 from rowkeep.api.uploads import UploadHandlers
 from rowkeep.api.variables import VariableHandlers
 from rowkeep.api.versions import VersionHandlers
 from rowkeep.config import Settings
+from rowkeep.model.resources import Durability, DurabilityClass
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService
 from rowkeep.services.ingest import IngestService
 from rowkeep.services.organizations import OrganizationService
 from rowkeep.services.read import ReadService
+from rowkeep.services.statistics import StatisticsService
 from rowkeep.services.tables import TableService
 from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
@@ -31,10 +37,14 @@ from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
+from rowkeep.storage.duck import DuckStatistics
+from rowkeep.storage.durability import measure_durability
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.lane import Lane
 from rowkeep.storage.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
+
+_log = structlog.get_logger("rowkeep.start")
 
 
 @asynccontextmanager
@@ -59,7 +69,12 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
     ]
     insert_rows = InsertRows(IngestService(doors, large_bodies), bodies)
     traffic = Traffic()
-    table = _route_table(settings, doors, OperationHandlers(lane.health, traffic))
+    statistics = DuckStatistics(database, directory.spool)
+    handlers: list[StatisticsHandlers | OperationHandlers] = [
+        StatisticsHandlers(StatisticsService(doors, statistics)),
+        OperationHandlers(lane.health, traffic, _durability(directory)),
+    ]
+    table = _route_table(settings, doors, handlers)
     try:
         yield RowkeepApplication(insert_rows, routes_of(table, bodies), traffic)
     finally:
@@ -67,11 +82,21 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
             task.cancel()
         await lane.close()
         await large_bodies.close()
+        statistics.close()
         doors.close()
         database.close()
 
 
-def _route_table(settings: Settings, doors: StorageDoors, operations: OperationHandlers) -> RouteTable:
+def _durability(directory: DataDirectory) -> Durability:
+    found = measure_durability(directory.path)
+    if found.class_ is not DurabilityClass.DURABLE:
+        _log.warning("the disk may lose what was acknowledged", **msgspec.to_builtins(found))
+    return found
+
+
+def _route_table(
+    settings: Settings, doors: StorageDoors, others: list[StatisticsHandlers | OperationHandlers]
+) -> RouteTable:
     reads = ReadService(doors, StreamReader, session_hours=settings.read_session_hours)
     datasets = DatasetService(doors)
     table = [
@@ -83,6 +108,6 @@ def _route_table(settings: Settings, doors: StorageDoors, operations: OperationH
         *VariableHandlers(VariableService(doors)).table(),
         *UploadHandlers(UploadService(doors)).table(),
         *ReadHandlers(reads).table(),
-        *operations.table(),
+        *(route for handlers in others for route in handlers.table()),
     ]
     return [*table, *DocumentHandlers(table).table()]

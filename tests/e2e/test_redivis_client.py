@@ -271,3 +271,10 @@ def test_organization(server: ServerProcess) -> None:
     assert dataset.name in [item.name for item in organization.list_datasets()]
     dataset.delete()
     assert not redivis.organization("nobody_here").exists()
+
+
+def test_statistics(upload: Any, table: Any) -> None:
+    """Statistics come as the client asks for them, of tables and of uploads."""
+    upload.insert_rows(ROWS)
+    assert table.variable("count").get_statistics()["min"] == -(2**63)
+    assert upload.variable("day").get_statistics()["count"] == 2

@@ -15,7 +15,8 @@ MAY_IMPORT = {
     "compose": ("api", "services", "storage", "model", "config"),
     "server": ("compose", "config", "storage.files"),
     "benchmark": ("server", "api", "services", "storage", "model", "config"),
-    "cli": ("benchmark", "server", "services", "storage", "model", "config"),
+    "torture": ("benchmark",),
+    "cli": ("torture", "benchmark", "server", "services", "storage", "model", "config"),
     "__main__": ("cli",),
     "": (),
 }
@@ -24,6 +25,7 @@ MAY_IMPORT = {
 PLACES = {
     "apsw": ("storage.sqlite",),
     "click": ("cli",),
+    "duckdb": ("storage.duck",),
     "granian": ("server",),
     "prometheus_client": ("api.operations",),
     "pyarrow": ("storage.arrow",),

@@ -34,6 +34,7 @@ class World:
 
     def __init__(self, folder: Path, runner: "asyncio.Runner") -> None:
         self._runner = runner
+        self.folder = folder
         self.database = SqliteDatabase(folder / "rowkeep.db")
         self.owner = self.token("ada")
         self.run(self._open(folder))

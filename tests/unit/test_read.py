@@ -2,8 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import msgspec
 import pyarrow
@@ -20,15 +19,6 @@ from tests.arrowstreams import arrow_batches, table_of
 from tests.unit.readworld import TABLE, Rows, World
 
 ID_ONLY = [{"name": "id", "type": "integer"}]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A database with an empty table."""
-    with asyncio.Runner() as runner:
-        made = World(tmp_path, runner)
-        yield made
-        made.close()
 
 
 def ids(count: int, start: int = 0) -> Rows:

@@ -121,12 +121,14 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("PATCH", _VARIABLES): Operation(errors=_ASKED, body="VariablesChanges", media_types=_OK),
     ("GET", f"{_VARIABLES}/{{variable}}"): Operation("Variable", _SEEN),
     ("PATCH", f"{_VARIABLES}/{{variable}}"): Operation("Variable", _ASKED, body="VariableChanges"),
+    ("GET", f"{_VARIABLES}/{{variable}}/statistics"): Operation("VariableStatistics", _SEEN),
     ("GET", _UPLOADS): Operation("UploadList", _ASKED, _PAGED),
     ("POST", _UPLOADS): Operation("Upload", _ASKED, body="UploadDraft", status=201),
     ("GET", _UPLOAD): Operation("Upload", _SEEN),
     ("DELETE", _UPLOAD): Operation(errors=_ASKED, media_types=_OK),
     ("GET", f"{_UPLOAD}/variables"): Operation("VariableList", _ASKED, (*_PAGED, "type")),
     ("GET", f"{_UPLOAD}/variables/{{variable}}"): Operation("Variable", _SEEN),
+    ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Operation("VariableStatistics", _SEEN),
     ("GET", f"{_TABLE}/rows"): Operation(
         errors=_ASKED, query=("format", "selectedVariables", "maxResults"), media_types=_ROWS
     ),
@@ -138,7 +140,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", f"{API}/openAPI.json"): Operation("OpenApi"),
     ("GET", f"{API}/openAPI.yaml"): Operation(media_types=("application/yaml",)),
     ("GET", "/healthz"): Operation("Health"),
-    ("GET", "/readyz"): Operation("Health", (503,)),
+    ("GET", "/readyz"): Operation("Readiness", (503,)),
     ("GET", "/metrics"): Operation(media_types=("text/plain",)),
 }
 _INSERT_ROWS = Operation("InsertRowsResponse", (*_ASKED, 422), body="InsertRowsRequest", status=201)
@@ -249,7 +251,7 @@ def _errors(method: str, operation: Operation) -> list[int]:
 
 def _error_response(status: int, operation: Operation) -> Json:
     codes = sorted(code.value for code, mapped in STATUS_OF_CODE.items() if mapped == status)
-    shape = "Health" if operation.answer == "Health" else "Error"
+    shape = "Readiness" if operation.answer == "Readiness" else "Error"
     return {
         "description": f"{' or '.join(codes)}: `error_description` says why and what to do.",
         "content": {"application/json": {"schema": reference(shape)}},

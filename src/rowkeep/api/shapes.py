@@ -9,7 +9,7 @@ from typing import Any
 from rowkeep.api.wire import STATUS_OF_CODE
 from rowkeep.model.access import LEVEL_OF_NAME, PUBLIC_ACCESS_LEVELS
 from rowkeep.model.errors import ErrorCode
-from rowkeep.model.resources import MemberRole, MergeStrategy, OwnerKind, UploadType
+from rowkeep.model.resources import DurabilityClass, MemberRole, MergeStrategy, OwnerKind, UploadType
 from rowkeep.model.types import VariableType
 
 Json = dict[str, Any]
@@ -18,6 +18,7 @@ _TEXT: Json = {"type": "string"}
 _FLAG: Json = {"type": "boolean"}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _TIME: Json = {"type": "integer", "description": "Milliseconds since 1970-01-01 UTC."}
+_NUMBER: Json = {"type": "number"}
 _NULL: Json = {"type": "null"}
 _HASH: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 
@@ -186,6 +187,31 @@ _VARIABLE: Json = {
     "description": _or_null(_TEXT),
     "valueLabels": _list_of(_object({"value": _TEXT, "label": _TEXT})),
 }
+_STATISTICS: Json = {
+    "variable": _object({"kind": {"const": "variable"}, "name": _TEXT, "type": _one_of(*VariableType)}),
+    "status": _one_of("queued", "running", "completed", "failed"),
+    "count": _or_null(_COUNT),
+    "numDistinct": _or_null(_COUNT),
+    "min": _or_null(_NUMBER),
+    "max": _or_null(_NUMBER),
+    "mean": _or_null(_NUMBER),
+    "approxMedian": _or_null(_NUMBER),
+    "stdDev": _or_null(_NUMBER),
+    "frequencyDistribution": _or_null(
+        _list_of(_object({"value": _TEXT, "count": _COUNT, "label": _or_null(_TEXT)}))
+    ),
+    "geoCentroid": _or_null(_object({"longitude": _NUMBER, "latitude": _NUMBER})),
+    "geoBBox": _or_null(
+        _object(
+            {
+                "westLongitude": _NUMBER,
+                "eastLongitude": _NUMBER,
+                "northLatitude": _NUMBER,
+                "southLatitude": _NUMBER,
+            }
+        )
+    ),
+}
 _ADDED_VARIABLE: Json = {"name": _TEXT, "type": _one_of(*VariableType)}
 
 SHAPES: Json = {
@@ -210,6 +236,7 @@ SHAPES: Json = {
     "VariableInList": _resource("variable", _VARIABLE_IN_LIST),
     "Variable": _resource("variable", _VARIABLE),
     "VariableList": _page_of("variableList", "VariableInList"),
+    "VariableStatistics": _resource("variableStatistics", _STATISTICS),
     "ReadSession": _object(
         {
             "kind": {"const": "readSession"},
@@ -258,6 +285,13 @@ SHAPES: Json = {
             "errorCount": _COUNT,
         },
     ),
-    "Health": _optional(_object({"status": _one_of("ok", "ready", "failed")}), {"reason": _TEXT}),
+    "Health": _object({"status": _one_of("ok")}),
+    "Readiness": _optional(
+        _object({"status": _one_of("ready", "failed"), "durability": reference("Durability")}),
+        {"reason": _TEXT},
+    ),
+    "Durability": _object(
+        {"class": _one_of(*DurabilityClass), "fsyncMs": _NUMBER, "fileSystem": _or_null(_TEXT)}
+    ),
     "OpenApi": {"type": "object"},
 }

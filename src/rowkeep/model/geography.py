@@ -4,11 +4,14 @@ Plain points, nearly all that a stream holds, cost one regular expression for a 
 everything else is read by GEOS.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from typing import cast
 
 import shapely
+
+from rowkeep.model.statistics import BoundingBox, Point
 
 _NUMBER = r"-?\d{1,200}+(?:\.\d++)?+"
 _plain_points = re.compile(
@@ -68,3 +71,45 @@ def _is_readable(words: bytes, upper: bytes) -> bool:
     if words.count(b"GEOMETRYCOLLECTION") > _NESTED_COLLECTIONS_MAX:
         return False
     return b"E" not in words or _has_large_exponent(upper) is None
+
+
+class GeographySummary:
+    """Where geographies lie, taken in a batch at a time."""
+
+    def __init__(self) -> None:
+        self._west = self._south = math.inf
+        self._east = self._north = -math.inf
+        self._longitudes = self._latitudes = 0.0
+        self._count = 0
+
+    def add(self, texts: Sequence[str | None]) -> list[int | None]:
+        """Takes texts in; the number of vertices of each. What is empty has none, and lies nowhere."""
+        shapes = shapely.from_wkt(list(texts), on_invalid="ignore")
+        vertices = shapely.get_num_coordinates(shapes).tolist()
+        placed = [shape for shape, count in zip(shapes, vertices, strict=True) if count]
+        if placed:
+            self._place(placed)
+        return [None if text is None else count for text, count in zip(texts, vertices, strict=True)]
+
+    def _place(self, shapes: list[shapely.Geometry]) -> None:
+        west, south, east, north = shapely.total_bounds(shapes).tolist()
+        self._west, self._south = min(self._west, west), min(self._south, south)
+        self._east, self._north = max(self._east, east), max(self._north, north)
+        centres = shapely.get_coordinates(shapely.centroid(shapes))
+        self._longitudes += float(centres[:, 0].sum())
+        self._latitudes += float(centres[:, 1].sum())
+        self._count += len(centres)
+
+    @property
+    def centroid(self) -> Point | None:
+        """The mean of the centres; None of nothing."""
+        if not self._count:
+            return None
+        return Point(self._longitudes / self._count, self._latitudes / self._count)
+
+    @property
+    def bounding_box(self) -> BoundingBox | None:
+        """What holds all of them; None of nothing."""
+        if not self._count:
+            return None
+        return BoundingBox(self._west, self._east, self._north, self._south)

@@ -66,7 +66,7 @@ class ReadService:
     async def list_rows(self, token_hash: TokenHash | None, request: ReadRequest) -> AsyncIterator[bytes]:
         """The body with the rows as of now. Errors come before its first part."""
 
-        stream = await self._doors.read(lambda view: _snapshot(view, token_hash, request))
+        stream = await self._doors.read(lambda view: whole_stream(view, token_hash, request))
         return await self._body(stream, offset=0, with_sentinel=False)
 
     async def open_session(
@@ -75,7 +75,7 @@ class ReadService:
         """Remembers the rows as of now, in at most `stream_count` streams (1 to 64)."""
 
         # Whoever is refused, and the lists of large tables, stay off the writer's thread.
-        whole = await self._doors.read(lambda view: _snapshot(view, token_hash, request))
+        whole = await self._doors.read(lambda view: whole_stream(view, token_hash, request))
         session = self._session(whole, stream_count)
         await self._doors.write(lambda editor: editor.add_read_streams(session.streams))
         return session
@@ -129,7 +129,7 @@ class ReadService:
         return parts()
 
 
-def _snapshot(view: CatalogView, token_hash: TokenHash | None, request: ReadRequest) -> ReadStream:
+def whole_stream(view: CatalogView, token_hash: TokenHash | None, request: ReadRequest) -> ReadStream:
     """All that is asked for as one stream without a name."""
     principal = principal_of(view, token_hash)
     if request.upload_name is None:
@@ -148,7 +148,7 @@ def _snapshot(view: CatalogView, token_hash: TokenHash | None, request: ReadRequ
         expires_at=0,
         format=request.format,
         schema=selected_schema(schema, request.selected_variables),
-        slices=tuple(_limited(uploads, request.rows_max)),
+        slices=tuple(slices_of(uploads, request.rows_max)),
     )
 
 
@@ -170,7 +170,8 @@ def selected_schema(schema: Schema, names: Sequence[str] | None) -> Schema:
     return Schema(schema.version, tuple(selected.values()))
 
 
-def _limited(uploads: Iterable[Upload], rows_max: int | None) -> list[RowSlice]:
+def slices_of(uploads: Iterable[Upload], rows_max: int | None) -> list[RowSlice]:
+    """The rows that uploads hold now, the first `rows_max` of them."""
     slices: list[RowSlice] = []
     for upload in uploads:
         count = upload.row_count if rows_max is None else min(upload.row_count, rows_max)

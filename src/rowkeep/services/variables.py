@@ -78,7 +78,7 @@ class VariableService:
         def read(view: CatalogView) -> VariablesView:
             principal = principal_of(view, token_hash)
             found = table_view(view, *find_table(view, principal, parsed, AccessLevel.METADATA))
-            return VariablesView(found, _described(view, found))
+            return VariablesView(found, described_table_schema(view, found))
 
         return await self._doors.read(read)
 
@@ -104,7 +104,7 @@ class VariableService:
             unknown = _update(editor, found, changes)
             if unknown:
                 raise not_found(f"Table {found.table.name} has no variable {unknown[0]}.")
-            return VariablesView(found, _described(editor, found))
+            return VariablesView(found, described_table_schema(editor, found))
 
         return await self._doors.write(write)
 
@@ -135,7 +135,8 @@ def find_variable(schema: Schema, name: str) -> tuple[int, Variable]:
     return index, schema.variables[index]
 
 
-def _described(view: CatalogView, found: TableView) -> Schema:
+def described_table_schema(view: CatalogView, found: TableView) -> Schema:
+    """A table's variables with what was said of them."""
     return described_schema(found.schema, view.variable_metadata([found.table.id])[found.table.id])
 
 
@@ -149,7 +150,7 @@ def _tables(view: CatalogView, place: Place) -> Iterator[TableView]:
 
 def _update(editor: CatalogEditor, found: TableView, changes: Sequence[NamedVariableChanges]) -> list[str]:
     """Stores what is said of the variables that the table has; the names that it has not."""
-    schema = _described(editor, found)
+    schema = described_table_schema(editor, found)
     positions = schema.position_by_key()
     said: dict[str, VariableMetadata] = {}
     unknown: list[str] = []

@@ -6,12 +6,16 @@ rows but the one that `eosSentinel` asks for at the end. Source: contract 4.7, 5
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
+from rowkeep.model.geography import GeographySummary
 from rowkeep.model.schema import Schema
+from rowkeep.model.statistics import BoundingBox, Point
 from rowkeep.model.types import VariableType
 from rowkeep.storage.columns import Column, text_column
 
@@ -111,3 +115,73 @@ class CsvEncoder:
     def end(self) -> bytes:
         """Nothing."""
         return b""
+
+
+class ColumnMeasures:
+    """An Arrow stream of one column as batches of `value` and `measure` (see model/statistics.py).
+
+    `reader` is an Arrow RecordBatchReader to be read once; after that, of geographies, `centroid` and
+    `bounding_box` are known.
+    """
+
+    def __init__(self, parts: Iterator[bytes], type_: VariableType) -> None:
+        self._type = type_
+        self._geographies = GeographySummary()
+        source = pa.ipc.open_stream(_PartsFile(parts))
+        schema = pa.schema([("value", ARROW_TYPES[type_]), ("measure", _MEASURE_TYPES[type_])])
+        self.reader = pa.RecordBatchReader.from_batches(schema, self._batches(source, schema))
+
+    def _batches(self, source: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        for batch in source:
+            values = batch.column(0)
+            yield pa.RecordBatch.from_arrays([values, self._measured(values)], schema=schema)
+
+    def _measured(self, values: pa.Array) -> pa.Array:
+        if self._type is VariableType.STRING:
+            return pc.utf8_length(values).cast(pa.int64())
+        if self._type is VariableType.GEOGRAPHY:
+            return pa.array(self._geographies.add(values.to_pylist()), type=pa.int64())
+        if self._type is VariableType.BOOLEAN:
+            return pa.nulls(len(values), pa.int64())
+        if self._type is VariableType.DATE:
+            return values.cast(pa.timestamp("us")).cast(pa.int64())
+        if self._type in (VariableType.DATE_TIME, VariableType.TIME):
+            return values.cast(pa.int64())
+        return values
+
+    @property
+    def centroid(self) -> Point | None:
+        """The mean of the centres of all geographies."""
+        return self._geographies.centroid
+
+    @property
+    def bounding_box(self) -> BoundingBox | None:
+        """What holds all geographies."""
+        return self._geographies.bounding_box
+
+
+_MEASURE_TYPES = {
+    type_: pa.float64() if type_ is VariableType.FLOAT else pa.int64() for type_ in VariableType
+}
+
+
+class _PartsFile(io.RawIOBase):
+    """Parts of a stream as the file that Arrow reads from."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            part = next(self._parts, None)
+            if part is None:
+                return 0
+            self._rest = memoryview(part)
+        taken = self._rest[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)

@@ -38,6 +38,7 @@ from rowkeep.model.resources import (
     Version,
 )
 from rowkeep.model.schema import Schema, VariableMetadata
+from rowkeep.model.statistics import Statistics
 
 Result = TypeVar("Result")
 Record = dict[str, Any]
@@ -86,6 +87,9 @@ class Database(Protocol):
 
         Errors as for `writing`.
         """
+
+    def problems(self) -> list[str]:
+        """What the database itself finds wrong with what it keeps."""
 
     def close(self) -> None:
         """Closes every connection."""
@@ -316,3 +320,10 @@ class RowReadings(Protocol):
     """Starts readings."""
 
     def __call__(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> RowReading: ...
+
+
+class StatisticsEngine(Protocol):
+    """Computes statistics away from the event loop."""
+
+    async def compute(self, stream: ReadStream) -> Statistics:
+        """The statistics of a stream of one variable. Raises not_found_error when its rows are gone."""

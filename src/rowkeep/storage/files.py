@@ -1,13 +1,14 @@
 """Files of the data directory: where they are, and the spool for large request bodies.
 
 * rowkeep.db, -wal, -shm   the catalog and the journal (storage/sqlite.py)
-* spool/                   bodies in flight; nothing in it outlives its request, so it is emptied at start
+* spool/                   bodies in flight and what statistics spill; worth nothing later, emptied at start
 * lock                     held by the one server of this directory
 """
 
 import asyncio
 import fcntl
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -30,7 +31,7 @@ class DataDirectory:
 
     @property
     def spool(self) -> Path:
-        """The folder of bodies in flight."""
+        """The folder of what outlives no request."""
         return self.path / "spool"
 
     def lock(self) -> int:
@@ -45,9 +46,27 @@ class DataDirectory:
 
     def sweep(self) -> None:
         """Removes what a server that died left in the spool."""
-        self.spool.mkdir(exist_ok=True)
-        for file in self.spool.iterdir():
-            file.unlink()
+        if self.spool.exists():
+            shutil.rmtree(self.spool)
+        self.spool.mkdir()
+
+
+def sync_file(file: Path) -> None:
+    """Makes what was written to a file durable."""
+    _sync(file, os.O_RDONLY)
+
+
+def sync_directory(folder: Path) -> None:
+    """Makes the names in a folder durable."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class FileSpool:

@@ -44,12 +44,14 @@ _DISK_ERRORS = (
     apsw.NotADBError,
     apsw.ReadOnlyError,
 )
+# EXTRA while a new file becomes a WAL database: it makes the removal of the rollback journal durable. A
+# journal that came back after a loss of power would undo the file's beginning, and the WAL with it.
 _SETTINGS = f"""
+PRAGMA synchronous = EXTRA;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
 PRAGMA cache_size = -{_CACHE_KIB};
-PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES};
 PRAGMA temp_store = MEMORY;
 """
 
@@ -57,12 +59,13 @@ PRAGMA temp_store = MEMORY;
 class SqliteConnection:
     """One SQLite connection that runs statements by name."""
 
-    def __init__(self, path: Path, statements: dict[str, str]) -> None:
+    def __init__(self, raw: apsw.Connection, statements: dict[str, str], checkpoint_pages: int) -> None:
         self._statements = statements
-        self.raw = apsw.Connection(str(path))
+        self.raw = raw
         self.raw.set_busy_timeout(_BUSY_MS_MAX)
         # To the end: execute alone stops at the first statement that answers, which journal_mode does.
         self.raw.execute(_SETTINGS).fetchall()
+        self.raw.wal_autocheckpoint(checkpoint_pages)
 
     def records(self, statement: str, /, **parameters: object) -> list[Record]:
         """Runs a named statement; its rows by column name."""
@@ -84,10 +87,17 @@ def _record(cursor: apsw.Cursor, row: tuple[Any, ...]) -> Record:
 
 
 class SqliteDatabase:
-    """The database file of a data directory."""
+    """The database file of a data directory.
 
-    def __init__(self, path: Path) -> None:
+    `vfs` names the file system layer that SQLite goes through, which is where tests make disks fail.
+    """
+
+    def __init__(
+        self, path: Path, *, vfs: str | None = None, checkpoint_pages: int = _CHECKPOINT_PAGES
+    ) -> None:
         self._path = path
+        self._vfs = vfs
+        self._checkpoint_pages = checkpoint_pages
         self._statements = load_statements("sqlite")
         self._local = threading.local()
         self._connections: list[SqliteConnection] = []
@@ -97,7 +107,8 @@ class SqliteDatabase:
 
     def _open(self) -> SqliteConnection:
         with _translated():
-            connection = SqliteConnection(self._path, self._statements)
+            raw = apsw.Connection(str(self._path), vfs=self._vfs)
+            connection = SqliteConnection(raw, self._statements, self._checkpoint_pages)
         self._connections.append(connection)
         return connection
 
@@ -134,6 +145,21 @@ class SqliteDatabase:
         with self._write_lock, _translated():
             self._writer.raw.execute(self._statements[statement], parameters)
             return self._writer.raw.changes()
+
+    def problems(self) -> list[str]:
+        """What SQLite finds wrong with the file: pages, indexes, references."""
+        try:
+            with self.reading() as connection:
+                found = [row[0] for row in connection.raw.execute("PRAGMA integrity_check")]
+                lost = [row[0] for row in connection.raw.execute("PRAGMA foreign_key_check")]
+        except StorageFailedError as error:
+            return [str(error)]
+        return [text for text in found if text != "ok"] + [f"{name} refers to nothing" for name in lost]
+
+    def copy(self, path: Path) -> None:
+        """Writes one snapshot of everything to a new file; others go on writing meanwhile."""
+        with _translated():
+            self._writer.raw.execute("VACUUM INTO ?", (str(path),))
 
     def close(self) -> None:
         """Closes every connection; the last one folds the WAL into the database."""

@@ -153,6 +153,8 @@ CREATE TABLE entries (
     byte_count INTEGER NOT NULL,
     schema_version INTEGER NOT NULL,
     codec INTEGER NOT NULL,
+    -- CRC-32 of the payload and of what is said of it here (storage/journal.py)
+    checksum INTEGER NOT NULL,
     payload BLOB NOT NULL,
     PRIMARY KEY (upload_id, first_row)
 ) STRICT, WITHOUT ROWID;
