@@ -1,4 +1,4 @@
-"""updateSchema under load: widenings converge, readers midway see one schema. Source: contract 4.5.1, 7.1, 7.8."""
+"""updateSchema under load: widenings converge, readers midway see one schema. Source: contract 4.5.1, 7.8."""
 
 import concurrent.futures
 import itertools
@@ -22,10 +22,17 @@ DECLARED = [
     {"name": "day", "type": "date"},
     {"name": "anything", "type": "integer"},
 ]
-# What each writer sends for `number`, `day` and `anything`, and the text that a string variable keeps of it.
-NUMBERS: list[tuple[Any, str]] = [(1, "1"), (2.5, "2.5"), (-3, "-3"), (1e100, "1e+100")]
+# What each writer sends for `number`, `day` and `anything`; for the last, the texts that a string variable may
+# keep of it: an integer that came in while the variable was a float is a float.
+NUMBERS = [1, 2.5, -3, 1e100]
 DAYS = ["2020-01-01", "2020-01-01T01:02:03", "2021-12-31"]
-ANYTHING: list[tuple[Any, str]] = [(1, "1"), (2.5, "2.5"), (True, "true"), ("text", "text"), (7, "7")]
+ANYTHING: list[tuple[Any, set[str]]] = [
+    (1, {"1", "1.0"}),
+    (2.5, {"2.5"}),
+    (True, {"true"}),
+    ("text", {"text"}),
+    (7, {"7", "7.0"}),
+]
 
 
 @pytest.fixture
@@ -40,7 +47,7 @@ def row_of(identity: int) -> dict[str, Any]:
     """The row with this id; its other values follow from it."""
     return {
         "id": identity,
-        "number": NUMBERS[identity % len(NUMBERS)][0],
+        "number": NUMBERS[identity % len(NUMBERS)],
         "day": DAYS[identity % len(DAYS)],
         "anything": ANYTHING[identity % len(ANYTHING)][0],
         f"extra{identity % 5}": identity,
@@ -86,7 +93,7 @@ def test_concurrent_widenings_converge(stream: Stream) -> None:
             for one in update["updatedVariables"]
             if one["name"] == name
         ]
-        path = {before: after for before, after in steps}
+        path = dict(steps)
         assert len(path) == len(steps)  # no step was taken twice
         type_ = next(one["type"] for one in DECLARED if one["name"] == name)
         while type_ in path:
@@ -95,8 +102,8 @@ def test_concurrent_widenings_converge(stream: Stream) -> None:
     rows = {row["id"]: row for row in stream.rows()}
     assert sorted(rows) == list(range(WRITERS * REQUESTS * 2))
     for identity, row in rows.items():
-        assert row["number"] == NUMBERS[identity % len(NUMBERS)][0]
-        assert row["anything"] == ANYTHING[identity % len(ANYTHING)][1]
+        assert row["number"] == NUMBERS[identity % len(NUMBERS)]
+        assert row["anything"] in ANYTHING[identity % len(ANYTHING)][1]
         day = DAYS[identity % len(DAYS)].replace("T", " ")
         assert row["day"] == (day if " " in day else f"{day} 00:00:00")
         assert {name: row[name] for name in extras if row[name] is not None} == {
@@ -149,9 +156,8 @@ def test_a_session_keeps_the_schema_of_its_moment(stream: Stream) -> None:
     """Rows and types of a read session stay as they were when the schema grows after it."""
     stream.insert({"rows": [{"id": 1, "number": 2, "anything": 3}]})
     session = stream.client.post(f"{stream.table_uri}/readSessions", json={}).json()
-    response = stream.insert(
-        {"rows": [{"id": 2, "number": 2.5, "anything": "x", "more": 1}], "updateSchema": True}
-    )
+    grown = {"id": 2, "number": 2.5, "anything": "x", "more": 1}
+    response = stream.insert({"rows": [grown], "updateSchema": True})
     assert response.status_code == 201
     table = table_of(stream.client.get(f"/readStreams/{session['streams'][0]['id']}").content)
     assert table.column_names == ["id", "number", "day", "anything"]
