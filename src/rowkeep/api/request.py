@@ -18,6 +18,8 @@ from rowkeep.storage.base import Spool
 Body = TypeVar("Body")
 Item = TypeVar("Item")
 
+# Room for the longest texts there are, a million characters (services/datasets.py, model/schema.py).
+JSON_BYTES_MAX = 4 * 1024 * 1024
 PAGE_ITEMS_DEFAULT = 100
 PAGE_ITEMS_MAX = 1000
 
@@ -67,7 +69,9 @@ class ApiRequest:
     async def json(self, type_: type[Body]) -> Body:
         """The body as a struct. Raises invalid_request_error naming what does not fit."""
         check_json(self.headers.get(b"content-type"), self.headers.get(b"content-encoding"))
-        body = await self._bodies.read(self._receive, self.headers.get(b"content-length"), _no_spool)
+        body = await self._bodies.read(
+            self._receive, self.headers.get(b"content-length"), _no_spool, JSON_BYTES_MAX
+        )
         if not isinstance(body, bytes):
             raise TypeError("a JSON request was spooled")
         try:
@@ -79,14 +83,24 @@ class ApiRequest:
 
 
 def _no_spool() -> Spool:
-    raise RowkeepError(ErrorCode.PAYLOAD_TOO_LARGE, "The body is larger than this request can be.")
+    raise RowkeepError(
+        ErrorCode.PAYLOAD_TOO_LARGE,
+        f"The body is larger than {JSON_BYTES_MAX} bytes, more than this request takes. Nothing was done.",
+    )
 
 
 def _camel_keys(body: Any) -> Any:
-    """The body with its own keys in camel case: the R client sends `release_notes` for `releaseNotes`."""
+    """The body with its own keys in camel case: the R client sends `release_notes` for `releaseNotes`.
+
+    Keys within lists count too (`variables`, `schema`), those within objects are names that callers gave.
+    """
     if not isinstance(body, dict):
         return body
-    return {**{_camel(key): value for key, value in body.items() if "_" in key}, **body}
+    inner = {
+        key: [_camel_keys(item) for item in value] if isinstance(value, list) else value
+        for key, value in body.items()
+    }
+    return {**{_camel(key): value for key, value in inner.items() if "_" in key}, **inner}
 
 
 def _camel(key: str) -> str:

@@ -1,6 +1,7 @@
 """Grants: what others than its owner may do with a dataset. Source: contract 2.3, docs/guide-access.md."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
 
@@ -12,12 +13,13 @@ from rowkeep.services.access import Place, TokenHash, find_dataset, may_administ
 from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
 
 GRANTS_PER_PAGE = 1_000
+GRANTED_LEVELS = tuple(name for name in LEVEL_OF_NAME if name != AccessLevel.NONE.wire_name)
 
 
 class GrantDraft(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller says of a grant."""
 
-    access_level: str
+    access_level: Annotated[str, msgspec.Meta(extra_json_schema={"enum": GRANTED_LEVELS})]
 
 
 class GrantView(msgspec.Struct, frozen=True):
@@ -115,11 +117,11 @@ def find_grant(view: CatalogView, dataset: Dataset, grantee_name: str) -> Grant:
 
 def set_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str, level_name: str) -> None:
     """Grants a user, or everyone in an organization, a level on a dataset."""
-    level = LEVEL_OF_NAME.get(level_name, AccessLevel.NONE)
-    if level is AccessLevel.NONE:
-        names = ", ".join(name for name in LEVEL_OF_NAME if name != AccessLevel.NONE.wire_name)
-        raise invalid_request(f"The access level must be one of {names}, not {level_name!r}.")
-    editor.set_grant(dataset.id, _grantee(editor, grantee_name).id, level)
+    if level_name not in GRANTED_LEVELS:
+        raise invalid_request(
+            f"The access level must be one of {', '.join(GRANTED_LEVELS)}, not {level_name!r}."
+        )
+    editor.set_grant(dataset.id, _grantee(editor, grantee_name).id, LEVEL_OF_NAME[level_name])
 
 
 def delete_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str) -> None:

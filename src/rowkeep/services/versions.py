@@ -8,10 +8,10 @@ before; what it holds are its parent's rows, then its own uploads', or with the 
 alone once it has any. No row is copied, so a version costs as much as its tables' names.
 
 Released is frozen: what a released version holds can only come from released uploads, and nothing writes
-to those. Unreleasing is possible until another version was made from it. Deleting a released version
-hides it, since later versions rest on its rows; undeleting shows it again. The unreleased version
-is really deleted. Tags only grow: v1.0, then the next major when a table or variable has gone, was renamed
-or has another type, else the next minor. Source: contract 4.3, 7.15, 7.16, 7.22.
+to those. Unreleasing is possible until another version was made from it, a deleted one too. Deleting a
+released version hides it, since later versions rest on its rows; undeleting shows it again. The unreleased
+version is really deleted. Tags only grow: v1.0, then the next major when a table or variable has gone, was
+renamed or has another type, else the next minor. Source: contract 4.3, 7.15, 7.16, 7.22.
 """
 
 import time
@@ -156,7 +156,7 @@ class VersionService:
         def write(editor: CatalogEditor) -> VersionView:
             place = _editable(editor, token_hash, parsed)
             version = _tagged(editor, place, tag)
-            _check_unrelease(place, version)
+            _check_unrelease(editor, place, version)
             editor.unrelease_version(version.id)
             return _again(editor, token_hash, parsed, version.id)
 
@@ -247,12 +247,19 @@ def _check_texts(label: str | None = None, release_notes: str | None = None) -> 
         raise invalid_request(f"Release notes may have at most {NOTES_CHARACTERS_MAX} characters.")
 
 
-def _check_unrelease(place: Place, version: Version) -> None:
+def _check_unrelease(view: CatalogView, place: Place, version: Version) -> None:
     if version.id != place.dataset.current_version_id or version.released_at is None:
         raise invalid_request("Only the current version can be unreleased.")
     if place.dataset.next_version_id is not None:
         raise invalid_request(
             "The next version was made from this one; delete the next version, then unrelease this one."
+        )
+    # A deleted version rests on its rows too, and can be undeleted.
+    later = view.versions(version.dataset_id, version.id, 1, sees_unreleased=True)
+    if later:
+        raise invalid_request(
+            f"Version {later[0].tag}, which is deleted, may rest on this one and can be undeleted. "
+            "Create the next version and release what is to change."
         )
     if time.time_ns() // 1_000_000 - version.released_at > UNRELEASE_DAYS_MAX * _MS_PER_DAY:
         raise invalid_request(f"A version can be unreleased for {UNRELEASE_DAYS_MAX} days after its release.")
