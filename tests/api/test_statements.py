@@ -92,7 +92,7 @@ LISTED = {
 # Changes, and what else may look at many things: method, path, body, statements.
 CHANGES: tuple[tuple[str, str, object, int], ...] = (
     ("GET", f"{API}/datasets/lab.d/versions/next", None, 13),
-    ("PATCH", f"{API}/datasets/lab.d", {"description": "new"}, 8),
+    ("PATCH", f"{API}/datasets/lab.d", {"description": "new"}, 9),
     ("PATCH", f"{API}/tables/lab.d:next.t_0/variables", {"variables": [{"name": "v_0", "label": "a"}]}, 8),
     ("PATCH", f"{API}/datasets/lab.d:next/variables", {"variables": [{"name": "v_0", "label": "b"}]}, 8),
     ("POST", f"{API}/tables/lab.d:next.t_0/readSessions", {}, 7),
