@@ -22,8 +22,8 @@ DECLARED = [
     {"name": "day", "type": "date"},
     {"name": "anything", "type": "integer"},
 ]
-# What each writer sends for `number`, `day` and `anything`; for the last, the texts that a string variable may
-# keep of it: an integer that came in while the variable was a float is a float.
+# What each writer sends for `number`, `day` and `anything`; for the last, the texts that a string variable
+# may keep of it: an integer that came in while the variable was a float is a float.
 NUMBERS = [1, 2.5, -3, 1e100]
 DAYS = ["2020-01-01", "2020-01-01T01:02:03", "2021-12-31"]
 ANYTHING: list[tuple[Any, set[str]]] = [
