@@ -41,7 +41,9 @@ def javascript_client() -> Path:
     return folder
 
 
-def drive(command: list[str | Path], server: ServerProcess, given: Facts) -> dict[str, Facts]:
+def drive(
+    command: list[str | Path], server: ServerProcess, given: Facts, token: str | None = None
+) -> dict[str, Facts]:
     """Runs a script that drives a client against the server; what it tells, by section.
 
     A script that fails ends the test with what it printed.
@@ -49,7 +51,7 @@ def drive(command: list[str | Path], server: ServerProcess, given: Facts) -> dic
     environment = {
         **os.environ,
         "REDIVIS_API_ENDPOINT": server.url,
-        "REDIVIS_API_TOKEN": server.token,
+        "REDIVIS_API_TOKEN": token or server.token,
         "NO_PROXY": "127.0.0.1,localhost",
     }
     # The script's own environment, not what the tests run in.

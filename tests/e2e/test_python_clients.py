@@ -1,7 +1,7 @@
-"""Python clients of several years, unmodified, against a real server. Source: contract 6.1, the clients' source.
+"""Python clients of several years, unmodified, against a real server. Source: contract 6.1, their own source.
 
-Each runs tests/e2e/clients/python_cycle.py once; what it told is asserted here. All must tell the same but where
-a test says otherwise.
+Each runs tests/e2e/clients/python_cycle.py once; what it told is asserted here. All must tell the same but
+where a test says otherwise.
 """
 
 from typing import Any

@@ -1,9 +1,10 @@
 """Drives one version of the Python client through its whole cycle and tells what it saw.
 
-Run by tests/e2e/test_python_clients.py with the Python that has the client; of the project it imports only its
-neighbour. On stdin comes a JSON object: `owner`, `organization`, `sections`, `schema`, `rows` (of all types) and
-`readerToken` (which may read but not edit). For each section it prints a line `facts: {"section":, "facts":}`. The
-versions differ in what they offer; `has` asks the client itself, and a fact that it cannot give is null.
+Run by tests/e2e/test_python_clients.py with the Python that has the client; of the project it imports only
+its neighbour. On stdin comes a JSON object: `owner`, `organization`, `sections`, `schema`, `rows` (of all
+types) and `readerToken` (which may read but not edit). For each section it prints a line `facts:
+{"section":, "facts":}`. The versions differ in what they offer; `has` asks the client itself, and a fact
+that it cannot give is null.
 """
 
 import json
