@@ -50,6 +50,7 @@ def drive(
     """
     environment = {
         **os.environ,
+        "HOME": str(server.data_dir.parent),  # where a client keeps what it knows of logins
         "REDIVIS_API_ENDPOINT": server.url,
         "REDIVIS_API_TOKEN": token or server.token,
         "NO_PROXY": "127.0.0.1,localhost",

@@ -3,6 +3,8 @@
 import datetime
 from typing import Any
 
+from python_client import Cycle, Facts
+
 Rows = list[list[Any]]
 
 
@@ -102,3 +104,25 @@ def orders(parent: Any, name: str) -> list[bool]:
     single = [row[name] for batch in batches for row in batch.to_pylist()]
     expected = list(range(len(parallel)))
     return [parallel == expected, single == expected]
+
+
+def reading(cycle: Cycle) -> Facts:
+    """Rows read back in every form that the version offers."""
+    dataset = cycle.dataset("Reading").create()
+    table = dataset.table("t").create()
+    upload = table.upload("u").create(type="stream", schema=cycle.schema)
+    parents = {"table": table, "upload": upload}
+    facts: Facts = {"empty": {kind: emptiness(parent) for kind, parent in parents.items()}}
+    upload.insert_rows(cycle.rows)
+    facts["timeRefused"] = time_refusal(upload)
+    every = [item["name"] for item in cycle.schema if not facts["timeRefused"] or item["type"] != "time"]
+    facts["columns"] = every
+    for kind, parent in parents.items():
+        facts[kind] = readings(parent, every)
+    second_schema = [{"name": "extra", "type": "date"}, {"name": "count", "type": "integer"}]
+    second = table.upload("second").create(type="stream", schema=second_schema)
+    second.insert_rows([{"extra": "2020-01-01", "count": number} for number in range(1000)])
+    facts["stacked"] = stacked(table, ["extra", "site", "count"])
+    facts["order"] = orders(second, "count")
+    dataset.delete()
+    return facts
