@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
+import structlog
+
 from rowkeep.api.app import RowkeepApplication
 from rowkeep.api.body import BodyLimits, BodyReader
 from rowkeep.api.datasets import DatasetHandlers, GrantHandlers
@@ -20,6 +23,7 @@ from rowkeep.api.uploads import UploadHandlers
 from rowkeep.api.variables import VariableHandlers
 from rowkeep.api.versions import VersionHandlers
 from rowkeep.config import Settings
+from rowkeep.model.resources import Durability, DurabilityClass
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService
 from rowkeep.services.ingest import IngestService
@@ -31,21 +35,37 @@ from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
+from rowkeep.storage.base import Database
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
+from rowkeep.storage.durability import measure_durability
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.lane import Lane
 from rowkeep.storage.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
 
+_log = structlog.get_logger("rowkeep.start")
+
 
 @asynccontextmanager
 async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplication]:
-    """Opens storage, builds services and the application; closes them in the opposite order."""
+    """Opens the data directory and the application over it; closes them in the opposite order."""
     directory = DataDirectory(settings.data_dir)
     directory.sweep()
     database = SqliteDatabase(directory.database)
+    try:
+        async with application_over(database, directory, settings) as application:
+            yield application
+    finally:
+        database.close()
+
+
+@asynccontextmanager
+async def application_over(
+    database: Database, directory: DataDirectory, settings: Settings
+) -> AsyncIterator[RowkeepApplication]:
+    """Builds services and the application over an open database; the database stays open."""
     lane = Lane(
         database,
         group_bytes_max=settings.group_bytes_max,
@@ -65,7 +85,7 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
     statistics = DuckStatistics(database, directory.spool)
     handlers: list[StatisticsHandlers | OperationHandlers] = [
         StatisticsHandlers(StatisticsService(doors, statistics)),
-        OperationHandlers(lane.health, traffic),
+        OperationHandlers(lane.health, traffic, _durability(directory)),
     ]
     table = _route_table(settings, doors, handlers)
     try:
@@ -77,7 +97,13 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
         await large_bodies.close()
         statistics.close()
         doors.close()
-        database.close()
+
+
+def _durability(directory: DataDirectory) -> Durability:
+    found = measure_durability(directory.path)
+    if found.class_ is not DurabilityClass.DURABLE:
+        _log.warning("the disk may lose what was acknowledged", **msgspec.to_builtins(found))
+    return found
 
 
 def _route_table(

@@ -11,12 +11,11 @@ import pytest
 from rowkeep.model.decoding import row_decoder
 from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
 from rowkeep.model.large import SLICE_ROWS_MAX
-from rowkeep.model.resources import Entry
 from rowkeep.model.schema import Schema
 from rowkeep.storage import decoding_process
 from rowkeep.storage.base import LargeRows
 from rowkeep.storage.decoding_process import DecodingProcess
-from rowkeep.storage.journal import entry_lines
+from rowkeep.storage.journal import decoded_lines
 from tests.unit.bodies import encoded, one, values_of
 
 
@@ -58,7 +57,7 @@ async def decode(
 def values(rows: LargeRows) -> list[object]:
     decoded: list[object] = []
     for frame in rows.frames:
-        lines = entry_lines(Entry(0, frame.row_count, 1, frame.codec, frame.payload))
+        lines = decoded_lines(frame.codec, frame.payload)
         assert len(lines) == frame.byte_count
         found = [row[0] for row in values_of(row_decoder(rows.schema).read(lines))]
         assert len(found) == frame.row_count

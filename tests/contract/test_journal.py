@@ -7,11 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from rowkeep.model.resources import Batch, Entry, Receipt
+from rowkeep.model.errors import RowkeepError
+from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.schema import Schema
 from rowkeep.storage.base import Database, KeyReused, Outcome, StaleBatch
 from rowkeep.storage.doors import edit_catalog, read_snapshot
-from rowkeep.storage.journal import CODEC_PLAIN, CODEC_ZSTD, Journal, entry_lines
+from rowkeep.storage.journal import CODEC_PLAIN, CODEC_ZSTD, Journal, decoded_lines, entry_lines
 from tests.contract.backends import OpenDatabase
 from tests.contract.journaling import (
     Uploads,
@@ -217,9 +218,34 @@ def test_payloads_are_compressed_when_it_pays(database: Database, uploads: Uploa
 
 
 def test_an_entry_of_an_unknown_codec_is_not_guessed_at() -> None:
-    """A codec that this version does not know is an error that names the entry."""
-    with pytest.raises(ValueError, match="row 7 has the unknown codec 9"):
-        entry_lines(Entry(7, 1, 1, 9, b""))
+    """A codec that this version does not know is an error that names it."""
+    with pytest.raises(ValueError, match="no codec 9"):
+        decoded_lines(9, b"")
+
+
+FLIPS = ["row_count", "byte_count", "schema_version", "codec", "upload_id"]
+
+
+@pytest.mark.parametrize("name", FLIPS)
+def test_an_entry_with_other_facts_is_not_read(database: Database, uploads: Uploads, name: str) -> None:
+    """What is said of a payload is as much under the checksum as the payload."""
+    commit(database, batch(uploads, [1, 2, 3]))
+    [entry] = entries_of(database, uploads.first)
+    changed = msgspec.structs.replace(entry, **{name: getattr(entry, name) ^ 1})
+    with pytest.raises(RowkeepError, match="damaged"):
+        entry_lines(changed)
+
+
+def test_every_flipped_bit_of_a_payload_is_seen(database: Database, uploads: Uploads) -> None:
+    """All bits of a plain and of a compressed payload, one after the other."""
+    commit(database, batch(uploads, [1, 2, 3]))
+    commit(database, *[batch(uploads, list(range(100))) for _ in range(20)])
+    for entry in entries_of(database, uploads.first):
+        for position in range(len(entry.payload) * 8):
+            payload = bytearray(entry.payload)
+            payload[position // 8] ^= 1 << position % 8
+            with pytest.raises(RowkeepError, match="damaged"):
+                entry_lines(msgspec.structs.replace(entry, payload=bytes(payload)))
 
 
 def test_a_restart_keeps_everything(open_database: OpenDatabase) -> None:

@@ -57,7 +57,10 @@ def test_listening_line_comes_when_it_listens(own_server: ServerProcess) -> None
 def test_health_of_a_working_server(server: ServerProcess) -> None:
     """/healthz and /readyz answer 200 without a token."""
     assert get(server, "/healthz").json() == {"status": "ok"}
-    assert get(server, "/readyz").json() == {"status": "ready"}
+    ready = get(server, "/readyz").json()
+    assert ready["status"] == "ready"
+    assert ready["durability"].keys() == {"class", "fsyncMs", "fileSystem"}
+    assert ready["durability"]["fsyncMs"] > 0
 
 
 def figures(server: ServerProcess) -> dict[str, float]:

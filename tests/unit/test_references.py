@@ -17,6 +17,7 @@ from rowkeep.model.references import (
     new_identifier,
     parse_dataset_reference,
     parse_table_reference,
+    parse_version_tag,
     upload_key,
     upload_segment,
 )
@@ -127,3 +128,60 @@ def test_names_that_things_may_have() -> None:
     """Names keep their spelling, in any script."""
     for name in ("a", "日本", "My DS (2)", "x" * 128):
         assert checked_name("dataset", name) == name
+
+
+WRITTEN = {
+    "demo.my ds.a table": ("demo", "my_ds", None, None, "a_table", None),
+    "Demo.MY_DS.A_TABLE": ("Demo", "my_ds", None, None, "a_table", None),
+    "demo.my%20ds%3Anext.a%20table": ("demo", "my_ds", None, "next", "a_table", None),
+    "demo.my_ds%3Av1.0.t": ("demo", "my_ds", None, "v1.0", "t", None),
+    "demo%2Emy_ds%2Et": ("demo", "my_ds", None, None, "t", None),
+    "demo.my_ds:1q86:v1_0.t:0576": ("demo", "my_ds", "1q86", "v1.0", "t", "0576"),
+    "demo.my_ds:v1_0:1q86.t:0576": ("demo", "my_ds", "1q86", "v1.0", "t", "0576"),
+    "demo.my_ds:1Q86.t:CURRENT:0576": ("demo", "my_ds", "1q86", "current", "t", "0576"),
+    "demo.my_ds:v1.0.t:v2.0": ("demo", "my_ds", None, "v1.0", "t", None),
+    "demo.a/b.c d%2Fe": ("demo", "a_b", None, None, "c_d_e", None),
+    "demo.100%.50% off": ("demo", "100", None, None, "50_off", None),
+    "demo.日本.données:v10_12": ("demo", "日本", None, "v10.12", "données", None),
+    "demo.__a--b__.(t)": ("demo", "a_b", None, None, "t", None),
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_what_clients_write(text: str) -> None:
+    """Raw and escaped names, once and twice encoded, in any case, with suffixes in any order."""
+    reference = parse_table_reference(text)
+    dataset, table = reference.dataset_reference.dataset, reference.table
+    assert WRITTEN[text] == (
+        reference.dataset_reference.owner_name,
+        dataset.key,
+        dataset.reference_id,
+        reference.dataset_reference.version_tag,
+        table.key,
+        table.reference_id,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("v1.0", "v1.0"),
+        ("v1_0", "v1.0"),
+        ("1.0", "v1.0"),
+        ("12_34", "v12.34"),
+        ("V2.1", "v2.1"),
+        ("next", "next"),
+        ("Current", "current"),
+    ],
+)
+def test_version_tags(text: str, tag: str) -> None:
+    """A tag as a path segment, with or without its v, with a dot or an underscore."""
+    assert parse_version_tag(text) == tag
+
+
+@pytest.mark.parametrize("text", ["", "v", "v1", "1", "1.0.0", "v1.0 ", "latest", "v1234567.0", "v١.0", "²"])
+def test_what_is_no_version_tag(text: str) -> None:
+    """Anything else names no version: 404."""
+    with pytest.raises(RowkeepError) as refusal:
+        parse_version_tag(text)
+    assert refusal.value.code is ErrorCode.NOT_FOUND

@@ -50,9 +50,13 @@ class BodyReader:
                     task.cancel()
 
     async def read(
-        self, receive: Receive, content_length: bytes | None, spool: Callable[[], Spool]
+        self,
+        receive: Receive,
+        content_length: bytes | None,
+        spool: Callable[[], Spool],
+        memory_bytes_max: int = MEMORY_BYTES_MAX,
     ) -> bytes | Spool:
-        """The whole body: in memory up to 1 MiB, beyond that in a spool, which the caller closes.
+        """The whole body: in memory up to a size, beyond that in a spool, which the caller closes.
 
         Raises payload_too_large, request_timeout, ClientLeft.
         """
@@ -66,9 +70,9 @@ class BodyReader:
             message = await receive()
             body: bytes = message.get("body", b"")
             # The server says only with the next message that this was all; the length says so now.
-            if content_length == b"%d" % len(body) and len(body) <= MEMORY_BYTES_MAX:
+            if content_length == b"%d" % len(body) and len(body) <= memory_bytes_max:
                 return body
-            return await self._read_on(task, receive, message, spool)
+            return await self._read_on(task, receive, message, spool, memory_bytes_max)
         except asyncio.CancelledError:
             if task not in self._overdue:
                 raise
@@ -79,7 +83,12 @@ class BodyReader:
             self._overdue.discard(task)
 
     async def _read_on(
-        self, task: asyncio.Task[Any], receive: Receive, message: Message, new_spool: Callable[[], Spool]
+        self,
+        task: asyncio.Task[Any],
+        receive: Receive,
+        message: Message,
+        new_spool: Callable[[], Spool],
+        memory_bytes_max: int,
     ) -> bytes | Spool:
         spool: Spool | None = None
         chunks: list[bytes] = []
@@ -92,7 +101,7 @@ class BodyReader:
                 size += len(chunks[-1])
                 has_more = message.get("more_body", False)
                 self._check_size(size + (0 if spool is None else spool.byte_count))
-                if size > MEMORY_BYTES_MAX or (spool is not None and not has_more):
+                if size > memory_bytes_max or (spool is not None and not has_more):
                     spool = spool or new_spool()
                     await spool.write(b"".join(chunks))
                     chunks, size = [], 0

@@ -1,7 +1,8 @@
 """The OpenAPI 3.1 document, made from the route table and the structs that requests are decoded into.
 
-`OPERATIONS` says of each route what the handler's signature cannot: query parameters, body, statuses.
-A route without an entry makes `document` fail, and the document is held by a golden file.
+`OPERATIONS` says of each route what the handler's signature cannot: the shapes of what it takes and answers,
+and every status that it may answer with. A route without an entry makes `document` fail. The document is held
+by a golden file, and the server to the document by tests/api/test_schemathesis.py.
 The YAML form is the JSON text: YAML 1.2 contains JSON. Source: contract 1.1, 7.30.
 """
 
@@ -15,8 +16,9 @@ from rowkeep.api.reads import ReadSessionDraft
 from rowkeep.api.request import ApiRequest
 from rowkeep.api.routes import API, RouteTable
 from rowkeep.api.rows import INSERT_ROWS_PATH
+from rowkeep.api.shapes import SHAPES, reference
 from rowkeep.api.wire import STATUS_OF_CODE, Answer, json_answer
-from rowkeep.model.errors import ErrorCode, RowError
+from rowkeep.model.types import VariableType
 from rowkeep.services.datasets import DatasetChanges, DatasetDraft
 from rowkeep.services.grants import GrantDraft
 from rowkeep.services.organizations import MemberDraft
@@ -29,8 +31,14 @@ Json = dict[str, Any]
 
 
 class Operation(msgspec.Struct, frozen=True):
-    """What a route takes and answers, beyond its path."""
+    """What a route takes and answers, beyond its path.
 
+    `answer` is the shape of a JSON answer; what is not JSON has its media types instead. `errors` are the
+    statuses that are the route's own: those of its body and those of every route are added to them.
+    """
+
+    answer: str | None = None
+    errors: tuple[int, ...] = ()
     query: tuple[str, ...] = ()
     body: str | None = None
     status: int = 200
@@ -52,78 +60,102 @@ _BODIES = (
     ReadSessionDraft,
 )
 _PAGED = ("maxResults", "pageToken")
-_ROWS_MEDIA_TYPES = ("application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream")
-_DELETED = ("text/plain",)
+_ROWS = ("application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream")
+_OK = ("text/plain",)
 
+_CALLER = (401,)
+_OWNER = (401, 404)
+_SEEN = (401, 403, 404)
+_ASKED = (400, *_SEEN)
+_ERRORS_OF_BODIES = (400, 408, 413, 415)
+
+_USER = f"{API}/users/{{owner}}"
+_ORGANIZATION = f"{API}/organizations/{{owner}}"
+_MEMBERS = f"{_ORGANIZATION}/members"
+_MEMBER = f"{_MEMBERS}/{{user}}"
 _DATASET = f"{API}/datasets/{{dataset}}"
-_VERSION = f"{_DATASET}/versions/{{version}}"
+_ACCESS = f"{_DATASET}/access"
+_GRANTEE = f"{_ACCESS}/{{grantee}}"
+_VERSIONS = f"{_DATASET}/versions"
+_VERSION = f"{_VERSIONS}/{{version}}"
 _TABLE = f"{API}/tables/{{table}}"
-_UPLOAD = f"{_TABLE}/uploads/{{upload}}"
-_MEMBER = f"{API}/organizations/{{owner}}/members/{{user}}"
+_VARIABLES = f"{_TABLE}/variables"
+_UPLOADS = f"{_TABLE}/uploads"
+_UPLOAD = f"{_UPLOADS}/{{upload}}"
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
-    ("GET", f"{API}/users/me"): Operation(),
-    ("GET", f"{API}/users/{{owner}}"): Operation(),
-    ("GET", f"{API}/organizations/{{owner}}"): Operation(),
-    ("GET", f"{API}/organizations/{{owner}}/members"): Operation(query=_PAGED),
-    ("GET", _MEMBER): Operation(),
-    ("PUT", _MEMBER): Operation(body="MemberDraft"),
-    ("DELETE", _MEMBER): Operation(media_types=_DELETED),
-    ("GET", f"{API}/users/{{owner}}/datasets"): Operation(query=_PAGED),
-    ("POST", f"{API}/users/{{owner}}/datasets"): Operation(body="DatasetDraft", status=201),
-    ("GET", f"{API}/organizations/{{owner}}/datasets"): Operation(query=_PAGED),
-    ("POST", f"{API}/organizations/{{owner}}/datasets"): Operation(body="DatasetDraft", status=201),
-    ("GET", _DATASET): Operation(),
-    ("PATCH", _DATASET): Operation(body="DatasetChanges"),
-    ("POST", _DATASET): Operation(body="DatasetChanges"),
-    ("DELETE", _DATASET): Operation(media_types=_DELETED),
-    ("GET", f"{_DATASET}/access"): Operation(query=_PAGED),
-    ("GET", f"{_DATASET}/access/{{grantee}}"): Operation(),
-    ("PUT", f"{_DATASET}/access/{{grantee}}"): Operation(body="GrantDraft"),
-    ("DELETE", f"{_DATASET}/access/{{grantee}}"): Operation(media_types=_DELETED),
-    ("GET", f"{_DATASET}/versions"): Operation(query=_PAGED),
-    ("POST", f"{_DATASET}/versions"): Operation(status=201),
-    ("GET", _VERSION): Operation(),
-    ("PATCH", _VERSION): Operation(body="VersionChanges"),
-    ("DELETE", _VERSION): Operation(),
-    ("POST", f"{_VERSION}/undelete"): Operation(),
-    ("POST", f"{_VERSION}/release"): Operation(body="ReleaseDraft"),
-    ("POST", f"{_VERSION}/unrelease"): Operation(),
-    ("PATCH", f"{_DATASET}/variables"): Operation(body="VariablesChanges", media_types=_DELETED),
-    ("GET", f"{_DATASET}/tables"): Operation(query=_PAGED),
-    ("POST", f"{_DATASET}/tables"): Operation(body="TableDraft", status=201),
-    ("GET", _TABLE): Operation(),
-    ("PATCH", _TABLE): Operation(body="TableChanges"),
-    ("DELETE", _TABLE): Operation(media_types=_DELETED),
-    ("GET", f"{_TABLE}/variables"): Operation(query=(*_PAGED, "type")),
-    ("PATCH", f"{_TABLE}/variables"): Operation(body="VariablesChanges", media_types=_DELETED),
-    ("GET", f"{_TABLE}/variables/{{variable}}"): Operation(),
-    ("PATCH", f"{_TABLE}/variables/{{variable}}"): Operation(body="VariableChanges"),
-    ("GET", f"{_TABLE}/variables/{{variable}}/statistics"): Operation(),
-    ("GET", f"{_TABLE}/uploads"): Operation(query=_PAGED),
-    ("POST", f"{_TABLE}/uploads"): Operation(body="UploadDraft", status=201),
-    ("GET", _UPLOAD): Operation(),
-    ("DELETE", _UPLOAD): Operation(media_types=_DELETED),
-    ("GET", f"{_UPLOAD}/variables"): Operation(query=(*_PAGED, "type")),
-    ("GET", f"{_UPLOAD}/variables/{{variable}}"): Operation(),
-    ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Operation(),
+    ("GET", f"{API}/users/me"): Operation("Owner", _CALLER),
+    ("GET", _USER): Operation("Owner", _OWNER),
+    ("GET", _ORGANIZATION): Operation("Owner", _OWNER),
+    ("GET", _MEMBERS): Operation("MemberList", _ASKED, _PAGED),
+    ("GET", _MEMBER): Operation("Member", _SEEN),
+    ("PUT", _MEMBER): Operation("Member", _ASKED, body="MemberDraft"),
+    ("DELETE", _MEMBER): Operation(errors=_ASKED, media_types=_OK),
+    ("GET", f"{_USER}/datasets"): Operation("DatasetList", (400, *_OWNER), _PAGED),
+    ("POST", f"{_USER}/datasets"): Operation("Dataset", _ASKED, body="DatasetDraft", status=201),
+    ("GET", f"{_ORGANIZATION}/datasets"): Operation("DatasetList", (400, *_OWNER), _PAGED),
+    ("POST", f"{_ORGANIZATION}/datasets"): Operation("Dataset", _ASKED, body="DatasetDraft", status=201),
+    ("GET", _DATASET): Operation("Dataset", _SEEN),
+    ("PATCH", _DATASET): Operation("Dataset", _ASKED, body="DatasetChanges"),
+    ("POST", _DATASET): Operation("Dataset", _ASKED, body="DatasetChanges"),
+    ("DELETE", _DATASET): Operation(errors=_SEEN, media_types=_OK),
+    ("GET", _ACCESS): Operation("AccessGrantList", _ASKED, _PAGED),
+    ("GET", _GRANTEE): Operation("AccessGrant", _SEEN),
+    ("PUT", _GRANTEE): Operation("AccessGrant", _ASKED, body="GrantDraft"),
+    ("DELETE", _GRANTEE): Operation(errors=_SEEN, media_types=_OK),
+    ("GET", _VERSIONS): Operation("VersionList", _ASKED, _PAGED),
+    ("POST", _VERSIONS): Operation("Version", _ASKED, status=201),
+    ("GET", _VERSION): Operation("Version", _SEEN),
+    ("PATCH", _VERSION): Operation("Version", _ASKED, body="VersionChanges"),
+    ("DELETE", _VERSION): Operation("Version", _ASKED),
+    ("POST", f"{_VERSION}/undelete"): Operation("Version", _ASKED),
+    ("POST", f"{_VERSION}/release"): Operation("Version", _ASKED, body="ReleaseDraft"),
+    ("POST", f"{_VERSION}/unrelease"): Operation("Version", _ASKED),
+    ("PATCH", f"{_DATASET}/variables"): Operation(errors=_ASKED, body="VariablesChanges", media_types=_OK),
+    ("GET", f"{_DATASET}/tables"): Operation("TableList", _ASKED, _PAGED),
+    ("POST", f"{_DATASET}/tables"): Operation("Table", _ASKED, body="TableDraft", status=201),
+    ("GET", _TABLE): Operation("Table", _SEEN),
+    ("PATCH", _TABLE): Operation("Table", _ASKED, body="TableChanges"),
+    ("DELETE", _TABLE): Operation(errors=_ASKED, media_types=_OK),
+    ("GET", _VARIABLES): Operation("VariableList", _ASKED, (*_PAGED, "type")),
+    ("PATCH", _VARIABLES): Operation(errors=_ASKED, body="VariablesChanges", media_types=_OK),
+    ("GET", f"{_VARIABLES}/{{variable}}"): Operation("Variable", _SEEN),
+    ("PATCH", f"{_VARIABLES}/{{variable}}"): Operation("Variable", _ASKED, body="VariableChanges"),
+    ("GET", f"{_VARIABLES}/{{variable}}/statistics"): Operation("VariableStatistics", _SEEN),
+    ("GET", _UPLOADS): Operation("UploadList", _ASKED, _PAGED),
+    ("POST", _UPLOADS): Operation("Upload", _ASKED, body="UploadDraft", status=201),
+    ("GET", _UPLOAD): Operation("Upload", _SEEN),
+    ("DELETE", _UPLOAD): Operation(errors=_ASKED, media_types=_OK),
+    ("GET", f"{_UPLOAD}/variables"): Operation("VariableList", _ASKED, (*_PAGED, "type")),
+    ("GET", f"{_UPLOAD}/variables/{{variable}}"): Operation("Variable", _SEEN),
+    ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Operation("VariableStatistics", _SEEN),
     ("GET", f"{_TABLE}/rows"): Operation(
-        query=("format", "selectedVariables", "maxResults"), media_types=_ROWS_MEDIA_TYPES
+        errors=_ASKED, query=("format", "selectedVariables", "maxResults"), media_types=_ROWS
     ),
-    ("POST", f"{_TABLE}/readSessions"): Operation(body="ReadSessionDraft"),
-    ("POST", f"{_UPLOAD}/readSessions"): Operation(body="ReadSessionDraft"),
+    ("POST", f"{_TABLE}/readSessions"): Operation("ReadSession", _ASKED, body="ReadSessionDraft"),
+    ("POST", f"{_UPLOAD}/readSessions"): Operation("ReadSession", _ASKED, body="ReadSessionDraft"),
     ("GET", f"{API}/readStreams/{{stream}}"): Operation(
-        query=("offset", "eosSentinel"), media_types=_ROWS_MEDIA_TYPES
+        errors=_ASKED, query=("offset", "eosSentinel"), media_types=_ROWS
     ),
-    ("GET", f"{API}/openAPI.json"): Operation(),
+    ("GET", f"{API}/openAPI.json"): Operation("OpenApi"),
     ("GET", f"{API}/openAPI.yaml"): Operation(media_types=("application/yaml",)),
-    ("GET", "/healthz"): Operation(),
-    ("GET", "/readyz"): Operation(),
+    ("GET", "/healthz"): Operation("Health"),
+    ("GET", "/readyz"): Operation("Readiness", (503,)),
     ("GET", "/metrics"): Operation(media_types=("text/plain",)),
 }
+_INSERT_ROWS = Operation("InsertRowsResponse", (*_ASKED, 422), body="InsertRowsRequest", status=201)
 
 _parameters_of = re.compile(r"\{(\w+)\}").findall
-_INTEGERS = frozenset({"maxResults", "offset"})
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_QUERY: dict[str, Json] = {
+    "eosSentinel": {"type": "string", "enum": ["true", "false"]},
+    "format": {"type": "string", "enum": ["jsonl", "ndjson", "csv", "arrow"], "default": "jsonl"},
+    "maxResults": _COUNT,
+    "offset": _COUNT,
+    "pageToken": {"type": "string", "description": "The nextPageToken of the page before."},
+    "selectedVariables": {"type": "string", "description": "Names, separated by commas."},
+    "type": {"type": "string", "enum": list(VariableType)},
+}
 
 
 class DocumentHandlers:
@@ -154,12 +186,19 @@ def document(table: RouteTable) -> Json:
     """The OpenAPI document of a route table and of insertRows. Raises KeyError for a route it lacks."""
     paths: dict[str, Json] = {}
     for method, path, handler in table:
-        operation = _operation(OPERATIONS[method, path], path, handler.__qualname__, handler.__doc__ or "")
+        operation = _operation(
+            method, path, OPERATIONS[method, path], handler.__qualname__, handler.__doc__ or ""
+        )
         paths.setdefault(path, {})[method.lower()] = operation
     paths[INSERT_ROWS_PATH] = {"post": _insert_rows()}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "rowkeep", "version": "1", "description": "Stream rows into typed tables."},
+        "info": {
+            "title": "rowkeep",
+            "version": "1",
+            "description": "Stream rows into typed tables. What answers GET answers HEAD too; its errors "
+            "then stand percent-encoded in the header X-REDIVIS-ERROR-PAYLOAD.",
+        },
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": _schemas(),
@@ -169,85 +208,79 @@ def document(table: RouteTable) -> Json:
     }
 
 
-def _operation(operation: Operation, path: str, qualified_name: str, docstring: str) -> Json:
+def _operation(method: str, path: str, operation: Operation, qualified_name: str, docstring: str) -> Json:
     described: Json = {
         "operationId": qualified_name.replace("Handlers.", "."),
         "summary": inspect.cleandoc(docstring).partition("\n")[0],
         "parameters": [
             *(
-                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
                 for name in _parameters_of(path)
             ),
-            *(
-                {"name": name, "in": "query", "schema": {"type": _query_type(name)}}
-                for name in operation.query
-            ),
+            *({"name": name, "in": "query", "schema": _QUERY[name]} for name in operation.query),
         ],
         "responses": {
-            str(operation.status): {
-                "description": "Done.",
-                "content": {media_type: {} for media_type in operation.media_types},
-            },
-            "default": _error_response(),
+            str(operation.status): _response(operation),
+            **{str(status): _error_response(status, operation) for status in _errors(method, operation)},
         },
     }
     if operation.body is not None:
-        described["requestBody"] = _json_body(operation.body)
+        described["requestBody"] = {
+            "required": operation.body == "InsertRowsRequest",
+            "content": {"application/json": {"schema": reference(operation.body)}},
+        }
     return described
 
 
-def _query_type(name: str) -> str:
-    return "integer" if name in _INTEGERS else "string"
-
-
-def _json_body(schema: str) -> Json:
-    return {"required": True, "content": {"application/json": {"schema": _reference(schema)}}}
-
-
-def _reference(schema: str) -> Json:
-    return {"$ref": f"#/components/schemas/{schema}"}
-
-
-def _error_response() -> Json:
+def _response(operation: Operation) -> Json:
+    content = {} if operation.answer is None else {"schema": reference(operation.answer)}
     return {
-        "description": "Refused; `error` says why, `error_description` what to do.",
-        "content": {"application/json": {"schema": _reference("Error")}},
+        "description": "Done.",
+        "content": dict.fromkeys(operation.media_types, content),
+    }
+
+
+def _errors(method: str, operation: Operation) -> list[int]:
+    """What a route may answer instead: a route without errors of its own has none."""
+    if not operation.errors:
+        return []
+    of_body = () if operation.body is None else _ERRORS_OF_BODIES
+    of_write = () if method == "GET" else (503,)
+    return sorted({*operation.errors, *of_body, *of_write, 500})
+
+
+def _error_response(status: int, operation: Operation) -> Json:
+    codes = sorted(code.value for code, mapped in STATUS_OF_CODE.items() if mapped == status)
+    shape = "Readiness" if operation.answer == "Readiness" else "Error"
+    return {
+        "description": f"{' or '.join(codes)}: `error_description` says why and what to do.",
+        "content": {"application/json": {"schema": reference(shape)}},
     }
 
 
 def _insert_rows() -> Json:
-    described = _operation(
-        Operation(body="InsertRowsRequest", status=201), INSERT_ROWS_PATH, "insertRows", "Inserts rows."
-    )
+    described = _operation("POST", INSERT_ROWS_PATH, _INSERT_ROWS, "insertRows", "Inserts rows.")
     described["parameters"].append(
-        {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "maxLength": 255}}
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            "description": "A repeat with the same key and body inserts nothing and gets the same answer.",
+        }
     )
-    described["responses"]["201"] = {
-        "description": "Every row of the request is durable and visible to the next read.",
-        "content": {"application/json": {"schema": _reference("InsertRowsResponse")}},
+    created = described["responses"]["201"]
+    created["description"] = "Every row of the request is durable and visible to the next read."
+    created["headers"] = {
+        "Idempotency-Replayed": {"schema": {"const": "true"}, "description": "On the answer to a repeat."}
     }
     return described
 
 
 def _schemas() -> Json:
-    _, components = msgspec.json.schema_components(
-        [*_BODIES, RowError],
-        ref_template="#/components/schemas/{name}",
-    )
+    _, components = msgspec.json.schema_components(_BODIES, ref_template="#/components/schemas/{name}")
     return {
         **components,
-        "Error": {
-            "type": "object",
-            "required": ["status", "error", "error_description"],
-            "properties": {
-                "status": {"type": "integer", "enum": sorted(set(STATUS_OF_CODE.values()))},
-                "error": {"type": "string", "enum": [code.value for code in ErrorCode]},
-                "error_description": {"type": "string"},
-                "scope": {"type": "string"},
-                "errors": {"type": "array", "maxItems": 100, "items": _reference("RowError")},
-                "errorCount": {"type": "integer"},
-            },
-        },
+        **SHAPES,
         "InsertRowsRequest": {
             "type": "object",
             "required": ["rows"],
@@ -255,16 +288,6 @@ def _schemas() -> Json:
                 "rows": {"type": "array", "items": {"type": "object"}},
                 "updateSchema": {"type": ["boolean", "null"]},
                 "updateVariables": {"type": ["boolean", "null"]},
-            },
-        },
-        "InsertRowsResponse": {
-            "type": "object",
-            "required": ["kind", "rowsAdded", "rowsSkipped", "schemaUpdates"],
-            "properties": {
-                "kind": {"const": "insertRowsResponse"},
-                "rowsAdded": {"type": "integer"},
-                "rowsSkipped": {"type": "integer"},
-                "schemaUpdates": {"type": "array", "items": {"type": "object"}},
             },
         },
     }

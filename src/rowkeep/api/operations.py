@@ -10,14 +10,15 @@ from rowkeep.api.request import ApiRequest
 from rowkeep.api.routes import RouteTable
 from rowkeep.api.traffic import Traffic
 from rowkeep.api.wire import Answer, json_answer
-from rowkeep.model.resources import Health
+from rowkeep.model.resources import Durability, Health
 
 
 class OperationHandlers:
     """Health and metrics; they need no token and say nothing about data."""
 
-    def __init__(self, health: Callable[[], Health], traffic: Traffic) -> None:
+    def __init__(self, health: Callable[[], Health], traffic: Traffic, durability: Durability) -> None:
         self._health = health
+        self._durability = durability
         self._registry = CollectorRegistry()
         self._registry.register(_Figures(health, traffic))
 
@@ -39,8 +40,9 @@ class OperationHandlers:
         del request
         failure = self._health().failure
         if failure is None:
-            return json_answer({"status": "ready"})
-        return json_answer({"status": "failed", "reason": failure}, 503)
+            return json_answer({"status": "ready", "durability": self._durability})
+        body = {"status": "failed", "reason": failure, "durability": self._durability}
+        return json_answer(body, 503)
 
     async def metrics(self, request: ApiRequest) -> Answer:
         """Counters and gauges in Prometheus' text format."""

@@ -1,6 +1,6 @@
 """The endpoints that read rows: listRows, read sessions, read streams. Source: contract 4.7."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -24,7 +24,7 @@ COUNT_DIGITS_MAX = 18
 class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller says of a read session to create."""
 
-    format: str | None = None
+    format: Annotated[str | None, msgspec.Meta(extra_json_schema={"enum": (*RowFormat, None)})] = None
     max_results: int | str | None = None
     selected_variables: tuple[str, ...] | None = None
     requested_stream_count: int | None = None

@@ -1,5 +1,6 @@
 """A request as handlers see it: decoded path segments, query, JSON body, whose token."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote
@@ -17,8 +18,13 @@ from rowkeep.storage.base import Spool
 Body = TypeVar("Body")
 Item = TypeVar("Item")
 
+# Room for the longest texts there are, a million characters (services/datasets.py, model/schema.py).
+JSON_BYTES_MAX = 4 * 1024 * 1024
 PAGE_ITEMS_DEFAULT = 100
 PAGE_ITEMS_MAX = 1000
+
+# As many digits as fit the database's integers with room to count on.
+_natural = re.compile(r"[0-9]{1,18}").fullmatch
 
 
 class ApiRequest:
@@ -51,8 +57,8 @@ class ApiRequest:
         text = self.text(name)
         if text is None:
             return None
-        if not text.isascii() or not text.isdigit() or len(text) > 18:
-            raise invalid_request(f"The query parameter {name} must be a whole number, not {text!r}.")
+        if not _natural(text):
+            raise invalid_request(f"The query parameter {name} must be a whole number, not {text[:60]!r}.")
         return int(text)
 
     def names(self, name: str) -> list[str] | None:
@@ -69,7 +75,9 @@ class ApiRequest:
     async def json(self, type_: type[Body]) -> Body:
         """The body as a struct. Raises invalid_request_error naming what does not fit."""
         check_json(self.headers.get(b"content-type"), self.headers.get(b"content-encoding"))
-        body = await self._bodies.read(self._receive, self.headers.get(b"content-length"), _no_spool)
+        body = await self._bodies.read(
+            self._receive, self.headers.get(b"content-length"), _no_spool, JSON_BYTES_MAX
+        )
         if not isinstance(body, bytes):
             raise TypeError("a JSON request was spooled")
         try:
@@ -81,14 +89,24 @@ class ApiRequest:
 
 
 def _no_spool() -> Spool:
-    raise RowkeepError(ErrorCode.PAYLOAD_TOO_LARGE, "The body is larger than this request can be.")
+    raise RowkeepError(
+        ErrorCode.PAYLOAD_TOO_LARGE,
+        f"The body is larger than {JSON_BYTES_MAX} bytes, more than this request takes. Nothing was done.",
+    )
 
 
 def _camel_keys(body: Any) -> Any:
-    """The body with its own keys in camel case: the R client sends `release_notes` for `releaseNotes`."""
+    """The body with its own keys in camel case: the R client sends `release_notes` for `releaseNotes`.
+
+    Keys within lists count too (`variables`, `schema`), those within objects are names that callers gave.
+    """
     if not isinstance(body, dict):
         return body
-    return {**{_camel(key): value for key, value in body.items() if "_" in key}, **body}
+    inner = {
+        key: [_camel_keys(item) for item in value] if isinstance(value, list) else value
+        for key, value in body.items()
+    }
+    return {**{_camel(key): value for key, value in inner.items() if "_" in key}, **inner}
 
 
 def _camel(key: str) -> str:
@@ -106,9 +124,11 @@ class Page(msgspec.Struct, frozen=True):
 def page_of(request: ApiRequest, count_max: int = PAGE_ITEMS_MAX) -> Page:
     """Reads `maxResults` and `pageToken`. Source: contract 1.5, 7.17, 7.18."""
     count = request.natural("maxResults")
+    if count == 0:
+        raise invalid_request("A page has at least one item: the query parameter maxResults must not be 0.")
     token = request.text("pageToken")
-    if token is not None and not token.isdigit():
-        raise invalid_request(f"{token!r} is not a page token that this server gave out.")
+    if token is not None and not _natural(token):
+        raise invalid_request(f"{token[:60]!r} is not a page token that this server gave out.")
     return Page(
         after_id=int(token or 0), count=min(PAGE_ITEMS_DEFAULT if count is None else count, count_max)
     )

@@ -1,11 +1,9 @@
 """Runs the benchmark: alternating rounds over all targets, medians, ratios."""
 
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +14,7 @@ from rowkeep.benchmark.load import LoadPlan, LoadResult
 from rowkeep.benchmark.processes import children_of, cpu_seconds, end, peak_memory_mib, written_bytes
 from rowkeep.benchmark.report import Measurement, report_text
 from rowkeep.benchmark.targets import Target, start_floor, start_rowkeep
+from rowkeep.storage.durability import fsync_p50_ms
 
 FSYNCS = 300
 LOAD_GRACE_SECONDS = 30
@@ -42,7 +41,7 @@ def run_benchmark(options: BenchmarkOptions) -> str:
         for target, process in (start_floor(), start_rowkeep(folder / "data")):
             stack.callback(end, process)
             targets.append(target)
-        fsync_ms = fsync_p50_ms(folder)
+        fsync_ms = fsync_p50_ms(folder, FSYNCS)
         measurements = [
             _median(target, rows, connections, results)
             for rows in options.rows
@@ -69,18 +68,6 @@ def run_memory(directory: Path) -> str:
             f"{peak:.0f} MiB + {children:.0f} MiB in the decoding process, {stored / rows:.0f} bytes on disk "
             "a row"
         )
-
-
-def fsync_p50_ms(folder: Path) -> float:
-    """The median time to append 4 KiB and make it durable on this disk, in milliseconds."""
-    times: list[float] = []
-    with (folder / "fsync").open("wb", buffering=0) as file:
-        for _ in range(FSYNCS):
-            started = time.perf_counter()
-            file.write(b"x" * 4096)
-            os.fdatasync(file.fileno())
-            times.append(time.perf_counter() - started)
-    return statistics.median(times) * 1000
 
 
 class _Sample(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from rowkeep.benchmark.processes import Process
 from rowkeep.benchmark.workload import SCHEMA
 from rowkeep.model.access import AccessLevel
 from rowkeep.model.resources import OwnerKind, UploadType
@@ -21,6 +22,8 @@ from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 
 START_SECONDS_MAX = 30
+TABLE_PATH = "/api/v1/tables/bench.bench.bench"
+ROWS_PATH = f"{TABLE_PATH}/uploads/bench/rows"
 TOKEN = "benchmark"  # of a server that lives for one benchmark
 
 
@@ -41,25 +44,35 @@ def peer(name: str, url: str, token: str) -> Target:
     return Target(name, parts.hostname or "127.0.0.1", parts.port or 80, parts.path, token)
 
 
-def start_floor() -> tuple[Target, "subprocess.Popen[bytes]"]:
+def start_floor() -> tuple[Target, Process]:
     """The floor, in a process of its own."""
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "rowkeep.benchmark.floor", str(port)])
     _wait_for(port)
     return Target("floor", "127.0.0.1", port, "/", "", process.pid), process
 
 
-def start_rowkeep(data_dir: Path) -> tuple[Target, "subprocess.Popen[bytes]"]:
+def start_rowkeep(data_dir: Path) -> tuple[Target, Process]:
     """rowkeep on a fresh data directory with one typed stream."""
+    make_stream(data_dir)
+    port = free_port()
+    process = launch_rowkeep(data_dir, port)
+    return Target("rowkeep", "127.0.0.1", port, ROWS_PATH, TOKEN, process.pid), process
+
+
+def make_stream(data_dir: Path) -> None:
+    """Makes a data directory with a user, the token TOKEN and the stream behind ROWS_PATH."""
     database = SqliteDatabase(DataDirectory(data_dir).database)
     edit_catalog(database, _make_stream)
     database.close()
-    port = _free_port()
+
+
+def launch_rowkeep(data_dir: Path, port: int) -> Process:
+    """Starts a server and waits until it takes connections."""
     command = [sys.executable, "-m", "rowkeep", "serve", "--data-dir", str(data_dir), "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _wait_for(port)
-    path = "/api/v1/tables/bench.bench.bench/uploads/bench/rows"
-    return Target("rowkeep", "127.0.0.1", port, path, TOKEN, process.pid), process
+    return process
 
 
 def _make_stream(editor: CatalogEditor) -> None:
@@ -76,7 +89,8 @@ def _make_stream(editor: CatalogEditor) -> None:
     editor.add_upload(NewUpload(table.id, "bench", UploadType.STREAM, schema, updates_by_default=False))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -108,6 +108,13 @@ def not_found(message: str) -> RowkeepError:
     return RowkeepError(ErrorCode.NOT_FOUND, message)
 
 
+def damaged(message: str) -> RowkeepError:
+    """500: what is stored is not what was written; nothing of it is served."""
+    return RowkeepError(
+        ErrorCode.INTERNAL, f"{message} Run `rowkeep verify`, and restore a backup.", detail=message
+    )
+
+
 def unavailable(message: str, *, retry_after_seconds: int, detail: str | None = None) -> RowkeepError:
     """503: nothing of the request was applied; the same request may succeed later."""
     return RowkeepError(

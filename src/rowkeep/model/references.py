@@ -7,13 +7,15 @@
     version          = "v1.0" | "v1_0" | "current" | "next"
 
 A name matches by its key: every run of characters that are neither letters nor digits counts as one
-underscore, underscores at the ends and the case do not count. The same key decides uniqueness.
+underscore; underscores at the ends, the case and how an accent is composed do not count. The same key
+decides uniqueness.
 A reference id wins over the name beside it, which is then only informative.
 Source: contract 3.
 """
 
 import re
 import secrets
+from unicodedata import normalize
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -67,12 +69,19 @@ class TableReference(msgspec.Struct, frozen=True):
 
 def name_key(name: str) -> str:
     """What two names of the same thing have in common; empty for a name without a letter or digit."""
-    return _unkeyed.sub("_", name).strip("_").casefold()
+    # Folding may take characters apart and composing may bring capitals: both until neither does anything.
+    folded = normalize("NFKC", normalize("NFKC", name.casefold()).casefold())
+    return _unkeyed.sub("_", folded).strip("_")
 
 
 def upload_key(name: str) -> str:
     """What an upload's name matches by: clients send `my up_load` for `my up.load`."""
-    return name.replace(".", "_").casefold()
+    return normalize("NFC", name.replace(".", "_").casefold())
+
+
+def decoded_again(text: str) -> str | None:
+    """What a client meant that encoded twice, as R does with what it was given encoded; None if none did."""
+    return unquote(text) if _percent_encoded(text) else None
 
 
 def version_parts(tag: str) -> tuple[int, int] | None:
@@ -112,9 +121,7 @@ def parse_table_reference(text: str) -> TableReference:
 
 
 def _parts(text: str) -> list[str]:
-    # The R client encodes twice what it was given encoded.
-    decoded = unquote(text) if _percent_encoded(text) else text
-    return _dotted_version.sub(r":\1_\2", decoded).split(".")
+    return _dotted_version.sub(r":\1_\2", decoded_again(text) or text).split(".")
 
 
 def _identifier(text: str) -> Identifier:

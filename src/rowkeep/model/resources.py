@@ -240,13 +240,16 @@ class Entry(msgspec.Struct, frozen=True):
     """The batches of one upload that one commit put into the journal, still encoded.
 
     Rows `first_row` to `first_row + row_count - 1` of the upload; `payload` is `codec`-encoded lines
-    that the reading decoder of `schema_version` takes.
+    that the reading decoder of `schema_version` takes, `byte_count` long before encoding.
     """
 
+    upload_id: int
     first_row: int
     row_count: int
+    byte_count: int
     schema_version: int
     codec: int
+    checksum: int
     payload: bytes
 
 
@@ -279,6 +282,23 @@ class RowSlice(msgspec.Struct, frozen=True):
     upload_id: int
     first_row: int
     row_end: int
+
+
+class DurabilityClass(StrEnum):
+    """What an fsync is worth on the disk of the data directory."""
+
+    DURABLE = "durable"
+    SUSPICIOUS = "suspicious"
+    IN_MEMORY = "in_memory"
+    REMOTE = "remote"
+
+
+class Durability(msgspec.Struct, frozen=True, rename="camel"):
+    """What the disk of the data directory was found to be; `fsync_ms` is the median for 4 KiB."""
+
+    class_: DurabilityClass = msgspec.field(name="class")
+    fsync_ms: float
+    file_system: str | None
 
 
 class Health(msgspec.Struct, frozen=True):

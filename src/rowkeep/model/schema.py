@@ -26,7 +26,9 @@ DESCRIPTION_CHARACTERS_MAX = 5_000
 VALUE_LABELS_CHARACTERS_MAX = 1_000_000
 RESERVED_NAMES = frozenset({"_upload_name"})
 
-_name_match = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII).fullmatch
+NAME_PATTERN = "[A-Za-z_][A-Za-z0-9_]*"
+
+_name_match = re.compile(NAME_PATTERN, re.ASCII).fullmatch
 
 
 class ValueLabel(msgspec.Struct, frozen=True):

@@ -23,7 +23,7 @@ from rowkeep.model.errors import (
     invalid_token,
     not_found,
 )
-from rowkeep.model.references import DatasetReference, TableReference, version_parts
+from rowkeep.model.references import DatasetReference, TableReference, decoded_again, version_parts
 from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, Table, Upload, Version
 from rowkeep.storage.base import CatalogView
 
@@ -195,6 +195,8 @@ def find_upload(
     """An upload, its table and where that is. Uploads are the editors' workshop."""
     place, table = find_table(view, principal, reference, AccessLevel.EDIT)
     upload = view.upload(table.id, upload_name)
+    if upload is None and (meant := decoded_again(upload_name)) is not None:
+        upload = view.upload(table.id, meant)
     if upload is None:
         raise not_found(f"There is no upload {upload_name} in table {table.name}.")
     return place, table, upload

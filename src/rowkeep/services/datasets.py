@@ -1,6 +1,7 @@
 """Datasets: list, create, find, change, delete."""
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -27,11 +28,14 @@ LABELS_MAX = 100
 LABEL_CHARACTERS_MAX = 256
 
 
+PublicLevel = Annotated[str, msgspec.Meta(extra_json_schema={"enum": PUBLIC_ACCESS_LEVELS})]
+
+
 class DatasetDraft(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller says of a dataset to create."""
 
     name: str
-    public_access_level: str = AccessLevel.NONE.wire_name
+    public_access_level: PublicLevel = AccessLevel.NONE.wire_name
     description: str | None = None
 
 
@@ -39,7 +43,7 @@ class DatasetChanges(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller wants to be different; what is unset stays, null empties."""
 
     name: str | UnsetType = UNSET
-    public_access_level: str | UnsetType = UNSET
+    public_access_level: PublicLevel | UnsetType = UNSET
     description: str | UnsetType | None = UNSET
     methodology_markdown: str | UnsetType | None = UNSET
     usage_markdown: str | UnsetType | None = UNSET
@@ -130,12 +134,16 @@ class DatasetService:
             principal = principal_of(editor, token_hash)
             place = find_dataset(editor, principal, parsed, AccessLevel.EDIT)
             changed = _changed(place.dataset, changes)
+            if changed == place.dataset:
+                return dataset_view(editor, place)
             try:
                 editor.update_dataset(changed)
             except DuplicateError as error:
                 raise _name_taken(changed.owner, changed.name) from error
-            renamed = msgspec.structs.replace(changed, name_key=name_key(changed.name))
-            return dataset_view(editor, place_at(principal, renamed, place.version))
+            written = editor.dataset(changed.owner_name, name_key(changed.name), None, principal.user_id)
+            if written is None:
+                raise LookupError("the dataset just written is not there")
+            return dataset_view(editor, place_at(principal, written, place.version))
 
         return await self._doors.write(write)
 

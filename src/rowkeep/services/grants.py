@@ -1,5 +1,8 @@
 """Grants: what others than its owner may do with a dataset. Source: contract 2.3, docs/guide-access.md."""
 
+from collections.abc import Iterator
+from typing import Annotated
+
 import msgspec
 
 from rowkeep.model.access import LEVEL_OF_NAME, AccessLevel
@@ -9,11 +12,14 @@ from rowkeep.model.resources import Dataset, Grant, Owner
 from rowkeep.services.access import Place, TokenHash, find_dataset, may_administer, principal_of
 from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
 
+GRANTS_PER_PAGE = 1_000
+GRANTED_LEVELS = tuple(name for name in LEVEL_OF_NAME if name != AccessLevel.NONE.wire_name)
+
 
 class GrantDraft(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller says of a grant."""
 
-    access_level: str
+    access_level: Annotated[str, msgspec.Meta(extra_json_schema={"enum": GRANTED_LEVELS})]
 
 
 class GrantView(msgspec.Struct, frozen=True):
@@ -83,6 +89,23 @@ def _owned(view: CatalogView, token_hash: TokenHash | None, reference: str) -> P
     return place
 
 
+def named_dataset(view: CatalogView, reference: str) -> Dataset:
+    """The dataset a reference names, for an operator, who sees all there are. Raises not_found_error."""
+    parsed = parse_dataset_reference(reference)
+    dataset = view.dataset(parsed.owner_name, parsed.dataset.key, parsed.dataset.reference_id, None)
+    if dataset is None:
+        raise not_found(f"There is no dataset {parsed.text}.")
+    return dataset
+
+
+def all_grants(view: CatalogView, dataset: Dataset) -> Iterator[Grant]:
+    """Every grant on a dataset, a page at a time."""
+    after_id = 0
+    while grants := view.grants(dataset.id, after_id, GRANTS_PER_PAGE):
+        yield from grants
+        after_id = grants[-1].id
+
+
 def find_grant(view: CatalogView, dataset: Dataset, grantee_name: str) -> Grant:
     """What a user or organization was granted on a dataset. Raises not_found_error."""
     grantee = view.owner(grantee_name)
@@ -94,11 +117,11 @@ def find_grant(view: CatalogView, dataset: Dataset, grantee_name: str) -> Grant:
 
 def set_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str, level_name: str) -> None:
     """Grants a user, or everyone in an organization, a level on a dataset."""
-    level = LEVEL_OF_NAME.get(level_name, AccessLevel.NONE)
-    if level is AccessLevel.NONE:
-        names = ", ".join(name for name in LEVEL_OF_NAME if name != AccessLevel.NONE.wire_name)
-        raise invalid_request(f"The access level must be one of {names}, not {level_name!r}.")
-    editor.set_grant(dataset.id, _grantee(editor, grantee_name).id, level)
+    if level_name not in GRANTED_LEVELS:
+        raise invalid_request(
+            f"The access level must be one of {', '.join(GRANTED_LEVELS)}, not {level_name!r}."
+        )
+    editor.set_grant(dataset.id, _grantee(editor, grantee_name).id, LEVEL_OF_NAME[level_name])
 
 
 def delete_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str) -> None:

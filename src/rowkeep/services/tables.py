@@ -108,12 +108,12 @@ class TableService:
             changed = _changed(table, changes)
             if changed != msgspec.structs.replace(table, description=changed.description):
                 require_unreleased(place)
-            try:
-                editor.update_table(changed)
-            except DuplicateError as error:
-                raise _name_taken(place, changed.name) from error
-            renamed = msgspec.structs.replace(changed, name_key=name_key(changed.name))
-            return table_view(editor, place, renamed)
+            if changed != table:
+                try:
+                    editor.update_table(changed)
+                except DuplicateError as error:
+                    raise _name_taken(place, changed.name) from error
+            return table_view(editor, place, _named(editor, place, changed.name))
 
         return await self._doors.write(write)
 
@@ -154,9 +154,14 @@ def _create(editor: CatalogEditor, place: Place, draft: TableDraft) -> Table:
         )
     except DuplicateError as error:
         raise _name_taken(place, name) from error
-    table = editor.table(place.version.id, name_key(name), None)
+    return _named(editor, place, name)
+
+
+def _named(view: CatalogView, place: Place, name: str) -> Table:
+    """A table that has just been written, as it is now."""
+    table = view.table(place.version.id, name_key(name), None)
     if table is None:
-        raise LookupError("the table just created is not there")
+        raise LookupError("the table just written is not there")
     return table
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -10,7 +10,14 @@ from rowkeep.model.access import AccessLevel
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.references import checked_name, parse_table_reference
 from rowkeep.model.resources import Table, Upload, UploadType
-from rowkeep.model.schema import Schema, ValueLabel, Variable, declared_schema
+from rowkeep.model.schema import (
+    NAME_PATTERN,
+    VARIABLE_NAME_CHARACTERS_MAX,
+    Schema,
+    ValueLabel,
+    Variable,
+    declared_schema,
+)
 from rowkeep.model.types import VariableType
 from rowkeep.services.access import (
     Place,
@@ -23,11 +30,13 @@ from rowkeep.services.access import (
 )
 from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, NewUpload
 
+_NAME_SCHEMA = {"pattern": f"^{NAME_PATTERN}$", "maxLength": VARIABLE_NAME_CHARACTERS_MAX}
+
 
 class VariableDraft(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller says of one variable. `value_labels` is a list of pairs or an object."""
 
-    name: str
+    name: Annotated[str, msgspec.Meta(extra_json_schema=_NAME_SCHEMA)]
     type: VariableType
     label: str | None = None
     description: str | None = None
@@ -38,7 +47,7 @@ class UploadDraft(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller says of an upload to create; what belongs to bulk files is ignored for a stream."""
 
     name: str | None = None
-    type: str | None = None
+    type: Annotated[str | None, msgspec.Meta(extra_json_schema={"enum": tuple(UploadType)})] = None
     schema: tuple[VariableDraft, ...] | None = None
     metadata: dict[str, dict[str, Any]] | None = None
 

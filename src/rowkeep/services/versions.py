@@ -8,10 +8,10 @@ before; what it holds are its parent's rows, then its own uploads', or with the 
 alone once it has any. No row is copied, so a version costs as much as its tables' names.
 
 Released is frozen: what a released version holds can only come from released uploads, and nothing writes
-to those. Unreleasing is possible until another version was made from it. Deleting a released version
-hides it, since later versions rest on its rows; undeleting shows it again. The unreleased version
-is really deleted. Tags only grow: v1.0, then the next major when a table or variable has gone, was renamed
-or has another type, else the next minor. Source: contract 4.3, 7.15, 7.16, 7.22.
+to those. Unreleasing is possible until another version was made from it, a deleted one too. Deleting a
+released version hides it, since later versions rest on its rows; undeleting shows it again. The unreleased
+version is really deleted. Tags only grow: v1.0, then the next major when a table or variable has gone, was
+renamed or has another type, else the next minor. Source: contract 4.3, 7.15, 7.16, 7.22.
 """
 
 import time
@@ -137,12 +137,14 @@ class VersionService:
             version = _tagged(editor, place, tag)
             if version.is_released:
                 raise invalid_request(f"Version {version.tag} is released already.")
-            problem = _release_problem(editor, version)
+            difference = _difference(editor, version)
+            problem = _release_problem(difference)
             if problem is not None:
                 raise invalid_request(problem)
             notes = version.release_notes if draft.release_notes is UNSET else draft.release_notes
             _check_texts(release_notes=notes)
-            editor.release_version(version.id, _next_tag(editor, version), notes)
+            next_tag = _next_tag(editor.last_tag(version.dataset_id), difference)
+            editor.release_version(version.id, next_tag, notes)
             return _again(editor, token_hash, parsed, version.id)
 
         return await self._doors.write(write)
@@ -154,7 +156,7 @@ class VersionService:
         def write(editor: CatalogEditor) -> VersionView:
             place = _editable(editor, token_hash, parsed)
             version = _tagged(editor, place, tag)
-            _check_unrelease(place, version)
+            _check_unrelease(editor, place, version)
             editor.unrelease_version(version.id)
             return _again(editor, token_hash, parsed, version.id)
 
@@ -234,7 +236,7 @@ def _version_view(view: CatalogView, place: Place, version: Version) -> VersionV
         version,
         previous_version=view.version_before(version),
         next_version=following,
-        can_release=can_release and _release_problem(view, version) is None,
+        can_release=can_release and _release_problem(_difference(view, version)) is None,
     )
 
 
@@ -245,12 +247,19 @@ def _check_texts(label: str | None = None, release_notes: str | None = None) -> 
         raise invalid_request(f"Release notes may have at most {NOTES_CHARACTERS_MAX} characters.")
 
 
-def _check_unrelease(place: Place, version: Version) -> None:
+def _check_unrelease(view: CatalogView, place: Place, version: Version) -> None:
     if version.id != place.dataset.current_version_id or version.released_at is None:
         raise invalid_request("Only the current version can be unreleased.")
     if place.dataset.next_version_id is not None:
         raise invalid_request(
             "The next version was made from this one; delete the next version, then unrelease this one."
+        )
+    # A deleted version rests on its rows too, and can be undeleted.
+    later = view.versions(version.dataset_id, version.id, 1, sees_unreleased=True)
+    if later:
+        raise invalid_request(
+            f"Version {later[0].tag}, which is deleted, may rest on this one and can be undeleted. "
+            "Create the next version and release what is to change."
         )
     if time.time_ns() // 1_000_000 - version.released_at > UNRELEASE_DAYS_MAX * _MS_PER_DAY:
         raise invalid_request(f"A version can be unreleased for {UNRELEASE_DAYS_MAX} days after its release.")
@@ -264,10 +273,20 @@ class _TableState(msgspec.Struct, frozen=True):
     types: dict[str, VariableType]
 
 
-def _states(view: CatalogView, version: Version | None) -> dict[str, _TableState]:
-    """The tables of a version by their id, which stays the same from version to version."""
-    if version is None:
-        return {}
+class _Difference(msgspec.Struct, frozen=True):
+    """The tables of a version and of the one before it, by their ids, which stay from version to version."""
+
+    previous: Version | None
+    before: dict[str, _TableState]
+    after: dict[str, _TableState]
+
+
+def _difference(view: CatalogView, version: Version) -> _Difference:
+    previous = view.version_before(version)
+    return _Difference(previous, {} if previous is None else _states(view, previous), _states(view, version))
+
+
+def _states(view: CatalogView, version: Version) -> dict[str, _TableState]:
     return {table.identifier: _state(table, content) for table, content in _tables(view, version)}
 
 
@@ -286,23 +305,20 @@ def _tables(view: CatalogView, version: Version) -> Iterator[tuple[Table, Conten
         after_id = tables[-1].id
 
 
-def _release_problem(view: CatalogView, version: Version) -> str | None:
+def _release_problem(difference: _Difference) -> str | None:
     """Why the unreleased version cannot be released yet."""
-    previous = view.version_before(version)
-    states = _states(view, version)
+    previous = difference.previous
     if previous is None:
-        return None if states else "There is nothing to release: the dataset has no tables yet."
-    if states == _states(view, previous):
+        return None if difference.after else "There is nothing to release: the dataset has no tables yet."
+    if difference.after == difference.before:
         return f"There is nothing to release: no table differs from version {previous.tag}."
     return None
 
 
-def _next_tag(view: CatalogView, version: Version) -> tuple[int, int]:
-    last = view.last_tag(version.dataset_id)
+def _next_tag(last: tuple[int, int] | None, difference: _Difference) -> tuple[int, int]:
     if last is None:
         return 1, 0
-    before = _states(view, view.version_before(version))
-    if not before or _breaks(before, _states(view, version)):
+    if not difference.before or _breaks(difference.before, difference.after):
         return last[0] + 1, 0
     return last[0], last[1] + 1
 

@@ -88,6 +88,9 @@ class Database(Protocol):
         Errors as for `writing`.
         """
 
+    def problems(self) -> list[str]:
+        """What the database itself finds wrong with what it keeps."""
+
     def close(self) -> None:
         """Closes every connection."""
 
@@ -239,7 +242,8 @@ class CatalogEditor(CatalogView, Protocol):
 
     def delete_table(self, table_id: int) -> None: ...
 
-    def set_variable_metadata(self, table_id: int, metadata: Mapping[str, VariableMetadata]) -> None: ...
+    def set_variable_metadata(self, metadata: Mapping[int, Mapping[str, VariableMetadata]]) -> None:
+        """By table id and the variable's name in lower case."""
 
     def add_upload(self, new: NewUpload) -> None: ...
 

@@ -51,6 +51,24 @@ class DataDirectory:
         self.spool.mkdir()
 
 
+def sync_file(file: Path) -> None:
+    """Makes what was written to a file durable."""
+    _sync(file, os.O_RDONLY)
+
+
+def sync_directory(folder: Path) -> None:
+    """Makes the names in a folder durable."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class FileSpool:
     """One body in a file of the spool. Never fsynced: it is worth nothing after a crash."""
 

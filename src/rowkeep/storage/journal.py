@@ -19,17 +19,20 @@ A batch that brings a new schema is a group of its own: schema version, entry an
 catalog version are one commit. So is a large batch, which comes in frames that are already encoded
 and becomes one entry a frame.
 
-Payloads are zstd level 1: it costs less than writing the bytes would. Every entry names its codec.
+Payloads are zstd level 1: it costs less than writing the bytes would. Every entry names its codec, and
+has a checksum that is looked at whenever the entry is read: what a disk has changed is not served.
 Rejected: one entry per batch (three times the statements and twice the bytes for small batches).
 """
 
 import time
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import zstandard
 
+from rowkeep.model.errors import damaged
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.resources import Batch, Entry, Frame, Receipt
 from rowkeep.storage.base import Connection, Database, KeyReused, Outcome, StaleBatch
@@ -120,15 +123,13 @@ class Journal:
 
 
 def _entry(batch: Batch, frame: Frame, offset: int) -> list[int]:
-    return [
-        batch.upload_id,
-        frame.row_count,
-        frame.byte_count,
-        batch.schema.version,
-        frame.codec,
-        offset,
-        len(frame.payload),
-    ]
+    facts = [batch.upload_id, frame.row_count, frame.byte_count, batch.schema.version, frame.codec]
+    return [*facts, offset, len(frame.payload), _checksum(facts, frame.payload)]
+
+
+def _checksum(facts: list[int], payload: bytes) -> int:
+    """CRC-32 of a payload and of what its entry says of it; where it stands is seen from its neighbours."""
+    return zlib.crc32(payload, zlib.crc32(b"%d,%d,%d,%d,%d" % tuple(facts)))
 
 
 def _add_entries(
@@ -140,12 +141,20 @@ def _add_entries(
 
 
 def entry_lines(entry: Entry) -> bytes:
-    """The request bodies of an entry, one a line."""
-    if entry.codec == CODEC_PLAIN:
-        return entry.payload
-    if entry.codec == CODEC_ZSTD:
-        return zstandard.decompress(entry.payload)
-    raise ValueError(f"entry at row {entry.first_row} has the unknown codec {entry.codec}")
+    """The request bodies of an entry, one a line. Raises internal_error for an entry that was damaged."""
+    facts = [entry.upload_id, entry.row_count, entry.byte_count, entry.schema_version, entry.codec]
+    if _checksum(facts, entry.payload) != entry.checksum:
+        raise damaged(f"The rows of upload {entry.upload_id} from {entry.first_row} on are damaged on disk.")
+    return decoded_lines(entry.codec, entry.payload)
+
+
+def decoded_lines(codec: int, payload: bytes) -> bytes:
+    """The request bodies of a payload, one a line."""
+    if codec == CODEC_PLAIN:
+        return payload
+    if codec == CODEC_ZSTD:
+        return zstandard.decompress(payload)
+    raise ValueError(f"the journal has no codec {codec}")
 
 
 def _settle(batch: Batch, version: int, known: dict[tuple[int, str], _ReceiptRecord]) -> Outcome | None:

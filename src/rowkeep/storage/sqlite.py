@@ -146,6 +146,21 @@ class SqliteDatabase:
             self._writer.raw.execute(self._statements[statement], parameters)
             return self._writer.raw.changes()
 
+    def problems(self) -> list[str]:
+        """What SQLite finds wrong with the file: pages, indexes, references."""
+        try:
+            with self.reading() as connection:
+                found = [row[0] for row in connection.raw.execute("PRAGMA integrity_check")]
+                lost = [row[0] for row in connection.raw.execute("PRAGMA foreign_key_check")]
+        except StorageFailedError as error:
+            return [str(error)]
+        return [text for text in found if text != "ok"] + [f"{name} refers to nothing" for name in lost]
+
+    def copy(self, path: Path) -> None:
+        """Writes one snapshot of everything to a new file; others go on writing meanwhile."""
+        with _translated():
+            self._writer.raw.execute("VACUUM INTO ?", (str(path),))
+
     def close(self) -> None:
         """Closes every connection; the last one folds the WAL into the database."""
         for connection in self._connections:

@@ -5,12 +5,12 @@ FROM json_each(:keys) AS asked
 JOIN receipts ON receipts.upload_id = asked.value ->> 0 AND receipts.key = asked.value ->> 1;
 
 -- name: add_entries
--- :entries is a JSON array of [upload_id, row_count, byte_count, schema_version, codec, offset, length];
--- offset and length cut the entry's payload out of :payloads. At most one entry per upload.
+-- :entries is a JSON array of [upload_id, row_count, byte_count, schema_version, codec, offset, length,
+-- checksum]; offset and length cut the entry's payload out of :payloads. At most one entry per upload.
 -- Adds nothing when the catalog is not at :catalog_version. A trigger moves the stream's counters.
-INSERT INTO entries (upload_id, first_row, row_count, byte_count, schema_version, codec, payload)
+INSERT INTO entries (upload_id, first_row, row_count, byte_count, schema_version, codec, checksum, payload)
 SELECT streams.upload_id, streams.row_count, added.value ->> 1, added.value ->> 2, added.value ->> 3,
-    added.value ->> 4, substr(:payloads, (added.value ->> 5) + 1, added.value ->> 6)
+    added.value ->> 4, added.value ->> 7, substr(:payloads, (added.value ->> 5) + 1, added.value ->> 6)
 FROM json_each(:entries) AS added
 JOIN streams ON streams.upload_id = added.value ->> 0
 WHERE (SELECT version FROM catalog_state) = :catalog_version;
@@ -27,7 +27,7 @@ DELETE FROM receipts WHERE created_at < :before;
 
 -- name: entries
 -- The entries from :first_row on until their bytes reach :bytes_max, at least one.
-SELECT entries.first_row, entries.row_count, entries.schema_version, entries.codec, entries.payload
+SELECT entries.*
 FROM (
     SELECT first_row, sum(byte_count) OVER (ORDER BY first_row) - byte_count AS bytes_before
     FROM (
@@ -41,6 +41,12 @@ FROM (
 JOIN entries ON entries.upload_id = :upload_id AND entries.first_row = chosen.first_row
 WHERE chosen.bytes_before < :bytes_max
 ORDER BY entries.first_row;
+
+-- name: streams
+SELECT upload_id FROM streams WHERE upload_id > :after_id ORDER BY upload_id LIMIT :count;
+
+-- name: stream
+SELECT row_count, byte_count FROM streams WHERE upload_id = :upload_id;
 
 -- name: entry_start
 -- The entry that holds row :row begins here.

@@ -1,0 +1,50 @@
+"""Something for every path of the API to name; raw HTTP, nothing of rowkeep imported."""
+
+from tests.api.publishing import Publication
+from tests.serverprocess import ServerProcess
+
+
+class Places:
+    """What the paths name; whatever was deleted is made again."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._server = server
+        self._publication: Publication | None = None
+        self._parameters: dict[str, str] = {}
+
+    def of(self, path: str) -> dict[str, str]:
+        """What fits into the parameters of a path."""
+        if self._publication is None:
+            self._prepare()
+        owner = self._server.organization if "/organizations/" in path else self._server.user
+        return {
+            name: value
+            for name, value in {**self._parameters, "owner": owner}.items()
+            if f"{{{name}}}" in path
+        }
+
+    def forget(self) -> None:
+        """Something was changed so that the next request may not find it."""
+        if self._publication is not None:
+            self._publication.close()
+            self._publication = None
+
+    def _prepare(self) -> None:
+        made = Publication(self._server, public_access_level="overview")
+        made.publish("answers", "first", [{"a": 1, "b": "x"}])
+        made.done("POST", f"{made.dataset()}/versions")
+        upload = made.add_upload("answers", "live", [{"a": 2}, {"c": 2.5}])
+        session = made.done("POST", f"{made.table('answers')}/readSessions", {})
+        made.done("PUT", f"{made.dataset()}/access/grace", {"accessLevel": "overview"})
+        made.done("PUT", f"/organizations/{self._server.organization}/members/grace", {})
+        self._publication = made
+        self._parameters = {
+            "dataset": f"{made.reference}:{made.created['referenceId']}:next",
+            "version": "next",
+            "table": upload["uri"].split("/")[2],
+            "upload": "live",
+            "variable": "a",
+            "stream": session["streams"][0]["id"],
+            "grantee": "grace",
+            "user": "grace",
+        }

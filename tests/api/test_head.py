@@ -1,0 +1,125 @@
+"""HEAD on whatever answers GET: its status, no body, an error's payload in a header. Source: contract 1.4."""
+
+import json
+from collections.abc import Iterator
+from urllib.parse import quote, unquote
+
+import httpx
+import pytest
+
+from rowkeep.api.openapi import OPERATIONS
+from tests.api.places import Places
+from tests.serverprocess import ServerProcess, rowkeep
+
+GETS = [path for method, path in OPERATIONS if method == "GET"]
+NAMED = [path for path in GETS if "{" in path]
+PAGED = [path for (method, path), operation in OPERATIONS.items() if "maxResults" in operation.query]
+ABSENT = {
+    "owner": "nobody",
+    "dataset": "demo.nothing",
+    "table": "demo.nothing.at_all",
+    "upload": "none",
+    "variable": "none",
+    "version": "v9.9",
+    "stream": "0-0",
+    "grantee": "nobody",
+    "user": "nobody",
+}
+
+
+@pytest.fixture(scope="module")
+def head_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A running server with a second user."""
+    started = ServerProcess(tmp_path_factory.mktemp("head") / "data")
+    rowkeep("user", "create", "grace", data_dir=started.data_dir)
+    started.start()
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def places(head_server: ServerProcess) -> Iterator[Places]:
+    """What the paths name."""
+    made = Places(head_server)
+    yield made
+    made.forget()
+
+
+def both(
+    server: ServerProcess, path: str, parameters: dict[str, str], token: str | None, query: str = ""
+) -> tuple[httpx.Response, httpx.Response]:
+    """What GET and HEAD answer."""
+    url = path.format(**{name: quote(value, safe="") for name, value in parameters.items()})
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    origin = server.url.removesuffix("/api/v1")
+    with httpx.Client(base_url=origin, headers=headers, trust_env=False) as client:
+        return client.get(url + query), client.head(url + query)
+
+
+def check_refusal(get: httpx.Response, head: httpx.Response) -> None:
+    """The same refusal, with and without a body."""
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    payload = head.headers["x-redivis-error-payload"]
+    assert payload.isascii()
+    assert json.loads(unquote(payload)) == get.json()
+    assert get.json()["status"] == head.status_code
+    assert "x-redivis-error-payload" not in get.headers
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_what_is_there(head_server: ServerProcess, places: Places, path: str) -> None:
+    """GET and HEAD have the same status and type; HEAD has no body and no payload."""
+    get, head = both(head_server, path, places.of(path), head_server.token)
+    assert (get.status_code, head.status_code) == (200, 200), get.text
+    assert get.content
+    assert head.content == b""
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert "x-redivis-error-payload" not in head.headers
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_what_is_not_there(head_server: ServerProcess, places: Places, path: str) -> None:
+    """404 by both, whichever part of the path names nothing."""
+    real = places.of(path)
+    for name in real:
+        get, head = both(head_server, path, {**real, name: ABSENT[name]}, head_server.token)
+        assert head.status_code == 404
+        check_refusal(get, head)
+
+
+@pytest.mark.parametrize("path", [path for path in GETS if OPERATIONS["GET", path].errors])
+def test_a_bad_token(head_server: ServerProcess, places: Places, path: str) -> None:
+    """401 by both, since clients sign in anew when a HEAD says so; health needs no token."""
+    get, head = both(head_server, path, places.of(path), "unknown")
+    if path == "/readyz":
+        assert (get.status_code, head.status_code) == (200, 200)
+        return
+    assert head.status_code == 401
+    check_refusal(get, head)
+
+
+@pytest.mark.parametrize("path", PAGED)
+def test_a_bad_parameter(head_server: ServerProcess, places: Places, path: str) -> None:
+    """400 by both."""
+    get, head = both(head_server, path, places.of(path), head_server.token, "?maxResults=ten")
+    assert head.status_code == 400
+    check_refusal(get, head)
+
+
+def test_an_error_in_another_script(head_server: ServerProcess) -> None:
+    """The payload is percent-encoded UTF-8, whatever name it quotes."""
+    get, head = both(head_server, "/api/v1/users/{owner}", {"owner": "日本 & ünï"}, head_server.token)
+    assert "日本 & ünï" in get.json()["error_description"]
+    check_refusal(get, head)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/api/v1/nothing", 404), ("/api/v1/tables/a.b.c/uploads/u/rows", 405)]
+)
+def test_no_such_route(head_server: ServerProcess, path: str, status: int) -> None:
+    """A path that nothing answers, and one that does not answer GET, are refused alike by both."""
+    origin = head_server.url.removesuffix("/api/v1")
+    get, head = (httpx.request(method, origin + path, trust_env=False) for method in ("GET", "HEAD"))
+    assert (get.status_code, head.status_code, head.content) == (status, status, b"")
+    payload = json.loads(unquote(head.headers["x-redivis-error-payload"]))
+    assert payload["error"] == get.json()["error"]
