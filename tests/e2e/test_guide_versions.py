@@ -30,14 +30,14 @@ def test_the_guide_works_as_pasted(own_server: ServerProcess, folder: Path) -> N
     (inserted, released, listed, refused, created, upload, more, second, both) = answers[:9]
     assert json.loads(inserted)["rowsAdded"] == 1
     assert (json.loads(released)["tag"], json.loads(released)["releaseNotes"]) == ("v1.0", "The first winter")
-    assert listed.splitlines() == ["\"site\",\"count\"", "\"Zurich\",1"]
+    assert listed.splitlines() == ['"site","count"', '"Zurich",1']
     assert json.loads(refused)["status"] == 400
     assert "demo.weather:next" in json.loads(refused)["error_description"]
     assert json.loads(created)["tag"] == "next"
     assert json.loads(upload)["name"] == "live"
     assert json.loads(more)["rowsAdded"] == 1
     assert json.loads(second)["tag"] == "v1.1"
-    assert both.splitlines() == ["\"site\",\"count\"", "\"Zurich\",1", "\"Bern\",2"]
+    assert both.splitlines() == ['"site","count"', '"Zurich",1', '"Bern",2']
     third, strategy, dropped, taken_back, again, label, variable = (json.loads(text) for text in answers[9:])
     assert (third["tag"], strategy["uploadMergeStrategy"]) == ("next", "replace")
     assert [one["tag"] for one in (dropped, taken_back, again)] == ["next", "next", "v1.1"]
