@@ -14,11 +14,14 @@ from rowkeep.benchmark.run import BenchmarkOptions, run_benchmark, run_memory
 from rowkeep.benchmark.targets import peer
 from rowkeep.config import Settings, read_settings
 from rowkeep.model.errors import RowkeepError
-from rowkeep.model.resources import Token
+from rowkeep.model.resources import MemberRole, OwnerKind, Token
 from rowkeep.server import StartError, serve
 from rowkeep.services.accounts import create_organization, create_token, create_user, revoke_token
+from rowkeep.services.datasets import find_owner
+from rowkeep.services.grants import all_grants, delete_grant, named_dataset, set_grant
+from rowkeep.services.organizations import delete_member, set_member
 from rowkeep.storage.backup import back_up, restore
-from rowkeep.storage.base import CatalogEditor, StorageError
+from rowkeep.storage.base import CatalogEditor, CatalogView, StorageError
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
@@ -47,6 +50,14 @@ def _edit(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result
     database = SqliteDatabase(DataDirectory(data_dir).database)
     try:
         return edit_catalog(database, function)
+    finally:
+        database.close()
+
+
+def _read(data_dir: Path, function: Callable[[CatalogView], Result]) -> Result:
+    database = SqliteDatabase(DataDirectory(data_dir).database)
+    try:
+        return read_snapshot(database, function)
     finally:
         database.close()
 
@@ -105,6 +116,73 @@ def organization_create(name: str, admin: str, data_dir: Path) -> None:
     click.echo(_edit(data_dir, lambda editor: create_organization(editor, name, admin)).name)
 
 
+@organization.command("add-member")
+@click.argument("name", metavar="ORGANIZATION")
+@click.argument("user_name", metavar="USER")
+@click.option("--admin", "role", flag_value=MemberRole.ADMINISTRATOR.value, help="As an administrator.")
+@_data_dir
+def organization_add_member(name: str, user_name: str, role: str | None, data_dir: Path) -> None:
+    """Make a user a member of an organization, or change what they are in it."""
+
+    def add(editor: CatalogEditor) -> None:
+        found = find_owner(editor, OwnerKind.ORGANIZATION, name)
+        set_member(editor, found, user_name, MemberRole(role or MemberRole.MEMBER))
+
+    _edit(data_dir, add)
+
+
+@organization.command("remove-member")
+@click.argument("name", metavar="ORGANIZATION")
+@click.argument("user_name", metavar="USER")
+@_data_dir
+def organization_remove_member(name: str, user_name: str, data_dir: Path) -> None:
+    """End a membership; the next request of the user is answered as a stranger's."""
+
+    def remove(editor: CatalogEditor) -> None:
+        delete_member(editor, find_owner(editor, OwnerKind.ORGANIZATION, name), user_name)
+
+    _edit(data_dir, remove)
+
+
+_dataset_argument = click.argument("reference", metavar="OWNER.DATASET")
+_grantee_argument = click.argument("grantee")
+
+
+@commands.group()
+def access() -> None:
+    """Who may do what with a dataset besides its owner."""
+
+
+@access.command("grant")
+@_dataset_argument
+@_grantee_argument
+@click.argument("level")
+@_data_dir
+def access_grant(reference: str, grantee: str, level: str, data_dir: Path) -> None:
+    """Grant a user, or everyone in an organization, the LEVEL overview, metadata, sample, data or edit."""
+    _edit(data_dir, lambda editor: set_grant(editor, named_dataset(editor, reference), grantee, level))
+
+
+@access.command("revoke")
+@_dataset_argument
+@_grantee_argument
+@_data_dir
+def access_revoke(reference: str, grantee: str, data_dir: Path) -> None:
+    """Take a grant back; the next request of the grantee is refused."""
+    _edit(data_dir, lambda editor: delete_grant(editor, named_dataset(editor, reference), grantee))
+
+
+@access.command("list")
+@_dataset_argument
+@_data_dir
+def access_list(reference: str, data_dir: Path) -> None:
+    """List who was granted what on a dataset."""
+    grants = _read(data_dir, lambda view: list(all_grants(view, named_dataset(view, reference))))
+    click.echo(f"{'GRANTEE':<20} {'KIND':<12} LEVEL")
+    for grant in grants:
+        click.echo(f"{grant.grantee_name:<20} {grant.grantee_kind:<12} {grant.access_level.wire_name}")
+
+
 @commands.group()
 def token() -> None:
     """API tokens."""
@@ -124,11 +202,7 @@ def token_create(user_name: str, scopes: tuple[str, ...], expires: str | None, d
 @_data_dir
 def token_list(data_dir: Path) -> None:
     """List the tokens, without the tokens themselves."""
-    database = SqliteDatabase(DataDirectory(data_dir).database)
-    try:
-        tokens = read_snapshot(database, lambda view: view.tokens())
-    finally:
-        database.close()
+    tokens = _read(data_dir, lambda view: view.tokens())
     click.echo(f"{'ID':>6}  {'USER':<20} {'CREATED':<20} {'EXPIRES':<20} {'STATE':<8} SCOPES")
     for item in tokens:
         click.echo(_token_line(item))

@@ -35,6 +35,7 @@ from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
+from rowkeep.storage.base import Database
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
@@ -49,10 +50,22 @@ _log = structlog.get_logger("rowkeep.start")
 
 @asynccontextmanager
 async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplication]:
-    """Opens storage, builds services and the application; closes them in the opposite order."""
+    """Opens the data directory and the application over it; closes them in the opposite order."""
     directory = DataDirectory(settings.data_dir)
     directory.sweep()
     database = SqliteDatabase(directory.database)
+    try:
+        async with application_over(database, directory, settings) as application:
+            yield application
+    finally:
+        database.close()
+
+
+@asynccontextmanager
+async def application_over(
+    database: Database, directory: DataDirectory, settings: Settings
+) -> AsyncIterator[RowkeepApplication]:
+    """Builds services and the application over an open database; the database stays open."""
     lane = Lane(
         database,
         group_bytes_max=settings.group_bytes_max,
@@ -84,7 +97,6 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
         await large_bodies.close()
         statistics.close()
         doors.close()
-        database.close()
 
 
 def _durability(directory: DataDirectory) -> Durability:

@@ -3,7 +3,8 @@
 Sixteen writers send numbered rows, each request until it is acknowledged, with an Idempotency-Key. The
 server is killed (SIGKILL) at random moments and started again on its data. At any time must hold: what was
 acknowledged is there exactly once, what was not is there at most once, and each writer's rows are in the
-order in which they were sent. It is the proof of promises 1 to 4 on the disk it is run on.
+order in which they were sent; and `verify` finds everything whole. It is the proof of promises 1 to 4 on
+the disk it is run on.
 """
 
 import http.client
@@ -20,6 +21,9 @@ import msgspec
 
 from rowkeep.benchmark.processes import Process, end
 from rowkeep.benchmark.targets import ROWS_PATH, TABLE_PATH, TOKEN, free_port, launch_rowkeep, make_stream
+from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.storage.verification import verify
 
 WRITERS = 16
 ROWS_PER_REQUEST = 3
@@ -151,7 +155,7 @@ class _Torture:
         end(self._process)
 
     def _check(self) -> None:
-        """Compares what is there with what was acknowledged before it was read."""
+        """Compares what is there with what was acknowledged before it was read, and reads everything back."""
         acknowledged = {writer.number: writer.acknowledged for writer in self._writers}
         stored = self._stored()
         for writer in self._writers:
@@ -159,6 +163,9 @@ class _Torture:
             self._violations += violations_of(writer.number, numbers, acknowledged[writer.number])
             if writer.refusal is not None:
                 self._violations.append(writer.refusal)
+        database = SqliteDatabase(DataDirectory(self._data_dir).database)
+        self._violations += verify(database).problems
+        database.close()
 
     def _stored(self) -> dict[str, list[int]]:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS_MAX)

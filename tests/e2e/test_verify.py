@@ -58,7 +58,7 @@ DAMAGES = {
     ),
     "the last entry is gone": ("DELETE FROM entries WHERE first_row = 290", "should hold 300 rows"),
     "the rows of an entry are others": (
-        "UPDATE entries SET payload = CAST(replace(payload, 'row 55', 'row 56') AS BLOB) WHERE first_row = 50",
+        "UPDATE entries SET payload = CAST(replace(payload, 'row 55', 'row 56') AS BLOB) WHERE first_row=50",
         "entry at row 50 cannot be read",
     ),
     "a counter is off": ("UPDATE streams SET row_count = row_count + 1", "should hold 301 rows"),

@@ -1,5 +1,6 @@
 """A request as handlers see it: decoded path segments, query, JSON body, whose token."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote
@@ -21,6 +22,9 @@ Item = TypeVar("Item")
 JSON_BYTES_MAX = 4 * 1024 * 1024
 PAGE_ITEMS_DEFAULT = 100
 PAGE_ITEMS_MAX = 1000
+
+# As many digits as fit the database's integers with room to count on.
+_natural = re.compile(r"[0-9]{1,18}").fullmatch
 
 
 class ApiRequest:
@@ -53,8 +57,8 @@ class ApiRequest:
         text = self.text(name)
         if text is None:
             return None
-        if not text.isascii() or not text.isdigit() or len(text) > 18:
-            raise invalid_request(f"The query parameter {name} must be a whole number, not {text!r}.")
+        if not _natural(text):
+            raise invalid_request(f"The query parameter {name} must be a whole number, not {text[:60]!r}.")
         return int(text)
 
     def names(self, name: str) -> list[str] | None:
@@ -114,9 +118,11 @@ class Page(msgspec.Struct, frozen=True):
 def page_of(request: ApiRequest, count_max: int = PAGE_ITEMS_MAX) -> Page:
     """Reads `maxResults` and `pageToken`. Source: contract 1.5, 7.17, 7.18."""
     count = request.natural("maxResults")
+    if count == 0:
+        raise invalid_request("A page has at least one item: the query parameter maxResults must not be 0.")
     token = request.text("pageToken")
-    if token is not None and not token.isdigit():
-        raise invalid_request(f"{token!r} is not a page token that this server gave out.")
+    if token is not None and not _natural(token):
+        raise invalid_request(f"{token[:60]!r} is not a page token that this server gave out.")
     return Page(
         after_id=int(token or 0), count=min(PAGE_ITEMS_DEFAULT if count is None else count, count_max)
     )

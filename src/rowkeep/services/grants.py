@@ -1,5 +1,6 @@
 """Grants: what others than its owner may do with a dataset. Source: contract 2.3, docs/guide-access.md."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -11,6 +12,7 @@ from rowkeep.model.resources import Dataset, Grant, Owner
 from rowkeep.services.access import Place, TokenHash, find_dataset, may_administer, principal_of
 from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
 
+GRANTS_PER_PAGE = 1_000
 GRANTED_LEVELS = tuple(name for name in LEVEL_OF_NAME if name != AccessLevel.NONE.wire_name)
 
 
@@ -85,6 +87,23 @@ def _owned(view: CatalogView, token_hash: TokenHash | None, reference: str) -> P
             f"Only {place.dataset.owner_name} itself, or an administrator of it, may change who has access."
         )
     return place
+
+
+def named_dataset(view: CatalogView, reference: str) -> Dataset:
+    """The dataset a reference names, for an operator, who sees all there are. Raises not_found_error."""
+    parsed = parse_dataset_reference(reference)
+    dataset = view.dataset(parsed.owner_name, parsed.dataset.key, parsed.dataset.reference_id, None)
+    if dataset is None:
+        raise not_found(f"There is no dataset {parsed.text}.")
+    return dataset
+
+
+def all_grants(view: CatalogView, dataset: Dataset) -> Iterator[Grant]:
+    """Every grant on a dataset, a page at a time."""
+    after_id = 0
+    while grants := view.grants(dataset.id, after_id, GRANTS_PER_PAGE):
+        yield from grants
+        after_id = grants[-1].id
 
 
 def find_grant(view: CatalogView, dataset: Dataset, grantee_name: str) -> Grant:

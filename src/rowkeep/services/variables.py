@@ -101,7 +101,7 @@ class VariableService:
         def write(editor: CatalogEditor) -> VariablesView:
             principal = principal_of(editor, token_hash)
             found = table_view(editor, *find_table(editor, principal, parsed, AccessLevel.EDIT))
-            unknown = _update(editor, found, changes)
+            (unknown,) = _update(editor, [found], changes)
             if unknown:
                 raise not_found(f"Table {found.table.name} has no variable {unknown[0]}.")
             return VariablesView(found, described_table_schema(editor, found))
@@ -117,9 +117,10 @@ class VariableService:
         def write(editor: CatalogEditor) -> None:
             place = find_dataset(editor, principal_of(editor, token_hash), parsed, AccessLevel.EDIT)
             unknown = {change.name.lower(): change.name for change in changes}
-            for found in _tables(editor, place):
-                missing = {name.lower() for name in _update(editor, found, changes)}
-                unknown = {key: name for key, name in unknown.items() if key in missing}
+            for page in _table_pages(editor, place):
+                for names in _update(editor, page, changes):
+                    missing = {name.lower() for name in names}
+                    unknown = {key: name for key, name in unknown.items() if key in missing}
             if unknown:
                 name = next(iter(unknown.values()))
                 raise not_found(f"No table of dataset {place.dataset.name} has a variable {name}.")
@@ -140,17 +141,34 @@ def described_table_schema(view: CatalogView, found: TableView) -> Schema:
     return described_schema(found.schema, view.variable_metadata([found.table.id])[found.table.id])
 
 
-def _tables(view: CatalogView, place: Place) -> Iterator[TableView]:
+def _table_pages(view: CatalogView, place: Place) -> Iterator[list[TableView]]:
     after_id = 0
     while tables := view.tables(place.version.id, after_id, TABLES_PER_PAGE):
         contents = view.contents([table.id for table in tables])
-        yield from (TableView(place, table, contents[table.id]) for table in tables)
+        yield [TableView(place, table, contents[table.id]) for table in tables]
         after_id = tables[-1].id
 
 
-def _update(editor: CatalogEditor, found: TableView, changes: Sequence[NamedVariableChanges]) -> list[str]:
-    """Stores what is said of the variables that the table has; the names that it has not."""
-    schema = described_table_schema(editor, found)
+def _update(
+    editor: CatalogEditor, found: Sequence[TableView], changes: Sequence[NamedVariableChanges]
+) -> list[list[str]]:
+    """Stores what is said of the variables that tables have; for each table, the names that it has not."""
+    before = editor.variable_metadata([each.table.id for each in found])
+    said: dict[int, dict[str, VariableMetadata]] = {}
+    unknown: list[list[str]] = []
+    for each in found:
+        schema = described_schema(each.schema, before[each.table.id])
+        said[each.table.id], names = _said(schema, changes)
+        unknown.append(names)
+    if any(said.values()):
+        editor.set_variable_metadata(said)
+    return unknown
+
+
+def _said(
+    schema: Schema, changes: Sequence[NamedVariableChanges]
+) -> tuple[dict[str, VariableMetadata], list[str]]:
+    """What changes make of a table's variables, and the names that it has not."""
     positions = schema.position_by_key()
     said: dict[str, VariableMetadata] = {}
     unknown: list[str] = []
@@ -161,9 +179,7 @@ def _update(editor: CatalogEditor, found: TableView, changes: Sequence[NamedVari
             continue
         before = said.get(key) or _metadata(schema.variables[positions[key]])
         said[key] = _changed(change, before)
-    if said:
-        editor.set_variable_metadata(found.table.id, said)
-    return unknown
+    return said, unknown
 
 
 def _metadata(variable: Variable) -> VariableMetadata:

@@ -137,12 +137,14 @@ class VersionService:
             version = _tagged(editor, place, tag)
             if version.is_released:
                 raise invalid_request(f"Version {version.tag} is released already.")
-            problem = _release_problem(editor, version)
+            difference = _difference(editor, version)
+            problem = _release_problem(difference)
             if problem is not None:
                 raise invalid_request(problem)
             notes = version.release_notes if draft.release_notes is UNSET else draft.release_notes
             _check_texts(release_notes=notes)
-            editor.release_version(version.id, _next_tag(editor, version), notes)
+            next_tag = _next_tag(editor.last_tag(version.dataset_id), difference)
+            editor.release_version(version.id, next_tag, notes)
             return _again(editor, token_hash, parsed, version.id)
 
         return await self._doors.write(write)
@@ -234,7 +236,7 @@ def _version_view(view: CatalogView, place: Place, version: Version) -> VersionV
         version,
         previous_version=view.version_before(version),
         next_version=following,
-        can_release=can_release and _release_problem(view, version) is None,
+        can_release=can_release and _release_problem(_difference(view, version)) is None,
     )
 
 
@@ -271,10 +273,20 @@ class _TableState(msgspec.Struct, frozen=True):
     types: dict[str, VariableType]
 
 
-def _states(view: CatalogView, version: Version | None) -> dict[str, _TableState]:
-    """The tables of a version by their id, which stays the same from version to version."""
-    if version is None:
-        return {}
+class _Difference(msgspec.Struct, frozen=True):
+    """The tables of a version and of the one before it, by their ids, which stay from version to version."""
+
+    previous: Version | None
+    before: dict[str, _TableState]
+    after: dict[str, _TableState]
+
+
+def _difference(view: CatalogView, version: Version) -> _Difference:
+    previous = view.version_before(version)
+    return _Difference(previous, {} if previous is None else _states(view, previous), _states(view, version))
+
+
+def _states(view: CatalogView, version: Version) -> dict[str, _TableState]:
     return {table.identifier: _state(table, content) for table, content in _tables(view, version)}
 
 
@@ -293,23 +305,20 @@ def _tables(view: CatalogView, version: Version) -> Iterator[tuple[Table, Conten
         after_id = tables[-1].id
 
 
-def _release_problem(view: CatalogView, version: Version) -> str | None:
+def _release_problem(difference: _Difference) -> str | None:
     """Why the unreleased version cannot be released yet."""
-    previous = view.version_before(version)
-    states = _states(view, version)
+    previous = difference.previous
     if previous is None:
-        return None if states else "There is nothing to release: the dataset has no tables yet."
-    if states == _states(view, previous):
+        return None if difference.after else "There is nothing to release: the dataset has no tables yet."
+    if difference.after == difference.before:
         return f"There is nothing to release: no table differs from version {previous.tag}."
     return None
 
 
-def _next_tag(view: CatalogView, version: Version) -> tuple[int, int]:
-    last = view.last_tag(version.dataset_id)
+def _next_tag(last: tuple[int, int] | None, difference: _Difference) -> tuple[int, int]:
     if last is None:
         return 1, 0
-    before = _states(view, view.version_before(version))
-    if not before or _breaks(before, _states(view, version)):
+    if not difference.before or _breaks(difference.before, difference.after):
         return last[0] + 1, 0
     return last[0], last[1] + 1
 

@@ -242,7 +242,8 @@ class CatalogEditor(CatalogView, Protocol):
 
     def delete_table(self, table_id: int) -> None: ...
 
-    def set_variable_metadata(self, table_id: int, metadata: Mapping[str, VariableMetadata]) -> None: ...
+    def set_variable_metadata(self, metadata: Mapping[int, Mapping[str, VariableMetadata]]) -> None:
+        """By table id and the variable's name in lower case."""
 
     def add_upload(self, new: NewUpload) -> None: ...
 

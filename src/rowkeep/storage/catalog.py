@@ -83,17 +83,12 @@ class SqlCatalogView:
         self, owner_name: str, key: str, reference_id: str | None, user_id: int | None
     ) -> Dataset | None:
         """A dataset by its reference id, else by its name's key, with the level that a user has on it."""
-        owner_key = owner_name.casefold()
+        name = {"owner_key": owner_name.casefold(), "user_id": user_id}
         if reference_id is None:
-            record = self._connection.record("dataset_by_key", owner_key=owner_key, name_key=key)
+            record = self._connection.record("dataset_by_key", **name, name_key=key)
         else:
-            record = self._connection.record(
-                "dataset_by_reference_id", owner_key=owner_key, reference_id=reference_id
-            )
-        if record is None:
-            return None
-        level = self._one("user_level", dataset_id=record["id"], user_id=user_id)
-        return records.dataset({**record, **level})
+            record = self._connection.record("dataset_by_reference_id", **name, reference_id=reference_id)
+        return None if record is None else records.dataset(record)
 
     def datasets(
         self, owner_id: int, user_id: int | None, after_id: int, count: int, *, sees_unreleased: bool

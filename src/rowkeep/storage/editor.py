@@ -199,13 +199,14 @@ class SqlCatalogEditor(SqlCatalogView):
         self._announce_change()
         self._run("delete_table", id=table_id)
 
-    def set_variable_metadata(self, table_id: int, metadata: Mapping[str, VariableMetadata]) -> None:
-        """Says something of variables of a table, by their names in lower case."""
+    def set_variable_metadata(self, metadata: Mapping[int, Mapping[str, VariableMetadata]]) -> None:
+        """Says something of variables, by table id and name in lower case."""
         said = [
-            [key, variable.label, variable.description, variable.value_labels]
-            for key, variable in metadata.items()
+            [table_id, key, variable.label, variable.description, variable.value_labels]
+            for table_id, variables in metadata.items()
+            for key, variable in variables.items()
         ]
-        self._run("set_variable_metadata", table_id=table_id, variables=json_text(said))
+        self._run("set_variable_metadata", variables=json_text(said))
 
     def add_upload(self, new: NewUpload) -> None:
         """A new, empty upload with the first version of its schema."""

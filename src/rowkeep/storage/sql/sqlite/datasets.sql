@@ -1,25 +1,22 @@
 -- name: dataset_by_key
-SELECT * FROM dataset_facts WHERE owner_key = :owner_key AND name_key = :name_key;
+SELECT dataset_facts.*, coalesce((
+    SELECT access_level FROM user_levels WHERE dataset_id = dataset_facts.id AND user_id = :user_id
+), 0) AS user_level
+FROM dataset_facts WHERE owner_key = :owner_key AND name_key = :name_key;
 
 -- name: dataset_by_reference_id
-SELECT * FROM dataset_facts WHERE owner_key = :owner_key AND reference_id = :reference_id;
-
--- name: user_level
--- A statement of its own: SQLite does not carry a dataset of the same statement into the view.
-SELECT coalesce(max(access_level), 0) AS user_level FROM user_levels
-WHERE dataset_id = :dataset_id AND user_id = :user_id;
+SELECT dataset_facts.*, coalesce((
+    SELECT access_level FROM user_levels WHERE dataset_id = dataset_facts.id AND user_id = :user_id
+), 0) AS user_level
+FROM dataset_facts WHERE owner_key = :owner_key AND reference_id = :reference_id;
 
 -- name: datasets_of_owner
 -- Those that a user sees; what was never released shows itself to editors alone.
 SELECT * FROM (
-    SELECT dataset_facts.*, coalesce(levels.user_level, 0) AS user_level
-    FROM dataset_facts
-    LEFT JOIN (
-        SELECT dataset_id, max(access_level) AS user_level FROM user_levels
-        WHERE user_id = :user_id
-        GROUP BY dataset_id
-    ) AS levels ON levels.dataset_id = dataset_facts.id
-    WHERE owner_id = :owner_id AND id > :after_id
+    SELECT dataset_facts.*, coalesce((
+        SELECT access_level FROM user_levels WHERE dataset_id = dataset_facts.id AND user_id = :user_id
+    ), 0) AS user_level
+    FROM dataset_facts WHERE owner_id = :owner_id AND id > :after_id
 )
 WHERE (:sees_unreleased AND user_level = 5)
     OR (current_version_id IS NOT NULL AND (user_level > 0 OR public_access_level > 0))

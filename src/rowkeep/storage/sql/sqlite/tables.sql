@@ -43,9 +43,9 @@ SELECT variable_metadata.* FROM json_each(:table_ids) AS asked
 JOIN variable_metadata ON variable_metadata.table_id = asked.value;
 
 -- name: set_variable_metadata
--- :variables is a JSON array of [name_key, label, description, value_labels].
+-- :variables is a JSON array of [table_id, name_key, label, description, value_labels].
 INSERT INTO variable_metadata (table_id, name_key, label, description, value_labels)
-SELECT :table_id, said.value ->> 0, said.value ->> 1, said.value ->> 2, said.value -> 3
+SELECT said.value ->> 0, said.value ->> 1, said.value ->> 2, said.value ->> 3, said.value -> 4
 FROM json_each(:variables) AS said
 WHERE true
 ON CONFLICT (table_id, name_key) DO UPDATE

@@ -1,0 +1,104 @@
+"""A database that remembers which statements were run, and the application over it within this process."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import httpx
+
+from rowkeep.compose import application_over
+from rowkeep.config import Settings
+from rowkeep.services.accounts import create_organization, create_token, create_user
+from rowkeep.storage.base import Connection, Database, Record
+from rowkeep.storage.doors import edit_catalog
+from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.sqlite import SqliteDatabase
+
+
+class CountingConnection:
+    """A connection that notes the name of each statement."""
+
+    def __init__(self, connection: Connection, names: list[str]) -> None:
+        self._connection = connection
+        self._names = names
+
+    def records(self, statement: str, /, **parameters: object) -> list[Record]:
+        """Notes a statement and runs it."""
+        self._names.append(statement)
+        return self._connection.records(statement, **parameters)
+
+    def record(self, statement: str, /, **parameters: object) -> Record | None:
+        """The same for one row."""
+        self._names.append(statement)
+        return self._connection.record(statement, **parameters)
+
+
+class CountingDatabase:
+    """A database whose statements are noted in `names`, in their order."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.names: list[str] = []
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A snapshot whose statements are noted."""
+        with self._database.reading() as connection:
+            yield CountingConnection(connection, self.names)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction whose statements are noted."""
+        with self._database.writing() as connection:
+            yield CountingConnection(connection, self.names)
+
+    def commit_statement(self, statement: str, /, **parameters: object) -> int:
+        """Notes a statement and runs it."""
+        self.names.append(statement)
+        return self._database.commit_statement(statement, **parameters)
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()
+
+
+class CountingServer:
+    """The application in this process, called as over HTTP by the user ada, who administers lab."""
+
+    def __init__(self, database: CountingDatabase, client: httpx.AsyncClient) -> None:
+        self.database = database
+        self._client = client
+
+    async def statements(self, method: str, path: str, body: object = None) -> list[str]:
+        """The statements that a request took, which was answered with success."""
+        self.database.names.clear()
+        response = await self._client.request(method, path, json=body)
+        assert response.is_success, (method, path, response.text)
+        return list(self.database.names)
+
+    async def done(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """What a request was answered, which was a success."""
+        response = await self._client.request(method, path, json=body)
+        assert response.is_success, (method, path, response.text)
+        return response
+
+
+@asynccontextmanager
+async def counting_server(folder: Path) -> AsyncIterator[CountingServer]:
+    """Opens the application over an empty database."""
+    directory = DataDirectory(folder / "data")
+    directory.sweep()
+    database = CountingDatabase(SqliteDatabase(directory.database))
+    edit_catalog(database, lambda editor: create_user(editor, "ada"))
+    edit_catalog(database, lambda editor: create_organization(editor, "lab", "ada"))
+    token = edit_catalog(database, lambda editor: create_token(editor, "ada", (), None))
+    try:
+        async with application_over(database, directory, Settings()) as application:
+            transport = httpx.ASGITransport(application)
+            headers = {"Authorization": f"Bearer {token}"}
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://rowkeep", headers=headers
+            ) as client:
+                yield CountingServer(database, client)
+    finally:
+        database.close()
