@@ -61,9 +61,10 @@ def test_json_lines(stream: Stream, query: str) -> None:
     assert nulls == dict.fromkeys(FULL_ROW)
 
 
-def test_csv(stream: Stream) -> None:
-    """CSV has a header, quotes texts and leaves nulls empty."""
-    response = rows_of(stream, "?format=csv&selectedVariables=COUNT,site")
+@pytest.mark.parametrize("selected", ["COUNT,site", "COUNT&selectedVariables=site"])
+def test_csv(stream: Stream, selected: str) -> None:
+    """CSV has a header, quotes texts, leaves nulls empty; variables are selected by a list or one by one."""
+    response = rows_of(stream, f"?format=csv&selectedVariables={selected}")
     assert response.headers["content-type"] == "text/csv; charset=utf-8"
     assert response.text == '"count","site"\n9007199254740993,"a ""quoted"", text"\n,""\n,\n'
 
@@ -92,6 +93,8 @@ def test_no_rows_asked_for(stream: Stream) -> None:
         ("selectedVariables=site,,day", "''"),
         ("selectedVariables=", "no variable"),
         ("selectedVariables=site,SITE", "twice"),
+        ("selectedVariables=site&selectedVariables=SITE", "twice"),
+        ("selectedVariables=site&selectedVariables=", "''"),
         ("maxResults=-1", "maxResults"),
         ("maxResults=many", "maxResults"),
         (f"maxResults={'9' * 5000}", "maxResults"),

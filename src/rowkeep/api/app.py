@@ -5,6 +5,7 @@ over the path as it was sent (split before it is decoded).
 """
 
 import itertools
+import re
 import secrets
 from collections.abc import Iterable
 from typing import Any
@@ -19,6 +20,8 @@ from rowkeep.api.rows import INSERT_ROWS_PATH, InsertRows
 from rowkeep.api.traffic import Traffic
 from rowkeep.api.wire import head_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
+
+_slashes = re.compile(rb"/{2,}")
 
 
 class RowkeepApplication:
@@ -39,6 +42,9 @@ class RowkeepApplication:
             return
         request_id = f"{self._request_prefix}-{next(self._request_numbers):x}"
         path = self._insert_rows.path_of(scope)
+        if path is None and _is_untidy(scope):
+            scope = _tidied(scope)
+            path = self._insert_rows.path_of(scope)
         if path is None:
             await self._route(scope, receive, self._traffic.counted(send), request_id)
             return
@@ -64,6 +70,15 @@ class RowkeepApplication:
         except HTTPException as error:
             answer = answer_to(_refusal(error, scope), request_id)
             await send_answer(send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id)
+
+
+def _is_untidy(scope: Scope) -> bool:
+    # Older R clients send `post` and `//datasets/...`.
+    return b"//" in scope["raw_path"] or not scope["method"].isupper()
+
+
+def _tidied(scope: Scope) -> Scope:
+    return {**scope, "method": scope["method"].upper(), "raw_path": _slashes.sub(b"/", scope["raw_path"])}
 
 
 async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:

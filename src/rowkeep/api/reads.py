@@ -51,7 +51,7 @@ class ReadHandlers:
             request.segment("table"),
             None,
             request.text("format") or RowFormat.JSON_LINES,
-            _selected_variables(request),
+            request.names("selectedVariables"),
             request.natural("maxResults"),
         )
         parts = await self._reads.list_rows(request.token_hash, asked)
@@ -87,12 +87,6 @@ class ReadHandlers:
             with_sentinel=(request.text("eosSentinel") or "").lower() == "true",
         )
         return StreamAnswer([(b"content-type", MEDIA_TYPES[format_])], parts)
-
-
-def _selected_variables(request: ApiRequest) -> list[str] | None:
-    # `selectedVariables=` selects nothing, which is not the same as not selecting.
-    names = request.names("selectedVariables")
-    return [] if names is None and "selectedVariables" in request.query else names
 
 
 def _rows_max(value: int | str | None) -> int | None:

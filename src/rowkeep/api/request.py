@@ -62,9 +62,15 @@ class ApiRequest:
         return int(text)
 
     def names(self, name: str) -> list[str] | None:
-        """A query parameter that lists names, separated by commas; None when absent."""
-        text = self.text(name)
-        return None if text is None else [part.strip() for part in text.split(",")]
+        """A query parameter that lists names, separated by commas or given once for each; None when absent.
+
+        The JavaScript client repeats the parameter. One that is there but empty lists no name.
+        """
+        values = self.query.get(name)
+        if values is None:
+            return None
+        text = ",".join(values)
+        return [part.strip() for part in text.split(",")] if text else []
 
     async def json(self, type_: type[Body]) -> Body:
         """The body as a struct. Raises invalid_request_error naming what does not fit."""
