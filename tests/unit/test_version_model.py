@@ -222,6 +222,12 @@ class Versions(RuleBasedStateMachine):
         self.release()
 
     @rule(number=ANY_TAG)
+    def withdraw(self, number: int) -> None:
+        """Deletes the current version and unreleases the one before, which the deleted one rests on."""
+        self.delete_version(number)
+        self.unrelease(1)
+
+    @rule(number=ANY_TAG)
     def unrelease(self, number: int) -> None:
         """Unreleases a version."""
         tag = self.tag_of(number)
