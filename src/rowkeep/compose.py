@@ -89,7 +89,7 @@ async def application_over(
     ]
     table = _route_table(settings, doors, handlers)
     try:
-        yield RowkeepApplication(insert_rows, routes_of(table, bodies), traffic)
+        yield RowkeepApplication(insert_rows, routes_of(table, bodies), bodies, traffic)
     finally:
         for task in background:
             task.cancel()

@@ -1,6 +1,7 @@
 """Bad input costs nothing: a clear 4xx, nothing written, and the server goes on (promise 7)."""
 
 import contextlib
+import http.client
 import json
 import socket
 import time
@@ -276,3 +277,24 @@ def raw_request(
         return None, None
     _, _, text = answer.partition(b"\r\n\r\n")
     return int(answer.split(b" ")[1]), json.loads(text) if text else None
+
+
+@pytest.mark.parametrize(
+    "path", ["/tables/no.such.table/uploads/s/rows", "/datasets/no.such/versions", "/nothing"]
+)
+def test_an_answer_reaches_a_client_that_still_sends(server: ServerProcess, path: str) -> None:
+    """Who is refused before the body is read gets an answer, not a broken connection."""
+    parts = urlsplit(server.url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    for pause in (0.0, 0.05, 0.3):
+        connection.putrequest("POST", f"/api/v1{path}")
+        connection.putheader("Authorization", f"Bearer {server.token}")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", "12")
+        connection.endheaders()
+        time.sleep(pause)
+        connection.send(b'{"rows": []}')
+        response = connection.getresponse()
+        assert (response.status, response.getheader("connection")) == (404, None)
+        response.read()
+    connection.close()

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route, Router
 
 from rowkeep.api.asgi import Receive, Scope, Send
-from rowkeep.api.body import ClientLeft
+from rowkeep.api.body import BodyReader, ClientLeft
 from rowkeep.api.endpoint import answer_to, send_answer
 from rowkeep.api.rows import INSERT_ROWS_PATH, InsertRows
 from rowkeep.api.traffic import Traffic
@@ -27,8 +27,11 @@ _slashes = re.compile(rb"/{2,}")
 class RowkeepApplication:
     """What the HTTP server calls."""
 
-    def __init__(self, insert_rows: InsertRows, routes: Iterable[BaseRoute], traffic: Traffic) -> None:
+    def __init__(
+        self, insert_rows: InsertRows, routes: Iterable[BaseRoute], bodies: BodyReader, traffic: Traffic
+    ) -> None:
         self._insert_rows = insert_rows
+        self._bodies = bodies
         self._traffic = traffic
         # A POST to this path never reaches the router; any other method must hear that it is the wrong one.
         inserts = Route(INSERT_ROWS_PATH, _no_route, methods=["POST"])
@@ -68,6 +71,7 @@ class RowkeepApplication:
         try:
             await self._router(routed, receive, send)
         except HTTPException as error:
+            await self._bodies.discard(receive, dict(scope["headers"]).get(b"content-length"))
             answer = answer_to(_refusal(error, scope), request_id)
             await send_answer(send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id)
 

@@ -5,6 +5,7 @@ reads that are under way and ends those whose next part is overdue.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,8 @@ from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.storage.base import Spool
 
 MEMORY_BYTES_MAX = 1024 * 1024
+DISCARDED_BYTES_MAX = 64 * 1024
+DISCARD_SECONDS_MAX = 1.0
 WATCHES_PER_STALL = 10
 _SHORT_DIGITS = 6  # a length of up to 6 digits is below any limit
 
@@ -82,6 +85,19 @@ class BodyReader:
             del self._waiting_since[task]
             self._overdue.discard(task)
 
+    async def discard(self, receive: Receive, content_length: bytes | None) -> None:
+        """Takes in a small body that nobody asked for, before its request is answered.
+
+        The connection is closed on a body that was not taken in, and a client that still sends it would
+        see that instead of its answer.
+        """
+        length = int(content_length) if content_length is not None and content_length.isdigit() else 0
+        if not 0 < length <= DISCARDED_BYTES_MAX:
+            return
+        with contextlib.suppress(RowkeepError, ClientLeft, TimeoutError):
+            async with asyncio.timeout(DISCARD_SECONDS_MAX):
+                await self.read(receive, content_length, _no_spool, DISCARDED_BYTES_MAX)
+
     async def _read_on(
         self,
         task: asyncio.Task[Any],
@@ -128,3 +144,7 @@ class BodyReader:
             f"No part of the body arrived for {self._limits.stall_seconds_max:g} seconds. Nothing was done; "
             "send the request again.",
         )
+
+
+def _no_spool() -> Spool:
+    raise RowkeepError(ErrorCode.PAYLOAD_TOO_LARGE, "The body is larger than it said.")

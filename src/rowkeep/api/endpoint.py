@@ -35,12 +35,15 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         request_id: str = scope["request_id"]
+        request = ApiRequest(scope, receive, self._bodies)
         try:
-            answer = await self._handler(ApiRequest(scope, receive, self._bodies))
+            answer = await self._handler(request)
         except ClientLeft:
             return
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
             answer = answer_to(error, request_id)
+        if not request.has_read_body:
+            await self._bodies.discard(receive, request.headers.get(b"content-length"))
         is_head = scope["method"] == "HEAD"
         if not isinstance(answer, StreamAnswer):
             await send_answer(send, head_answer(answer) if is_head else answer, request_id)

@@ -35,6 +35,7 @@ class ApiRequest:
         self._receive = receive
         self._bodies = bodies
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.has_read_body = False
         self.query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
     @property
@@ -75,6 +76,7 @@ class ApiRequest:
     async def json(self, type_: type[Body]) -> Body:
         """The body as a struct. Raises invalid_request_error naming what does not fit."""
         check_json(self.headers.get(b"content-type"), self.headers.get(b"content-encoding"))
+        self.has_read_body = True
         body = await self._bodies.read(
             self._receive, self.headers.get(b"content-length"), _no_spool, JSON_BYTES_MAX
         )

@@ -14,6 +14,7 @@ from rowkeep.api.asgi import Receive, Scope
 from rowkeep.api.body import BodyReader
 from rowkeep.api.headers import bearer_hash, check_json, idempotency_key
 from rowkeep.api.wire import Answer, Headers
+from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Receipt
 from rowkeep.services.ingest import IngestService, InsertRequest
 
@@ -53,8 +54,12 @@ class InsertRows:
         request = InsertRequest(
             bearer_hash(headers.get(b"authorization")), path, None if key is None else idempotency_key(key)
         )
-        target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
-        check_json(headers.get(b"content-type"), headers.get(b"content-encoding"))
+        try:
+            target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
+            check_json(headers.get(b"content-type"), headers.get(b"content-encoding"))
+        except RowkeepError:
+            await self._bodies.discard(receive, headers.get(b"content-length"))
+            raise
         body = await self._bodies.read(receive, headers.get(b"content-length"), self._ingest.spool)
         if isinstance(body, bytes):
             return _answer(await self._ingest.insert(request, target, body))
