@@ -10,8 +10,13 @@ from typing import Any, TypeVar
 import click
 
 from rowkeep import __version__
+from rowkeep.benchmark.growth import GROWTH_COUNTS, run_growth
+from rowkeep.benchmark.opening import OPENING_COUNTS, run_opening
 from rowkeep.benchmark.run import BenchmarkOptions, run_benchmark, run_memory
+from rowkeep.benchmark.soak import run_soak
+from rowkeep.benchmark.sustained import run_sustained
 from rowkeep.benchmark.targets import peer
+from rowkeep.commands.insert import insert_command
 from rowkeep.config import Settings, read_settings
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import MemberRole, OwnerKind, Token
@@ -222,7 +227,17 @@ def token_revoke(token_id: int, data_dir: Path) -> None:
 @click.option("--rows", default="1,10,100,1000", show_default=True, help="Rows a request.")
 @click.option("--connections", default="1,16,64", show_default=True, help="Connections at a time.")
 @click.option("--peer", "peers", nargs=3, multiple=True, metavar="NAME URL TOKEN", help="Another server.")
-@click.option("--memory", is_flag=True, help="Instead: send five million rows and tell the peak memory.")
+@click.option(
+    "--measure",
+    type=click.Choice(["inserts", "memory", "growth", "sustained", "opening", "soak"]),
+    default="inserts",
+    show_default=True,
+    help="What; docs/performance.md tells. The options above are for inserts.",
+)
+@click.option("--minutes", default=10.0, show_default=True, help="How long sustained and soak take.")
+@click.option(
+    "--counts", default="", help="Of rows for growth, of uploads for opening. [default: as documented]"
+)
 @click.option("--directory", default=Path(), type=click.Path(path_type=Path), help="On the disk to measure.")
 def bench(
     *,
@@ -231,31 +246,43 @@ def bench(
     rows: str,
     connections: str,
     peers: tuple[tuple[str, str, str], ...],
-    memory: bool,
+    measure: str,
+    minutes: float,
+    counts: str,
     directory: Path,
 ) -> None:
     """Measure this server on this machine and print a report in Markdown."""
-    if memory:
-        click.echo(run_memory(directory))
-        return
     options = BenchmarkOptions(
         rounds=rounds,
         seconds=seconds,
-        rows=tuple(int(part) for part in rows.split(",")),
-        connections=tuple(int(part) for part in connections.split(",")),
+        rows=_numbers(rows),
+        connections=_numbers(connections),
         peers=tuple(peer(*item) for item in peers),
         directory=directory,
     )
-    click.echo(run_benchmark(options))
+    measures = {
+        "inserts": lambda: run_benchmark(options),
+        "memory": lambda: run_memory(directory),
+        "growth": lambda: run_growth(_numbers(counts) or GROWTH_COUNTS, directory),
+        "sustained": lambda: run_sustained(minutes, directory),
+        "opening": lambda: run_opening(_numbers(counts) or OPENING_COUNTS, directory),
+        "soak": lambda: run_soak(minutes, directory),
+    }
+    click.echo(measures[measure]())
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(",") if part)
 
 
 @commands.command("verify")
 @_data_dir
 def verify_command(data_dir: Path) -> None:
     """Read everything back; exit status 1 and a list when something is not as it was written."""
-    database = SqliteDatabase(_existing(data_dir).database)
+    directory = _existing(data_dir)
+    database = SqliteDatabase(directory.database)
     try:
-        report = verify(database)
+        report = verify(database, directory)
     finally:
         database.close()
     click.echo(report.text)
@@ -299,6 +326,9 @@ def torture(minutes: float, seed: int, directory: Path) -> None:
     click.echo(outcome.text)
     if outcome.violations:
         sys.exit(1)
+
+
+commands.add_command(insert_command)
 
 
 def _token_line(item: Token) -> str:

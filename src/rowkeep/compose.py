@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import msgspec
 import structlog
@@ -27,6 +28,7 @@ from rowkeep.model.resources import Durability, DurabilityClass
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService
 from rowkeep.services.ingest import IngestService
+from rowkeep.services.maintain import Maintenance, SealingPolicy
 from rowkeep.services.organizations import OrganizationService
 from rowkeep.services.read import ReadService
 from rowkeep.services.statistics import StatisticsService
@@ -35,14 +37,16 @@ from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
-from rowkeep.storage.base import Database
+from rowkeep.storage.base import Database, StorageError
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.durability import measure_durability
-from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.files import DataDirectory, Disk
 from rowkeep.storage.lane import Lane
 from rowkeep.storage.reader import StreamReader
+from rowkeep.storage.sealing_process import SealingProcess
+from rowkeep.storage.segments import GRACE_SECONDS, SegmentFolder
 from rowkeep.storage.sqlite import SqliteDatabase
 
 _log = structlog.get_logger("rowkeep.start")
@@ -73,21 +77,32 @@ async def application_over(
         wait_seconds_max=settings.queue_wait_seconds_max,
     )
     doors = StorageDoors(database, lane, readers_max=settings.readers_max)
-    large_bodies = DecodingProcess(directory.spool)
+    folder = SegmentFolder(directory.segments, Disk())
+    await _sweep(folder, doors)
+    sealing = SealingProcess(directory, folder, grace_seconds=GRACE_SECONDS)
+    maintenance = Maintenance(doors, sealing, _sealing_policy(settings), lane.slow_down)
+    large_bodies = DecodingProcess(directory.spool, inflated_bytes_max=settings.body_bytes_max)
     await large_bodies.start()
-    bodies = BodyReader(BodyLimits(settings.body_bytes_max, settings.body_stall_seconds_max))
+    bodies = BodyReader(
+        BodyLimits(
+            settings.body_bytes_max, settings.compressed_body_bytes_max, settings.body_stall_seconds_max
+        )
+    )
     background = [
         asyncio.create_task(bodies.watch()),
-        asyncio.create_task(keep_up(doors, idempotency_hours_min=settings.idempotency_hours_min)),
+        asyncio.create_task(maintenance.run()),
+        asyncio.create_task(keep_up(doors, sealing, idempotency_hours_min=settings.idempotency_hours_min)),
     ]
     insert_rows = InsertRows(IngestService(doors, large_bodies), bodies)
     traffic = Traffic()
-    statistics = DuckStatistics(database, directory.spool)
+    readings = partial(StreamReader, directory.segments)
+    statistics = DuckStatistics(database, directory.spool, readings)
     handlers: list[StatisticsHandlers | OperationHandlers] = [
         StatisticsHandlers(StatisticsService(doors, statistics)),
-        OperationHandlers(lane.health, traffic, _durability(directory)),
+        OperationHandlers(lane.health, maintenance.health, traffic, _durability(directory)),
     ]
-    table = _route_table(settings, doors, handlers)
+    reads = ReadService(doors, readings, session_hours=settings.read_session_hours)
+    table = _route_table(doors, reads, handlers)
     try:
         yield RowkeepApplication(insert_rows, routes_of(table, bodies), bodies, traffic)
     finally:
@@ -95,8 +110,21 @@ async def application_over(
             task.cancel()
         await lane.close()
         await large_bodies.close()
+        await sealing.close()
+        with suppress(StorageError, OSError):  # the next start does it
+            await _sweep(folder, doors)
         statistics.close()
         doors.close()
+
+
+async def _sweep(folder: SegmentFolder, doors: StorageDoors) -> None:
+    """Removes what the sealing process left unnamed; while it does not run, nobody else wants it."""
+    present = folder.files()
+    folder.sweep(present, await doors.read(lambda view: view.segment_files()))
+
+
+def _sealing_policy(settings: Settings) -> SealingPolicy:
+    return SealingPolicy(settings.seal_bytes_min, settings.seal_minutes_max, settings.journal_bytes_max)
 
 
 def _durability(directory: DataDirectory) -> Durability:
@@ -107,9 +135,8 @@ def _durability(directory: DataDirectory) -> Durability:
 
 
 def _route_table(
-    settings: Settings, doors: StorageDoors, others: list[StatisticsHandlers | OperationHandlers]
+    doors: StorageDoors, reads: ReadService, others: list[StatisticsHandlers | OperationHandlers]
 ) -> RouteTable:
-    reads = ReadService(doors, StreamReader, session_hours=settings.read_session_hours)
     datasets = DatasetService(doors)
     table = [
         *OwnerHandlers(datasets, OrganizationService(doors)).table(),

@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 1
     log_level: str = "info"
     body_bytes_max: int = 100 * MEBIBYTE
+    compressed_body_bytes_max: int = 100 * MEBIBYTE
     body_stall_seconds_max: float = 30.0
     queue_bytes_max: int = 64 * MEBIBYTE
     queue_wait_seconds_max: float = 20.0
@@ -32,6 +33,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     readers_max: int = 4
     idempotency_hours_min: int = 24
     read_session_hours: int = 6
+    seal_bytes_min: int = 16 * MEBIBYTE
+    seal_minutes_max: float = 10.0
+    journal_bytes_max: int = 1024 * MEBIBYTE
 
     def __post_init__(self) -> None:
         if self.idempotency_hours_min < 24:

@@ -13,6 +13,7 @@ import gc
 import signal
 import socket
 import sys
+import time
 
 import structlog
 import uvloop
@@ -25,6 +26,8 @@ from rowkeep.storage.files import DataDirectory
 
 BACKLOG = 1024
 DRAIN_SECONDS_MAX = 8.0
+# `rowkeep verify` holds the lock for a moment.
+LOCK_SECONDS_MAX = 1.0
 # Rows are millions of small objects without cycles; the default makes the collector walk them for nothing.
 COLLECTED_OBJECTS_MIN = 100_000
 
@@ -40,12 +43,21 @@ def serve(settings: Settings) -> None:
     if settings.workers != 1:
         raise StartError("This version serves with one worker; start it without --workers.")
     _configure_log(settings.log_level)
-    directory = DataDirectory(settings.data_dir)
-    try:
-        directory.lock()
-    except BlockingIOError as error:
-        raise StartError(f"Another server is using {settings.data_dir}; stop it first.") from error
+    _lock(DataDirectory(settings.data_dir))
     uvloop.run(_serve(settings, free_port(settings.host, settings.port)))
+
+
+def _lock(directory: DataDirectory) -> None:
+    give_up_at = time.monotonic() + LOCK_SECONDS_MAX
+    while True:
+        try:
+            directory.lock()
+        except BlockingIOError as error:
+            if time.monotonic() >= give_up_at:
+                raise StartError(f"Another server is using {directory.path}; stop it first.") from error
+            time.sleep(0.05)
+        else:
+            return
 
 
 def free_port(host: str, port: int) -> int:

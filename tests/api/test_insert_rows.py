@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from rowkeep.benchmark.processes import children_of, peak_memory_mib
+from tests.api.pings import pinged
 from tests.api.stream import ALL_TYPES, Stream
 from tests.serverprocess import ServerProcess, rowkeep
 
@@ -168,6 +169,21 @@ def test_key_of_a_request_that_changed_the_schema(server: ServerProcess) -> None
     stream.close()
 
 
+@pytest.mark.parametrize("size", [1, 50_000, 1_500_000], ids=["small", "lenient", "spooled"])
+def test_key_of_rows_that_would_no_longer_fit(stream: Stream, size: int) -> None:
+    """A repeat gets the first answer though its variable was widened since; another body is still 422."""
+    body = {"rows": [{"count": 1, "site": "a" * size}]}
+    first = stream.insert(body, **{"Idempotency-Key": "k"})
+    stream.insert({"rows": [{"count": "many"}], "updateSchema": True})
+    again = stream.insert(body, **{"Idempotency-Key": "k"})
+    assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
+    assert again.headers["idempotency-replayed"] == "true"
+    body["rows"][0]["count"] = 2
+    assert stream.insert(body, **{"Idempotency-Key": "k"}).status_code == 422
+    assert stream.insert(body, **{"Idempotency-Key": "new"}).status_code == 400
+    assert stream.row_count() == 2
+
+
 def test_keys_survive_a_restart(own_server: ServerProcess) -> None:
     """After kill -9 and a restart the rows are there and the key still replays."""
     stream = Stream(own_server.url, own_server.token, ALL_TYPES, own_server.user)
@@ -256,23 +272,10 @@ def test_large_body(own_server: ServerProcess, megabytes: int) -> None:
     line = json.dumps(row).encode()
     count = megabytes * 1_000_000 // (len(line) + 1)
     body = b'{"rows":[' + b",".join([line] * count) + b"]}"
-    pauses: list[float] = []
-    done = threading.Event()
-
-    def ping() -> None:
-        with httpx.Client(base_url=own_server.url.removesuffix("/api/v1"), trust_env=False) as client:
-            while not done.is_set():
-                started = time.perf_counter()
-                assert client.get("/healthz").status_code == 200
-                pauses.append(time.perf_counter() - started)
-
-    pinger = threading.Thread(target=ping)
-    pinger.start()
-    started = time.perf_counter()
-    response = stream.insert(body)
-    seconds = time.perf_counter() - started
-    done.set()
-    pinger.join()
+    with pinged(own_server) as pauses:
+        started = time.perf_counter()
+        response = stream.insert(body)
+        seconds = time.perf_counter() - started
     assert (response.status_code, response.json()["rowsAdded"]) == (201, count), response.text
     assert stream.row_count() == count
     assert seconds < 6  # 3 s is the promise; shared machines get twice that

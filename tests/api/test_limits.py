@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.api.pings import pinged
 from tests.api.stream import ALL_TYPES, Stream
 from tests.api.test_bad_input import request_head
 from tests.serverprocess import ServerProcess, wait_until
@@ -77,22 +77,9 @@ def test_slow_bodies_do_not_hold_up_others(server: ServerProcess) -> None:
         b'{"rows":[' + b",".join([b'{"day":"2020-1-1"}'] * 20_000) + b"]}",
         b'{"rows":[' + b",".join([b'{"nowhere":1}'] * 2_000) + b"]}",
     ]
-    pauses: list[float] = []
-    done = threading.Event()
-
-    def ping() -> None:
-        with httpx.Client(base_url=server.url.removesuffix("/api/v1"), trust_env=False) as client:
-            while not done.is_set():
-                started = time.perf_counter()
-                client.get("/healthz")
-                pauses.append(time.perf_counter() - started)
-
-    pinger = threading.Thread(target=ping)
-    pinger.start()
-    for body in slow:
-        assert stream.insert(body).status_code in (201, 400)
-    done.set()
-    pinger.join()
+    with pinged(server) as pauses:
+        for body in slow:
+            assert stream.insert(body).status_code in (201, 400)
     assert sorted(pauses)[int(len(pauses) * 0.98)] < 0.06
     assert stream.row_count() == 40_000
     stream.close()

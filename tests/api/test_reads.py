@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -185,12 +186,19 @@ def test_text_sessions(stream: Stream, format_name: str, media_type: str) -> Non
 
 
 def test_unknown_streams(stream: Stream) -> None:
-    """A stream that does not exist, or whose rows were deleted, is a 404."""
-    [made] = session_of(stream, stream.upload_uri)["streams"]
-    assert stream.client.get("/readStreams/nope").status_code == 404
-    assert stream.client.delete(stream.upload_uri).status_code == 200
-    response = stream.client.get(f"/readStreams/{made['id']}?eosSentinel=true")
+    """A stream that does not exist is a 404."""
+    response = stream.client.get("/readStreams/nope?eosSentinel=true")
     assert (response.status_code, response.json()["error"]) == (404, "not_found_error")
+
+
+def test_a_session_outlives_its_upload(stream: Stream) -> None:
+    """What a session promised can be read after its upload is deleted, and again."""
+    [made] = session_of(stream, stream.upload_uri)["streams"]
+    expected = stream.client.get(f"/readStreams/{made['id']}?eosSentinel=true").content
+    assert stream.client.delete(stream.upload_uri).status_code == 200
+    for _ in range(2):
+        response = stream.client.get(f"/readStreams/{made['id']}?eosSentinel=true")
+        assert (response.status_code, response.content) == (200, expected)
 
 
 def test_head_of_rows(stream: Stream) -> None:
@@ -203,18 +211,22 @@ def test_head_of_rows(stream: Stream) -> None:
     assert "invalid_request_error" in refused.headers["x-redivis-error-payload"]
 
 
-def test_a_deletion_midway_breaks_the_connection(server: ServerProcess, stream: Stream) -> None:
+def test_rows_that_are_lost_midway_break_the_connection(own_server: ServerProcess) -> None:
     """A response that lost its rows ends without its last chunk, so that no reader takes it for whole."""
+    stream = Stream(own_server.url, own_server.token, [{"name": "site", "type": "string"}], own_server.user)
     for _ in range(40):
         assert stream.insert({"rows": [{"site": "x" * 1000}] * 900}).status_code == 201
-    address = urlsplit(server.url)
+    address = urlsplit(own_server.url)
     assert address.hostname is not None
     with socket.create_connection((address.hostname, address.port or 80), timeout=30) as connection:
         request = f"GET {address.path}{stream.table_uri}/rows HTTP/1.1\r\nHost: {address.netloc}\r\n"
-        connection.sendall(f"{request}Authorization: Bearer {server.token}\r\n\r\n".encode())
+        connection.sendall(f"{request}Authorization: Bearer {own_server.token}\r\n\r\n".encode())
         received = connection.recv(1000)
         assert received.startswith(b"HTTP/1.1 200")
-        assert stream.client.delete(stream.upload_uri).status_code == 200
+        with sqlite3.connect(own_server.data_dir / "rowkeep.db") as database:
+            database.execute("DELETE FROM entries")
+        database.close()
         while part := connection.recv(1024 * 1024):
             received = received[-100:] + part
     assert not received.endswith(b"0\r\n\r\n")
+    stream.close()

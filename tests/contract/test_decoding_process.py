@@ -1,6 +1,7 @@
 """The decoding process: large bodies checked elsewhere, with the outcome of the same body here."""
 
 import asyncio
+import gzip
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,18 +11,22 @@ import pytest
 
 from rowkeep.model.decoding import row_decoder
 from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
+from rowkeep.model.inflating import ContentCoding
+from rowkeep.model.inserts import RowsFormat
 from rowkeep.model.large import SLICE_ROWS_MAX
 from rowkeep.model.schema import Schema
-from rowkeep.storage import decoding_process
-from rowkeep.storage.base import LargeRows
+from rowkeep.storage import child_process
 from rowkeep.storage.decoding_process import DecodingProcess
+from rowkeep.storage.engines import LargeBody, LargeRows
 from rowkeep.storage.journal import decoded_lines
 from tests.unit.bodies import encoded, one, values_of
+
+INFLATED_BYTES_MAX = 8 * 1024 * 1024
 
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[DecodingProcess]:
-    process = DecodingProcess(folder)
+    process = DecodingProcess(folder, inflated_bytes_max=INFLATED_BYTES_MAX)
     await process.start()
     try:
         yield process
@@ -42,14 +47,20 @@ async def begun(folder: Path) -> None:
 
 
 async def decode(
-    process: DecodingProcess, body: bytes, schema: Schema, *, updates: bool = False
+    process: DecodingProcess,
+    body: bytes,
+    schema: Schema,
+    *,
+    updates: bool = False,
+    format_: RowsFormat = RowsFormat.JSON,
+    coding: ContentCoding | None = None,
 ) -> LargeRows:
     spool = process.spool()
     try:
         for start in range(0, len(body), 100_000):
             await spool.write(body[start : start + 100_000])
         assert spool.byte_count == len(body)
-        return await process.decode(spool, schema, updates_by_default=updates)
+        return await process.decode(LargeBody(spool, format_, coding), schema, updates_by_default=updates)
     finally:
         await spool.close()
 
@@ -131,7 +142,7 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
         async with running(tmp_path) as process:
             big = encoded({"rows": [{"v": number} for number in range(400_000)]})
             working = asyncio.create_task(decode(process, big, one("integer")))
-            child = process._process
+            child = process._child._process
             assert child is not None
             await begun(tmp_path)
             child.kill()
@@ -164,7 +175,7 @@ def test_an_answer_that_is_too_long_is_not_mixed_with_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request gets `unavailable`, the next one its own answer."""
-    monkeypatch.setattr(decoding_process, "ANSWER_BYTES_MAX", 4096)
+    monkeypatch.setattr(child_process, "ANSWER_BYTES_MAX", 4096)
 
     async def run() -> None:
         async with running(tmp_path) as process:
@@ -185,5 +196,41 @@ def test_errors_about_enormous_keys_fit_an_answer(tmp_path: Path) -> None:
             with pytest.raises(RowsRefused) as refusal:
                 await decode(process, body, one("integer"))
             assert refusal.value.row_error_count == 100
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("coding", [None, ContentCoding.GZIP])
+def test_lines_come_back_in_frames(tmp_path: Path, coding: ContentCoding | None) -> None:
+    """A body of lines, compressed or not: the rows as of JSON, the digest that of the lines."""
+    count = 2 * SLICE_ROWS_MAX + 1
+    body = b"\r\n".join(b'{"v":%d}' % number for number in range(count))
+
+    async def run() -> LargeRows:
+        async with running(tmp_path) as process:
+            sent = body if coding is None else gzip.compress(body)
+            return await decode(process, sent, one("integer"), format_=RowsFormat.LINES, coding=coding)
+
+    rows = asyncio.run(run())
+    assert values(rows) == list(range(count)) == list(range(rows.row_count))
+    assert rows.digest == hashlib.sha256(body).digest()
+
+
+def test_a_bomb_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It is refused as too large, with its code; what it was inflated to is gone; the process lives on."""
+
+    async def run() -> None:
+        async with running(tmp_path) as process:
+            for size, code in (
+                (INFLATED_BYTES_MAX + 1, ErrorCode.PAYLOAD_TOO_LARGE),
+                (INFLATED_BYTES_MAX, ErrorCode.INVALID_REQUEST),  # which is no JSON, but not too large
+                (0, ErrorCode.INVALID_REQUEST),
+            ):
+                bomb = gzip.compress(b" " * size)
+                with pytest.raises(RowkeepError) as error:
+                    await decode(process, bomb, one("integer"), coding=ContentCoding.GZIP)
+                assert error.value.code is code
+                assert files_of(tmp_path) == []
+            assert values(await decode(process, b'{"rows":[{"v":1}]}', one("integer"))) == [1]
 
     asyncio.run(run())

@@ -1,9 +1,13 @@
 """Disks that lose power and disks that fail, under the real SQLite.
 
 `RecordingDisk` passes everything on to the real files and keeps a list of what was written and when it was
-made durable. `state_after` builds what could be found after a loss of power at any point of that list: what
-was synced is there, and of what was not, any part may be, also half of a write. This is the method of ALICE
-and CrashMonkey: order is only what fsync makes of it. `FailingDisk` refuses from a moment on.
+made durable; `RecordingFiles` adds to the same list what becomes of segments. `state_after` builds what could
+be found after a loss of power at any point of that list: what was synced is there, and of what was not, any
+part may be, also half of a write. This is the method of ALICE and CrashMonkey: order is only what fsync makes
+of it. `FailingDisk` refuses from a moment on.
+
+A file of the segments folder and its name are two things. Its content is made durable by its own fsync, its
+names by the folder's; until then each creation, rename and removal may be found done or not, by itself.
 """
 
 import itertools
@@ -13,6 +17,8 @@ from pathlib import Path
 
 import apsw
 import msgspec
+
+from rowkeep.storage.files import Disk
 
 SECTOR_BYTES = 512
 
@@ -47,13 +53,39 @@ class Delete(msgspec.Struct, frozen=True):
     is_durable: bool
 
 
+class Created(msgspec.Struct, frozen=True):
+    """A new file of the segments folder, known from here on by its number, has got a name."""
+
+    file: str
+    name: str
+
+
+class Renamed(msgspec.Struct, frozen=True):
+    """A file of the segments folder has got another name."""
+
+    file: str
+    name: str
+    new_name: str
+
+
+class Removed(msgspec.Struct, frozen=True):
+    """A name of the segments folder is gone."""
+
+    name: str
+
+
+class FolderSync(msgspec.Struct, frozen=True):
+    """The names of the segments folder were made durable."""
+
+
 class Acknowledgement(msgspec.Struct, frozen=True):
     """Somebody was told that something is kept."""
 
     number: int
 
 
-Event = Write | Truncate | Sync | Delete | Acknowledgement
+Naming = Created | Renamed | Removed
+Event = Write | Truncate | Sync | Delete | Naming | FolderSync | Acknowledgement
 
 
 class RecordingDisk(apsw.VFS):
@@ -94,6 +126,47 @@ class _RecordedFile(apsw.VFSFile):
         self._events.append(Sync(self._file))
 
 
+class RecordingFiles(Disk):
+    """Segments that are written for real and remembered in a list of events."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self._events = events
+        self._open: dict[int, tuple[str, int]] = {}
+        self._names: dict[str, str] = {}
+
+    def create(self, path: Path) -> int:
+        descriptor = super().create(path)
+        file = f"file {next(_numbers)}"
+        self._open[descriptor] = file, 0
+        self._names[path.name] = file
+        self._events.append(Created(file, path.name))
+        return descriptor
+
+    def write(self, descriptor: int, data: memoryview) -> None:
+        super().write(descriptor, data)
+        file, offset = self._open[descriptor]
+        self._open[descriptor] = file, offset + len(data)
+        self._events.append(Write(file, offset, bytes(data)))
+
+    def sync(self, descriptor: int) -> None:
+        super().sync(descriptor)
+        self._events.append(Sync(self._open[descriptor][0]))
+
+    def rename(self, path: Path, new_path: Path) -> None:
+        super().rename(path, new_path)
+        file = self._names[new_path.name] = self._names.pop(path.name)
+        self._events.append(Renamed(file, path.name, new_path.name))
+
+    def sync_directory(self, folder: Path) -> None:
+        super().sync_directory(folder)
+        self._events.append(FolderSync())
+
+    def remove(self, path: Path) -> None:
+        super().remove(path)
+        if self._names.pop(path.name, None) is not None:
+            self._events.append(Removed(path.name))
+
+
 class FailingDisk(apsw.VFS):
     """A layer that does what the real one does until `failure` says which call to refuse, and how."""
 
@@ -130,7 +203,44 @@ class _FailingFile(apsw.VFSFile):
 
 
 def state_after(events: list[Event], chance: random.Random) -> dict[str, bytes]:
-    """One state of the files that a loss of power after these events can leave."""
+    """One state of the files that a loss of power after these events can leave, by their paths."""
+    contents = _contents_after(events, chance)
+    files = {name: content for name, content in contents.items() if not name.startswith("file ")}
+    for name, file in _names_after(events, chance).items():
+        files[f"segments/{name}"] = contents.get(file, b"")
+    return files
+
+
+def _names_after(events: list[Event], chance: random.Random) -> dict[str, str]:
+    """Which file of the segments folder each name is for."""
+    durable: dict[str, str] = {}
+    pending: list[Naming] = []
+    for event in events:
+        if isinstance(event, Created | Renamed | Removed):
+            pending.append(event)
+        elif isinstance(event, FolderSync):
+            for change in pending:
+                _apply_name(durable, change)
+            pending.clear()
+    kept = chance.choice((0.0, 0.5, 0.9, 1.0))
+    for change in pending:
+        if chance.random() < kept:
+            _apply_name(durable, change)
+    return durable
+
+
+def _apply_name(names: dict[str, str], change: Naming) -> None:
+    if isinstance(change, Renamed):
+        names.pop(change.name, None)
+        names[change.new_name] = change.file
+    elif isinstance(change, Created):
+        names[change.name] = change.file
+    else:
+        names.pop(change.name, None)
+
+
+def _contents_after(events: list[Event], chance: random.Random) -> dict[str, bytes]:
+    """What is in every file that ever was written to and is not known to be deleted."""
     durable: dict[str, bytearray] = {}
     pending: dict[str, list[Write | Truncate]] = {}
     removed: dict[str, bytearray] = {}

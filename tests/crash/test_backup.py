@@ -1,5 +1,6 @@
 """A backup has its name only when everything in it is durable, and nothing is left of one that failed."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rowkeep.storage.backup import back_up, restore
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.contract.journaling import make_uploads
+from tests.unit.readworld import World
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ def test_a_backup_is_durable_before_it_has_its_name(
     """File, folder, rename, folder of the folder: in this order."""
     back_up(directory, tmp_path / "copy")
     assert events == [
+        ("sync", tmp_path.name),
         ("sync", "rowkeep.db"),
+        ("sync", "segments"),
         ("sync", "copy.unfinished"),
         ("rename", "copy.unfinished"),
         ("sync", tmp_path.name),
@@ -61,11 +65,38 @@ def test_a_restore_is_durable_before_it_has_its_name(
     events.clear()
     assert restore(tmp_path / "copy", tmp_path / "restored").problems == ()
     assert events == [
+        ("sync", tmp_path.name),
+        ("sync", "lock"),
         ("sync", "rowkeep.db"),
+        ("sync", "segments"),
         ("sync", "restored.unfinished"),
         ("rename", "restored.unfinished"),
         ("sync", tmp_path.name),
     ]
+
+
+def test_a_new_data_directory_is_durable(events: list[tuple[str, str]], tmp_path: Path) -> None:
+    """Its own name, and those of the folders that it is in and that are in it."""
+    DataDirectory(tmp_path / "new" / "data").sweep()
+    assert events == [("sync", "new"), ("sync", tmp_path.name), ("sync", "data")]
+
+
+def test_segments_are_backed_up(tmp_path: Path) -> None:
+    """A copy holds the segments that its catalog names, and no other file, and is restored with them."""
+    with asyncio.Runner() as runner:
+        world = World(tmp_path / "data", runner, seals=True)
+        world.create("s", [{"name": "id", "type": "integer"}])
+        for number in range(3):
+            world.insert("s", [{"id": number}])
+        (world.directory.segments / "garbage").touch()
+        back_up(world.directory, tmp_path / "copy")
+        named = world.run(world.doors.read(lambda view: view.segment_files()))
+        world.close()
+        assert {file.name for file in (tmp_path / "copy/segments").iterdir()} == named
+        assert restore(tmp_path / "copy", tmp_path / "restored").problems == ()
+        restored = World(tmp_path / "restored", runner)
+        assert restored.listed()["id"].to_pylist() == [0, 1, 2]
+        restored.close()
 
 
 def test_what_was_left_unfinished_is_begun_again(directory: DataDirectory, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """kill -9 under load, by `rowkeep torture`: the proof that users can run on disks of their own.
 
-The rows of "before commit" and "after commit, before the answer" of the crash table (ARCHITECTURE.md).
+The rows of "before commit" and "after commit, before the answer" of the crash table (ARCHITECTURE.md), and
+those of segments: the server seals, compacts and drops entries all the while.
 """
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,24 +16,37 @@ from rowkeep.torture import TortureOptions, run_torture, violations_of
 
 def test_kill_under_load(tmp_path: Path) -> None:
     """Some kills, by the command: nothing acknowledged is lost, nothing is doubled, order is kept."""
-    options = ["--minutes", "0.2", "--seed", "1", "--directory", str(tmp_path)]
+    options = ["--minutes", "0.1", "--seed", "1", "--directory", str(tmp_path)]
     command = [sys.executable, "-m", "rowkeep", "torture", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout
     assert "every promise was kept" in done.stdout
-    kills, requests = (int(word) for word in done.stdout.split()[:3] if word.isdigit())
+    kills, requests, segments, reads = figures(
+        done.stdout, "kills,", "acknowledged", "segments", "streams of sessions"
+    )
     assert kills >= 3
     assert requests > 100
+    assert segments > 0
+    assert reads > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def figures(text: str, *words: str) -> list[int]:
+    """The numbers that stand before these words."""
+    found = [re.search(rf"(\d+) {word}", text) for word in words]
+    return [int(match[1]) for match in found if match is not None]
 
 
 @pytest.mark.long
 def test_many_kills_under_load(tmp_path: Path) -> None:
-    """The same for three minutes: fifty kills and more."""
-    outcome = run_torture(TortureOptions(seconds=180, seed=2, directory=tmp_path))
+    """The same for three minutes and more than fifty kills."""
+    outcome = run_torture(TortureOptions(seconds=180, seed=2, directory=tmp_path, kills_min=55))
     assert outcome.violations == ()
-    assert outcome.restarts >= 50
+    assert outcome.restarts >= 55
     assert outcome.replays > 0  # requests that were committed, and had no answer
+    assert outcome.sealer_kills > 0
+    assert outcome.segments > 55
+    assert outcome.sessions_over_kills > 0
 
 
 @pytest.mark.parametrize(

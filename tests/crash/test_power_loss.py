@@ -11,6 +11,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Receipt
 from rowkeep.storage.base import StorageError
 from rowkeep.storage.journal import Journal
@@ -103,6 +104,6 @@ def test_the_method_sees_a_missing_sync(tmp_path: Path) -> None:
         acknowledged = max(event.number for event in done if isinstance(event, Acknowledgement))
         try:
             check_state(tmp_path / str(number), state_after(done, chance), groups, acknowledged, uploads)
-        except (AssertionError, LookupError, StorageError, apsw.Error):
+        except (AssertionError, LookupError, RowkeepError, StorageError, apsw.Error):
             failures += 1
     assert failures > 0

@@ -15,6 +15,7 @@ from rowkeep.api.wire import STATUS_OF_CODE, Answer
 from rowkeep.config import Settings
 from rowkeep.model.errors import ErrorCode
 from rowkeep.model.resources import Durability, DurabilityClass, Health
+from rowkeep.services.maintain import MaintenanceHealth
 from tests.house.sources import ROOT
 
 DOCS = ROOT / "docs"
@@ -60,7 +61,7 @@ def test_every_metric_is_documented() -> None:
     """docs/operating.md lists every metric that /metrics shows, and no other."""
     health = Health(failure=None, queued_bytes=0, rows_inserted=0, batches=0, groups=0, commit_seconds=0.0)
     durability = Durability(DurabilityClass.DURABLE, 0.2, "ext4")
-    handlers = OperationHandlers(lambda: health, Traffic(), durability)
+    handlers = OperationHandlers(lambda: health, MaintenanceHealth(), Traffic(), durability)
     answer: Answer = asyncio.run(handlers.metrics(cast(Any, None)))
     names = re.findall(r"^# TYPE (\w+) ", answer.body.decode(), re.MULTILINE)
     documented = [name for name in first_cells(page("operating.md")) if name.startswith("rowkeep_")]

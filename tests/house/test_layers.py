@@ -10,13 +10,17 @@ MAY_IMPORT = {
     "config": (),
     "storage.base": ("model",),
     "storage": ("model",),
-    "services": ("storage.base", "model"),
-    "api": ("services", "storage.base", "model"),
+    "storage.engines": ("storage.base", "model"),
+    "services": ("storage.base", "storage.engines", "model"),
+    "api": ("services", "storage.base", "storage.engines", "model"),
     "compose": ("api", "services", "storage", "model", "config"),
     "server": ("compose", "config", "storage.files"),
     "benchmark": ("server", "api", "services", "storage", "model", "config"),
     "torture": ("benchmark", "storage"),
-    "cli": ("torture", "benchmark", "server", "services", "storage", "model", "config"),
+    "client": (),
+    "insertion": ("client",),
+    "commands": ("insertion", "client"),
+    "cli": ("commands", "torture", "benchmark", "server", "services", "storage", "model", "config"),
     "__main__": ("cli",),
     "": (),
 }
@@ -24,15 +28,16 @@ MAY_IMPORT = {
 # Each technology is known to one place; what is not listed here is the standard library, or used everywhere.
 PLACES = {
     "apsw": ("storage.sqlite",),
-    "click": ("cli",),
+    "click": ("cli", "commands"),
     "duckdb": ("storage.duck",),
     "granian": ("server",),
     "prometheus_client": ("api.operations",),
-    "pyarrow": ("storage.arrow",),
+    "pyarrow": ("storage.arrow", "storage.parquet", "benchmark.reading"),
     "shapely": ("model.geography",),
     "starlette": ("api",),
+    "tqdm": ("insertion.progress",),
     "uvloop": ("server", "benchmark"),
-    "zstandard": ("storage.journal",),
+    "zstandard": ("storage.journal", "model.inflating"),  # what is stored, and what comes in
 }
 
 # The model computes; it reads no file, opens no connection, starts no thread.

@@ -25,6 +25,7 @@ FUNCTION_LINES_MEDIAN_MAX = 10
 BROAD_EXCEPTS = {
     "api.app.RowkeepApplication.__call__": "the last resort: an unexpected error is logged and answered",
     "api.endpoint.Endpoint.__call__": "the same for every other route",
+    "services.maintain.Maintenance._tried": "what fails is put off, and the rows stay in the journal",
     "storage.lane.Lane._commit": "the writer's thread must not die: the error goes to those who wait",
     "storage.lane.Lane._run_edit": "the same for an edit of the catalog",
 }

@@ -9,10 +9,10 @@ import pytest
 from tests.unit.readworld import World
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A database with an empty table, and the services over it."""
+@pytest.fixture(params=["journal", "segments"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """A database with an empty table, and the services over it; all rows in entries, then all in segments."""
     with asyncio.Runner() as runner:
-        made = World(tmp_path, runner)
+        made = World(tmp_path, runner, seals=request.param == "segments")
         yield made
         made.close()

@@ -1,28 +1,37 @@
 """A database with one table, and the services over it: what tests of reading work on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import pyarrow
+from pyarrow import parquet
 
-from rowkeep.model.resources import OwnerKind, ReadStream
+from rowkeep.model.resources import OwnerKind, ReadStream, Segment, Upload
+from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash, token_hash
 from rowkeep.services.accounts import create_token, create_user
+from rowkeep.services.checking import InsertRequest
 from rowkeep.services.datasets import DatasetDraft, DatasetService
-from rowkeep.services.ingest import IngestService, InsertRequest
+from rowkeep.services.ingest import IngestService
+from rowkeep.services.maintain import Maintenance, SealingPolicy
 from rowkeep.services.read import OpenedSession, ReadService, read_request
 from rowkeep.services.tables import TableDraft, TableService
+from rowkeep.services.upkeep import forget_deleted
 from rowkeep.services.uploads import UploadDraft, UploadService
+from rowkeep.services.versions import ReleaseDraft, VersionService
 from rowkeep.storage.base import CatalogEditor
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors, edit_catalog
+from rowkeep.storage.files import DataDirectory, Disk
 from rowkeep.storage.lane import Lane
 from rowkeep.storage.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.arrowstreams import table_of
+from tests.sealing import POLICY, DirectSealer, seal_all
 
 Result = TypeVar("Result")
 Rows = list[dict[str, Any]]
@@ -30,21 +39,51 @@ TABLE = "ada.survey.answers"
 
 
 class World:
-    """A database with a user, a dataset and an empty table, and the services over it."""
+    """A database with a user, a dataset and an empty table, and the services over it.
 
-    def __init__(self, folder: Path, runner: "asyncio.Runner") -> None:
+    With `seals` every row is in a segment as soon as it is inserted. A folder that holds a database is
+    opened as a server that starts again opens it; `disk` and `database` are what files and SQLite go through.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        runner: "asyncio.Runner",
+        *,
+        seals: bool = False,
+        disk: Disk | None = None,
+        database: Callable[[Path], SqliteDatabase] = SqliteDatabase,
+    ) -> None:
         self._runner = runner
+        self._seals = seals
         self.folder = folder
-        self.database = SqliteDatabase(folder / "rowkeep.db")
+        self.directory = DataDirectory(folder)
+        self.directory.sweep()
+        is_new = not self.directory.database.exists()
+        self.database = database(self.directory.database)
+        self.readings = partial(StreamReader, self.directory.segments)
         self.owner = self.token("ada")
-        self.run(self._open(folder))
+        self.run(self._open(folder, disk or Disk()))
+        if is_new:
+            self.run(self._create_table())
+        else:
+            self.sweep()
+            self.run(self.maintenance.recover())
 
-    async def _open(self, folder: Path) -> None:
+    async def _open(self, folder: Path, disk: Disk) -> None:
         self._lane = Lane(self.database, group_bytes_max=2**23, queue_bytes_max=2**26, wait_seconds_max=5.0)
         self.doors = StorageDoors(self.database, self._lane, readers_max=2)
-        self.reads = ReadService(self.doors, StreamReader, session_hours=6)
+        self.reads = ReadService(self.doors, self.readings, session_hours=6)
+        self.sealer = DirectSealer(self.database, self.directory, disk)
+        self.maintenance = self.maintenance_under(POLICY)
         self.uploads = UploadService(self.doors)
-        self.ingest = IngestService(self.doors, DecodingProcess(folder))
+        self.ingest = IngestService(self.doors, DecodingProcess(folder, inflated_bytes_max=2**20))
+
+    def maintenance_under(self, policy: SealingPolicy) -> Maintenance:
+        """Another maintenance of the same data, with bounds of its own."""
+        return Maintenance(self.doors, self.sealer, policy, self._lane.slow_down)
+
+    async def _create_table(self) -> None:
         await DatasetService(self.doors).create(self.owner, OwnerKind.USER, "ada", DatasetDraft("survey"))
         await TableService(self.doors).create(self.owner, "ada.survey", TableDraft("answers"))
 
@@ -75,9 +114,71 @@ class World:
 
         async def insert() -> None:
             target = await self.ingest.look_up_target(request)
-            await self.ingest.insert(request, target, msgspec.json.encode({"rows": rows, **flags}))
+            await self.ingest.insert(
+                request, target, msgspec.json.encode({"rows": rows, **flags}), InsertTimes(0.0)
+            )
 
         self.run(insert())
+        if self._seals:
+            self.seal()
+
+    def seal(self) -> None:
+        """Puts all rows that are in the journal into segments."""
+        self.run(seal_all(self.doors, self.maintenance))
+
+    def compact(self, upload: str) -> None:
+        """Makes larger segments of an upload's small ones, as many as are worth it."""
+        self.run(self.maintenance.compact(self._upload(upload).id))
+
+    def sweep(self) -> int:
+        """Removes every file that nothing names; how many."""
+        return self.run(self.sealer.sweep(lambda: self.doors.read(lambda view: view.segment_files())))
+
+    def _upload(self, name: str) -> Upload:
+        return self.run(self.uploads.find(self.owner, TABLE, name)).upload
+
+    def unnamed_segment(self, upload: str, first_row: int = 0) -> Segment:
+        """A segment that was written and not yet named."""
+        made = self.run(self.sealer.seal(self._upload(upload).id, first_row))
+        assert made is not None
+        return made
+
+    def name_sealed(self, segment: Segment) -> bool:
+        """Names a segment; whether there was anything to name."""
+        return self.run(self.doors.write(lambda editor: editor.name_sealed(segment)))
+
+    def row_group_sizes(self, segment: Segment) -> list[int]:
+        """How many rows each row group of a segment's file has, as Parquet's own reader sees it."""
+        metadata = parquet.read_metadata(self.directory.segments / segment.file_name)
+        return [metadata.row_group(index).num_rows for index in range(metadata.num_row_groups)]
+
+    def make_old(self) -> None:
+        """Makes the rows in the journal an hour older."""
+        with self.database.writing() as connection:
+            connection.raw.execute("UPDATE entries SET committed_at = committed_at - 3600000")
+
+    def release(self) -> None:
+        """Releases the dataset's next version."""
+        self.run(VersionService(self.doors).release(self.owner, "ada.survey", "next", ReleaseDraft()))
+
+    def forget_deleted(self) -> None:
+        """What upkeep does with the rows of deleted uploads."""
+        self.run(forget_deleted(self.doors))
+
+    def expire_sessions(self) -> None:
+        """Makes all read sessions too old."""
+        with self.database.writing() as connection:
+            connection.raw.execute("UPDATE read_streams SET expires_at = 0")
+
+    def rows_kept(self) -> int:
+        """How many rows there are in the journal and in segments, of deleted uploads too."""
+        counted = (
+            "SELECT (SELECT coalesce(sum(row_count), 0) FROM entries)"
+            " + (SELECT coalesce(sum(row_count), 0) FROM segments)"
+        )
+        with self.database.reading() as connection:
+            [(count,)] = connection.raw.execute(counted)
+        return int(count)
 
     def delete(self, upload: str) -> None:
         self.run(self.uploads.delete(self.owner, TABLE, upload))
@@ -89,11 +190,23 @@ class World:
         request = read_request(TABLE, None, format_name, names, rows_max)
         return self.run(self.reads.list_rows(self.owner, request))
 
+    def next_part(self, parts: AsyncIterator[bytes]) -> bytes | None:
+        """The next part of a body; None after the last."""
+
+        async def step() -> bytes | None:
+            return await anext(parts, None)
+
+        return self.run(step())
+
     def rest(self, parts: AsyncIterator[bytes]) -> list[bytes]:
         async def collect() -> list[bytes]:
             return [part async for part in parts]
 
         return self.run(collect())
+
+    def table(self, stream: ReadStream, *, offset: int = 0) -> pyarrow.Table:
+        """The rows of a read stream."""
+        return table_of(self.streamed(stream, offset=offset))
 
     def listed(self, names: list[str] | None = None, rows_max: int | None = None) -> pyarrow.Table:
         """The table as listRows gives it."""

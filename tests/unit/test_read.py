@@ -10,10 +10,10 @@ import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import ReadStream, RowFormat
-from rowkeep.services.ingest import InsertRequest
+from rowkeep.model.timing import InsertTimes
+from rowkeep.services.checking import InsertRequest
 from rowkeep.services.read import ReadService
 from rowkeep.storage import reader
-from rowkeep.storage.reader import StreamReader
 from tests.api.stream import ALL_TYPES
 from tests.arrowstreams import arrow_batches, table_of
 from tests.unit.readworld import TABLE, Rows, World
@@ -203,32 +203,41 @@ def test_sessions_outlive_a_restart(world: World) -> None:
     world.create("s", ID_ONLY)
     world.insert("s", ids(3))
     [stream] = world.session().streams
-    world.reads = ReadService(world.doors, StreamReader, session_hours=6)
+    world.reads = ReadService(world.doors, world.readings, session_hours=6)
     assert table_of(world.streamed(stream))["id"].to_pylist() == [0, 1, 2]
 
 
-def test_rows_of_a_deleted_upload_are_an_error(world: World) -> None:
-    """A stream whose rows are gone says so before its first byte."""
+def test_a_session_outlives_its_upload(world: World) -> None:
+    """Its rows stay readable until it expires, whatever has the upload's name by then; then they go."""
     world.create("s", ID_ONLY)
     world.insert("s", ids(3))
+    world.insert("s", [{"id": 3}, {"id": 4}])
     [stream] = world.session().streams
     world.delete("s")
     world.create("s", ID_ONLY)
-    world.insert("s", ids(3))
-    with pytest.raises(RowkeepError, match="gone") as refusal:
+    world.insert("s", ids(1))
+    world.forget_deleted()
+    assert table_of(world.streamed(stream))["id"].to_pylist() == [0, 1, 2, 3, 4]
+    assert table_of(world.streamed(stream, offset=2))["id"].to_pylist() == [2, 3, 4]
+    world.expire_sessions()
+    world.forget_deleted()
+    with pytest.raises(RowkeepError, match="has expired"):
         world.open_stream(stream)
-    assert refusal.value.code is ErrorCode.NOT_FOUND
+    assert world.listed()["id"].to_pylist() == [0]
+    assert world.rows_kept() == 1
 
 
-def test_a_deletion_midway_breaks_the_stream(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream that lost rows midway fails; it does not end as if it were whole."""
+def test_a_deletion_midway_breaks_a_list_of_rows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that lost rows midway fails; it does not end as if it were whole."""
     monkeypatch.setattr(reader, "STEP_BATCHES_MAX", 1)
-    for name in ("a", "b"):
+    for name in ("a", "b", "c"):
         world.create(name, ID_ONLY)
         world.insert(name, ids(3))
-    parts = world.open_stream(world.session().streams[0])
+    parts = world.parts()
     assert world.run(_next(parts))
-    world.delete("b")
+    for name in ("b", "c"):
+        world.delete(name)
+    world.forget_deleted()
     with pytest.raises(RowkeepError, match="gone"):
         world.rest(parts)
 
@@ -253,7 +262,7 @@ def test_a_stream_is_read_by_its_maker_alone(world: World) -> None:
 def test_streams_expire(world: World) -> None:
     """After its hours a stream is as if it had never been, and so is one that never was."""
     world.create("s", ID_ONLY)
-    world.reads = ReadService(world.doors, StreamReader, session_hours=0)
+    world.reads = ReadService(world.doors, world.readings, session_hours=0)
     [stream] = world.session().streams
     for identifier in (stream.identifier, "nope"):
         with pytest.raises(RowkeepError) as refusal:
@@ -287,7 +296,7 @@ def test_large_reads_come_in_moderate_parts(world: World) -> None:
 
 def test_wide_rows_are_decoded_piece_by_piece(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry of many short bodies with many variables is decoded some bodies at a time."""
-    monkeypatch.setattr(reader, "DECODED_CELLS_MAX", 100)
+    monkeypatch.setattr("rowkeep.storage.rows.DECODED_CELLS_MAX", 100)
     monkeypatch.setattr(reader, "BATCH_CELLS_MAX", 60)
     world.create("s", [{"name": f"v{number}", "type": "integer"} for number in range(20)])
 
@@ -295,7 +304,9 @@ def test_wide_rows_are_decoded_piece_by_piece(world: World, monkeypatch: pytest.
         request = InsertRequest(world.owner, (TABLE, "s"), None)
         target = await world.ingest.look_up_target(request)
         bodies = [b'{"rows": [{"v3": %d}, {}]}' % number for number in range(40)]
-        await asyncio.gather(*(world.ingest.insert(request, target, body) for body in bodies))
+        await asyncio.gather(
+            *(world.ingest.insert(request, target, body, InsertTimes(0.0)) for body in bodies)
+        )
 
     world.run(insert_at_once())
     body = b"".join(world.rest(world.parts()))

@@ -29,7 +29,7 @@ class Measured:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._engine = DuckStatistics(world.database, world.folder)
+        self._engine = DuckStatistics(world.database, world.folder, world.readings)
         self._uploads = 0
 
     def of(self, type_: str, values: list[Any]) -> Statistics:

@@ -161,7 +161,7 @@ class ModelDataset:
         """The next version, with the tables of the current one."""
         assert self.current is not None
         tables = [
-            ModelTable(table.name, table.strategy, parent=table, identity=table.identity)
+            type(table)(table.name, table.strategy, parent=table, identity=table.identity)
             for table in self.current.tables
         ]
         self.positions = self.versions[-1].position + 1

@@ -1,13 +1,14 @@
 """The application: the outermost layer of every request.
 
-It gives each request an id and hands insertRows straight to its endpoint, everything else to the router,
-over the path as it was sent (split before it is decoded).
+It gives each request an id (the client's own if it sent one) and hands insertRows straight to its
+endpoint, everything else to the router, over the path as it was sent (split before it is decoded).
 """
 
 import itertools
 import re
 import secrets
 from collections.abc import Iterable
+from time import perf_counter
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -16,10 +17,13 @@ from starlette.routing import BaseRoute, Route, Router
 from rowkeep.api.asgi import Receive, Scope, Send
 from rowkeep.api.body import BodyReader, ClientLeft
 from rowkeep.api.endpoint import answer_to, send_answer
+from rowkeep.api.headers import asked_request_id
 from rowkeep.api.rows import INSERT_ROWS_PATH, InsertRows
+from rowkeep.api.servertiming import server_timing
 from rowkeep.api.traffic import Traffic
 from rowkeep.api.wire import head_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
+from rowkeep.model.timing import InsertTimes
 
 _slashes = re.compile(rb"/{2,}")
 
@@ -36,14 +40,14 @@ class RowkeepApplication:
         # A POST to this path never reaches the router; any other method must hear that it is the wrong one.
         inserts = Route(INSERT_ROWS_PATH, _no_route, methods=["POST"])
         self._router = Router([*routes, inserts], redirect_slashes=False, default=_no_route)
-        self._request_prefix = secrets.token_hex(4)
+        self._request_prefix = secrets.token_hex(4).encode()
         self._request_numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
             return
-        request_id = f"{self._request_prefix}-{next(self._request_numbers):x}"
+        request_id = asked_request_id(scope["headers"]) or self._new_request_id()
         path = self._insert_rows.path_of(scope)
         if path is None and _is_untidy(scope):
             scope = _tidied(scope)
@@ -51,16 +55,21 @@ class RowkeepApplication:
         if path is None:
             await self._route(scope, receive, self._traffic.counted(send), request_id)
             return
+        times = InsertTimes(perf_counter())
         try:
-            answer = await self._insert_rows.answer(path, scope, receive)
+            answer = await self._insert_rows.answer(path, scope, receive, times)
         except ClientLeft:
             return
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
             answer = answer_to(error, request_id)
         self._traffic.answers[answer.status] += 1
+        answer.headers.append((b"server-timing", server_timing(times)))
         await send_answer(send, answer, request_id)
 
-    async def _route(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    def _new_request_id(self) -> bytes:
+        return b"%b-%x" % (self._request_prefix, next(self._request_numbers))
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
         raw_path: bytes = scope["raw_path"]
         routed: dict[str, Any] = {
             **scope,

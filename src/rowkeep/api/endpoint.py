@@ -34,7 +34,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        request_id: str = scope["request_id"]
+        request_id: bytes = scope["request_id"]
         request = ApiRequest(scope, receive, self._bodies)
         try:
             answer = await self._handler(request)
@@ -53,39 +53,40 @@ class Endpoint:
             await send_stream(receive, send, answer, request_id)
 
 
-def answer_to(error: Exception, request_id: str) -> Answer:
+def answer_to(error: Exception, request_id: bytes) -> Answer:
     """The one place where an exception becomes an answer; what nobody expected is logged and bland."""
     if isinstance(error, RowkeepError):
         if error.detail is not None:
-            _log.warning("refused", request_id=request_id, code=error.code, detail=error.detail)
+            _log.warning("refused", request_id=request_id.decode(), code=error.code, detail=error.detail)
         return error_answer(error)
-    _log.error("internal error", request_id=request_id, exc_info=error)
+    shown_id = request_id.decode()
+    _log.error("internal error", request_id=shown_id, exc_info=error)
     return error_answer(
         RowkeepError(
             ErrorCode.INTERNAL,
-            f"Something went wrong in the server; its log says what, under request {request_id}.",
+            f"Something went wrong in the server; its log says what, under request {shown_id}.",
         )
     )
 
 
-async def send_answer(send: Send, answer: Answer, request_id: str) -> None:
+async def send_answer(send: Send, answer: Answer, request_id: bytes) -> None:
     """Sends a complete response."""
     body = answer.body
     headers = [
         *answer.headers,
         (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", request_id.encode()),
+        (b"x-request-id", request_id),
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_stream(receive: Receive, send: Send, answer: StreamAnswer, request_id: str) -> None:
+async def send_stream(receive: Receive, send: Send, answer: StreamAnswer, request_id: bytes) -> None:
     """Sends a response part by part, until the client leaves.
 
     A failure midway breaks the connection, so that the response cannot look whole.
     """
-    headers = [*answer.headers, (b"x-request-id", request_id.encode())]
+    headers = [*answer.headers, (b"x-request-id", request_id)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     # Sending to a client that has left does not fail; nobody would notice.
     departure = asyncio.create_task(_client_leaves(receive))

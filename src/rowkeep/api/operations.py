@@ -11,16 +11,23 @@ from rowkeep.api.routes import RouteTable
 from rowkeep.api.traffic import Traffic
 from rowkeep.api.wire import Answer, json_answer
 from rowkeep.model.resources import Durability, Health
+from rowkeep.services.maintain import MaintenanceHealth
 
 
 class OperationHandlers:
     """Health and metrics; they need no token and say nothing about data."""
 
-    def __init__(self, health: Callable[[], Health], traffic: Traffic, durability: Durability) -> None:
+    def __init__(
+        self,
+        health: Callable[[], Health],
+        maintenance: MaintenanceHealth,
+        traffic: Traffic,
+        durability: Durability,
+    ) -> None:
         self._health = health
         self._durability = durability
         self._registry = CollectorRegistry()
-        self._registry.register(_Figures(health, traffic))
+        self._registry.register(_Figures(health, maintenance, traffic))
 
     def table(self) -> RouteTable:
         """The routes."""
@@ -55,8 +62,11 @@ class OperationHandlers:
 
 
 class _Figures(Collector):
-    def __init__(self, health: Callable[[], Health], traffic: Traffic) -> None:
+    def __init__(
+        self, health: Callable[[], Health], maintenance: MaintenanceHealth, traffic: Traffic
+    ) -> None:
         self._health = health
+        self._maintenance = maintenance
         self._traffic = traffic
 
     def collect(self) -> Iterator[Metric]:
@@ -72,9 +82,22 @@ class _Figures(Collector):
         yield GaugeMetricFamily(
             "rowkeep_queue_bytes", "Bytes accepted and not yet committed.", health.queued_bytes
         )
+        yield from self._maintenance_figures()
         yield GaugeMetricFamily(
             "rowkeep_ready", "1 while the journal takes rows, else 0.", int(health.failure is None)
         )
+
+    def _maintenance_figures(self) -> Iterator[Metric]:
+        health = self._maintenance
+        yield GaugeMetricFamily(
+            "rowkeep_journal_bytes", "Bytes of rows not yet in segments.", health.journal_bytes
+        )
+        yield _counter(
+            "rowkeep_segments_sealed", "Segments written from the journal.", health.segments_sealed
+        )
+        yield _counter("rowkeep_rows_sealed", "Rows that left the journal.", health.rows_sealed)
+        yield _counter("rowkeep_segments_compacted", "Segments replaced.", health.segments_compacted)
+        yield _counter("rowkeep_maintenance_failures", "What maintenance had to put off.", health.failures)
 
 
 def _counter(name: str, text: str, value: float) -> CounterMetricFamily:

@@ -1,5 +1,6 @@
 """A request as handlers see it: decoded path segments, query, JSON body, whose token."""
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -9,11 +10,12 @@ import msgspec
 
 from rowkeep.api.asgi import Receive, Scope
 from rowkeep.api.body import BodyReader
-from rowkeep.api.headers import bearer_hash, check_json
+from rowkeep.api.headers import bearer_hash, check_json, content_coding
 from rowkeep.api.wire import Answer, json_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
+from rowkeep.model.inflating import InflatedTooMuch, inflated, inflated_too_large
 from rowkeep.services.access import TokenHash
-from rowkeep.storage.base import Spool
+from rowkeep.storage.engines import Spool
 
 Body = TypeVar("Body")
 Item = TypeVar("Item")
@@ -75,19 +77,28 @@ class ApiRequest:
 
     async def json(self, type_: type[Body]) -> Body:
         """The body as a struct. Raises invalid_request_error naming what does not fit."""
-        check_json(self.headers.get(b"content-type"), self.headers.get(b"content-encoding"))
-        self.has_read_body = True
-        body = await self._bodies.read(
-            self._receive, self.headers.get(b"content-length"), _no_spool, JSON_BYTES_MAX
-        )
-        if not isinstance(body, bytes):
-            raise TypeError("a JSON request was spooled")
+        check_json(self.headers.get(b"content-type"))
+        body = await self._body()
         try:
             return msgspec.convert(_camel_keys(msgspec.json.decode(body or b"{}")), type=type_, strict=True)
         except RecursionError as error:
             raise invalid_request("The body is nested too deeply to be read.") from error
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise invalid_request(f"The body does not fit: {error}.") from error
+
+    async def _body(self) -> bytes:
+        coding = content_coding(self._scope["headers"])
+        self.has_read_body = True
+        length = self.headers.get(b"content-length")
+        body = await self._bodies.read(self._receive, length, _no_spool, JSON_BYTES_MAX, coding)
+        if not isinstance(body, bytes):
+            raise TypeError("a JSON request was spooled")
+        if coding is None:
+            return body
+        try:
+            return await asyncio.to_thread(inflated, body, coding, bytes_max=JSON_BYTES_MAX)
+        except InflatedTooMuch as error:
+            raise inflated_too_large(JSON_BYTES_MAX) from error
 
 
 def _no_spool() -> Spool:

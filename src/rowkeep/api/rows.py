@@ -5,18 +5,25 @@ bypasses the router and reads its headers in one pass.
 """
 
 import re
+from time import perf_counter
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 
 from rowkeep.api.asgi import Receive, Scope
-from rowkeep.api.body import BodyReader
-from rowkeep.api.headers import bearer_hash, check_json, idempotency_key
+from rowkeep.api.body import BodyReader, spooled
+from rowkeep.api.headers import bearer_hash, content_coding, idempotency_key, rows_format
+from rowkeep.api.insertoptions import insert_options
 from rowkeep.api.wire import Answer, Headers
 from rowkeep.model.errors import RowkeepError
+from rowkeep.model.inflating import ContentCoding
+from rowkeep.model.inserts import NO_OPTIONS
 from rowkeep.model.resources import Receipt
-from rowkeep.services.ingest import IngestService, InsertRequest
+from rowkeep.model.timing import InsertTimes
+from rowkeep.services.checking import InsertRequest
+from rowkeep.services.ingest import IngestService
+from rowkeep.storage.engines import LargeBody, Spool
 
 INSERT_ROWS_PATH = "/api/v1/tables/{table}/uploads/{upload}/rows"
 
@@ -47,33 +54,53 @@ class InsertRows:
             self._paths[raw_path] = path
         return path
 
-    async def answer(self, path: tuple[str, str], scope: Scope, receive: Receive) -> Answer:
-        """Inserts the rows of a request and says so."""
+    async def answer(
+        self, path: tuple[str, str], scope: Scope, receive: Receive, times: InsertTimes
+    ) -> Answer:
+        """Inserts the rows of a request and says so; notes in `times` how it goes along."""
         headers = dict(scope["headers"])
-        key = headers.get(b"idempotency-key")
-        request = InsertRequest(
-            bearer_hash(headers.get(b"authorization")), path, None if key is None else idempotency_key(key)
-        )
+        length = headers.get(b"content-length")
         try:
+            request = _request(path, headers, scope["query_string"])
             target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
-            check_json(headers.get(b"content-type"), headers.get(b"content-encoding"))
+            coding = content_coding(scope["headers"]) if b"content-encoding" in headers else None
         except RowkeepError:
-            await self._bodies.discard(receive, headers.get(b"content-length"))
+            await self._bodies.discard(receive, length)
             raise
-        body = await self._bodies.read(receive, headers.get(b"content-length"), self._ingest.spool)
+        body = await self._bodies.read(receive, length, self._ingest.spool, coding=coding)
+        times.read_at = perf_counter()
+        if coding is not None and isinstance(body, bytes):
+            body = await self._inflated(body, coding)
         if isinstance(body, bytes):
-            return _answer(await self._ingest.insert(request, target, body))
+            return _answer(await self._ingest.insert(request, target, body, times))
         try:
-            return _answer(await self._ingest.insert_spooled(request, target, body))
+            large = LargeBody(body, request.format, coding)
+            return _answer(await self._ingest.insert_large(request, target, large, times))
         finally:
             await body.close()
+
+    async def _inflated(self, body: bytes, coding: ContentCoding) -> bytes | Spool:
+        """A small body inflated, a large one as it came."""
+        small = self._bodies.inflate_small(body, coding)
+        return await spooled(body, self._ingest.spool) if small is None else small
+
+
+def _request(path: tuple[str, str], headers: dict[bytes, bytes], query: bytes) -> InsertRequest:
+    key = headers.get(b"idempotency-key")
+    return InsertRequest(
+        bearer_hash(headers.get(b"authorization")),
+        path,
+        None if key is None else idempotency_key(key),
+        rows_format(headers.get(b"content-type")),
+        insert_options(query) if query else NO_OPTIONS,
+    )
 
 
 def _answer(receipt: Receipt) -> Answer:
     headers: Headers = [(b"content-type", b"application/json")]
     if receipt.replayed:
         headers.append((b"idempotency-replayed", b"true"))
-    if receipt.change is None:
+    if receipt.change is None and not receipt.validate_only:
         return Answer(201, headers, _PLAIN % receipt.row_count)
     body: dict[str, Any] = {
         "kind": "insertRowsResponse",
@@ -81,6 +108,8 @@ def _answer(receipt: Receipt) -> Answer:
         "rowsSkipped": 0,
         "schemaUpdates": _schema_updates(receipt),
     }
+    if receipt.validate_only:
+        return Answer(200, headers, msgspec.json.encode({**body, "validateOnly": True}))
     return Answer(201, headers, msgspec.json.encode(body))
 
 

@@ -214,6 +214,13 @@ _STATISTICS: Json = {
 }
 _ADDED_VARIABLE: Json = {"name": _TEXT, "type": _one_of(*VariableType)}
 
+_INSERTED: Json = {
+    "kind": {"const": "insertRowsResponse"},
+    "rowsAdded": _COUNT,
+    "rowsSkipped": _COUNT,
+    "schemaUpdates": _list_of(reference("SchemaUpdate")),
+}
+
 SHAPES: Json = {
     "Owner": _object({"kind": _one_of(*OwnerKind), **_LOCATED, "name": _TEXT}),
     "Member": _resource("member", {"user": reference("Owner"), "role": _one_of(*MemberRole)}),
@@ -248,14 +255,8 @@ SHAPES: Json = {
         }
     ),
     "ReadStream": _object({"kind": {"const": "readStream"}, "id": _TEXT, "estimatedRows": _COUNT}),
-    "InsertRowsResponse": _object(
-        {
-            "kind": {"const": "insertRowsResponse"},
-            "rowsAdded": _COUNT,
-            "rowsSkipped": _COUNT,
-            "schemaUpdates": _list_of(reference("SchemaUpdate")),
-        }
-    ),
+    "InsertRowsResponse": _object(_INSERTED),
+    "InsertRowsValidation": _object({**_INSERTED, "validateOnly": {"const": True}}),
     "SchemaUpdate": _object(
         {
             "updatedVariables": _list_of(

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
+from rowkeep.model.inflating import ContentCoding, EncodingRefused
 
 STATUS_OF_CODE = {
     ErrorCode.INVALID_REQUEST: 400,
@@ -56,6 +57,8 @@ def error_answer(error: RowkeepError) -> Answer:
         answer.headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
     if error.code is ErrorCode.INVALID_TOKEN:
         answer.headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, EncodingRefused):  # and on no other 415 (RFC 9110, 12.5.3)
+        answer.headers.append((b"accept-encoding", ", ".join(ContentCoding).encode()))
     return answer
 
 

@@ -37,10 +37,25 @@ def peak_memory_mib(pid: int) -> float:
     return _fields(pid, "status").get("VmHWM:", 0) / 1024
 
 
+def memory_mib(pid: int) -> float:
+    """The memory (resident set) that a process holds now."""
+    return _fields(pid, "status").get("VmRSS:", 0) / 1024
+
+
+def open_files(pid: int) -> int:
+    """How many files and connections a process has open."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
 def children_of(pid: int) -> list[int]:
     """The processes that a process has started and that still run."""
     files = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for file in files for child in file.read_text().split()]
+
+
+def command_of(pid: int) -> list[str]:
+    """The command line of a process; empty when it has ended."""
+    return (_read(pid, "cmdline") or "").split("\0")
 
 
 def tree_of(pid: int) -> list[int]:

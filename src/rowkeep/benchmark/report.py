@@ -60,6 +60,12 @@ def report_text(measurements: Sequence[Measurement], fsync_ms: float) -> str:
     return "\n".join(lines) + "\n"
 
 
+def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its cells to the right."""
+    lines = [head, ["---:"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def bars(measurements: Sequence[Measurement], fsync_ms: float) -> list[Bar]:
     """The bars that these measurements can tell of."""
     at = {(item.target, item.rows_per_request, item.connections): item for item in measurements}

@@ -58,7 +58,7 @@ def run_memory(directory: Path) -> str:
         target, process = start_rowkeep(folder / "data")
         stack.callback(end, process)
         requests = MEMORY_ROWS // MEMORY_ROWS_PER_REQUEST
-        result = _load(target, 16, MEMORY_ROWS_PER_REQUEST, 600.0, requests)
+        result = send(target, 16, MEMORY_ROWS_PER_REQUEST, 600.0, requests)
         peak = peak_memory_mib(process.pid)
         children = sum(peak_memory_mib(child) for child in children_of(process.pid))
         stored = sum(file.stat().st_size for file in (folder / "data").iterdir() if file.is_file())
@@ -97,7 +97,7 @@ def _rounds(
 def _sample(target: Target, connections: int, rows: int, seconds: float) -> _Sample:
     pids = [] if target.pid is None else [target.pid]
     cpu_before, written_before = cpu_seconds(pids), written_bytes(pids)
-    result = _load(target, connections, rows, seconds, None)
+    result = send(target, connections, rows, seconds, None)
     return _Sample(
         result,
         _difference(cpu_before, cpu_seconds(pids)),
@@ -109,9 +109,8 @@ def _difference(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
 
 
-def _load(
-    target: Target, connections: int, rows: int, seconds: float, requests_max: int | None
-) -> LoadResult:
+def send(target: Target, connections: int, rows: int, seconds: float, requests_max: int | None) -> LoadResult:
+    """Sends rows from a process of its own, for some seconds or so many requests; a refusal is an error."""
     plan = LoadPlan(
         target.host, target.port, target.path, target.token, connections, rows, seconds, requests_max
     )

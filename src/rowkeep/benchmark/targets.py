@@ -1,27 +1,31 @@
 """What is measured: the floor, rowkeep itself, and peers that already run somewhere on this machine."""
 
+import os
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
 from rowkeep.benchmark.processes import Process
-from rowkeep.benchmark.workload import SCHEMA
+from rowkeep.benchmark.workload import SCHEMA, bodies
 from rowkeep.model.access import AccessLevel
-from rowkeep.model.resources import OwnerKind, UploadType
-from rowkeep.model.schema import Variable, declared_schema
+from rowkeep.model.resources import Batch, OwnerKind, Upload, UploadType
+from rowkeep.model.schema import Schema, Variable, declared_schema
 from rowkeep.model.types import VariableType
 from rowkeep.services.access import token_hash
 from rowkeep.storage.base import CatalogEditor, NewDataset, NewTable, NewUpload
-from rowkeep.storage.doors import edit_catalog
+from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.journal import Journal
 from rowkeep.storage.sqlite import SqliteDatabase
 
 START_SECONDS_MAX = 30
+STREAMS_PER_COMMIT = 1_000
 TABLE_PATH = "/api/v1/tables/bench.bench.bench"
 ROWS_PATH = f"{TABLE_PATH}/uploads/bench/rows"
 TOKEN = "benchmark"  # of a server that lives for one benchmark
@@ -67,10 +71,45 @@ def make_stream(data_dir: Path) -> None:
     database.close()
 
 
-def launch_rowkeep(data_dir: Path, port: int) -> Process:
-    """Starts a server and waits until it takes connections."""
+def add_streams(data_dir: Path, count: int, row_count: int) -> None:
+    """Adds streams to the table, each with some rows in the journal."""
+    database = SqliteDatabase(DataDirectory(data_dir).database)
+    added = edit_catalog(database, lambda editor: _add_streams(editor, count))
+    body = next(bodies(row_count))
+    journal = Journal()
+    for start in range(0, count, STREAMS_PER_COMMIT):
+        version = read_snapshot(database, lambda view: view.catalog_version())
+        journal.commit_group(
+            database,
+            [
+                Batch(upload.id, version, upload.schema, row_count, body)
+                for upload in added[start : start + STREAMS_PER_COMMIT]
+            ],
+        )
+    database.close()
+
+
+def _add_streams(editor: CatalogEditor, count: int) -> list[Upload]:
+    dataset = editor.dataset("bench", "bench", None, None)
+    assert dataset is not None
+    assert dataset.next_version_id is not None
+    table = editor.table(dataset.next_version_id, "bench", None)
+    assert table is not None
+    schema = _schema()
+    for number in range(count):
+        name = f"bench {number}"
+        editor.add_upload(NewUpload(table.id, name, UploadType.STREAM, schema, updates_by_default=False))
+    return editor.uploads(table.id, 0, count + 1)[1:]
+
+
+def _schema() -> Schema:
+    return declared_schema([Variable(name, VariableType(type_)) for name, type_ in SCHEMA])
+
+
+def launch_rowkeep(data_dir: Path, port: int, settings: Mapping[str, str] | None = None) -> Process:
+    """Starts a server, with settings as in the environment, and waits until it takes connections."""
     command = [sys.executable, "-m", "rowkeep", "serve", "--data-dir", str(data_dir), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **(settings or {})})
     _wait_for(port)
     return process
 
@@ -85,8 +124,7 @@ def _make_stream(editor: CatalogEditor) -> None:
     editor.add_table(NewTable(dataset.next_version_id, "bench", None, "append", is_file_index=False))
     table = editor.table(dataset.next_version_id, "bench", None)
     assert table is not None
-    schema = declared_schema([Variable(name, VariableType(type_)) for name, type_ in SCHEMA])
-    editor.add_upload(NewUpload(table.id, "bench", UploadType.STREAM, schema, updates_by_default=False))
+    editor.add_upload(NewUpload(table.id, "bench", UploadType.STREAM, _schema(), updates_by_default=False))
 
 
 def free_port() -> int:

@@ -48,6 +48,7 @@ CELLS_MAX = 4 * 1024 * 1024
 EXACT_INTEGER_MAX = 2**53
 
 Row = msgspec.Struct
+_GeographyCheck = Callable[[Sequence[str | None]], bool]
 
 
 class RowsBody(Protocol):
@@ -56,6 +57,7 @@ class RowsBody(Protocol):
     rows: list[Row]
     updateSchema: bool | None  # noqa: N815  # as on the wire
     updateVariables: bool | None  # noqa: N815  # as on the wire
+    validateOnly: bool | None  # noqa: N815  # as on the wire
 
 
 _Int64 = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
@@ -101,8 +103,10 @@ class RowDecoder:
             if variable.type is VariableType.GEOGRAPHY
         )
         accepted_type = _exactly_accepted_type if widens else _accepted_type
-        self._accept = _compile(schema, accepted_type, forbid_unknown_fields=True)
-        self._read = _compile(schema, _stored_type, forbid_unknown_fields=False)
+        accepted_row = _row_type(schema, accepted_type)
+        self._accept_row = msgspec.json.Decoder(accepted_row)
+        self._accept = _body_decoder(accepted_row, forbid_unknown_fields=True)
+        self._read = _body_decoder(_row_type(schema, _stored_type), forbid_unknown_fields=False)
 
     def accept(self, body: bytes) -> RowsBody:
         """Decodes a request body. Raises StrictRefusal when the strict path does not take it."""
@@ -116,21 +120,49 @@ class RowDecoder:
         """The same where nobody waits: takes whatever fits, however long it takes and large it grows."""
         return self._accept_rows(body, geographies_are_valid)
 
-    def _accept_rows(self, body: bytes, geographies_fit: Callable[[Sequence[str | None]], bool]) -> RowsBody:
+    def accept_lines(self, lines: Sequence[bytes]) -> bytes:
+        """Decodes each line as exactly one row, and returns the rows as a request body of one line.
+
+        Raises StrictRefusal as `accept` does.
+        """
+        if len(lines) * self._width > CELLS_MAX:
+            raise StrictRefusal
+        is_short = sum(map(len, lines)) <= PARSED_BYTES_MAX
+        return self._accept_lines(lines, geographies_are_valid if is_short else are_plain_points)
+
+    def accept_lines_patiently(self, lines: Sequence[bytes]) -> bytes:
+        """The same where nobody waits."""
+        return self._accept_lines(lines, geographies_are_valid)
+
+    def _accept_rows(self, body: bytes, geographies_fit: _GeographyCheck) -> RowsBody:
         try:
             decoded = cast(RowsBody, self._accept.decode(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise StrictRefusal from error
         if (decoded.updateSchema or decoded.updateVariables) and not self._widens:
             return row_decoder(self.schema, widens=True)._accept_rows(body, geographies_fit)
+        self._check_cells(decoded.rows, body, geographies_fit)
+        return decoded
+
+    def _accept_lines(self, lines: Sequence[bytes], geographies_fit: _GeographyCheck) -> bytes:
+        try:
+            rows = list(map(self._accept_row.decode, lines))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise StrictRefusal from error
+        # Joined only now: each line is known to be one row and nothing else.
+        body = b'{"rows":[' + b",".join(lines) + b"]}"
+        self._check_cells(rows, body, geographies_fit)
+        return body
+
+    def _check_cells(self, rows: list[Row], body: bytes, geographies_fit: _GeographyCheck) -> None:
+        """What the compiled decoder does not see; `body` is what the rows were decoded from."""
         if self._has_fraction and (_long_fraction(body) is not None or _has_escaped_fraction(body)):
             raise StrictRefusal
         for geography in self._geographies:
-            if not geographies_fit(list(map(geography, decoded.rows))):
+            if not geographies_fit(list(map(geography, rows))):
                 raise StrictRefusal
-        if len(body) > CELL_BYTES_MAX and not _cells_fit(decoded.rows):
+        if len(body) > CELL_BYTES_MAX and not _cells_fit(rows):
             raise StrictRefusal
-        return decoded
 
     def read(self, lines: bytes) -> list[Row]:
         """Decodes stored request bodies, one a line, into their rows in order."""
@@ -173,21 +205,23 @@ def _stored_type(variable: Variable) -> Any:
     return _JSON_TYPES[variable.type]
 
 
-def _compile(
-    schema: Schema, json_type: Callable[[Variable], Any], *, forbid_unknown_fields: bool
-) -> msgspec.json.Decoder[Any]:
+def _row_type(schema: Schema, json_type: Callable[[Variable], Any]) -> type[Row]:
     fields = [
         (field_name(index), json_type(variable) | None, None)
         for index, variable in enumerate(schema.variables)
     ]
     rename = {field_name(index): variable.name for index, variable in enumerate(schema.variables)}
-    row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+    return msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+
+
+def _body_decoder(row: type[Row], *, forbid_unknown_fields: bool) -> msgspec.json.Decoder[Any]:
     body = msgspec.defstruct(
         "RowsBody",
         [
             ("rows", list[row]),  # type: ignore[valid-type]  # a class made at run time
             ("updateSchema", bool | None, None),
             ("updateVariables", bool | None, None),
+            ("validateOnly", bool | None, None),
         ],
         forbid_unknown_fields=forbid_unknown_fields,
         gc=False,
@@ -210,6 +244,7 @@ class BodyOutline(msgspec.Struct):
     rows: list[msgspec.Raw]
     updateSchema: bool | None = None  # noqa: N815  # as on the wire
     updateVariables: bool | None = None  # noqa: N815  # as on the wire
+    validateOnly: bool | None = None  # noqa: N815  # as on the wire
 
     def may_update(self, *, by_default: bool) -> bool:
         """Whether the rows may change the schema: what the body says, else the default."""
@@ -228,11 +263,11 @@ def read_outline(body: bytes | memoryview) -> BodyOutline:
     except msgspec.ValidationError as error:
         raise invalid_request(_outline_problem(str(error))) from error
     except msgspec.DecodeError as error:
-        raise invalid_request(_syntax_problem(str(error), body)) from error
+        raise invalid_request(syntax_problem(str(error), body, "The body")) from error
 
 
 def _outline_problem(reason: str) -> str:
-    for flag in ("updateSchema", "updateVariables"):
+    for flag in ("updateSchema", "updateVariables", "validateOnly"):
         if f"$.{flag}" in reason:
             return f"`{flag}` must be true or false: {reason}."
     if "missing required field" in reason:
@@ -247,24 +282,25 @@ _lone_surrogate = re.compile(
 ).search
 
 
-def _syntax_problem(reason: str, body: bytes | memoryview) -> str:
+def syntax_problem(reason: str, body: bytes | memoryview, subject: str) -> str:
+    """Why a text is not JSON, in words that help: `subject` begins them, `reason` is the decoder's."""
     if not len(body):
-        return "The body is empty; send a JSON object with `rows`."
+        return f"{subject} is empty; send a JSON object with `rows`."
     match = _position_of(reason)
     position = int(match[1]) if match else len(body)
     token = bytes(body[max(position - 1, 0) : position + 9])
     if b"NaN" in token or b"Infinity" in token:
         return (
-            f"The body holds NaN or Infinity at byte {position}, and JSON has neither. "
+            f"{subject} holds NaN or Infinity at byte {position}, and JSON has neither. "
             "Send null for a missing number."
         )
     if "escape" in reason or "surrogate" in reason or "truncated" in reason:
         half = _lone_surrogate(body)
         if half is not None:
             return (
-                f"The body holds half a surrogate pair ({half[0].decode()}) at byte {half.start()}, "
+                f"{subject} holds half a surrogate pair ({half[0].decode()}) at byte {half.start()}, "
                 "which is not a character. Send both halves, or the character as UTF-8."
             )
     if "truncated" in reason:
-        return "The body is not valid JSON: it ends before the object does."
-    return f"The body is not valid JSON: {reason.removeprefix('JSON is malformed: ')}."
+        return f"{subject} is not valid JSON: it ends before the object does."
+    return f"{subject} is not valid JSON: {reason.removeprefix('JSON is malformed: ')}."

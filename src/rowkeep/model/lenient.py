@@ -26,7 +26,7 @@ from typing import Any
 
 import msgspec
 
-from rowkeep.model.decoding import CELL_BYTES_MAX, read_outline
+from rowkeep.model.decoding import CELL_BYTES_MAX, read_outline, syntax_problem
 from rowkeep.model.errors import RowError, RowsRefused
 from rowkeep.model.geography import is_geography
 from rowkeep.model.growth import SchemaChange, SchemaGrowth, schema_change
@@ -46,7 +46,8 @@ ROW_ERRORS_MAX = 100
 class LenientRows(msgspec.Struct, frozen=True):
     """Rows in the strict spelling of `schema`, which is the asked one unless `change` says how it grew.
 
-    `errors` and `error_count` are set when rows were refused; `body` is then of no use.
+    `errors` and `error_count` are set when rows were refused; `body` is then of no use. `validate_only` is
+    what the request's body says, if it does.
     """
 
     body: bytes
@@ -55,6 +56,7 @@ class LenientRows(msgspec.Struct, frozen=True):
     change: SchemaChange | None
     errors: tuple[RowError, ...] = ()
     error_count: int = 0
+    validate_only: bool | None = None
 
 
 class Unfit(ValueError):
@@ -83,6 +85,15 @@ def decode_leniently(body: bytes, schema: Schema, *, updates_by_default: bool) -
     """
     outline = read_outline(body)
     rows = decode_raw_rows(outline.rows, schema, may_update=outline.may_update(by_default=updates_by_default))
+    return _unrefused(msgspec.structs.replace(rows, validate_only=outline.validateOnly))
+
+
+def decode_lines_leniently(lines: Sequence[bytes], schema: Schema, *, may_update: bool) -> LenientRows:
+    """Reads lines, each of which must be one row, with the whole grammar. Raises RowsRefused."""
+    return _unrefused(decode_raw_rows([msgspec.Raw(line) for line in lines], schema, may_update=may_update))
+
+
+def _unrefused(rows: LenientRows) -> LenientRows:
     if rows.error_count:
         raise RowsRefused(list(rows.errors), rows.error_count)
     return rows
@@ -91,7 +102,10 @@ def decode_leniently(body: bytes, schema: Schema, *, updates_by_default: bool) -
 def decode_raw_rows(
     raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_update: bool, first_index: int = 0
 ) -> LenientRows:
-    """Reads rows with the whole grammar; `first_index` is the first row's place in its request."""
+    """Reads rows with the whole grammar; `first_index` is the first row's place in its request.
+
+    Each row is decoded by itself, whether or not it is known to be JSON (lines of a body are not).
+    """
     unreadable, unfit = _RowErrors(), _RowErrors()
     rows = [_row_cells(first_index + index, raw, unreadable) for index, raw in enumerate(raw_rows)]
     growth = SchemaGrowth(schema, fits=_fits, may_update=may_update)
@@ -137,8 +151,14 @@ def _readable_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
     except UnicodeDecodeError:
         errors.add(index, None, "a key is not valid UTF-8")
         return {}
-    except msgspec.DecodeError:
+    except RecursionError:
+        errors.add(index, None, "the row is nested too deeply to be read")
+        return {}
+    except msgspec.ValidationError:
         errors.add(index, None, f"a row must be an object, but got {_raw_description(raw)}")
+        return {}
+    except msgspec.DecodeError as error:
+        errors.add(index, None, _line_problem(str(error), memoryview(raw)))
         return {}
     cells: Cells = {}
     for name, raw_value in raw_cells.items():
@@ -151,6 +171,12 @@ def _readable_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
         except msgspec.DecodeError as error:
             errors.add(index, name, f"the value of {shown_name(name)} cannot be read: {error}")
     return cells
+
+
+def _line_problem(reason: str, line: memoryview) -> str:
+    if "trailing characters" in reason:
+        return f"the line is more than one row: something follows its object ({reason.partition(': ')[2]})"
+    return syntax_problem(reason, line, "the line").rstrip(".")
 
 
 def _readable_value(raw: msgspec.Raw) -> Any:

@@ -229,11 +229,15 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What an insert answers: how many rows went in and what became of the schema."""
+    """What an insert answers: how many rows went in and what became of the schema.
+
+    With `validate_only`, how many would and what would.
+    """
 
     row_count: int
     change: SchemaChange | None = None
     replayed: bool = False
+    validate_only: bool = False
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -251,6 +255,37 @@ class Entry(msgspec.Struct, frozen=True):
     codec: int
     checksum: int
     payload: bytes
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """Rows of an upload in an immutable Parquet file, all in one version of its schema.
+
+    `byte_count` is their size as they were in the journal, before encoding; `checksums` are those of the
+    file's blocks (storage/checked_file.py).
+    """
+
+    upload_id: int
+    first_row: int
+    row_count: int
+    byte_count: int
+    schema_version: int
+    file_name: str
+    file_bytes: int
+    checksums: bytes = b""
+
+    @property
+    def row_end(self) -> int:
+        """The row after the last."""
+        return self.first_row + self.row_count
+
+
+class UnsealedUpload(msgspec.Struct, frozen=True):
+    """How much of an upload waits in the journal: from `first_row` on, the oldest since `oldest_at`."""
+
+    upload_id: int
+    first_row: int
+    byte_count: int
+    oldest_at: int
 
 
 class RowFormat(StrEnum):

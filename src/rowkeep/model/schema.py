@@ -67,6 +67,11 @@ class Schema(msgspec.Struct, frozen=True):
         """Where each variable stands, by its name in lower case."""
         return {variable.name.lower(): index for index, variable in enumerate(self.variables)}
 
+    def extends(self, earlier: "Schema") -> bool:
+        """Whether it only adds variables to an earlier version, whose rows then fit as they are."""
+        known = zip(self.variables, earlier.variables, strict=False)
+        return all(variable.type is before.type for variable, before in known)
+
 
 def name_problem(name: str) -> str | None:
     """Why `name` cannot name a variable, or None when it can."""

@@ -8,20 +8,34 @@ the snapshot it was read from. A kept target may be out of date; that is found o
 in the lane's transaction: if the catalog has moved, nothing is written, the target is looked up again
 and the request starts over. A request that is refused on a kept target is refused again on a fresh one
 before the caller hears of it, so that a revoked token gets 401 and not advice about its rows.
+
+A repeat under a key is answered as the first was, even if the schema has been widened meanwhile and would
+refuse its rows now: a caller that is told so of rows that are in would send them once more, corrected.
 """
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 
 import msgspec
 
-from rowkeep.model.decoding import RowDecoder, StrictRefusal, row_decoder
+from rowkeep.model.decoding import StrictRefusal, row_decoder
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, unavailable
-from rowkeep.model.lenient import decode_leniently
 from rowkeep.model.references import parse_table_reference
-from rowkeep.model.resources import Batch, Receipt, Upload, UploadType
+from rowkeep.model.resources import Receipt, UploadType
+from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash, editable_upload, has_expired, principal_of
-from rowkeep.storage.base import CatalogView, Doors, KeyReused, LargeBodyDecoder, Spool
+from rowkeep.services.checking import (
+    CheckedBatch,
+    InsertRequest,
+    InsertTarget,
+    large_batch,
+    lenient_batch,
+    request_digest,
+    strict_batch,
+)
+from rowkeep.storage.base import CatalogView, Doors, KeyReused
+from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, Spool
 
 TARGETS_MAX = 50_000
 ATTEMPTS_MAX = 20
@@ -29,21 +43,11 @@ LENIENT_BYTES_MAX = 32 * 1024
 RETRY_SECONDS = 1
 
 
-class InsertTarget(msgspec.Struct, frozen=True):
-    """One caller's way into one upload, as of a catalog version."""
+class BodyRows(msgspec.Struct, frozen=True):
+    """A body, as what can be had of it: its rows for a target, and the SHA-256 of its plain bytes."""
 
-    catalog_version: int
-    upload: Upload
-    decoder: RowDecoder
-    expires_at_ms: int | None
-
-
-class InsertRequest(msgspec.Struct, frozen=True):
-    """What one insertRows request says. `path` is the table reference and the upload's name, decoded."""
-
-    token_hash: TokenHash | None
-    path: tuple[str, str]
-    key: str | None
+    decode: Callable[[InsertTarget], Awaitable[CheckedBatch]]
+    digest: Callable[[], Awaitable[bytes]]
 
 
 class IngestService:
@@ -72,83 +76,123 @@ class IngestService:
         """A place for a body that is too large for memory."""
         return self._large_bodies.spool()
 
-    async def insert(self, request: InsertRequest, target: InsertTarget, body: bytes) -> Receipt:
+    async def insert(
+        self, request: InsertRequest, target: InsertTarget, body: bytes, times: InsertTimes
+    ) -> Receipt:
         """Inserts the rows of a body, durably and whole, or raises and inserts nothing."""
         try:
-            batch = _strict_batch(request, target, body)
+            batch, validates_only = strict_batch(request, target, body)
         except StrictRefusal:
             pass
         else:
-            outcome = await self._doors.submit(batch)
-            if type(outcome) is Receipt:
-                return outcome
-            if type(outcome) is KeyReused:
-                raise _key_reused()
-            target = await self.look_up_target(request)
-        return await self._insert(request, target, lambda target: self._batch(request, target, body))
+            if not validates_only:
+                times.checked_at = perf_counter()
+                outcome = await self._doors.submit(batch, times)
+                if type(outcome) is Receipt:
+                    return outcome
+                if type(outcome) is KeyReused:
+                    raise _key_reused()
+                target = await self.look_up_target(request)
 
-    async def insert_spooled(self, request: InsertRequest, target: InsertTarget, spool: Spool) -> Receipt:
+        async def digest() -> bytes:
+            return hashlib.sha256(body).digest()
+
+        rows = BodyRows(lambda target: self._batch(request, target, body), digest)
+        return await self._insert(request, target, rows, times)
+
+    async def insert_large(
+        self, request: InsertRequest, target: InsertTarget, body: LargeBody, times: InsertTimes
+    ) -> Receipt:
         """The same for a body that was spooled."""
-        return await self._insert(request, target, lambda target: self._spooled_batch(request, target, spool))
+        rows = BodyRows(
+            lambda target: self._large_batch(request, target, body), lambda: self._large_bodies.digest(body)
+        )
+        return await self._insert(request, target, rows, times)
 
     async def _insert(
         self,
         request: InsertRequest,
         target: InsertTarget,
-        decode: Callable[[InsertTarget], Awaitable[Batch]],
+        rows: BodyRows,
+        times: InsertTimes,
     ) -> Receipt:
         """Decodes and submits, from the start again whenever the catalog has moved meanwhile."""
         for _ in range(ATTEMPTS_MAX):
+            times.start_over()
             try:
-                batch = await decode(target)
+                checked = await rows.decode(target)
             except RowkeepError as error:
-                if error.code is ErrorCode.UNAVAILABLE or await self._is_current(target):
+                if error.code is ErrorCode.UNAVAILABLE:
                     raise
+                if await self._is_current(target):
+                    if error.code is not ErrorCode.INVALID_REQUEST:
+                        raise
+                    receipt = await self._earlier_answer(request, target, rows)
+                    if receipt is None:
+                        raise
+                    return receipt
             else:
-                outcome = await self._doors.submit(batch)
-                if isinstance(outcome, Receipt):
-                    return outcome
-                if isinstance(outcome, KeyReused):
-                    raise _key_reused()
+                receipt = await self._settle(target, checked, times)
+                if receipt is not None:
+                    return receipt
             target = await self.look_up_target(request)
         raise unavailable(
             "The schema kept changing while this request waited. Nothing of it was inserted; send it again.",
             retry_after_seconds=RETRY_SECONDS,
         )
 
+    async def _settle(
+        self, target: InsertTarget, checked: CheckedBatch, times: InsertTimes
+    ) -> Receipt | None:
+        """Writes the rows, or tells what writing them would do; None when the catalog has moved."""
+        batch, validates_only = checked
+        if validates_only:
+            is_current = await self._is_current(target)
+            return Receipt(batch.row_count, batch.change, validate_only=True) if is_current else None
+        times.checked_at = perf_counter()
+        outcome = await self._doors.submit(batch, times)
+        if isinstance(outcome, KeyReused):
+            raise _key_reused()
+        return outcome if isinstance(outcome, Receipt) else None
+
+    async def _earlier_answer(
+        self, request: InsertRequest, target: InsertTarget, rows: BodyRows
+    ) -> Receipt | None:
+        """What a request with this key was answered before. Raises idempotency_key_reused."""
+        key = request.key
+        if key is None:
+            return None
+        known = await self._doors.read(lambda view: view.receipt(target.upload.id, key))
+        if known is not None and known[0] != request_digest(request, await rows.digest()):
+            raise _key_reused()
+        return None if known is None else known[1]
+
     async def _is_current(self, target: InsertTarget) -> bool:
         version = await self._doors.read(lambda view: view.catalog_version())
         return version == target.catalog_version
 
-    async def _batch(self, request: InsertRequest, target: InsertTarget, body: bytes) -> Batch:
+    async def _batch(self, request: InsertRequest, target: InsertTarget, body: bytes) -> CheckedBatch:
         try:
-            return _strict_batch(request, target, body)
+            return strict_batch(request, target, body)
         except StrictRefusal:
             pass
         if len(body) <= LENIENT_BYTES_MAX:
-            return _lenient_batch(request, target, body)
+            return lenient_batch(request, target, body)
         # The lenient path takes up to 1.4 ms a KiB (measured); a long one must not hold the event loop.
         spool = self._large_bodies.spool()
         try:
             await spool.write(body)
-            return await self._spooled_batch(request, target, spool)
+            return await self._large_batch(request, target, LargeBody(spool, request.format))
         finally:
             await spool.close()
 
-    async def _spooled_batch(self, request: InsertRequest, target: InsertTarget, spool: Spool) -> Batch:
+    async def _large_batch(
+        self, request: InsertRequest, target: InsertTarget, body: LargeBody
+    ) -> CheckedBatch:
         rows = await self._large_bodies.decode(
-            spool, target.upload.schema, updates_by_default=target.upload.updates_by_default
+            body, target.upload.schema, updates_by_default=request.updates(target)
         )
-        return Batch(
-            upload_id=target.upload.id,
-            catalog_version=target.catalog_version,
-            schema=rows.schema,
-            row_count=rows.row_count,
-            frames=rows.frames,
-            key=request.key,
-            digest=rows.digest if request.key is not None else None,
-            change=rows.change,
-        )
+        return large_batch(request, target, rows)
 
 
 def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
@@ -165,42 +209,6 @@ def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
         decoder=row_decoder(upload.schema, widens=upload.updates_by_default),
         expires_at_ms=principal.expires_at_ms,
     )
-
-
-def _strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> Batch:
-    row_count = len(target.decoder.accept(body).rows)
-    return Batch(
-        upload_id=target.upload.id,
-        catalog_version=target.catalog_version,
-        schema=target.upload.schema,
-        row_count=row_count,
-        body=_one_line(body) if row_count else b"",
-        key=request.key,
-        digest=_digest(body, request.key),
-    )
-
-
-def _lenient_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> Batch:
-    rows = decode_leniently(body, target.upload.schema, updates_by_default=target.upload.updates_by_default)
-    return Batch(
-        upload_id=target.upload.id,
-        catalog_version=target.catalog_version,
-        schema=rows.schema,
-        row_count=rows.row_count,
-        body=rows.body if rows.row_count else b"",
-        key=request.key,
-        digest=_digest(body, request.key),
-        change=rows.change,
-    )
-
-
-def _one_line(body: bytes) -> bytes:
-    # A line feed is only white space in JSON (within a string it must be escaped).
-    return body.replace(b"\n", b" ") if b"\n" in body else body
-
-
-def _digest(body: bytes, key: str | None) -> bytes | None:
-    return None if key is None else hashlib.sha256(body).digest()
 
 
 def _key_reused() -> RowkeepError:

@@ -27,7 +27,8 @@ from rowkeep.services.access import (
     signed_in,
 )
 from rowkeep.services.tables import content_uploads
-from rowkeep.storage.base import CatalogView, Doors, RowReadings
+from rowkeep.storage.base import CatalogView, Doors
+from rowkeep.storage.engines import RowReadings
 
 STREAMS_MAX = 64
 # The Python client keeps each stream in a file named after it and reads the folder in the order of the

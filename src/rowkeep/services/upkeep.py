@@ -1,4 +1,12 @@
-"""What has to be done now and then: forgetting what no longer counts."""
+"""What has to be done now and then: forgetting what no longer counts.
+
+A key is promised for some hours, and the clock on the wall may be set forward by more than that. So the age
+of a receipt is how often upkeep has passed since it was written, with at least `PAUSE_SECONDS` of a running
+server between two passes: a key lives longer where the server stands still, and never shorter.
+
+Read sessions expire by the clock on the wall, as their `expiresAt` says: one set forward ends them early, and
+their reader makes another.
+"""
 
 import asyncio
 import time
@@ -6,25 +14,43 @@ import time
 import structlog
 
 from rowkeep.model.errors import RowkeepError
+from rowkeep.services.maintain import drop_entries
 from rowkeep.storage.base import Doors
+from rowkeep.storage.engines import Sealer
 
-PAUSE_SECONDS = 600
-MS_PER_HOUR = 3_600_000
+PAUSE_SECONDS = 300
+PASSES_PER_HOUR = 3_600 // PAUSE_SECONDS
+FORGOTTEN_PER_LOOK = 1_000
+ROW_END = 2**63 - 1
 
 _log = structlog.get_logger("rowkeep.upkeep")
 
 
-async def keep_up(doors: Doors, *, idempotency_hours_min: int) -> None:
-    """Drops old receipts and expired read sessions every ten minutes, until it is cancelled."""
+async def keep_up(doors: Doors, sealer: Sealer, *, idempotency_hours_min: int) -> None:
+    """Forgets what no longer counts every few minutes, until it is cancelled."""
     while True:
         await asyncio.sleep(PAUSE_SECONDS)
         try:
             await prune(doors, idempotency_hours_min=idempotency_hours_min)
-        except RowkeepError as error:  # the lane is closed or busy: nothing is lost by waiting
-            _log.warning("pruning put off", reason=error.message)
+            await forget_deleted(doors)
+            await sealer.sweep(lambda: doors.read(lambda view: view.segment_files()))
+        except (RowkeepError, OSError) as error:  # the lane is closed or busy: nothing is lost by waiting
+            _log.warning("upkeep put off", reason=str(error))
 
 
 async def prune(doors: Doors, *, idempotency_hours_min: int) -> None:
-    """Drops the receipts older than this many hours, and read sessions that have expired."""
-    before = time.time_ns() // 1_000_000 - idempotency_hours_min * MS_PER_HOUR
-    await doors.write(lambda editor: editor.prune(before))
+    """Drops receipts that a server has kept for this many hours, and read sessions that have expired."""
+    passes_min = idempotency_hours_min * PASSES_PER_HOUR
+    await doors.write(lambda editor: editor.prune(passes_min))
+
+
+async def forget_deleted(doors: Doors) -> None:
+    """Drops the rows of deleted uploads that no read session may ask for, a bounded commit at a time."""
+    now = time.time_ns() // 1_000_000
+    for upload_id in await doors.read(lambda view: view.forgettable_uploads(now, FORGOTTEN_PER_LOOK)):
+        await _forget(doors, upload_id)
+
+
+async def _forget(doors: Doors, upload_id: int) -> None:
+    await drop_entries(doors, upload_id, ROW_END)
+    await doors.write(lambda editor: editor.forget_upload(upload_id))

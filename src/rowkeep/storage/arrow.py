@@ -1,4 +1,4 @@
-"""Rows as Arrow streams and CSV. The only file that knows pyarrow.
+"""Rows as Arrow streams and CSV. Beside parquet.py the only file that knows pyarrow.
 
 Clients compare an Arrow stream's schema with the one they derive from the variables: plain `utf8`,
 timestamps in microseconds without a zone, every field nullable, no compression, and no batch without
@@ -17,7 +17,7 @@ from rowkeep.model.geography import GeographySummary
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import BoundingBox, Point
 from rowkeep.model.types import VariableType
-from rowkeep.storage.columns import Column, text_column
+from rowkeep.storage.columns import Column, text_column, widened_column
 
 ARROW_TYPES = {
     VariableType.STRING: pa.string(),
@@ -36,6 +36,51 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     return pa.schema([pa.field(variable.name, ARROW_TYPES[variable.type]) for variable in schema.variables])
 
 
+class ArrowRows:
+    """Rows in Arrow columns, of a segment, as a reader asked for them.
+
+    `batch` holds those of the reader's variables that `source` has; the others are null.
+    """
+
+    def __init__(self, batch: pa.RecordBatch, source: Schema, target: Schema) -> None:
+        self._batch = batch
+        self._source = source
+        self._target = target
+        self.row_count: int = len(batch)
+
+    def pieces(self, row_count: int) -> "Iterator[ArrowRows]":
+        """The same rows, at most so many at a time."""
+        for start in range(0, self.row_count, row_count):
+            yield ArrowRows(self._batch.slice(start, row_count), self._source, self._target)
+
+    @property
+    def byte_count(self) -> int:
+        """What the rows take in memory."""
+        return int(self._batch.nbytes)
+
+    def arrays(self) -> list[pa.Array]:
+        """An Arrow column for each variable of the reader, in its type."""
+        positions = self._source.position_by_key()
+        return [
+            self._array(variable.type, positions.get(variable.name.lower()))
+            for variable in self._target.variables
+        ]
+
+    def _array(self, type_: VariableType, position: int | None) -> pa.Array:
+        if position is None:
+            return pa.nulls(self.row_count, ARROW_TYPES[type_])
+        stored = self._source.variables[position]
+        column = self._batch.column(stored.name)
+        if stored.type is type_:
+            return column
+        widened = widened_column(column.to_pylist(), stored.type, type_)
+        return pa.array(widened, type=ARROW_TYPES[type_])
+
+    def columns(self) -> list[Column]:
+        """The same as Python values."""
+        return [array.to_pylist() for array in self.arrays()]
+
+
 class ArrowEncoder:
     """Columns as an Arrow IPC stream, part by part."""
 
@@ -50,21 +95,27 @@ class ArrowEncoder:
 
     def batch(self, columns: Sequence[Column], row_count: int) -> bytes:
         """One record batch of `row_count` rows, at least one."""
-        self._writer.write_batch(self._record_batch(columns, row_count))
-        return self._take()
-
-    def _record_batch(self, columns: Sequence[Column], row_count: int) -> pa.RecordBatch:
         arrays = [
             pa.array(column, type=field.type) for column, field in zip(columns, self._schema, strict=True)
         ]
+        return self._written(arrays, row_count)
+
+    def arrow_batch(self, rows: ArrowRows) -> bytes:
+        """The same of rows that are Arrow already."""
+        return self._written(rows.arrays(), rows.row_count)
+
+    def _written(self, arrays: Sequence[pa.Array], row_count: int) -> bytes:
+        self._writer.write_batch(self._record_batch(arrays, row_count))
+        return self._take()
+
+    def _record_batch(self, arrays: Sequence[pa.Array], row_count: int) -> pa.RecordBatch:
         if not arrays:  # a table without variables still has rows
             return pa.RecordBatch.from_struct_array(pa.array([{}] * row_count, type=pa.struct([])))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def sentinel(self) -> bytes:
         """The empty batch that says that everything was sent."""
-        self._writer.write_batch(self._record_batch([[] for _ in self._schema], 0))
-        return self._take()
+        return self._written([pa.array([], type=field.type) for field in self._schema], 0)
 
     def end(self) -> bytes:
         """The end of the stream."""
@@ -76,6 +127,9 @@ class ArrowEncoder:
         self._sink.seek(0)
         self._sink.truncate()
         return taken
+
+
+_SHOWN_AS_TEXT = (VariableType.DATE_TIME, VariableType.TIME)
 
 
 class CsvEncoder:
@@ -94,17 +148,32 @@ class CsvEncoder:
         """A line for each row."""
         if not columns:
             return b"\n" * row_count
-        arrays = [
-            self._array(column, variable.type)
-            for column, variable in zip(columns, self._variables, strict=True)
-        ]
+        return self._written(
+            [
+                self._array(column, variable.type)
+                for column, variable in zip(columns, self._variables, strict=True)
+            ]
+        )
+
+    def arrow_batch(self, rows: ArrowRows) -> bytes:
+        """The same of rows that are Arrow already."""
+        if not self._variables:
+            return b"\n" * rows.row_count
+        return self._written(
+            [
+                self._array(array.to_pylist(), variable.type) if variable.type in _SHOWN_AS_TEXT else array
+                for array, variable in zip(rows.arrays(), self._variables, strict=True)
+            ]
+        )
+
+    def _written(self, arrays: Sequence[pa.Array]) -> bytes:
         names = [variable.name for variable in self._variables]
         sink = io.BytesIO()
         pyarrow.csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=names), sink, self._OPTIONS)
         return sink.getvalue()
 
     def _array(self, column: Column, type_: VariableType) -> pa.Array:
-        if type_ in (VariableType.DATE_TIME, VariableType.TIME):
+        if type_ in _SHOWN_AS_TEXT:
             return pa.array(text_column(column, type_), type=pa.string())
         return pa.array(column, type=ARROW_TYPES[type_])
 

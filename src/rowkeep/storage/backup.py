@@ -1,14 +1,21 @@
 """`rowkeep backup` and `rowkeep restore`: copies of a data directory that are whole.
 
 A backup is one snapshot: everything that was acknowledged before it began, nothing in part, whatever a
-server writes meanwhile. It is made under another name and renamed when it is durable, so a backup that
-exists is complete. A restore reads the backup back first and never writes over data.
+server writes meanwhile. It is the database as of one moment and the segments that it names. A server may
+compact a segment away while it is copied, and remove its file after a grace; so all of them get a second
+name (a hard link) at once, and are copied from there.
+
+It is made under another name and renamed when it is durable, so a backup that exists is complete. A restore
+reads the backup back first and never writes over data.
 """
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from rowkeep.storage.base import StorageError
+from rowkeep.storage.catalog import SqlCatalogView
 from rowkeep.storage.files import DataDirectory, sync_directory, sync_file
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.verification import VerificationReport, verify
@@ -20,15 +27,17 @@ def back_up(directory: DataDirectory, destination: Path) -> None:
         raise StorageError(f"{destination} exists already; name a folder that does not.")
     if not directory.database.exists():
         raise StorageError(f"{directory.path} holds no data.")
-    unfinished = destination.with_name(f"{destination.name}.unfinished")
-    if unfinished.exists():
-        shutil.rmtree(unfinished)
+    unfinished = _unfinished(destination)
     copy = DataDirectory(unfinished)
     database = SqliteDatabase(directory.database)
     try:
         database.copy(copy.database)
     finally:
         database.close()
+    with tempfile.TemporaryDirectory(dir=directory.path, prefix="backup-") as held:
+        for name in _named_segments(copy):
+            os.link(directory.segments / name, Path(held) / name)
+        shutil.copytree(held, copy.segments)
     _finish(unfinished, destination)
 
 
@@ -39,16 +48,17 @@ def restore(source: Path, directory_path: Path) -> VerificationReport:
     """
     if directory_path.exists() and any(directory_path.iterdir()):
         raise StorageError(f"{directory_path} is not empty; restore into a folder that does not exist yet.")
-    if not (source / "rowkeep.db").exists():
+    backup = DataDirectory(source)
+    if not backup.database.exists():
         raise StorageError(f"{source} holds no backup.")
-    unfinished = directory_path.with_name(f"{directory_path.name}.unfinished")
-    if unfinished.exists():
-        shutil.rmtree(unfinished)
+    unfinished = _unfinished(directory_path)
     copy = DataDirectory(unfinished)
-    shutil.copyfile(source / "rowkeep.db", copy.database)
+    shutil.copyfile(backup.database, copy.database)
+    if backup.segments.exists():
+        shutil.copytree(backup.segments, copy.segments)
     database = SqliteDatabase(copy.database)
     try:
-        report = verify(database)
+        report = verify(database, copy)
     finally:
         database.close()
     if report.problems:
@@ -60,11 +70,30 @@ def restore(source: Path, directory_path: Path) -> VerificationReport:
     return report
 
 
+def _unfinished(destination: Path) -> Path:
+    """The folder under another name that is to become this one; emptied of what an earlier try left."""
+    folder = destination.with_name(f"{destination.name}.unfinished")
+    if folder.exists():
+        shutil.rmtree(folder)
+    return folder
+
+
+def _named_segments(directory: DataDirectory) -> list[str]:
+    database = SqliteDatabase(directory.database)
+    try:
+        with database.reading() as connection:
+            return sorted(SqlCatalogView(connection).segment_files())
+    finally:
+        database.close()
+
+
 def _finish(unfinished: Path, destination: Path) -> None:
     """Makes a folder durable and gives it its name."""
-    for file in unfinished.iterdir():
-        if file.is_file():
-            sync_file(file)
+    for path in sorted(unfinished.rglob("*")):
+        if path.is_dir():
+            sync_directory(path)
+        else:
+            sync_file(path)
     sync_directory(unfinished)
     unfinished.rename(destination)
     sync_directory(destination.parent)

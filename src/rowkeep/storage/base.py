@@ -16,13 +16,11 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from rowkeep.model.access import AccessLevel, Principal
-from rowkeep.model.growth import SchemaChange
 from rowkeep.model.resources import (
     Batch,
     Content,
     Dataset,
     Entry,
-    Frame,
     Grant,
     Member,
     MemberRole,
@@ -30,15 +28,17 @@ from rowkeep.model.resources import (
     OwnerKind,
     ReadStream,
     Receipt,
+    Segment,
     Sizes,
     Table,
     Token,
+    UnsealedUpload,
     Upload,
     UploadType,
     Version,
 )
 from rowkeep.model.schema import Schema, VariableMetadata
-from rowkeep.model.statistics import Statistics
+from rowkeep.model.timing import InsertTimes
 
 Result = TypeVar("Result")
 Record = dict[str, Any]
@@ -54,6 +54,10 @@ class StorageBusyError(StorageError):
 
 class StorageFailedError(StorageError):
     """The disk or the file failed: what is durable is unknown until a restart reads it again."""
+
+
+class SealingError(StorageError):
+    """A segment could not be written; the rows are where they were."""
 
 
 class DuplicateError(StorageError):
@@ -166,6 +170,34 @@ class CatalogView(Protocol):
         As many as it takes to reach `row_end` or `bytes_max` (before encoding), at least one.
         """
 
+    def segment_at(self, upload_id: int, row: int) -> Segment | None:
+        """The segment that holds a row; None when it is in the journal or gone."""
+
+    def segments(self, upload_id: int, first_row: int, count: int) -> list[Segment]:
+        """The segments from a row on, in order, without their checksums."""
+
+    def segment_files(self) -> set[str]: ...
+
+    def journal_bytes(self) -> int:
+        """How many bytes of rows, before encoding, are not in segments."""
+
+    def uploads_to_seal(self, bytes_min: int, count: int) -> list[UnsealedUpload]:
+        """The uploads of which more than that waits in the journal, those with most first."""
+
+    def released_uploads_to_seal(self, count: int) -> list[UnsealedUpload]: ...
+
+    def uploads_to_compact(self, bytes_max: int, count_min: int) -> list[int]:
+        """The uploads with at least so many segments smaller than that."""
+
+    def uploads_with_sealed_entries(self) -> list[tuple[int, int]]:
+        """Uploads with entries that a segment has replaced, and the row before which those lie."""
+
+    def forgettable_uploads(self, now: int, count: int) -> list[int]:
+        """Deleted uploads that no read session may ask for any more."""
+
+    def receipt(self, upload_id: int, key: str) -> tuple[bytes, Receipt] | None:
+        """The digest of the body that was sent with a key, and what it was answered."""
+
     def read_stream(self, identifier: str, now: int) -> ReadStream | None:
         """A read stream that has not expired."""
 
@@ -251,8 +283,20 @@ class CatalogEditor(CatalogView, Protocol):
 
     def add_read_streams(self, streams: Sequence[ReadStream]) -> None: ...
 
-    def prune(self, receipts_before: int) -> None:
-        """Drops expired read streams and the receipts written before a time."""
+    def name_sealed(self, segment: Segment) -> bool:
+        """Puts sealed rows in the place of their entries; False when they are not the next to be sealed."""
+
+    def name_compacted(self, segment: Segment) -> bool:
+        """Puts a segment in the place of those with the same rows; False when they are gone."""
+
+    def drop_entries(self, upload_id: int, row_end: int, bytes_max: int) -> int:
+        """Deletes some entries of rows before one, bounded in bytes before encoding; how many."""
+
+    def forget_upload(self, upload_id: int) -> None:
+        """Deletes what is left of a deleted upload whose entries are gone."""
+
+    def prune(self, passes_min: int) -> None:
+        """Drops expired read streams, and the receipts that were there for more than so many of its calls."""
 
 
 class StaleBatch(msgspec.Struct, frozen=True):
@@ -273,58 +317,4 @@ class Doors(Protocol):
 
     async def write(self, function: Callable[[CatalogEditor], Result]) -> Result: ...
 
-    def submit(self, batch: Batch) -> Awaitable[Outcome]: ...
-
-
-class Spool(Protocol):
-    """A request body that is too large to be held in memory, on its way to a file."""
-
-    @property
-    def byte_count(self) -> int:
-        """How much has been written."""
-
-    async def write(self, chunk: bytes) -> None:
-        """Adds to the body. Raises StorageFailedError when the disk does not take it."""
-
-    async def close(self) -> None:
-        """Removes the file."""
-
-
-class LargeRows(msgspec.Struct, frozen=True):
-    """The rows of a large body, checked and ready for the journal."""
-
-    row_count: int
-    frames: tuple[Frame, ...]
-    schema: Schema
-    change: SchemaChange | None
-    digest: bytes
-
-
-class LargeBodyDecoder(Protocol):
-    """Decodes large bodies where they cannot hold up the answering process."""
-
-    def spool(self) -> Spool:
-        """A place for one large body."""
-
-    async def decode(self, spool: Spool, schema: Schema, *, updates_by_default: bool) -> LargeRows:
-        """Checks a spooled body. Raises RowsRefused or invalid_request_error as decoding does."""
-
-
-class RowReading(Protocol):
-    """One reading of a read stream; every step runs on a snapshot of its own."""
-
-    def step(self, view: CatalogView) -> bytes | None:
-        """The next part of the body, or None after the last. Raises not_found_error for lost rows."""
-
-
-class RowReadings(Protocol):
-    """Starts readings."""
-
-    def __call__(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> RowReading: ...
-
-
-class StatisticsEngine(Protocol):
-    """Computes statistics away from the event loop."""
-
-    async def compute(self, stream: ReadStream) -> Statistics:
-        """The statistics of a stream of one variable. Raises not_found_error when its rows are gone."""
+    def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]: ...

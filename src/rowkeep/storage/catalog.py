@@ -21,11 +21,14 @@ from rowkeep.model.resources import (
     Member,
     Owner,
     ReadStream,
+    Receipt,
     RowFormat,
     RowSlice,
+    Segment,
     Sizes,
     Table,
     Token,
+    UnsealedUpload,
     Upload,
     Version,
 )
@@ -227,6 +230,52 @@ class SqlCatalogView:
             "entries", upload_id=upload_id, first_row=start, row_end=row_end, bytes_max=bytes_max
         )
         return nouns(Entry, found)
+
+    def segment_at(self, upload_id: int, row: int) -> Segment | None:
+        """The segment that holds a row, if one does."""
+        return noun(Segment, self._connection.record("segment_at", upload_id=upload_id, row=row))
+
+    def segments(self, upload_id: int, first_row: int, count: int) -> list[Segment]:
+        """An upload's segments from a row on, without their checksums."""
+        found = self._connection.records("segments", upload_id=upload_id, first_row=first_row, count=count)
+        return nouns(Segment, found)
+
+    def segment_files(self) -> set[str]:
+        """The names of all segments' files."""
+        return {record["file_name"] for record in self._connection.records("segment_files")}
+
+    def journal_bytes(self) -> int:
+        """How many bytes of rows, before encoding, are not in segments."""
+        return int(self._one("journal_bytes")["byte_count"])
+
+    def uploads_to_seal(self, bytes_min: int, count: int) -> list[UnsealedUpload]:
+        """The uploads of which more waits in the journal than that, those with most first."""
+        found = self._connection.records("uploads_to_seal", bytes_min=bytes_min, count=count)
+        return nouns(UnsealedUpload, found)
+
+    def released_uploads_to_seal(self, count: int) -> list[UnsealedUpload]:
+        """The uploads of released versions of which anything waits in the journal."""
+        return nouns(UnsealedUpload, self._connection.records("released_uploads_to_seal", count=count))
+
+    def uploads_to_compact(self, bytes_max: int, count_min: int) -> list[int]:
+        """The uploads with at least so many segments smaller than that."""
+        found = self._connection.records("uploads_to_compact", bytes_max=bytes_max, count_min=count_min)
+        return [record["upload_id"] for record in found]
+
+    def uploads_with_sealed_entries(self) -> list[tuple[int, int]]:
+        """The uploads that still have entries of rows before the given one, which are in segments."""
+        found = self._connection.records("uploads_with_sealed_entries")
+        return [(record["upload_id"], record["sealed_row_count"]) for record in found]
+
+    def forgettable_uploads(self, now: int, count: int) -> list[int]:
+        """Deleted uploads that no read session may ask for any more."""
+        found = self._connection.records("deleted_uploads", now=now, count=count)
+        return [record["upload_id"] for record in found]
+
+    def receipt(self, upload_id: int, key: str) -> tuple[bytes, Receipt] | None:
+        """The digest of the body that was sent with a key, and what it was answered."""
+        record = self._connection.record("receipts_of_keys", keys=json_text([[upload_id, key]]))
+        return None if record is None else (record["digest"], records.replayed_receipt(record))
 
     def read_stream(self, identifier: str, now: int) -> ReadStream | None:
         """A read stream that has not expired."""

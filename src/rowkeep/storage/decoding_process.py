@@ -7,54 +7,55 @@ at once. A process that dies (out of memory, say) is replaced; the request it wo
 """
 
 import asyncio
+import hashlib
 import os
-import sys
-from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 
 import msgspec
 
-from rowkeep.model.errors import RowkeepError, RowsRefused, invalid_request, unavailable
+from rowkeep.model.errors import RowkeepError, RowsRefused, unavailable
+from rowkeep.model.inflating import ContentCoding, inflated_pieces
 from rowkeep.model.resources import Frame
 from rowkeep.model.schema import Schema
-from rowkeep.storage.base import LargeRows, Spool
-from rowkeep.storage.decoding_worker import DecodingAnswer, DecodingJob, FramePlace
+from rowkeep.storage.child_process import ChildProcess
+from rowkeep.storage.decoding_worker import READ_BYTES, DecodingAnswer, DecodingJob, FramePlace
+from rowkeep.storage.engines import LargeBody, LargeRows
 from rowkeep.storage.files import FileSpool
 
 RETRY_SECONDS = 1
-ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
 
 class DecodingProcess:
     """The parent's end of the decoding process."""
 
-    def __init__(self, spool_folder: Path) -> None:
+    def __init__(self, spool_folder: Path, *, inflated_bytes_max: int) -> None:
         self._spool_folder = spool_folder
-        self._process: Process | None = None
-        self._turn = asyncio.Lock()
+        self._inflated_bytes_max = inflated_bytes_max
+        self._child = ChildProcess("rowkeep.storage.decoding_worker")
 
     async def start(self) -> None:
         """Starts the process, so that the first large body does not wait for it."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "rowkeep.storage.decoding_worker",
-            stdin=PIPE,
-            stdout=PIPE,
-            limit=ANSWER_BYTES_MAX,
-            start_new_session=True,  # an interrupt at the terminal is the server's to handle
-        )
+        await self._child.start()
 
     def spool(self) -> FileSpool:
         """A file for one large body."""
         return FileSpool(self._spool_folder)
 
-    async def decode(self, spool: Spool, schema: Schema, *, updates_by_default: bool) -> LargeRows:
-        """Checks a spooled body. Raises RowsRefused or invalid_request_error as decoding does."""
-        if not isinstance(spool, FileSpool):
+    async def decode(self, body: LargeBody, schema: Schema, *, updates_by_default: bool) -> LargeRows:
+        """Checks a body. Raises RowsRefused, invalid_request_error or payload_too_large."""
+        if not isinstance(body.spool, FileSpool):
             raise TypeError("a body is spooled by the process that decodes it")
-        frames_path = spool.path.with_suffix(".frames")
-        job = DecodingJob(str(spool.path), str(frames_path), schema, updates_by_default)
+        path = body.spool.path
+        frames_path = path.with_suffix(".frames")
+        job = DecodingJob(
+            body_path=str(path),
+            format=body.format,
+            coding=body.coding,
+            inflated_bytes_max=self._inflated_bytes_max,
+            frames_path=str(frames_path),
+            schema=schema,
+            updates_by_default=updates_by_default,
+        )
         try:
             answer = await self._ask(job)
             if answer.error is not None:
@@ -68,50 +69,45 @@ class DecodingProcess:
             schema=answer.schema or schema,
             change=answer.change,
             digest=answer.digest,
+            validate_only=answer.validate_only,
         )
 
-    async def _ask(self, job: DecodingJob) -> DecodingAnswer:
-        async with self._turn:
-            if self._process is None or self._process.returncode is not None:
-                await self.start()
-            try:
-                return await self._exchange(job)
-            except (OSError, EOFError, ValueError) as error:
-                await self.close()  # a ValueError is an answer too long: its rest would be the next one's
-                raise unavailable(
-                    "The server could not decode a body of this size. Nothing was inserted; "
-                    "send it again, or in smaller parts.",
-                    retry_after_seconds=RETRY_SECONDS,
-                    detail=str(error),
-                ) from error
-            except asyncio.CancelledError:
-                await self.close()  # its answer would be taken for the next job's
-                raise
+    async def digest(self, body: LargeBody) -> bytes:
+        """The SHA-256 of a body as it was before any coding."""
+        if not isinstance(body.spool, FileSpool):
+            raise TypeError("a body is spooled by the process that decodes it")
+        return await asyncio.to_thread(_digest, body.spool.path, body.coding)
 
-    async def _exchange(self, job: DecodingJob) -> DecodingAnswer:
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
-            raise EOFError("the decoding process has no pipes")
-        process.stdin.write(msgspec.json.encode(job) + b"\n")
-        await process.stdin.drain()
-        line = await process.stdout.readline()
-        if not line.endswith(b"\n"):
-            await process.wait()
-            raise EOFError("the decoding process ended")
-        return msgspec.json.decode(line, type=DecodingAnswer)
+    async def _ask(self, job: DecodingJob) -> DecodingAnswer:
+        try:
+            answer = await self._child.ask(msgspec.json.encode(job))
+        except (OSError, EOFError, ValueError) as error:
+            raise unavailable(
+                "The server could not decode a body of this size. Nothing was inserted; "
+                "send it again, or in smaller parts.",
+                retry_after_seconds=RETRY_SECONDS,
+                detail=str(error),
+            ) from error
+        return msgspec.json.decode(answer, type=DecodingAnswer)
 
     async def close(self) -> None:
         """Ends the process."""
-        process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.kill()
-            await process.wait()
+        await self._child.close()
+
+
+def _digest(path: Path, coding: ContentCoding | None) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        chunks = iter(lambda: file.read(READ_BYTES), b"")
+        for piece in chunks if coding is None else inflated_pieces(chunks, coding):
+            digest.update(piece)
+    return digest.digest()
 
 
 def _refusal(answer: DecodingAnswer) -> RowkeepError:
     if answer.row_errors:
         return RowsRefused(list(answer.row_errors), answer.row_error_count)
-    return invalid_request(answer.error or "The body could not be read.")
+    return RowkeepError(answer.error_code, answer.error or "The body could not be read.")
 
 
 def _read_frames(path: Path, places: tuple[FramePlace, ...]) -> tuple[Frame, ...]:

@@ -3,28 +3,37 @@
 It ends when stdin does, so it cannot outlive the server. Started by `decoding_process.py`.
 """
 
-import gc
 import hashlib
 import mmap
-import sys
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 
-from rowkeep.model.errors import RowError, RowkeepError, RowsRefused
+from rowkeep.model.errors import ErrorCode, RowError, RowkeepError, RowsRefused
 from rowkeep.model.growth import SchemaChange
-from rowkeep.model.large import decode_large
+from rowkeep.model.inflating import ContentCoding, inflated_pieces, inflated_too_large
+from rowkeep.model.inserts import RowsFormat
+from rowkeep.model.large import LargeOutcome, SliceSink, decode_large, decode_large_lines
 from rowkeep.model.resources import Frame
 from rowkeep.model.schema import Schema
+from rowkeep.storage.child_loop import answer_jobs
 from rowkeep.storage.journal import Journal
+
+READ_BYTES = 256 * 1024
 
 
 class DecodingJob(msgspec.Struct, frozen=True):
-    """A body to decode; its frames are written to `frames_path`."""
+    """A body to decode, inflated first if it has a coding; its frames are written to `frames_path`."""
 
     body_path: str
+    format: RowsFormat
+    coding: ContentCoding | None
+    inflated_bytes_max: int
     frames_path: str
     schema: Schema
     updates_by_default: bool
@@ -47,7 +56,9 @@ class DecodingAnswer(msgspec.Struct, frozen=True):
     change: SchemaChange | None = None
     digest: bytes = b""
     frames: tuple[FramePlace, ...] = ()
+    validate_only: bool | None = None
     error: str | None = None
+    error_code: ErrorCode = ErrorCode.INVALID_REQUEST
     row_errors: tuple[RowError, ...] = ()
     row_error_count: int = 0
 
@@ -61,21 +72,16 @@ def run_job(job: DecodingJob) -> DecodingAnswer:
             error=error.message, row_errors=tuple(error.row_errors), row_error_count=error.row_error_count
         )
     except RowkeepError as error:
-        return DecodingAnswer(error=error.message)
+        return DecodingAnswer(error=error.message, error_code=error.code)
 
 
 def _decode(job: DecodingJob) -> DecodingAnswer:
     journal = Journal()
-    with Path(job.body_path).open("rb") as file, Path(job.frames_path).open("wb") as output:
+    with _plain_body(job) as file, Path(job.frames_path).open("wb") as output:
         # Not closed by hand: the rows of a refused body still point into it while the error is raised.
-        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        view = _view(file)
         frames: list[FramePlace] = []
-        outcome = decode_large(
-            view,
-            job.schema,
-            updates_by_default=job.updates_by_default,
-            start=lambda: _restart(output, frames, journal),
-        )
+        outcome = _outcome(view, job, lambda: _restart(output, frames, journal))
         digest = hashlib.sha256(view).digest()
     return DecodingAnswer(
         row_count=outcome.row_count,
@@ -83,10 +89,42 @@ def _decode(job: DecodingJob) -> DecodingAnswer:
         change=outcome.change,
         digest=digest,
         frames=tuple(frames),
+        validate_only=outcome.validate_only,
     )
 
 
-def _restart(output: BinaryIO, frames: list[FramePlace], journal: Journal) -> Callable[[bytes, int], None]:
+def _outcome(view: memoryview, job: DecodingJob, start: Callable[[], SliceSink]) -> LargeOutcome:
+    if job.format is RowsFormat.LINES:
+        return decode_large_lines(view, job.schema, may_update=job.updates_by_default, start=start)
+    return decode_large(view, job.schema, updates_by_default=job.updates_by_default, start=start)
+
+
+@contextmanager
+def _plain_body(job: DecodingJob) -> Iterator[BinaryIO]:
+    """The file of a body, or one without a name that holds what the body inflates to."""
+    path = Path(job.body_path)
+    with path.open("rb") as body:
+        if job.coding is None:
+            yield body
+            return
+        with tempfile.TemporaryFile(dir=path.parent) as plain:
+            size = 0
+            for piece in inflated_pieces(iter(lambda: body.read(READ_BYTES), b""), job.coding):
+                size += len(piece)
+                if size > job.inflated_bytes_max:
+                    raise inflated_too_large(job.inflated_bytes_max)
+                plain.write(piece)
+            plain.flush()
+            yield cast(BinaryIO, plain)
+
+
+def _view(file: BinaryIO) -> memoryview:
+    if not file.seek(0, os.SEEK_END):
+        return memoryview(b"")  # nothing cannot be mapped
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _restart(output: BinaryIO, frames: list[FramePlace], journal: Journal) -> SliceSink:
     output.seek(0)
     output.truncate()
     frames.clear()
@@ -101,13 +139,7 @@ def _restart(output: BinaryIO, frames: list[FramePlace], journal: Journal) -> Ca
 
 def main() -> None:
     """Answers jobs until stdin ends."""
-    gc.disable()  # jobs make millions of objects and no cycles
-    answers = sys.stdout.buffer
-    for line in sys.stdin.buffer:
-        answer = run_job(msgspec.json.decode(line, type=DecodingJob))
-        answers.write(msgspec.json.encode(answer) + b"\n")
-        answers.flush()
-        gc.collect()
+    answer_jobs(lambda line: run_job(msgspec.json.decode(line, type=DecodingJob)))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from rowkeep.model.resources import Batch
+from rowkeep.model.timing import InsertTimes
 from rowkeep.storage.base import CatalogEditor, CatalogView, Database, Outcome
 from rowkeep.storage.catalog import SqlCatalogView
 from rowkeep.storage.editor import SqlCatalogEditor
@@ -32,9 +33,9 @@ class StorageDoors:
         """Runs a function in one durable transaction."""
         return await self._lane.write(lambda connection: function(SqlCatalogEditor(connection)))
 
-    def submit(self, batch: Batch) -> Awaitable[Outcome]:
+    def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
         """Puts the rows of one request into the journal."""
-        return self._lane.submit(batch)
+        return self._lane.submit(batch, times)
 
     def close(self) -> None:
         """Ends the reader threads."""

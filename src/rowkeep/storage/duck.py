@@ -22,7 +22,7 @@ from rowkeep.storage.arrow import ColumnMeasures
 from rowkeep.storage.base import Database
 from rowkeep.storage.columns import text_of
 from rowkeep.storage.doors import read_snapshot
-from rowkeep.storage.reader import StreamReader
+from rowkeep.storage.engines import RowReadings
 from rowkeep.storage.statements import load_statements
 
 FREQUENCIES_MAX = 1_000
@@ -42,9 +42,10 @@ _WITHOUT_FREQUENCIES = (VariableType.GEOGRAPHY,)
 class DuckStatistics:
     """Computes statistics, a few at a time."""
 
-    def __init__(self, database: Database, spill: Path) -> None:
+    def __init__(self, database: Database, spill: Path, readings: RowReadings) -> None:
         self._database = database
         self._spill = spill
+        self._readings = readings
         self._statements = load_statements("duckdb")
         self._threads = ThreadPoolExecutor(_COMPUTATIONS_MAX, thread_name_prefix="rowkeep-statistics")
 
@@ -78,7 +79,7 @@ class DuckStatistics:
             stream.schema,
             stream.slices,
         )
-        reading = StreamReader(arrow, offset=0, with_sentinel=False)
+        reading = self._readings(arrow, offset=0, with_sentinel=False)
         while (part := read_snapshot(self._database, reading.step)) is not None:
             yield part
 

@@ -11,7 +11,7 @@ import msgspec
 
 from rowkeep.model.access import AccessLevel
 from rowkeep.model.references import name_key, new_identifier, reference_id, upload_key
-from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, ReadStream, Table, Version
+from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, ReadStream, Segment, Table, Version
 from rowkeep.model.schema import Schema, VariableMetadata
 from rowkeep.storage.base import Connection, NewDataset, NewTable, NewUpload
 from rowkeep.storage.catalog import SqlCatalogView
@@ -233,10 +233,51 @@ class SqlCatalogEditor(SqlCatalogView):
         for stream in streams:
             self._run("add_read_stream", **stream_record(stream))
 
-    def prune(self, receipts_before: int) -> None:
-        """Drops expired read streams and the receipts written before a time."""
+    def name_sealed(self, segment: Segment) -> bool:
+        """Puts sealed rows in the place of their entries; False when they are not the next to be sealed."""
+        moved = self._connection.record(
+            "move_sealed_end",
+            upload_id=segment.upload_id,
+            first_row=segment.first_row,
+            row_count=segment.row_count,
+            byte_count=segment.byte_count,
+        )
+        if moved is not None:
+            self._run("add_segment", **msgspec.structs.asdict(segment))
+        return moved is not None
+
+    def name_compacted(self, segment: Segment) -> bool:
+        """Puts a segment in the place of those that hold the same rows; False when there are none."""
+        replaced = self._connection.records(
+            "delete_segments",
+            upload_id=segment.upload_id,
+            first_row=segment.first_row,
+            row_end=segment.row_end,
+        )
+        if sum(record["row_count"] for record in replaced) == segment.row_count:
+            self._run("add_segment", **msgspec.structs.asdict(segment))
+            return True
+        if replaced:
+            raise LookupError(f"the segments of upload {segment.upload_id} are not those that were compacted")
+        return False
+
+    def drop_entries(self, upload_id: int, row_end: int, bytes_max: int) -> int:
+        """Deletes some entries of rows before one, about so many bytes of them before encoding; how many."""
+        dropped = self._connection.records(
+            "drop_entries", upload_id=upload_id, row_end=row_end, bytes_max=bytes_max
+        )
+        return len(dropped)
+
+    def forget_upload(self, upload_id: int) -> None:
+        """Deletes what is left of a deleted upload; its entries must be gone."""
+        for statement in ("forget_segments", "forget_schemas", "forget_upload"):
+            self._run(statement, upload_id=upload_id)
+
+    def prune(self, passes_min: int) -> None:
+        """Drops expired read streams, and the receipts that were there for more than so many of its calls."""
+        self._run("count_upkeep_pass")
         self._run("prune_read_streams", now=self._now)
-        self._run("prune_receipts", before=receipts_before)
+        self._run("prune_receipts", passes_min=passes_min)
 
 
 def add_schema(connection: Connection, upload_id: int, schema: Schema) -> None:

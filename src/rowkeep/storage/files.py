@@ -1,6 +1,7 @@
-"""Files of the data directory: where they are, and the spool for large request bodies.
+"""Files of the data directory: where they are, what is done to them, and the spool for large bodies.
 
 * rowkeep.db, -wal, -shm   the catalog and the journal (storage/sqlite.py)
+* segments/                rows that left the journal (storage/segments.py)
 * spool/                   bodies in flight and what statistics spill; worth nothing later, emptied at start
 * lock                     held by the one server of this directory
 """
@@ -10,6 +11,8 @@ import fcntl
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rowkeep.model.errors import unavailable
@@ -22,12 +25,20 @@ class DataDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in missing:
+            sync_directory(folder.parent)  # else its rows could be durable, and it itself not
 
     @property
     def database(self) -> Path:
         """The database file."""
         return self.path / "rowkeep.db"
+
+    @property
+    def segments(self) -> Path:
+        """The folder of the segments."""
+        return self.path / "segments"
 
     @property
     def spool(self) -> Path:
@@ -44,11 +55,52 @@ class DataDirectory:
             raise
         return descriptor
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps servers away for a moment. Raises BlockingIOError while one runs."""
+        descriptor = self.lock()
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
     def sweep(self) -> None:
-        """Removes what a server that died left in the spool."""
+        """Removes what a server that died left in the spool, and makes the folders that a server needs."""
         if self.spool.exists():
             shutil.rmtree(self.spool)
         self.spool.mkdir()
+        self.segments.mkdir(exist_ok=True)
+        sync_directory(self.path)
+
+
+class Disk:
+    """What is done to files that must last. The seam where tests make a disk fail or lose its power."""
+
+    def create(self, path: Path) -> int:
+        """Opens a new file for writing; its descriptor."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def write(self, descriptor: int, data: memoryview) -> None:
+        """Writes all of it."""
+        rest = data
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    def sync(self, descriptor: int) -> None:
+        """Makes what was written to a file durable."""
+        os.fsync(descriptor)
+
+    def rename(self, path: Path, new_path: Path) -> None:
+        """Gives a file its name."""
+        path.rename(new_path)
+
+    def sync_directory(self, folder: Path) -> None:
+        """Makes the names in a folder durable."""
+        sync_directory(folder)
+
+    def remove(self, path: Path) -> None:
+        """Removes a file; one that is gone is no error."""
+        path.unlink(missing_ok=True)
 
 
 def sync_file(file: Path) -> None:

@@ -33,10 +33,10 @@ import msgspec
 import zstandard
 
 from rowkeep.model.errors import damaged
-from rowkeep.model.growth import SchemaChange
 from rowkeep.model.resources import Batch, Entry, Frame, Receipt
 from rowkeep.storage.base import Connection, Database, KeyReused, Outcome, StaleBatch
 from rowkeep.storage.editor import add_schema
+from rowkeep.storage.records import replayed_receipt
 
 CODEC_PLAIN = 0
 CODEC_ZSTD = 1
@@ -68,7 +68,11 @@ class Journal:
         if not entries:
             return False
         return database.commit_statement(
-            "add_entries", entries=_json_text(entries), payloads=payloads, catalog_version=version
+            "add_entries",
+            entries=_json_text(entries),
+            payloads=payloads,
+            catalog_version=version,
+            now=_now_ms(),
         ) == len(entries)
 
     def _settle_group(self, connection: Connection, batches: Sequence[Batch]) -> list[Outcome]:
@@ -95,7 +99,7 @@ class Journal:
             _add_entries(connection, entries, payloads, version)
         receipts = [_receipt_parameters(batch) for batch in batches if batch.key is not None]
         if receipts:
-            connection.records("add_receipts", receipts=_json_text(receipts), now=_now_ms())
+            connection.records("add_receipts", receipts=_json_text(receipts))
         if first.change is not None:
             _change_schema(connection, first)
 
@@ -136,7 +140,11 @@ def _add_entries(
     connection: Connection, entries: list[list[int]], payloads: bytes, catalog_version: int
 ) -> None:
     connection.records(
-        "add_entries", entries=_json_text(entries), payloads=payloads, catalog_version=catalog_version
+        "add_entries",
+        entries=_json_text(entries),
+        payloads=payloads,
+        catalog_version=catalog_version,
+        now=_now_ms(),
     )
 
 
@@ -176,12 +184,7 @@ def _settle(batch: Batch, version: int, known: dict[tuple[int, str], _ReceiptRec
 def _repeat(batch: Batch, earlier: _ReceiptRecord) -> Outcome:
     if earlier["digest"] != batch.digest:
         return KeyReused()
-    change = earlier["change"]
-    return Receipt(
-        row_count=earlier["row_count"],
-        change=None if change is None else msgspec.json.decode(change, type=SchemaChange),
-        replayed=True,
-    )
+    return replayed_receipt(earlier)
 
 
 def _known_receipts(

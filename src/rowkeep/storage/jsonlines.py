@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from rowkeep.model.schema import Schema
+from rowkeep.storage.arrow import ArrowRows
 from rowkeep.storage.columns import Column, text_column
 
 
@@ -32,6 +33,10 @@ class JsonLinesEncoder:
         return self._encoder.encode_lines(
             [dict(zip(names, values, strict=True)) for values in zip(*shown, strict=True)]
         )
+
+    def arrow_batch(self, rows: ArrowRows) -> bytes:
+        """The same of rows in Arrow columns."""
+        return self.batch(rows.columns(), rows.row_count)
 
     def sentinel(self) -> bytes:
         """Nothing: the end of the body is the end."""

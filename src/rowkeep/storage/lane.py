@@ -13,6 +13,9 @@ table) or open → closing → closed (what was accepted is still written).
 * The queue is bounded in bytes. Over the bound a sender waits in line, at most `wait_seconds_max`,
   then gets `unavailable`, and nothing of it was written.
 * Catalog changes go through the same thread, each a transaction of its own, so there is one writer.
+* When rows arrive faster than they can leave the journal, maintenance slows the lane down: it rests after
+  each commit for some times as long as the commit took. The queue then fills, its bound does the rest, and
+  nobody waits for long where a full stop would make everybody wait at once.
 
 Rejected: a timer that gathers for some milliseconds (adds latency where there is no load, and under
 load the last fsync is the timer); a thread pool of writers (SQLite has one writer anyway).
@@ -30,6 +33,7 @@ import msgspec
 
 from rowkeep.model.errors import RowkeepError, unavailable
 from rowkeep.model.resources import Batch, Health, Receipt
+from rowkeep.model.timing import CommitTimes, InsertTimes
 from rowkeep.storage.base import (
     Connection,
     Database,
@@ -43,11 +47,13 @@ Result = TypeVar("Result")
 
 BUSY_RETRY_SECONDS = 1
 FAILED_RETRY_SECONDS = 30
+REST_SECONDS_MAX = 1.0
 
 
 class _Submission(msgspec.Struct, frozen=True, eq=False):
     batch: Batch
     future: "asyncio.Future[Outcome]"
+    times: InsertTimes | None
 
 
 class _Edit(msgspec.Struct, frozen=True, eq=False):
@@ -74,6 +80,7 @@ class Lane:
         self._queued_bytes = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._failure: str | None = None
+        self._rest_factor = 0.0
         self._rows_inserted = self._batch_count = self._group_count = 0
         self._commit_seconds = 0.0
         self._is_closing = False
@@ -92,26 +99,33 @@ class Lane:
             commit_seconds=self._commit_seconds,
         )
 
-    def submit(self, batch: Batch) -> Awaitable[Outcome]:
-        """Writes a batch durably. Raises `unavailable` when nothing of it was written."""
+    def slow_down(self, rest_factor: float) -> None:
+        """Makes the lane rest after each commit of rows for so many times as long as it took; 0 for not."""
+        self._rest_factor = rest_factor
+
+    def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
+        """Writes a batch durably and notes when in `times`.
+
+        Raises `unavailable` when nothing of it was written.
+        """
         if self._failure is not None or self._is_closing:
             raise self._refusal()
         size = batch.byte_count
         if self._waiting or not self._has_room(size):
-            return self._submit_in_turn(batch)
-        return self._enqueue(batch, size)
+            return self._submit_in_turn(batch, times)
+        return self._enqueue(batch, size, times)
 
-    def _enqueue(self, batch: Batch, size: int) -> "asyncio.Future[Outcome]":
+    def _enqueue(self, batch: Batch, size: int, times: InsertTimes | None) -> "asyncio.Future[Outcome]":
         self._queued_bytes += size
         future: asyncio.Future[Outcome] = self._loop.create_future()
-        self._jobs.put(_Submission(batch, future))
+        self._jobs.put(_Submission(batch, future, times))
         return future
 
-    async def _submit_in_turn(self, batch: Batch) -> Outcome:
+    async def _submit_in_turn(self, batch: Batch, times: InsertTimes | None) -> Outcome:
         size = batch.byte_count
         await self._wait_for_room(size)
         self._queued_bytes -= size  # its room was kept for it; _enqueue takes it up
-        return await self._enqueue(batch, size)
+        return await self._enqueue(batch, size, times)
 
     async def write(self, function: Callable[[Connection], Result]) -> Result:
         """Runs a function in one durable transaction; what it raises rolls the transaction back."""
@@ -169,8 +183,12 @@ class Lane:
                 self._queued_bytes += next_size
             self._waiting.popleft()
 
-    def _settle(self, group: Sequence[_Submission], outcomes: Sequence[Outcome], size: int) -> None:
+    def _settle(
+        self, group: Sequence[_Submission], outcomes: Sequence[Outcome], size: int, commit: CommitTimes
+    ) -> None:
         for submission, outcome in zip(group, outcomes, strict=True):
+            if submission.times is not None:
+                submission.times.commit = commit
             if not submission.future.done():
                 submission.future.set_result(outcome)
         self._release(size)
@@ -226,8 +244,11 @@ class Lane:
             self._note_failure(error)
             self._loop.call_soon_threadsafe(self._refuse, group, _refusal(error), size)
         else:
-            self._count(outcomes, time.perf_counter() - started)
-            self._loop.call_soon_threadsafe(self._settle, group, outcomes, size)
+            commit = CommitTimes(started, time.perf_counter())
+            self._count(outcomes, commit.ended_at - started)
+            self._loop.call_soon_threadsafe(self._settle, group, outcomes, size, commit)
+            if self._rest_factor:
+                time.sleep(min(self._rest_factor * (commit.ended_at - started), REST_SECONDS_MAX))
 
     def _count(self, outcomes: Sequence[Outcome], seconds: float) -> None:
         receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt) and not outcome.replayed]

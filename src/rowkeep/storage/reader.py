@@ -1,32 +1,35 @@
 """Reading a stream of rows, step by step.
 
-A step takes up where the last one stopped: it reads some entries on its snapshot (bounded in bytes),
-decodes them (bounded in cells) and encodes batches until a part of the body is full. Between steps only
-entries that wait to be decoded are held: the journal only grows, so the rows that a read stream names are
-the same at every step, and rows that came later lie beyond its ends. If rows are gone (their upload was
-deleted) the step fails; it never makes a shorter stream look complete.
+A step takes up where the last one stopped: it finds the segment or the entries that hold the next rows on
+its snapshot, decodes some (bounded in bytes and cells) and encodes batches until a part of the body is
+full. Rows keep their number for ever and stay until no session can ask for them (segments.py), so the rows
+that a read stream names are the same at every step, wherever they lie by then. If rows are gone (their
+upload was deleted while a list of rows was on its way) the step fails; it never makes a shorter stream look
+complete.
 
-Cells are bounded beside bytes because a row without values takes two bytes in the journal and a pointer
-for each variable once it is decoded.
+Between steps only entries that wait to be decoded are held, or an open segment with at most one of its row
+groups. Cells are bounded beside bytes because a row without values takes two bytes in the journal and
+a pointer for each variable once it is decoded.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from rowkeep.model.decoding import Row, RowDecoder, row_decoder
 from rowkeep.model.errors import not_found
-from rowkeep.model.resources import Entry, ReadStream, RowFormat, RowSlice
+from rowkeep.model.resources import Entry, ReadStream, RowFormat, RowSlice, Segment
 from rowkeep.model.schema import Schema
-from rowkeep.storage.arrow import ArrowEncoder, CsvEncoder
+from rowkeep.storage.arrow import ArrowEncoder, ArrowRows, CsvEncoder
 from rowkeep.storage.base import CatalogView
 from rowkeep.storage.columns import Column, columns_of
-from rowkeep.storage.journal import entry_lines
 from rowkeep.storage.jsonlines import JsonLinesEncoder
+from rowkeep.storage.parquet import SegmentFile
+from rowkeep.storage.rows import decoded_pieces
 
-# What one statement reads, what one decoding makes, what one batch holds, what one step sends.
+# What one statement reads, what one batch holds, what one step sends.
 READ_BYTES_MAX = 4 * 1024 * 1024
-DECODED_CELLS_MAX = 4_000_000
 BATCH_ROWS_MAX = 20_000
 BATCH_CELLS_MAX = 400_000
 BATCH_BYTES_MAX = 1024 * 1024
@@ -34,6 +37,7 @@ STEP_BYTES_MAX = 1024 * 1024
 STEP_BATCHES_MAX = 16
 
 _Rows = tuple[Schema, list[Row]]
+_Batch = _Rows | ArrowRows
 _Piece = tuple[Schema, list[Row], int]  # rows, and how many of them make a batch
 
 
@@ -43,6 +47,8 @@ class Encoder(Protocol):
     def start(self) -> bytes: ...
 
     def batch(self, columns: Sequence[Column], row_count: int) -> bytes: ...
+
+    def arrow_batch(self, rows: ArrowRows) -> bytes: ...
 
     def sentinel(self) -> bytes: ...
 
@@ -59,12 +65,13 @@ _ENCODERS: dict[RowFormat, Callable[[Schema], Encoder]] = {
 class StreamReader:
     """One reading of a read stream from an offset; `step` until it returns None."""
 
-    def __init__(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> None:
+    def __init__(self, segments: Path, stream: ReadStream, *, offset: int, with_sentinel: bool) -> None:
+        self._segments = segments
         self._schema = stream.schema
         self._slices = _slices_after(stream.slices, offset)
         self._with_sentinel = with_sentinel
         self._encoder: Encoder = _ENCODERS[stream.format](stream.schema)
-        self._batches: Iterator[_Rows] = iter(())
+        self._batches: Iterator[_Batch] = iter(())
         self._has_started = False
         self._has_ended = False
 
@@ -82,74 +89,86 @@ class StreamReader:
             if batch is None:
                 parts.append(self._ending())
                 break
-            parts.append(self._encode(*batch))
+            parts.append(self._encode(batch))
             size += len(parts[-1])
             if size >= STEP_BYTES_MAX:
                 break
         return b"".join(parts)
 
-    def _next_batch(self, view: CatalogView) -> _Rows | None:
+    def _next_batch(self, view: CatalogView) -> _Batch | None:
         batch = next(self._batches, None)
         while batch is None and self._slices:
             self._batches = self._read_on(view, self._slices.popleft())
             batch = next(self._batches, None)
         return batch
 
-    def _read_on(self, view: CatalogView, slice_: RowSlice) -> Iterator[_Rows]:
-        entries = view.entries(slice_.upload_id, slice_.first_row, slice_.row_end, READ_BYTES_MAX)
-        row = slice_.first_row
+    def _read_on(self, view: CatalogView, slice_: RowSlice) -> Iterator[_Batch]:
+        segment = view.segment_at(slice_.upload_id, slice_.first_row)
+        if segment is None:
+            return self._from_entries(view, slice_)
+        self._leave_rest(slice_, min(segment.row_end, slice_.row_end))
+        schema = view.schema(segment.upload_id, segment.schema_version)
+        return self._from_segment(SegmentFile(self._segments, segment), segment, schema, slice_)
+
+    def _from_segment(
+        self, file: SegmentFile, segment: Segment, schema: Schema, slice_: RowSlice
+    ) -> Iterator[ArrowRows]:
+        wanted = {variable.name.lower() for variable in self._schema.variables}
+        names = [variable.name for variable in schema.variables if variable.name.lower() in wanted]
+        first, end = slice_.first_row - segment.first_row, slice_.row_end - segment.first_row
+        for group in file.groups(names, first, end):
+            rows = ArrowRows(group, schema, self._schema)
+            yield from rows.pieces(self._batch_rows(rows.row_count, rows.byte_count))
+
+    def _from_entries(self, view: CatalogView, slice_: RowSlice) -> Iterator[_Rows]:
         found: list[Entry] = []
-        for entry in entries:
+        row = slice_.first_row
+        for entry in view.entries(slice_.upload_id, slice_.first_row, slice_.row_end, READ_BYTES_MAX):
             if not entry.first_row <= row < entry.first_row + entry.row_count:
                 break
             found.append(entry)
             row = min(entry.first_row + entry.row_count, slice_.row_end)
         if not found:
             raise not_found("The rows of this read are gone: their upload was deleted.")
-        if row < slice_.row_end:
-            self._slices.appendleft(RowSlice(slice_.upload_id, row, slice_.row_end))
+        self._leave_rest(slice_, row)
         decoders = {
             version: row_decoder(view.schema(slice_.upload_id, version))
             for version in {entry.schema_version for entry in found}
         }
-        wanted = RowSlice(slice_.upload_id, slice_.first_row, row)
-        return _batches(_decoded(found, decoders, wanted, len(self._schema.variables)))
+        return _batches(self._pieces(found, decoders, RowSlice(slice_.upload_id, slice_.first_row, row)))
 
-    def _encode(self, source: Schema, rows: Sequence[Row]) -> bytes:
+    def _leave_rest(self, slice_: RowSlice, row: int) -> None:
+        if row < slice_.row_end:
+            self._slices.appendleft(RowSlice(slice_.upload_id, row, slice_.row_end))
+
+    def _pieces(
+        self, entries: Iterable[Entry], decoders: Mapping[int, RowDecoder], slice_: RowSlice
+    ) -> Iterator[_Piece]:
+        """The rows of a slice, in pieces of one schema each."""
+        for entry in entries:
+            decoder = decoders[entry.schema_version]
+            row = entry.first_row
+            for rows, byte_count in decoded_pieces(entry, decoder):
+                wanted = rows[max(slice_.first_row - row, 0) : max(slice_.row_end - row, 0)]
+                yield decoder.schema, wanted, self._batch_rows(len(rows), byte_count, decoder.schema)
+                row += len(rows)
+
+    def _batch_rows(self, row_count: int, byte_count: int, source: Schema | None = None) -> int:
+        """How many rows make a batch, of rows that take so many bytes."""
+        width = max(1, len(self._schema.variables), len(source.variables) if source else 0)
+        fitting = BATCH_BYTES_MAX * row_count // max(1, byte_count)
+        return max(1, min(BATCH_ROWS_MAX, BATCH_CELLS_MAX // width, fitting))
+
+    def _encode(self, batch: _Batch) -> bytes:
+        if isinstance(batch, ArrowRows):
+            return self._encoder.arrow_batch(batch)
+        source, rows = batch
         return self._encoder.batch(columns_of(rows, source, self._schema), len(rows))
 
     def _ending(self) -> bytes:
         self._has_ended = True
         sentinel = self._encoder.sentinel() if self._with_sentinel else b""
         return sentinel + self._encoder.end()
-
-
-def _decoded(
-    entries: Iterable[Entry], decoders: Mapping[int, RowDecoder], slice_: RowSlice, target_width: int
-) -> Iterator[_Piece]:
-    """The rows of a slice, in pieces of one schema each."""
-    for entry in entries:
-        decoder = decoders[entry.schema_version]
-        width = max(1, target_width, len(decoder.schema.variables))
-        row = entry.first_row
-        for lines in _pieces(entry_lines(entry), entry.row_count * len(decoder.schema.variables)):
-            rows = decoder.read(lines)
-            fitting = BATCH_BYTES_MAX * len(rows) // len(lines)
-            batch_rows = max(1, min(BATCH_ROWS_MAX, BATCH_CELLS_MAX // width, fitting))
-            wanted = rows[max(slice_.first_row - row, 0) : max(slice_.row_end - row, 0)]
-            yield decoder.schema, wanted, batch_rows
-            row += len(rows)
-
-
-def _pieces(lines: bytes, cell_count: int) -> Iterator[bytes]:
-    """Lines in pieces that decode to about DECODED_CELLS_MAX cells, or to one request body."""
-    if cell_count <= DECODED_CELLS_MAX:
-        yield lines
-        return
-    bodies = lines.split(b"\n")
-    size = max(1, len(bodies) * DECODED_CELLS_MAX // cell_count)
-    for start in range(0, len(bodies), size):
-        yield b"\n".join(bodies[start : start + size])
 
 
 def _batches(pieces: Iterable[_Piece]) -> Iterator[_Rows]:

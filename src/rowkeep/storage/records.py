@@ -5,7 +5,8 @@ from typing import TypeVar
 
 import msgspec
 
-from rowkeep.model.resources import Content, Dataset, ReadStream, Upload
+from rowkeep.model.growth import SchemaChange
+from rowkeep.model.resources import Content, Dataset, ReadStream, Receipt, Upload
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.storage.base import Record
 
@@ -60,6 +61,16 @@ def stream_record(stream: ReadStream) -> Record:
         "schema": json_text(stream.schema),
         "slices": json_text(stream.slices),
     }
+
+
+def replayed_receipt(record: Record) -> Receipt:
+    """What was answered to a request with a key, from its record of receipts."""
+    change = record["change"]
+    return Receipt(
+        row_count=record["row_count"],
+        change=None if change is None else msgspec.json.decode(change, type=SchemaChange),
+        replayed=True,
+    )
 
 
 def json_text(value: object) -> str:

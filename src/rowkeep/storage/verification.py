@@ -1,8 +1,12 @@
 """`rowkeep verify`: reads everything back and says what is not as it was written.
 
 Each upload is looked at on a snapshot of its own, so a server may go on writing. Of every upload must hold:
-its entries follow each other without a gap from row 0 on, each entry's checksum is right and its rows
-decode with the schema it names, and rows and bytes add up to what the upload's counters say.
+its segments follow each other without a gap from row 0 on, and its entries from the last segment's end on;
+each block of a segment's file and each entry has the checksum it was written with, and the rows decode with
+the schema they name; rows and bytes add up to what the upload's counters say.
+
+Files that no segment names are garbage, which the server removes; they are looked for only where no server
+runs.
 """
 
 from collections.abc import Iterator
@@ -11,13 +15,16 @@ import msgspec
 
 from rowkeep.model.decoding import row_decoder
 from rowkeep.model.errors import RowkeepError
-from rowkeep.model.resources import Entry
-from rowkeep.storage.base import Connection, Database
+from rowkeep.model.resources import Entry, Segment
+from rowkeep.storage.base import Connection, Database, Record
 from rowkeep.storage.catalog import SqlCatalogView
+from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.journal import entry_lines
+from rowkeep.storage.parquet import SegmentFile
 from rowkeep.storage.records import nouns
 
 STREAMS_PER_PAGE = 1_000
+SEGMENTS_PER_PAGE = 1_000
 READ_BYTES_MAX = 4 * 1024 * 1024
 ROW_END = 2**63 - 1
 
@@ -37,18 +44,19 @@ class VerificationReport(msgspec.Struct, frozen=True):
         return "\n".join([head, *self.problems])
 
 
-def verify(database: Database) -> VerificationReport:
-    """Reads a database back."""
+def verify(database: Database, directory: DataDirectory) -> VerificationReport:
+    """Reads a data directory back."""
     problems = database.problems()
     upload_count = row_count = after_id = 0
     while page := _stream_ids(database, after_id):
         for upload_id in page:
             with database.reading() as connection:
-                found, rows = _stream_problems(connection, upload_id)
-            problems += [f"upload {upload_id}: {problem}" for problem in found]
+                stream = _Stream(connection, directory, upload_id)
+                problems += [f"upload {upload_id}: {problem}" for problem in stream.problems()]
             upload_count += 1
-            row_count += rows
+            row_count += stream.row_count
         after_id = page[-1]
+    problems += _unnamed_files(database, directory)
     return VerificationReport(upload_count, row_count, tuple(problems))
 
 
@@ -58,43 +66,108 @@ def _stream_ids(database: Database, after_id: int) -> list[int]:
     return [record["upload_id"] for record in records]
 
 
-def _stream_problems(connection: Connection, upload_id: int) -> tuple[list[str], int]:
-    """What is wrong with an upload, and how many rows of it could be read."""
-    counters = connection.record("stream", upload_id=upload_id)
-    if counters is None:
-        return [], 0  # deleted since it was listed
-    view = SqlCatalogView(connection)
-    row_count = byte_count = 0
-    for entry in _entries(connection, upload_id):
-        if entry.first_row != row_count:
-            return [f"the entry after row {row_count} begins at row {entry.first_row}"], row_count
-        problem = _entry_problem(view, entry)
-        if problem is not None:
-            return [problem], row_count
-        row_count += entry.row_count
-        byte_count += entry.byte_count
-    if (row_count, byte_count) == (counters["row_count"], counters["byte_count"]):
-        return [], row_count
-    said = f"{counters['row_count']} rows and {counters['byte_count']} bytes"
-    return [f"it should hold {said}, and holds {row_count} and {byte_count}"], row_count
-
-
-def _entries(connection: Connection, upload_id: int) -> Iterator[Entry]:
-    """All entries there are, whether or not they follow each other."""
-    row = 0
-    while records := connection.records(
-        "entries", upload_id=upload_id, first_row=row, row_end=ROW_END, bytes_max=READ_BYTES_MAX
-    ):
-        yield from nouns(Entry, records)
-        row = records[-1]["first_row"] + 1
-
-
-def _entry_problem(view: SqlCatalogView, entry: Entry) -> str | None:
+def _unnamed_files(database: Database, directory: DataDirectory) -> list[str]:
     try:
-        lines = entry_lines(entry)
-        rows = row_decoder(view.schema(entry.upload_id, entry.schema_version)).read(lines)
-    except (RowkeepError, LookupError, ValueError) as error:
-        return f"the entry at row {entry.first_row} cannot be read: {error}"
-    if len(rows) != entry.row_count or len(lines) != entry.byte_count:
-        return f"the entry at row {entry.first_row} holds {len(rows)} rows, not {entry.row_count}"
-    return None
+        with directory.locked():
+            with database.reading() as connection:
+                named = SqlCatalogView(connection).segment_files()
+            present = {file.name for file in directory.segments.glob("*")}
+    except BlockingIOError:
+        return []  # a server runs: what it has written and not yet named is no garbage
+    return [f"segments/{name} is named by nothing" for name in sorted(present - named)]
+
+
+class _Stream:
+    """One upload, read back from its first row on; `row_count` and `byte_count` tell how far it went."""
+
+    def __init__(self, connection: Connection, directory: DataDirectory, upload_id: int) -> None:
+        self._connection = connection
+        self._view = SqlCatalogView(connection)
+        self._directory = directory
+        self._upload_id = upload_id
+        self.row_count = 0
+        self.byte_count = 0
+
+    def problems(self) -> list[str]:
+        """What is wrong; it ends with the first that makes the rest unreadable."""
+        counters = self._connection.record("stream", upload_id=self._upload_id)
+        if counters is None:
+            return []  # deleted since it was listed
+        problem = self._segments_problem() or self._sealed_problem(counters) or self._entries_problem()
+        if problem is not None:
+            return [problem]
+        if (self.row_count, self.byte_count) == (counters["row_count"], counters["byte_count"]):
+            return []
+        said = f"{counters['row_count']} rows and {counters['byte_count']} bytes"
+        return [f"it should hold {said}, and holds {self.row_count} and {self.byte_count}"]
+
+    def _segments_problem(self) -> str | None:
+        for segment in self._segments():
+            if segment.first_row != self.row_count:
+                return f"the segment after row {self.row_count} begins at row {segment.first_row}"
+            problem = self._segment_problem(segment)
+            if problem is not None:
+                return problem
+            self.row_count += segment.row_count
+            self.byte_count += segment.byte_count
+        return None
+
+    def _sealed_problem(self, counters: Record) -> str | None:
+        said = (counters["sealed_row_count"], counters["sealed_byte_count"])
+        if said == (self.row_count, self.byte_count):
+            return None
+        return (
+            f"{said[0]} rows and {said[1]} bytes should be sealed, not {self.row_count} and {self.byte_count}"
+        )
+
+    def _entries_problem(self) -> str | None:
+        for entry in self._entries():
+            if entry.first_row != self.row_count:
+                return f"the entry after row {self.row_count} begins at row {entry.first_row}"
+            problem = self._entry_problem(entry)
+            if problem is not None:
+                return problem
+            self.row_count += entry.row_count
+            self.byte_count += entry.byte_count
+        return None
+
+    def _segments(self) -> Iterator[Segment]:
+        row = 0
+        while found := self._view.segments(self._upload_id, row, SEGMENTS_PER_PAGE):
+            yield from found
+            row = found[-1].first_row + 1
+
+    def _segment_problem(self, segment: Segment) -> str | None:
+        whole = self._view.segment_at(self._upload_id, segment.first_row)
+        if whole is None:
+            return f"the segment at row {segment.first_row} cannot be found"
+        try:
+            schema = self._view.schema(self._upload_id, segment.schema_version)
+            file = SegmentFile(self._directory.segments, whole)
+            file.check_blocks()
+            groups = file.groups([variable.name for variable in schema.variables], 0, whole.row_count)
+            found = sum(len(group) for group in groups)
+        except (RowkeepError, LookupError, ValueError) as error:
+            return f"the segment at row {segment.first_row} cannot be read: {error}"
+        if found != segment.row_count:
+            return f"the segment at row {segment.first_row} holds {found} rows, not {segment.row_count}"
+        return None
+
+    def _entries(self) -> Iterator[Entry]:
+        """All entries of rows that are not in segments, whether or not they follow each other."""
+        row = self.row_count
+        while records := self._connection.records(
+            "entries", upload_id=self._upload_id, first_row=row, row_end=ROW_END, bytes_max=READ_BYTES_MAX
+        ):
+            yield from nouns(Entry, records)
+            row = records[-1]["first_row"] + 1
+
+    def _entry_problem(self, entry: Entry) -> str | None:
+        try:
+            lines = entry_lines(entry)
+            rows = row_decoder(self._view.schema(entry.upload_id, entry.schema_version)).read(lines)
+        except (RowkeepError, LookupError, ValueError) as error:
+            return f"the entry at row {entry.first_row} cannot be read: {error}"
+        if len(rows) != entry.row_count or len(lines) != entry.byte_count:
+            return f"the entry at row {entry.first_row} holds {len(rows)} rows, not {entry.row_count}"
+        return None

@@ -1,0 +1,30 @@
+"""What the query of an insertRows request asks for: the options of its body, under the same names."""
+
+from functools import lru_cache
+from urllib.parse import parse_qs
+
+from rowkeep.model.errors import invalid_request
+from rowkeep.model.inserts import NO_OPTIONS, InsertOptions
+
+INSERT_OPTIONS = ("updateSchema", "updateVariables", "validateOnly")
+
+_FLAGS = {"true": True, "false": False}
+
+
+@lru_cache(maxsize=1000)  # the same few come with every request
+def insert_options(query_string: bytes) -> InsertOptions:
+    """The options of a query; other parameters are ignored. Raises invalid_request_error."""
+    query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+    update_schema, update_variables, validate_only = (_flag(query, name) for name in INSERT_OPTIONS)
+    options = InsertOptions(update_variables if update_schema is None else update_schema, validate_only)
+    return NO_OPTIONS if options == NO_OPTIONS else options
+
+
+def _flag(query: dict[str, list[str]], name: str) -> bool | None:
+    values = query.get(name)
+    if values is None:
+        return None
+    flag = _FLAGS.get(values[-1])
+    if flag is None:
+        raise invalid_request(f"The query parameter {name} must be true or false, not {values[-1][:60]!r}.")
+    return flag

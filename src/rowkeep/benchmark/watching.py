@@ -1,0 +1,65 @@
+"""What a running rowkeep says of itself, and what Linux says of it."""
+
+import re
+import time
+import urllib.request
+from pathlib import Path
+
+import msgspec
+
+from rowkeep.benchmark.processes import memory_mib, open_files, tree_of
+from rowkeep.benchmark.targets import Target
+
+SETTLE_SECONDS_MAX = 900
+LOOK_SECONDS = 1.0
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One look at a server."""
+
+    rows_inserted: float
+    rows_sealed: float
+    journal_bytes: float
+    database_bytes: int
+    segment_bytes: int
+    segment_files: int
+    memory_mib: float
+    open_files: int
+
+
+def look_at(target: Target, data_dir: Path) -> Look:
+    """Looks at a server and its data directory."""
+    metrics = urllib.request.urlopen(f"http://{target.host}:{target.port}/metrics").read().decode()
+    sizes = [file.stat().st_size for file in (data_dir / "segments").iterdir()]
+    assert target.pid is not None
+    return Look(
+        rows_inserted=_figure(metrics, "rowkeep_rows_inserted_total"),
+        rows_sealed=_figure(metrics, "rowkeep_rows_sealed_total"),
+        journal_bytes=_figure(metrics, "rowkeep_journal_bytes"),
+        database_bytes=sum(file.stat().st_size for file in data_dir.glob("rowkeep.db*")),
+        segment_bytes=sum(sizes),
+        segment_files=len(sizes),
+        memory_mib=sum(memory_mib(pid) for pid in tree_of(target.pid)),
+        open_files=open_files(target.pid),
+    )
+
+
+def wait_until_sealed(target: Target, data_dir: Path, journal_bytes_max: float) -> Look:
+    """Waits until the journal holds no more than that and sealing rests."""
+    give_up_at = time.monotonic() + SETTLE_SECONDS_MAX
+    before = look_at(target, data_dir)
+    while True:
+        time.sleep(2 * LOOK_SECONDS)
+        now = look_at(target, data_dir)
+        if now.journal_bytes <= journal_bytes_max and now.rows_sealed == before.rows_sealed:
+            return now
+        if time.monotonic() > give_up_at:
+            raise RuntimeError(f"the journal still holds {now.journal_bytes:,.0f} bytes")
+        before = now
+
+
+def _figure(metrics: str, name: str) -> float:
+    match = re.search(rf"^{name} (\S+)$", metrics, re.MULTILINE)
+    if match is None:
+        raise RuntimeError(f"the server has no metric {name}")
+    return float(match[1])

@@ -1,0 +1,21 @@
+"""Sends rows to a rowkeep server: each once, in order, over every lost connection.
+
+    RowStream        what programs use: append rows, they go out in batches
+    InsertError      what can go wrong; RowsRefused names the rows
+
+It needs nothing of the server's code.
+"""
+
+from rowkeep.client.errors import InsertError, RefusedRow, RequestRefused, RowsRefused, ServerUnreachable
+from rowkeep.client.retrying import RetryPolicy
+from rowkeep.client.rowstream import RowStream
+
+__all__ = [
+    "InsertError",
+    "RefusedRow",
+    "RequestRefused",
+    "RetryPolicy",
+    "RowStream",
+    "RowsRefused",
+    "ServerUnreachable",
+]

@@ -1,0 +1,118 @@
+"""One connection to the server: a request out, its answer in. The only file that knows http.client.
+
+Theory
+------
+On a connection that is kept alive, answers belong to requests only by their order. A network that
+repeats a request or an answer breaks that: the answer to one batch would be taken for that of the next,
+and rows be lost. So an answer counts only when it is certain whose it is: it bears the id that its request
+was sent with (X-Request-Id), or it is the first on its connection. Anything else closes the connection
+and is no answer. Behind a proxy that changes these ids every request has a connection of its own: slower,
+and just as safe.
+"""
+
+import http.client
+import itertools
+import secrets
+import select
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+
+class NoAnswer(Exception):
+    """No whole answer came: refused, broken, stalled or garbled. What became of the request is unknown."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """An answer of the server, or of something before it. Header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where the API is."""
+
+    is_secure: bool
+    host: str
+    port: int | None
+    prefix: str
+
+
+def parse_address(url: str) -> Address:
+    """The address in a URL such as http://127.0.0.1:8080/api/v1. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url} is not the URL of an API; it looks like http://127.0.0.1:8080/api/v1")
+    return Address(parts.scheme == "https", parts.hostname, parts.port, parts.path.rstrip("/"))
+
+
+def upload_path(table: str, upload: str) -> str:
+    """The path of an upload below the API's prefix."""
+    return f"/tables/{quote(table, safe='')}/uploads/{quote(upload, safe='')}"
+
+
+class Connection:
+    """Asks one request at a time, over a connection that it opens when it needs one."""
+
+    def __init__(self, address: Address, token: str, timeout_seconds: float) -> None:
+        self._address = address
+        self._authorization = f"Bearer {token}"
+        self._timeout_seconds = timeout_seconds
+        self._kept: http.client.HTTPConnection | None = None
+        self._id_prefix = secrets.token_hex(8)
+        self._id_numbers = itertools.count(1)
+
+    def ask(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """The answer to a request. Raises NoAnswer."""
+        is_fresh = self._kept is None or _has_input(self._kept)
+        if is_fresh:
+            self.close()
+        request_id = f"{self._id_prefix}-{next(self._id_numbers)}"
+        try:
+            answer = self._exchange(method, path, body, {**(headers or {}), "X-Request-Id": request_id})
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+        if answer.headers.get("x-request-id") != request_id:
+            self.close()
+            if not is_fresh:
+                raise NoAnswer("an answer that belongs to another request came")
+        return answer
+
+    def close(self) -> None:
+        """Closes the connection; the next request opens another."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _exchange(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        if self._kept is None:
+            self._kept = self._open()
+        base = {"Authorization": self._authorization, "Content-Type": "application/json"}
+        self._kept.request(method, self._address.prefix + path, body, {**base, **headers})
+        response = self._kept.getresponse()
+        received = response.read()
+        answer = Answer(
+            response.status, {name.lower(): value for name, value in response.getheaders()}, received
+        )
+        if response.will_close:
+            self.close()
+        return answer
+
+    def _open(self) -> http.client.HTTPConnection:
+        make = http.client.HTTPSConnection if self._address.is_secure else http.client.HTTPConnection
+        return make(self._address.host, self._address.port, timeout=self._timeout_seconds)
+
+
+def _has_input(connection: http.client.HTTPConnection) -> bool:
+    # Nothing was asked: it is the end of the connection, or an answer that nobody waits for.
+    if connection.sock is None:
+        return True
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,156 @@
+"""`rowkeep insert`: the command itself. What it does is in `insertion/run.py`."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from rowkeep.client.connection import parse_address
+from rowkeep.client.errors import NAMED_ROWS_MAX, InsertError, RequestRefused, RowsRefused, ServerUnreachable
+from rowkeep.client.retrying import RetryPolicy
+from rowkeep.insertion.run import BATCH_BYTES_MAX, InsertionOptions, InsertionReport, run_insertion
+from rowkeep.insertion.taps import InputChanged
+
+DEFAULT_URL = "http://127.0.0.1:8080/api/v1"
+EXIT_OTHER = 1
+EXIT_ROWS_REFUSED = 3
+EXIT_ROWS_LEFT_OUT = 4
+EXIT_REQUEST_REFUSED = 5
+EXIT_UNREACHABLE = 6
+EXIT_INTERRUPTED = 130
+
+_REFUSED_ADVICE = (
+    "No line of this request was inserted. Correct the input and run again, or leave such lines out "
+    "with --on-error skip or quarantine."
+)
+_FORMS: dict[str, Literal["ndjson", "csv"]] = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+
+
+@click.command("insert")
+@click.argument("table", metavar="OWNER.DATASET.TABLE")
+@click.argument("upload")
+@click.argument("file", default="-", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
+@click.option("--url", envvar="ROWKEEP_URL", default=DEFAULT_URL, show_default=True, show_envvar=True)
+@click.option(
+    "--token",
+    envvar=["ROWKEEP_TOKEN", "REDIVIS_API_TOKEN"],
+    required=True,
+    show_envvar=True,
+    help="With the scope data.edit.",
+)
+@click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), help="[default: by the file's name]")
+@click.option("--follow", is_flag=True, help="Go on with what is appended to FILE, until SIGINT or SIGTERM.")
+@click.option("--state", type=click.Path(path_type=Path), help="[default: FILE.rowkeep-state]")
+@click.option("--source", help="The name of the input in the keys. [default: the path of FILE]")
+@click.option("--again", is_flag=True, help="Insert FILE from its beginning, also what is in already.")
+@click.option("--batch-bytes", default=BATCH_BYTES_MAX, show_default=True, help="Bytes of FILE a request.")
+@click.option("--linger", default=1.0, show_default=True, help="Seconds that rows wait for more of them.")
+@click.option("--in-flight", default=1, show_default=True, help="Requests at a time; 1 keeps the order.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["abort", "skip", "quarantine"]),
+    default="abort",
+    show_default=True,
+    help="What to do with rows that do not fit.",
+)
+@click.option(
+    "--quarantine", type=click.Path(path_type=Path), help="[default: FILE.rowkeep-quarantine.jsonl]"
+)
+@click.option("--retry-seconds", default=600.0, show_default=True, help="How long a request is repeated.")
+def insert_command(**given: Any) -> None:
+    """Insert the rows of an NDJSON or CSV file, or of the standard input (-), into a stream.
+
+    A run that was interrupted, by whatever, is run again: no row is lost or doubled.
+    """
+    options = _options(**given)
+    report = InsertionReport()
+    is_stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _stop(is_stopping))
+    status = _run(options, report, is_stopping)
+    click.echo(report.text)
+    if status == 0 and is_stopping.is_set() and not options.is_following:
+        status = EXIT_INTERRUPTED
+    if status == 0 and report.refused:
+        status = EXIT_ROWS_LEFT_OUT
+    sys.exit(status)
+
+
+def _stop(is_stopping: threading.Event) -> None:
+    if is_stopping.is_set():
+        raise KeyboardInterrupt  # asked twice
+    is_stopping.set()
+
+
+def _run(options: InsertionOptions, report: InsertionReport, is_stopping: threading.Event) -> int:
+    try:
+        run_insertion(options, report, is_stopping)
+    except (InsertError, InputChanged, OSError, ValueError) as error:
+        click.echo(f"rowkeep: {_message(error, options)}", err=True)
+        return _status_of(error)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _message(error: Exception, options: InsertionOptions) -> str:
+    if not isinstance(error, RowsRefused):
+        return str(error)
+    place = "line" if options.file is None else f"{options.file}, line"
+    named = [f"{place} {row.number}: {row.reasons[0].message}" for row in error.rows[:NAMED_ROWS_MAX]]
+    more = len(error.rows) - len(named)
+    return "\n".join([*named, *([f"and {more} more lines"] if more else []), _REFUSED_ADVICE])
+
+
+def _status_of(error: Exception) -> int:
+    if isinstance(error, RowsRefused):
+        return EXIT_ROWS_REFUSED
+    if isinstance(error, RequestRefused):
+        return EXIT_REQUEST_REFUSED
+    return EXIT_UNREACHABLE if isinstance(error, ServerUnreachable) else EXIT_OTHER
+
+
+def _options(**given: Any) -> InsertionOptions:
+    file: Path | None = None if str(given["file"]) == "-" else given["file"]
+    form = given["form"] or _FORMS.get("" if file is None else file.suffix.lower())
+    if form is None:
+        raise click.UsageError("--format says whether the rows are ndjson or csv; the name does not tell.")
+    if file is None and (given["follow"] or given["state"] or given["again"]):
+        raise click.UsageError("--follow, --state and --again take a FILE.")
+    if min(given["batch_bytes"], given["in_flight"]) < 1:
+        raise click.UsageError("--batch-bytes and --in-flight must be at least 1.")
+    try:
+        parse_address(given["url"])
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return InsertionOptions(
+        url=given["url"],
+        token=given["token"],
+        table=given["table"],
+        upload=given["upload"],
+        file=file,
+        form=form,
+        is_following=given["follow"],
+        state=given["state"],
+        source=given["source"],
+        is_again=given["again"],
+        batch_bytes_max=given["batch_bytes"],
+        linger_seconds=given["linger"],
+        in_flight_max=given["in_flight"],
+        on_error=given["on_error"],
+        quarantine=_quarantine(file, given["on_error"], given["quarantine"]),
+        retry=RetryPolicy(seconds_max=given["retry_seconds"]),
+    )
+
+
+def _quarantine(file: Path | None, on_error: str, given: Path | None) -> Path | None:
+    if on_error != "quarantine":
+        if given is not None:
+            raise click.UsageError("--quarantine goes with --on-error quarantine.")
+        return None
+    if given is None and file is None:
+        raise click.UsageError("--quarantine says where the refused rows of the standard input are kept.")
+    return given if given is not None or file is None else Path(f"{file}.rowkeep-quarantine.jsonl")

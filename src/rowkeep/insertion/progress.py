@@ -1,0 +1,35 @@
+"""The progress bar, on a terminal; nothing anywhere else. The only file that knows tqdm."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class Progress:
+    """Shows bytes of the input with their rate, rows/s and refused rows, on stderr."""
+
+    def __init__(self, byte_count: int | None) -> None:
+        self._rows = 0
+        self._refused = 0
+        self._began_at = time.monotonic()
+        self._bar = tqdm(
+            total=byte_count,
+            unit="B",
+            unit_scale=True,
+            disable=None,  # tqdm's word for: unless it is a terminal
+            file=sys.stderr,
+            dynamic_ncols=True,
+        )
+
+    def add(self, byte_count: int, rows: int, refused: int) -> None:
+        """Shows that so much more is settled."""
+        self._rows += rows
+        self._refused += refused
+        rate = self._rows / max(time.monotonic() - self._began_at, 0.001)
+        self._bar.set_postfix_str(f"{rate:,.0f} rows/s, {self._refused:,} refused", refresh=False)
+        self._bar.update(byte_count)
+
+    def close(self) -> None:
+        """Leaves the bar as it is."""
+        self._bar.close()

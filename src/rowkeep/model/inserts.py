@@ -1,0 +1,30 @@
+"""What an insertRows request says beside its rows: how its body is written, what is to be done with it."""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class RowsFormat(StrEnum):
+    """How a body holds rows: one JSON object with `rows`, or one row a line."""
+
+    JSON = "json"
+    LINES = "ndjson"
+
+
+class InsertOptions(msgspec.Struct, frozen=True):
+    """What a request asks for in its query; None where it does not say. What a JSON body says goes before."""
+
+    update_schema: bool | None = None
+    validate_only: bool | None = None
+
+    def updates(self, *, by_default: bool) -> bool:
+        """Whether rows may change the schema when their body does not say."""
+        return by_default if self.update_schema is None else self.update_schema
+
+    def validates_only(self, asked: bool | None) -> bool:
+        """Whether the rows are to be checked and not kept; `asked` is what the body says."""
+        return bool(self.validate_only if asked is None else asked)
+
+
+NO_OPTIONS = InsertOptions()

@@ -1,0 +1,34 @@
+"""Bodies of lines (NDJSON): one row a line, and never more than one.
+
+A line that is blank is no row and counts for none; a line may end in CRLF, the last one in nothing. Lines
+are split at line feeds alone: a string in JSON holds none, and where one stands between tokens it makes two
+lines of which neither is a row. What a line holds is left to the decoders, which take each line by itself.
+Lines may be joined only after that: `{"a":1},{"a":2}` is no row, and would become two.
+"""
+
+import re
+from collections.abc import Iterator
+
+_BLANK = b" \t\r"
+_find_line_end = re.compile(b"\n").search
+
+
+def split_lines(body: bytes) -> list[bytes]:
+    """The lines that are not blank, without their line feeds."""
+    return [line for line in body.split(b"\n") if line.strip(_BLANK)]
+
+
+def line_slices(body: memoryview, bytes_min: int, rows_max: int) -> Iterator[tuple[int, list[bytes]]]:
+    """The lines of a large body, up to `rows_max` at a time, with the index of the first row of each slice.
+
+    Only about `bytes_min` of the body, and the line that crosses that, are held at a time.
+    """
+    start = row = 0
+    while start < len(body):
+        line_end = _find_line_end(body, min(start + bytes_min, len(body)))
+        end = len(body) if line_end is None else line_end.end()
+        lines = split_lines(bytes(body[start:end]))
+        for first in range(0, len(lines), rows_max):
+            yield row + first, lines[first : first + rows_max]
+        row += len(lines)
+        start = end

@@ -1,0 +1,119 @@
+"""From a request's body to a checked batch: strictly if it goes, leniently if not, elsewhere if it is large.
+
+All three end in a `CheckedBatch`, or raise what the caller is to be told. Nothing here waits for the disk.
+"""
+
+import hashlib
+
+import msgspec
+
+from rowkeep.model.decoding import RowDecoder, row_decoder
+from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, RowsFormat
+from rowkeep.model.lenient import decode_leniently, decode_lines_leniently
+from rowkeep.model.resources import Batch, Upload
+from rowkeep.model.rowlines import split_lines
+from rowkeep.services.access import TokenHash
+from rowkeep.storage.engines import LargeRows
+
+
+class InsertTarget(msgspec.Struct, frozen=True):
+    """One caller's way into one upload, as of a catalog version."""
+
+    catalog_version: int
+    upload: Upload
+    decoder: RowDecoder
+    expires_at_ms: int | None
+
+
+class InsertRequest(msgspec.Struct, frozen=True):
+    """What one insertRows request says. `path` is the table reference and the upload's name, decoded."""
+
+    token_hash: TokenHash | None
+    path: tuple[str, str]
+    key: str | None
+    format: RowsFormat = RowsFormat.JSON
+    options: InsertOptions = NO_OPTIONS
+
+    def updates(self, target: InsertTarget) -> bool:
+        """Whether rows may change the schema when their body does not say."""
+        return self.options.updates(by_default=target.upload.updates_by_default)
+
+
+# Rows that fit, and whether the caller wanted to know no more than that.
+CheckedBatch = tuple[Batch, bool]
+
+
+def strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> CheckedBatch:
+    """The rows of a body in the strict spelling. Raises StrictRefusal."""
+    decoder, options = target.decoder, request.options
+    if options is not NO_OPTIONS:
+        decoder = row_decoder(target.upload.schema, widens=request.updates(target))
+    if request.format is RowsFormat.JSON:
+        accepted = decoder.accept(body)
+        row_count, line, asked = len(accepted.rows), _one_line(body), accepted.validateOnly
+    else:
+        lines = split_lines(body)
+        row_count, line, asked = len(lines), decoder.accept_lines(lines), None
+    batch = Batch(
+        upload_id=target.upload.id,
+        catalog_version=target.catalog_version,
+        schema=target.upload.schema,
+        row_count=row_count,
+        body=line if row_count else b"",
+        key=request.key,
+        digest=None if request.key is None else _digest(request, body),
+    )
+    asks = asked is not None or options is not NO_OPTIONS
+    return batch, asks and options.validates_only(asked)
+
+
+def lenient_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> CheckedBatch:
+    """The rows of a body in any spelling there is. Raises RowsRefused or invalid_request_error."""
+    schema, updates = target.upload.schema, request.updates(target)
+    if request.format is RowsFormat.JSON:
+        rows = decode_leniently(body, schema, updates_by_default=updates)
+    else:
+        rows = decode_lines_leniently(split_lines(body), schema, may_update=updates)
+    batch = Batch(
+        upload_id=target.upload.id,
+        catalog_version=target.catalog_version,
+        schema=rows.schema,
+        row_count=rows.row_count,
+        body=rows.body if rows.row_count else b"",
+        key=request.key,
+        digest=_digest(request, body),
+        change=rows.change,
+    )
+    return (batch, request.options.validates_only(rows.validate_only))
+
+
+def large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) -> CheckedBatch:
+    """The rows of a body that was decoded elsewhere."""
+    batch = Batch(
+        upload_id=target.upload.id,
+        catalog_version=target.catalog_version,
+        schema=rows.schema,
+        row_count=rows.row_count,
+        frames=rows.frames,
+        key=request.key,
+        digest=None if request.key is None else request_digest(request, rows.digest),
+        change=rows.change,
+    )
+    return (batch, request.options.validates_only(rows.validate_only))
+
+
+def _one_line(body: bytes) -> bytes:
+    # A line feed is only white space in JSON (within a string it must be escaped).
+    return body.replace(b"\n", b" ") if b"\n" in body else body
+
+
+def _digest(request: InsertRequest, body: bytes) -> bytes | None:
+    return None if request.key is None else request_digest(request, hashlib.sha256(body).digest())
+
+
+def request_digest(request: InsertRequest, body_digest: bytes) -> bytes:
+    """What a key stands for: the body, and whatever beside it decides what becomes of its rows."""
+    meaning = (request.format, request.options.update_schema)
+    if meaning == (RowsFormat.JSON, None):
+        return body_digest
+    return hashlib.sha256(body_digest + msgspec.json.encode(meaning)).digest()

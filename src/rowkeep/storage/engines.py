@@ -1,0 +1,100 @@
+"""What works beside the database, as promises: decoding large bodies, reading rows, sealing, statistics.
+
+Services know these and `base.py`; how they are kept is said in one file each.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from rowkeep.model.growth import SchemaChange
+from rowkeep.model.inflating import ContentCoding
+from rowkeep.model.inserts import RowsFormat
+from rowkeep.model.resources import Frame, ReadStream, Segment
+from rowkeep.model.schema import Schema
+from rowkeep.model.statistics import Statistics
+from rowkeep.storage.base import CatalogView
+
+
+class Spool(Protocol):
+    """A request body that is too large to be held in memory, on its way to a file."""
+
+    @property
+    def byte_count(self) -> int:
+        """How much has been written."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Adds to the body. Raises StorageFailedError when the disk does not take it."""
+
+    async def close(self) -> None:
+        """Removes the file."""
+
+
+class LargeBody(msgspec.Struct, frozen=True):
+    """A spooled request body and how to read it."""
+
+    spool: Spool
+    format: RowsFormat = RowsFormat.JSON
+    coding: ContentCoding | None = None
+
+
+class LargeRows(msgspec.Struct, frozen=True):
+    """The rows of a large body, checked and ready for the journal.
+
+    `digest` is that of the inflated body; `validate_only` is what the body says, if it does.
+    """
+
+    row_count: int
+    frames: tuple[Frame, ...]
+    schema: Schema
+    change: SchemaChange | None
+    digest: bytes
+    validate_only: bool | None
+
+
+class LargeBodyDecoder(Protocol):
+    """Decodes large bodies where they cannot hold up the answering process."""
+
+    def spool(self) -> Spool:
+        """A place for one large body."""
+
+    async def decode(self, body: LargeBody, schema: Schema, *, updates_by_default: bool) -> LargeRows:
+        """Checks a body. Raises RowsRefused, invalid_request_error or payload_too_large."""
+
+    async def digest(self, body: LargeBody) -> bytes:
+        """The SHA-256 of a body as it was before any coding. Raises as `decode` does."""
+
+
+class RowReading(Protocol):
+    """One reading of a read stream; every step runs on a snapshot of its own."""
+
+    def step(self, view: CatalogView) -> bytes | None:
+        """The next part of the body, or None after the last. Raises not_found_error for lost rows."""
+
+
+class RowReadings(Protocol):
+    """Starts readings."""
+
+    def __call__(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> RowReading:
+        """A reading from an offset on."""
+
+
+class Sealer(Protocol):
+    """Writes segments, away from the answering process. Raises SealingError, and all is as it was."""
+
+    async def seal(self, upload_id: int, first_row: int) -> Segment | None:
+        """A durable, unnamed segment of the entries from a row on; None when they cannot be sealed."""
+
+    async def compact(self, upload_id: int, first_row: int, row_end: int) -> Segment:
+        """A durable, unnamed segment of the rows of several."""
+
+    async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
+        """Removes files that have long been without a name; how many. `named` tells the names there are."""
+
+
+class StatisticsEngine(Protocol):
+    """Computes statistics away from the event loop."""
+
+    async def compute(self, stream: ReadStream) -> Statistics:
+        """The statistics of a stream of one variable. Raises not_found_error when its rows are gone."""

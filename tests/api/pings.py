@@ -1,0 +1,38 @@
+"""Whether a server goes on answering others while it is kept busy."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from tests.serverprocess import ServerProcess
+
+
+@contextmanager
+def pinged(server: ServerProcess) -> Iterator[list[float]]:
+    """Asks a server for its health, one time after the other, as long as the block lasts.
+
+    Gives how long each answer took, in seconds; the first has come before the block begins.
+    """
+    pauses: list[float] = []
+    has_answered = threading.Event()
+    done = threading.Event()
+
+    def ping() -> None:
+        with httpx.Client(base_url=server.url.removesuffix("/api/v1"), trust_env=False) as client:
+            while not done.is_set():
+                started = time.perf_counter()
+                assert client.get("/healthz").status_code == 200
+                pauses.append(time.perf_counter() - started)
+                has_answered.set()
+
+    pinger = threading.Thread(target=ping)
+    pinger.start()
+    assert has_answered.wait(10)
+    try:
+        yield pauses
+    finally:
+        done.set()
+        pinger.join()

@@ -1,0 +1,126 @@
+"""A clock that jumps: no row is lost, doubled or moved, and no key is forgotten before its time."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rowkeep.model.errors import ErrorCode, RowkeepError
+from rowkeep.model.timing import InsertTimes
+from rowkeep.services.ingest import InsertRequest
+from rowkeep.services.upkeep import PASSES_PER_HOUR, prune
+from rowkeep.storage.verification import verify
+from tests.unit.readworld import TABLE, World
+
+HOUR = 3_600 * 10**9
+JUMPS = {
+    "an hour forward": HOUR,
+    "an hour back": -HOUR,
+    "a day forward": 24 * HOUR,
+    "a day back": -24 * HOUR,
+    "ten years forward": 87_600 * HOUR,
+    "ten years back": -87_600 * HOUR,
+}
+
+
+class Clock:
+    """The clock on the wall, which `shift` sets."""
+
+    def __init__(self) -> None:
+        self.shift = 0
+        self._real = time.time_ns
+
+    def time_ns(self) -> int:
+        return self._real() + self.shift
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that everything in this process reads."""
+    made = Clock()
+    monkeypatch.setattr(time, "time_ns", made.time_ns)
+    return made
+
+
+@pytest.fixture
+def world(quick_folder: Path, runner: asyncio.Runner) -> Iterator[World]:
+    """An empty upload."""
+    made = World(quick_folder, runner)
+    made.create("s", [{"name": "id", "type": "integer"}])
+    yield made
+    made.close()
+
+
+def insert(world: World, number: int, key: str) -> bool:
+    """One row under a key; whether it was a repeat."""
+    request = InsertRequest(world.owner, (TABLE, "s"), key)
+
+    async def send() -> bool:
+        target = await world.ingest.look_up_target(request)
+        body = msgspec.json.encode({"rows": [{"id": number}]})
+        return (await world.ingest.insert(request, target, body, InsertTimes(0.0))).replayed
+
+    return world.run(send())
+
+
+def pass_upkeep(world: World) -> None:
+    """One pass of upkeep, which the server makes every five minutes."""
+    world.run(prune(world.doors, idempotency_hours_min=24))
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_rows_keep_their_order_and_keys_their_time(world: World, clock: Clock, jump: str) -> None:
+    """Rows arrive, are sealed and read on both sides of a jump; every repeat is known as one."""
+    for number in range(10):
+        if number == 5:
+            clock.shift = JUMPS[jump]
+        assert not insert(world, number, f"k{number}")
+        if number % 3 == 0:
+            world.seal()
+        pass_upkeep(world)
+    for number in range(10):
+        assert insert(world, number, f"k{number}")
+    assert world.listed()["id"].to_pylist() == list(range(10))
+    assert verify(world.database, world.directory).problems == ()
+
+
+def test_a_clock_that_jumps_to_and_fro(world: World, clock: Clock) -> None:
+    """Every jump after every other, with a repeat of everything after each."""
+    for number, (one, other) in enumerate(itertools.permutations(JUMPS.values(), 2)):
+        clock.shift = one
+        assert not insert(world, number, f"k{number}")
+        clock.shift = other
+        pass_upkeep(world)
+        world.seal()
+        assert all(insert(world, earlier, f"k{earlier}") for earlier in range(number + 1))
+    assert world.listed()["id"].to_pylist() == list(range(30))
+    assert verify(world.database, world.directory).problems == ()
+
+
+def test_a_key_lives_for_its_hours_and_no_longer(world: World, clock: Clock) -> None:
+    """A day of passes, counted over jumps and restarts alike, and then it is free."""
+    assert not insert(world, 1, "k")
+    for passed in range(24 * PASSES_PER_HOUR):
+        clock.shift = (-1) ** passed * passed * HOUR
+        pass_upkeep(world)
+    assert insert(world, 1, "k")
+    pass_upkeep(world)
+    assert not insert(world, 1, "k")
+
+
+def test_sessions_end_by_the_clock(world: World, clock: Clock) -> None:
+    """A read session expires early when the clock is set forward: a clear error, and another is made."""
+    insert(world, 1, "k")
+    [stream] = world.session().streams
+    clock.shift = -24 * HOUR
+    assert world.table(stream)["id"].to_pylist() == [1]
+    clock.shift = 24 * HOUR
+    with pytest.raises(RowkeepError) as refusal:
+        world.table(stream)
+    assert refusal.value.code is ErrorCode.NOT_FOUND
+    [stream] = world.session().streams
+    assert world.table(stream)["id"].to_pylist() == [1]

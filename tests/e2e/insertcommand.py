@@ -1,0 +1,68 @@
+"""`rowkeep insert` as a process, into a stream of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.api.stream import Stream
+from tests.serverprocess import ServerProcess
+
+SCHEMA = [
+    {"name": "site", "type": "string"},
+    {"name": "count", "type": "integer"},
+    {"name": "temperature", "type": "float"},
+    {"name": "valid", "type": "boolean"},
+    {"name": "day", "type": "date"},
+]
+
+
+class InsertCommand:
+    """Runs the command with one server, table and upload."""
+
+    def __init__(self, server: ServerProcess, stream: Stream) -> None:
+        self.stream = stream
+        self.table = stream.table_uri.removeprefix("/tables/")
+        self._settings = {"ROWKEEP_URL": server.url, "ROWKEEP_TOKEN": server.token}
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """Starts it; its standard input is a pipe."""
+        settings = {**os.environ, **self._settings, **environment}
+        return subprocess.Popen(
+            [sys.executable, "-m", "rowkeep", "insert", self.table, "s", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={name: value for name, value in settings.items() if value},
+        )
+
+    def run(
+        self, *arguments: str, text: str | None = None, **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Runs it to its end, with `text` as its standard input."""
+        with self.start(*arguments, **environment) as process:
+            out, err = process.communicate(text, timeout=60)
+            return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def run_in_shell(self, script: str, *arguments: str) -> int:
+        """Runs a shell script with the interpreter, the table and more arguments; its exit status."""
+        command = ["bash", "-c", script, sys.executable, self.table, *arguments]
+        return subprocess.run(
+            command, env={**os.environ, **self._settings}, check=False, timeout=60, stdout=subprocess.DEVNULL
+        ).returncode
+
+    def rows(self, variable: str) -> list[object]:
+        """What the table holds of a variable, in its order."""
+        return [row.get(variable) for row in self.stream.rows()]
+
+
+@contextmanager
+def insert_command(server: ServerProcess, schema: list[dict[str, str]] | None) -> Iterator[InsertCommand]:
+    """The command with a stream of its own."""
+    stream = Stream(server.url, server.token, schema, server.user)
+    try:
+        yield InsertCommand(server, stream)
+    finally:
+        stream.close()

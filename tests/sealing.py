@@ -1,0 +1,36 @@
+"""Sealing at once and in this process, with the parts that the server uses."""
+
+from collections.abc import Awaitable, Callable
+
+from rowkeep.model.resources import Segment
+from rowkeep.services.maintain import Maintenance, SealingPolicy
+from rowkeep.storage.base import Database, Doors
+from rowkeep.storage.files import DataDirectory, Disk
+from rowkeep.storage.sealer import SegmentSealer
+from rowkeep.storage.segments import SegmentFolder
+
+POLICY = SealingPolicy(seal_bytes_min=2**24, seal_minutes_max=10.0, journal_bytes_max=2**30)
+
+
+class DirectSealer:
+    """The sealer without its process; files that lost their name go at once."""
+
+    def __init__(self, database: Database, directory: DataDirectory, disk: Disk) -> None:
+        self._sealer = SegmentSealer(database, directory.segments, disk)
+        self._folder = SegmentFolder(directory.segments, disk)
+
+    async def seal(self, upload_id: int, first_row: int) -> Segment | None:
+        return self._sealer.seal(upload_id, first_row)
+
+    async def compact(self, upload_id: int, first_row: int, row_end: int) -> Segment:
+        return self._sealer.compact(upload_id, first_row, row_end)
+
+    async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
+        return self._folder.sweep(self._folder.files(), await named())
+
+
+async def seal_all(doors: Doors, maintenance: Maintenance) -> None:
+    """Puts the rows of every upload that has variables into segments."""
+    while waiting := await doors.read(lambda view: view.uploads_to_seal(0, 1_000)):
+        for upload in waiting:
+            assert await maintenance.seal(upload)
