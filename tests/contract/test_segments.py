@@ -108,6 +108,7 @@ def test_a_reading_goes_on_while_rows_are_sealed_and_compacted(
     """A stream read step by step, everything being moved between the steps, has each row once."""
     monkeypatch.setattr("rowkeep.storage.reader.STEP_BATCHES_MAX", 1)
     monkeypatch.setattr("rowkeep.storage.reader.BATCH_ROWS_MAX", 3)
+    monkeypatch.setattr("rowkeep.storage.reader.ARROW_BATCH_ROWS_MAX", 3)
     monkeypatch.setattr("rowkeep.storage.reader.READ_BYTES_MAX", 100)
     monkeypatch.setattr(maintain, "COMPACTED_OF_LARGEST_MIN", 1)
     world.create("s", [{"name": "id", "type": "integer"}])

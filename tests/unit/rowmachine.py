@@ -27,6 +27,8 @@ BOUNDS = {
     "storage.reader.BATCH_ROWS_MAX": 3,
     "storage.reader.BATCH_CELLS_MAX": 12,
     "storage.reader.BATCH_BYTES_MAX": 200,
+    "storage.reader.ARROW_BATCH_ROWS_MAX": 3,
+    "storage.reader.ARROW_BATCH_BYTES_MAX": 200,
     "storage.reader.STEP_BYTES_MAX": 400,
     "storage.reader.STEP_BATCHES_MAX": 2,
     "storage.rows.DECODED_CELLS_MAX": 12,

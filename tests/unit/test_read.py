@@ -289,8 +289,8 @@ def test_large_reads_come_in_moderate_parts(world: World) -> None:
     for number in range(20):
         world.insert("s", [{"id": 150_000 + number}])
     parts = world.rest(world.parts())
-    assert max(map(len, parts)) < 2 * reader.STEP_BYTES_MAX
-    assert max(batch.num_rows for batch in arrow_batches(b"".join(parts))) <= reader.BATCH_ROWS_MAX
+    assert max(map(len, parts)) < reader.STEP_BYTES_MAX + reader.BATCH_BYTES_MAX
+    assert max(batch.num_rows for batch in arrow_batches(b"".join(parts))) <= reader.ARROW_BATCH_ROWS_MAX
     assert table_of(b"".join(parts))["id"].to_pylist() == list(range(150_020))
 
 

@@ -36,6 +36,10 @@ def arrow_schema(schema: Schema) -> pa.Schema:
     return pa.schema([pa.field(variable.name, ARROW_TYPES[variable.type]) for variable in schema.variables])
 
 
+# A continuation marker and a length of 0, as the format says.
+_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
+
 class ArrowRows:
     """Rows in Arrow columns, of a segment, as a reader asked for them.
 
@@ -86,12 +90,10 @@ class ArrowEncoder:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = arrow_schema(schema)
-        self._sink = io.BytesIO()
-        self._writer = pa.ipc.new_stream(self._sink, self._schema)
 
     def start(self) -> bytes:
         """The schema message."""
-        return self._take()
+        return _bytes(self._schema.serialize())
 
     def batch(self, columns: Sequence[Column], row_count: int) -> bytes:
         """One record batch of `row_count` rows, at least one."""
@@ -105,8 +107,7 @@ class ArrowEncoder:
         return self._written(rows.arrays(), rows.row_count)
 
     def _written(self, arrays: Sequence[pa.Array], row_count: int) -> bytes:
-        self._writer.write_batch(self._record_batch(arrays, row_count))
-        return self._take()
+        return _bytes(self._record_batch(arrays, row_count).serialize())
 
     def _record_batch(self, arrays: Sequence[pa.Array], row_count: int) -> pa.RecordBatch:
         if not arrays:  # a table without variables still has rows
@@ -119,14 +120,12 @@ class ArrowEncoder:
 
     def end(self) -> bytes:
         """The end of the stream."""
-        self._writer.close()
-        return self._take()
+        return _END_OF_STREAM
 
-    def _take(self) -> bytes:
-        taken = self._sink.getvalue()
-        self._sink.seek(0)
-        self._sink.truncate()
-        return taken
+
+def _bytes(message: pa.Buffer) -> bytes:
+    taken: bytes = message.to_pybytes()
+    return taken
 
 
 _SHOWN_AS_TEXT = (VariableType.DATE_TIME, VariableType.TIME)

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from rowkeep.model.errors import damaged
 from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema
+from rowkeep.storage.ahead import one_ahead
 from rowkeep.storage.arrow import arrow_schema
 from rowkeep.storage.checked_file import CheckedFile, CheckedSink
 from rowkeep.storage.columns import Column
@@ -109,16 +110,25 @@ class SegmentFile:
         Rows count from 0 within the segment; of `names`, those that the segment has.
         """
         present = [name for name in names if name in self.names]
+        wanted = self._parts_of_groups(first_row, row_end)
+        groups = one_ahead(lambda part: self._group(part[0], present), wanted)
+        for group, (_, first, end) in zip(groups, wanted, strict=True):
+            yield group.slice(first, end - first)
+
+    def _parts_of_groups(self, first_row: int, row_end: int) -> list[tuple[int, int, int]]:
+        """The row groups that hold some rows: which one, and the first and the end of them within it."""
+        parts = []
         start = 0
         for index in range(self._parquet.num_row_groups):
             size = self._parquet.metadata.row_group(index).num_rows
-            if start < row_end and first_row < start + size:
-                first = max(first_row - start, 0)
-                yield self._group(index, present).slice(first, min(row_end - start, size) - first)
+            first, end = max(first_row - start, 0), min(row_end - start, size)
+            if first < end:
+                parts.append((index, first, end))
             start += size
+        return parts
 
     def _group(self, index: int, names: Sequence[str]) -> pa.RecordBatch:
-        table = self._parquet.read_row_group(index, columns=names, use_threads=False).combine_chunks()
+        table = self._parquet.read_row_group(index, columns=names, use_threads=True).combine_chunks()
         batches: list[pa.RecordBatch] = table.to_batches()
         if len(batches) == 1:
             return batches[0]

@@ -7,9 +7,10 @@ that a read stream names are the same at every step, wherever they lie by then. 
 upload was deleted while a list of rows was on its way) the step fails; it never makes a shorter stream look
 complete.
 
-Between steps only entries that wait to be decoded are held, or an open segment with at most one of its row
-groups. Cells are bounded beside bytes because a row without values takes two bytes in the journal and
-a pointer for each variable once it is decoded.
+Between steps only entries that wait to be decoded are held, or an open segment with at most two of its row
+groups: the one in use and the next, which is read while this one is encoded and sent. Cells are bounded
+beside bytes because a row without values takes two bytes in the journal and a pointer for each variable
+once it is decoded.
 """
 
 from collections import deque
@@ -33,6 +34,9 @@ READ_BYTES_MAX = 4 * 1024 * 1024
 BATCH_ROWS_MAX = 20_000
 BATCH_CELLS_MAX = 400_000
 BATCH_BYTES_MAX = 1024 * 1024
+# The same of rows that are Arrow and stay it: they need no Python value a cell, and each step has its price.
+ARROW_BATCH_ROWS_MAX = 65_536
+ARROW_BATCH_BYTES_MAX = 4 * 1024 * 1024
 STEP_BYTES_MAX = 1024 * 1024
 STEP_BATCHES_MAX = 16
 
@@ -70,6 +74,7 @@ class StreamReader:
         self._schema = stream.schema
         self._slices = _slices_after(stream.slices, offset)
         self._with_sentinel = with_sentinel
+        self._format = stream.format
         self._encoder: Encoder = _ENCODERS[stream.format](stream.schema)
         self._batches: Iterator[_Batch] = iter(())
         self._has_started = False
@@ -118,7 +123,7 @@ class StreamReader:
         first, end = slice_.first_row - segment.first_row, slice_.row_end - segment.first_row
         for group in file.groups(names, first, end):
             rows = ArrowRows(group, schema, self._schema)
-            yield from rows.pieces(self._batch_rows(rows.row_count, rows.byte_count))
+            yield from rows.pieces(self._segment_batch_rows(rows))
 
     def _from_entries(self, view: CatalogView, slice_: RowSlice) -> Iterator[_Rows]:
         found: list[Entry] = []
@@ -158,6 +163,12 @@ class StreamReader:
         width = max(1, len(self._schema.variables), len(source.variables) if source else 0)
         fitting = BATCH_BYTES_MAX * row_count // max(1, byte_count)
         return max(1, min(BATCH_ROWS_MAX, BATCH_CELLS_MAX // width, fitting))
+
+    def _segment_batch_rows(self, rows: ArrowRows) -> int:
+        if self._format is not RowFormat.ARROW:
+            return self._batch_rows(rows.row_count, rows.byte_count)
+        fitting = ARROW_BATCH_BYTES_MAX * rows.row_count // max(1, rows.byte_count)
+        return max(1, min(ARROW_BATCH_ROWS_MAX, fitting))
 
     def _encode(self, batch: _Batch) -> bytes:
         if isinstance(batch, ArrowRows):
