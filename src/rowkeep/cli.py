@@ -16,6 +16,7 @@ from rowkeep.benchmark.run import BenchmarkOptions, run_benchmark, run_memory
 from rowkeep.benchmark.soak import run_soak
 from rowkeep.benchmark.sustained import run_sustained
 from rowkeep.benchmark.targets import peer
+from rowkeep.benchmark.variants import run_variants
 from rowkeep.commands.insert import insert_command
 from rowkeep.config import Settings, read_settings
 from rowkeep.model.errors import RowkeepError
@@ -229,7 +230,7 @@ def token_revoke(token_id: int, data_dir: Path) -> None:
 @click.option("--peer", "peers", nargs=3, multiple=True, metavar="NAME URL TOKEN", help="Another server.")
 @click.option(
     "--measure",
-    type=click.Choice(["inserts", "memory", "growth", "sustained", "opening", "soak"]),
+    type=click.Choice(["inserts", "memory", "growth", "sustained", "opening", "soak", "variants"]),
     default="inserts",
     show_default=True,
     help="What; docs/performance.md tells. The options above are for inserts.",
@@ -267,6 +268,7 @@ def bench(
         "sustained": lambda: run_sustained(minutes, directory),
         "opening": lambda: run_opening(_numbers(counts) or OPENING_COUNTS, directory),
         "soak": lambda: run_soak(minutes, directory),
+        "variants": lambda: run_variants(rounds, seconds, directory),
     }
     click.echo(measures[measure]())
 

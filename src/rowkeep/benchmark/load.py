@@ -6,7 +6,8 @@ JSON from stdin and prints a LoadResult.
 Answers count that arrive within a window. It opens when every connection has had an answer (and the lead
 is over), and is followed by the answers still due. Counting what was *sent* within a window, over the time
 until the last of it is answered, would make slow servers look slower still: at 64 connections and 300 ms an
-answer, by a tenth. Any answer other than 200 or 201, and a connection that closes on a request, is a failure.
+answer, by a tenth. An answer that is not what its kind of request should have, and a connection that closes on
+a request, is a failure.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from typing import cast
 import msgspec
 import uvloop
 
-from rowkeep.benchmark.workload import bodies
+from rowkeep.benchmark.kinds import RequestKind, request_maker
 
 LEAD_SECONDS = 0.3
 
@@ -36,6 +37,7 @@ class LoadPlan(msgspec.Struct, frozen=True):
     rows_per_request: int
     seconds: float
     requests_max: int | None = None
+    kind: RequestKind = RequestKind.PLAIN
 
 
 class LoadResult(msgspec.Struct, frozen=True):
@@ -58,7 +60,8 @@ class Run:
 
     def __init__(self, plan: LoadPlan, now: float) -> None:
         self._plan = plan
-        self._requests = [_request(plan, body) for body in bodies(plan.rows_per_request)]
+        self._make = request_maker(plan.kind, _head(plan), plan.path, plan.rows_per_request)
+        self.good_statuses = (b"200", plan.kind.status)
         self._left = plan.requests_max
         self._sent = 0
         self._answered = 0
@@ -77,7 +80,7 @@ class Run:
         if self._left is not None:
             self._left -= 1
         self._sent += 1
-        return self._requests[self._sent % len(self._requests)]
+        return self._make(self._sent)
 
     def note_answer(self, sent_at: float, now: float, *, is_first: bool) -> None:
         """Counts a good answer; `is_first` on its connection."""
@@ -147,7 +150,7 @@ class _Connection(asyncio.Protocol):
             return
         now = time.perf_counter()
         self._received = b""
-        if self._sent_at is None or received[9:12] not in (b"200", b"201"):
+        if self._sent_at is None or received[9:12] not in self._run.good_statuses:
             self._run.note_failure(received[:400].decode("latin-1"))
         else:
             self._run.note_answer(self._sent_at, now, is_first=self._is_first)
@@ -172,13 +175,11 @@ def is_complete(answer: bytes) -> bool:
     return len(body) >= int(lowered[start + 15 :].split(b"\r\n")[0])
 
 
-def _request(plan: LoadPlan, body: bytes) -> bytes:
-    head = (
-        f"POST {plan.path} HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\n"
+def _head(plan: LoadPlan) -> str:
+    return (
+        f"HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\n"
         f"Authorization: Bearer {plan.token}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
     )
-    return head.encode() + body
 
 
 async def run_plan(plan: LoadPlan) -> LoadResult:

@@ -53,10 +53,13 @@ def report_text(measurements: Sequence[Measurement], fsync_ms: float) -> str:
         "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
         *[_line(measurement) for measurement in measurements],
         "",
-        "| bar | measured | bound | |",
-        "| --- | ---: | ---: | --- |",
-        *[_bar_line(bar) for bar in bars(measurements, fsync_ms)],
     ]
+    return "\n".join(lines) + "\n" + bar_lines(bars(measurements, fsync_ms))
+
+
+def bar_lines(found: Sequence[Bar]) -> str:
+    """Bars as a Markdown table."""
+    lines = ["| bar | measured | bound | |", "| --- | ---: | ---: | --- |", *map(_bar_line, found)]
     return "\n".join(lines) + "\n"
 
 
@@ -117,7 +120,7 @@ def _known(value: float | None) -> str:
 def _bar_line(bar: Bar) -> str:
     relation = "≥" if bar.at_least else "≤"
     verdict = "reached" if bar.holds else "missed"
-    return f"| {bar.text} | {bar.value:.2f} | {relation} {bar.bound:.2f} | {verdict} |"
+    return f"| {bar.text} | {bar.value:,.2f} | {relation} {bar.bound:,.2f} | {verdict} |"
 
 
 def _machine() -> str:

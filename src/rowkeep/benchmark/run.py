@@ -111,19 +111,22 @@ def _difference(before: float | None, after: float | None) -> float | None:
 
 def send(target: Target, connections: int, rows: int, seconds: float, requests_max: int | None) -> LoadResult:
     """Sends rows from a process of its own, for some seconds or so many requests; a refusal is an error."""
-    plan = LoadPlan(
-        target.host, target.port, target.path, target.token, connections, rows, seconds, requests_max
-    )
+    place = (target.host, target.port, target.path, target.token)
+    return carry_out(LoadPlan(*place, connections, rows, seconds, requests_max))
+
+
+def carry_out(plan: LoadPlan) -> LoadResult:
+    """One measurement in a process of its own. Raises RuntimeError for an unexpected answer."""
     done = subprocess.run(
         [sys.executable, "-m", "rowkeep.benchmark.load"],
         input=msgspec.json.encode(plan),
         stdout=subprocess.PIPE,
         check=True,
-        timeout=seconds + LOAD_GRACE_SECONDS,
+        timeout=plan.seconds + LOAD_GRACE_SECONDS,
     )
     result = msgspec.json.decode(done.stdout, type=LoadResult)
     if result.failures:
-        raise RuntimeError(f"{target.name} refused {result.failures} requests: {result.first_failure}")
+        raise RuntimeError(f"{plan.path} refused {result.failures} requests: {result.first_failure}")
     return result
 
 

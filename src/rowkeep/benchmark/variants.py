@@ -1,0 +1,77 @@
+"""Kinds of requests beside each other: what keys, other spellings, bad rows and many streams cost."""
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from rowkeep.benchmark.kinds import STREAM_COUNT, RequestKind
+from rowkeep.benchmark.load import LoadPlan, LoadResult
+from rowkeep.benchmark.processes import end
+from rowkeep.benchmark.report import Bar, bar_lines, table_text
+from rowkeep.benchmark.run import carry_out
+from rowkeep.benchmark.targets import (
+    ROWS_PATH,
+    TOKEN,
+    add_streams,
+    free_port,
+    launch_rowkeep,
+    make_stream,
+)
+
+CONNECTIONS = 64
+ROWS = 100
+LENIENT_ROWS_PER_SECOND_MIN = 100_000
+
+Results = dict[RequestKind, list[LoadResult]]
+
+
+def run_variants(rounds: int, seconds: float, directory: Path) -> str:
+    """Sends each kind in turn, in so many rounds. Progress goes to stderr."""
+    with ExitStack() as stack:
+        data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=directory))) / "data"
+        make_stream(data_dir)
+        add_streams(data_dir, STREAM_COUNT, 1)
+        port = free_port()
+        stack.callback(end, launch_rowkeep(data_dir, port))
+        found: Results = {kind: [] for kind in RequestKind}
+        for _ in range(rounds):
+            for kind in RequestKind:
+                plan = LoadPlan("127.0.0.1", port, ROWS_PATH, TOKEN, CONNECTIONS, ROWS, seconds, kind=kind)
+                found[kind].append(carry_out(plan))
+                sys.stderr.write(f"{kind}: {_rate(found[kind][-1:]):,.0f} requests/s\n")
+        return _text(found)
+
+
+def _rate(results: Sequence[LoadResult]) -> float:
+    return statistics.median(result.requests / result.seconds for result in results)
+
+
+def _text(found: Results) -> str:
+    rates = {kind: _rate(results) for kind, results in found.items()}
+    lines = [
+        [
+            str(kind),
+            f"{rates[kind]:,.0f}",
+            f"{rates[kind] * ROWS:,.0f}",
+            f"{statistics.median(result.p50_ms for result in results):.2f}",
+            f"{statistics.median(result.p99_ms for result in results):.2f}",
+        ]
+        for kind, results in found.items()
+    ]
+    plain = rates[RequestKind.PLAIN]
+    shares = (
+        (RequestKind.BAD, 0.5),
+        (RequestKind.KEYED, 0.9),
+        (RequestKind.MANY_STREAMS, 0.5),
+    )
+    bars = [
+        Bar(f"requests/s {kind}, against plain ones", rates[kind] / plain, bound, at_least=True)
+        for kind, bound in shares
+    ]
+    lenient = rates[RequestKind.LENIENT] * ROWS
+    bars.append(Bar(f"rows/s {RequestKind.LENIENT}", lenient, LENIENT_ROWS_PER_SECOND_MIN, at_least=True))
+    head = [f"request of {ROWS} rows, {CONNECTIONS} connections", "requests/s", "rows/s", "p50 ms", "p99 ms"]
+    return f"{table_text(head, lines)}\n{bar_lines(bars)}"
