@@ -6,8 +6,8 @@ JSON from stdin and prints a LoadResult.
 Answers count that arrive within a window. It opens when every connection has had an answer (and the lead
 is over), and is followed by the answers still due. Counting what was *sent* within a window, over the time
 until the last of it is answered, would make slow servers look slower still: at 64 connections and 300 ms an
-answer, by a tenth. An answer that is not what its kind of request should have, and a connection that closes on
-a request, is a failure.
+answer, by a tenth. An answer that is not what its kind of request should have, and a connection that closes
+on a request, is a failure.
 """
 
 import asyncio

@@ -29,7 +29,7 @@ one decoder per upload (schemas repeat, versions do not change).
 import datetime
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Annotated, Any, Protocol, cast
 
@@ -102,8 +102,7 @@ class RowDecoder:
             for index, variable in enumerate(schema.variables)
             if variable.type is VariableType.GEOGRAPHY
         )
-        accepted_type = _exactly_accepted_type if widens else _accepted_type
-        accepted_row = _row_type(schema, accepted_type)
+        accepted_row = _row_type(schema, partial(accepted_type, widens=widens))
         self._accept_row = msgspec.json.Decoder(accepted_row)
         self._accept = _body_decoder(accepted_row, forbid_unknown_fields=True)
         self._read = _body_decoder(_row_type(schema, _stored_type), forbid_unknown_fields=False)
@@ -190,15 +189,14 @@ def _has_escaped_fraction(body: bytes) -> bool:
     return _escaped_long_fraction(body) is not None
 
 
-def _accepted_type(variable: Variable) -> Any:
+def accepted_type(variable: Variable, *, widens: bool) -> Any:
+    """What the strict path takes for a variable, in rows that may change the schema (`widens`) or may not."""
     # See `inexact` in model/schema.py: an integer that a double cannot hold takes the lenient path once.
     if variable.type is VariableType.INTEGER and not variable.inexact:
         return _ExactInteger
+    if variable.type is VariableType.FLOAT and widens:
+        return _ExactFloat
     return _JSON_TYPES[variable.type]
-
-
-def _exactly_accepted_type(variable: Variable) -> Any:
-    return _ExactFloat if variable.type is VariableType.FLOAT else _accepted_type(variable)
 
 
 def _stored_type(variable: Variable) -> Any:

@@ -18,27 +18,20 @@ variable says what they are: an integer never passes through a double.
 Source: contract 7.1-7.8.
 """
 
-import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from rowkeep.model.decoding import CELL_BYTES_MAX, read_outline, syntax_problem
+from rowkeep.model.cells import convert_cell, fits, misfit
+from rowkeep.model.decoding import read_outline, syntax_problem
 from rowkeep.model.errors import RowError, RowsRefused
-from rowkeep.model.geography import is_geography
 from rowkeep.model.growth import SchemaChange, SchemaGrowth, schema_change
+from rowkeep.model.lenientcolumns import Unsure, decode_columns
 from rowkeep.model.schema import VARIABLE_NAME_CHARACTERS_MAX, Schema, Variable
-from rowkeep.model.types import (
-    EXPECTED,
-    VariableType,
-    parse_date,
-    parse_date_time,
-    parse_time,
-)
-from rowkeep.model.values import Cells, NumberText, describe, exact_integer, shown_name, text_of
+from rowkeep.model.values import Cells, NumberText, describe, shown_name
 
 ROW_ERRORS_MAX = 100
 
@@ -57,10 +50,6 @@ class LenientRows(msgspec.Struct, frozen=True):
     errors: tuple[RowError, ...] = ()
     error_count: int = 0
     validate_only: bool | None = None
-
-
-class Unfit(ValueError):
-    """A value that its variable cannot hold; the text says why, beyond the type alone."""
 
 
 class _RowErrors:
@@ -106,9 +95,39 @@ def decode_raw_rows(
 
     Each row is decoded by itself, whether or not it is known to be JSON (lines of a body are not).
     """
+    try:
+        return _from_columns(raw_rows, schema, first_index, may_update=may_update)
+    except Unsure:
+        return decode_row_by_row(raw_rows, schema, may_update=may_update, first_index=first_index)
+
+
+def _from_columns(
+    raw_rows: Sequence[msgspec.Raw], schema: Schema, first_index: int, *, may_update: bool
+) -> LenientRows:
+    found = decode_columns(raw_rows, schema, may_update=may_update)
+    variables = {variable.name.lower(): variable for variable in schema.variables}
+    errors = _RowErrors()
+    for refusal in found.refusals[:ROW_ERRORS_MAX]:
+        name = refusal.name if refusal.variable is None else refusal.variable.name
+        message = refusal.message or _unknown_variable(name, refusal.value, variables, may_update=may_update)
+        errors.add(first_index + refusal.row, name, message)
+    return LenientRows(
+        body=b'{"rows":' + msgspec.json.encode(found.rows) + b"}",
+        row_count=len(found.rows),
+        schema=schema,
+        change=None,
+        errors=tuple(errors.first),
+        error_count=len(found.refusals),
+    )
+
+
+def decode_row_by_row(
+    raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_update: bool, first_index: int = 0
+) -> LenientRows:
+    """The same for any rows there may be (see model/lenientcolumns.py)."""
     unreadable, unfit = _RowErrors(), _RowErrors()
     rows = [_row_cells(first_index + index, raw, unreadable) for index, raw in enumerate(raw_rows)]
-    growth = SchemaGrowth(schema, fits=_fits, may_update=may_update)
+    growth = SchemaGrowth(schema, fits=fits, may_update=may_update)
     for cells in rows:
         growth.observe(cells)
     grown = growth.schema()
@@ -216,9 +235,9 @@ def _convert_row(
                 errors.add(index, name, _unknown_variable(name, value, variables, may_update=may_update))
         elif value is not None:
             try:
-                converted[variable.name] = _convert(value, variable.type, may_update=may_update)
+                converted[variable.name] = convert_cell(value, variable.type, may_update=may_update)
             except ValueError as error:
-                errors.add(index, variable.name, _misfit(variable, value, error))
+                errors.add(index, variable.name, misfit(variable, value, error))
     return converted
 
 
@@ -229,92 +248,6 @@ def _unknown_variable(name: str, value: object, variables: dict[str, Variable], 
     listed = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
     return f"unknown variable {shown_name(name)}; the variables of this upload are: {listed or '(none)'}"
 
-
-def _misfit(variable: Variable, value: object, error: ValueError) -> str:
-    reason = f" ({error})" if isinstance(error, Unfit) else ""
-    name = shown_name(variable.name)
-    return f"variable {name} takes {EXPECTED[variable.type]}, but got {describe(value)}{reason}"
-
-
-def _fits(value: object, type_: VariableType) -> bool:
-    try:
-        _convert(value, type_, may_update=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _convert(value: object, type_: VariableType, *, may_update: bool) -> Any:
-    if may_update and type_ is VariableType.STRING:
-        value = text_of(value)
-    return _CONVERTERS[type_](value)
-
-
-def _to_string(value: object) -> str:
-    if not isinstance(value, str) or isinstance(value, NumberText):
-        raise ValueError
-    if len(value) * 4 > CELL_BYTES_MAX and len(value.encode()) > CELL_BYTES_MAX:
-        raise Unfit(f"it is longer than {CELL_BYTES_MAX // 1024 // 1024} MiB")
-    return value
-
-
-def _to_integer(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | NumberText):
-        raise ValueError
-    integer = exact_integer(value)
-    if integer is None:
-        raise Unfit(
-            "it is out of range" if isinstance(value, int) else "it has a fraction or is out of range"
-        )
-    return integer
-
-
-def _to_float(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | NumberText):
-        raise ValueError
-    try:
-        number = float(value)
-    except OverflowError as error:
-        raise Unfit("it is out of range") from error
-    if math.isinf(number):
-        raise Unfit("it is out of range")
-    return number
-
-
-def _to_boolean(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
-def _to_geography(value: object) -> str:
-    text = _to_string(value)
-    if not is_geography(text):
-        raise Unfit("it is not WKT of points, lines, polygons or collections of them")
-    return text
-
-
-def _text_converter(parse: Callable[[str], Any]) -> Callable[[object], Any]:
-    def convert(value: object) -> Any:
-        text = _to_string(value)
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise Unfit(str(error)) from error
-
-    return convert
-
-
-_CONVERTERS: dict[VariableType, Callable[[object], Any]] = {
-    VariableType.STRING: _to_string,
-    VariableType.INTEGER: _to_integer,
-    VariableType.FLOAT: _to_float,
-    VariableType.BOOLEAN: _to_boolean,
-    VariableType.DATE: _text_converter(parse_date),
-    VariableType.DATE_TIME: _text_converter(parse_date_time),
-    VariableType.TIME: _text_converter(parse_time),
-    VariableType.GEOGRAPHY: _to_geography,
-}
 
 _is_number = re.compile(rb"-?\d+").fullmatch
 _cells_decoder = msgspec.json.Decoder(Cells, float_hook=NumberText)
