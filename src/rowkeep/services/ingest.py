@@ -34,6 +34,7 @@ from rowkeep.services.checking import (
     request_digest,
     strict_batch,
 )
+from rowkeep.services.looking import CatalogLooks
 from rowkeep.storage.base import CatalogView, Doors, KeyReused
 from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, Spool
 
@@ -56,6 +57,7 @@ class IngestService:
     def __init__(self, doors: Doors, large_bodies: LargeBodyDecoder) -> None:
         self._doors = doors
         self._large_bodies = large_bodies
+        self._looks = CatalogLooks(doors)
         self._targets: dict[tuple[TokenHash | None, tuple[str, str]], InsertTarget] = {}
 
     def kept_target(self, request: InsertRequest) -> InsertTarget | None:
@@ -168,8 +170,7 @@ class IngestService:
         return None if known is None else known[1]
 
     async def _is_current(self, target: InsertTarget) -> bool:
-        version = await self._doors.read(lambda view: view.catalog_version())
-        return version == target.catalog_version
+        return await self._looks.version() == target.catalog_version
 
     async def _batch(self, request: InsertRequest, target: InsertTarget, body: bytes) -> CheckedBatch:
         try:
