@@ -88,20 +88,30 @@ def test_slow_bodies_do_not_hold_up_others(server: ServerProcess) -> None:
     stream.close()
 
 
+def is_no_room(refused: httpx.Response) -> None:
+    """Whether an insert was refused for want of room for its body."""
+    assert (refused.status_code, refused.json()["error"]) == (503, "unavailable")
+    assert "no room for a body of this size" in refused.json()["error_description"]
+    assert int(refused.headers["retry-after"]) > 0
+
+
 def test_a_disk_that_takes_no_body(own_server: ServerProcess) -> None:
     """A body that is put aside to be decoded and does not fit there is 503: the journal has not failed."""
     stream = Stream(own_server.url, own_server.token, ALL_TYPES, own_server.user)
     assert stream.insert({"rows": [{"count": 0}]}).status_code == 201
     lenient = b'{"rows":[' + b",".join([b'{"COUNT":1.0}'] * 5_000) + b"]}"
     large = b'{"rows":[' + b",".join([b'{"count":1}'] * 150_000) + b"]}"
+    spool = own_server.data_dir / "spool"
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     resource.prlimit(own_server.pid, resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
     for body in (lenient, large):
-        refused = stream.insert(body)
-        assert (refused.status_code, refused.json()["error"]) == (503, "unavailable")
-        assert "no room for a body of this size" in refused.json()["error_description"]
-        assert int(refused.headers["retry-after"]) > 0
-    resource.prlimit(own_server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert list((own_server.data_dir / "spool").iterdir()) == []
+        is_no_room(stream.insert(body))
+    resource.prlimit(own_server.pid, resource.RLIMIT_FSIZE, unlimited)
+    assert list(spool.iterdir()) == []
+    spool.rmdir()  # where there is no room for another file
+    for body in (lenient, large):
+        is_no_room(stream.insert(body))
+    spool.mkdir()
     for body in (lenient, large):
         assert stream.insert(body).status_code == 201
     assert stream.row_count() == 155_001

@@ -114,3 +114,28 @@ def test_closing_comes_after_what_was_queued(database: SqliteDatabase, tmp_path:
     assert not isinstance(outcome, Receipt | BaseException)  # stale: the edit came before it
     assert stored(database, uploads.first) == []
     holder.close()
+
+
+def test_a_database_that_another_holds(
+    database: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows and edits that waited too long for the right to write are refused; the lane has not failed."""
+    uploads = make_uploads(database)
+    holder = SqliteDatabase(tmp_path / "rowkeep.db")
+    monkeypatch.setattr("rowkeep.storage.sqlite._BUSY_MS_MAX", 50)
+    impatient = SqliteDatabase(tmp_path / "rowkeep.db")
+
+    async def run() -> None:
+        async with open_lane(impatient) as lane:
+            with writer_held_up(holder):
+                for work in (lane.submit(batch(uploads, [1])), lane.write(bump)):
+                    with pytest.raises(RowkeepError, match="The database is busy") as error:
+                        await work
+                    assert error.value.code is ErrorCode.UNAVAILABLE
+            assert lane.health().failure is None
+            assert await lane.submit(batch(uploads, [2])) == Receipt(1)
+
+    asyncio.run(run())
+    assert stored(database, uploads.first) == [2]
+    impatient.close()
+    holder.close()

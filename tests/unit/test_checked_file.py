@@ -47,3 +47,14 @@ def test_a_disk_that_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert error.value.code is ErrorCode.INTERNAL
         file.seek(BLOCK_BYTES)
         assert bytes(file.read()) == content[BLOCK_BYTES:]
+
+
+def test_a_file_that_is_cut_off_while_it_is_open(tmp_path: Path) -> None:
+    """What was there when it was opened and is not there any more is an error, not a short answer."""
+    content = bytes(2 * BLOCK_BYTES)
+    checksums = written(tmp_path / "f", content)
+    with CheckedFile(tmp_path / "f", len(content), checksums) as file:
+        os.truncate(tmp_path / "f", BLOCK_BYTES + 1)
+        assert len(file.read(BLOCK_BYTES)) == BLOCK_BYTES
+        with pytest.raises(RowkeepError, match="The segment f ends too early"):
+            file.read(1)
