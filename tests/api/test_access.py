@@ -132,3 +132,18 @@ def test_read_stream_is_its_makers(stream: Stream, stranger: str) -> None:
     assert stream.client.get(path).status_code == 200
     assert ask(stream, stranger, "GET", path, None).status_code == 404
     assert ask(stream, None, "GET", path, None).status_code == 401
+
+
+def test_who_is_not_a_member(stream: Stream, stranger: str, server: ServerProcess) -> None:
+    """Nobody of that name, a user who is none, an organization: each is 404 to its administrator."""
+    members = f"/organizations/{server.organization}/members"
+    for name in ("nobody", "stranger", server.organization):
+        for method in ("GET", "DELETE"):
+            response = ask(stream, server.token, method, f"{members}/{name}", None)
+            assert (response.status_code, response.json()["error"]) == (404, "not_found_error"), (
+                method,
+                name,
+            )
+    assert (
+        ask(stream, server.token, "GET", f"{members}/{server.user}", None).json()["role"] == "administrator"
+    )

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from tests.api.publishing import Publication
 from tests.arrowstreams import table_of
-from tests.serverprocess import ServerProcess
+from tests.serverprocess import ServerProcess, wait_until
 
 WRITERS = 16
 
@@ -73,6 +72,7 @@ def test_inserts_racing_with_a_release(publication: Publication) -> None:
     schema_free = publication.add_upload("answers", "growing", [])["uri"]
     start = threading.Barrier(WRITERS + 1)
     finished = threading.Event()
+    started: set[int] = set()
 
     def write(writer: int) -> tuple[list[str], list[int]]:
         kept: list[str] = []
@@ -86,6 +86,7 @@ def test_inserts_racing_with_a_release(publication: Publication) -> None:
                 response = client.post(f"{target}/rows", json={"rows": [row, row]})
                 if response.status_code == 201:
                     kept += [name, name]
+                    started.add(writer)
                 else:
                     refused.append(response.status_code)
                     if finished.is_set():
@@ -95,7 +96,7 @@ def test_inserts_racing_with_a_release(publication: Publication) -> None:
     with concurrent.futures.ThreadPoolExecutor(WRITERS) as pool:
         writers = [pool.submit(write, writer) for writer in range(WRITERS)]
         start.wait()
-        time.sleep(0.5)
+        wait_until(lambda: set(started) == set(range(WRITERS)))
         tag = publication.release()["tag"]
         first = publication.everything(tag)
         finished.set()

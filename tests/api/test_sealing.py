@@ -37,8 +37,8 @@ def test_a_server_seals_and_compacts(sealing_server: ServerProcess) -> None:
     stream = Stream(sealing_server.url, sealing_server.token, ALL_TYPES, sealing_server.user)
     for number in range(ROUNDS):
         assert stream.insert({"rows": [{"count": number}]}).status_code == 201
-        wait_until(lambda sealed=number: metric(sealing_server, "rowkeep_rows_sealed_total") > sealed, 30)
-    wait_until(lambda: metric(sealing_server, "rowkeep_segments_compacted_total") >= 8, 30)
+        wait_until(lambda sealed=number: metric(sealing_server, "rowkeep_rows_sealed_total") > sealed)
+    wait_until(lambda: metric(sealing_server, "rowkeep_segments_compacted_total") >= 8)
     assert [row["count"] for row in stream.rows()] == list(range(ROUNDS))
     stream.close()
     assert sealing_server.stop() == 0

@@ -47,7 +47,7 @@ def test_an_insert_tells_all_phases(stream: Stream, count: int, row: dict[str, o
         assert told["commit"] > 0
         assert sum(told.values()) <= waited
         if count > 1:
-            assert told["decode"] > 5
+            assert told["decode"] > 1
 
 
 def test_a_repeat_tells_them_too(stream: Stream) -> None:
@@ -63,7 +63,7 @@ def test_a_slow_body_is_seen_in_read(stream: Stream) -> None:
 
     def slowly() -> Iterator[bytes]:
         yield b'{"rows":'
-        time.sleep(0.3)
+        time.sleep(1)
         yield b'[{"count":1}]}'
 
     response = stream.client.post(
@@ -71,8 +71,8 @@ def test_a_slow_body_is_seen_in_read(stream: Stream) -> None:
     )
     assert response.status_code == 201
     told = phases(response)
-    assert 250 < told["read"] < 5_000
-    assert told["decode"] < 250
+    assert told["read"] > 500  # the server may have begun later than the client
+    assert told["decode"] < told["read"] / 2
 
 
 def test_what_was_not_reached_is_left_out(stream: Stream) -> None:

@@ -18,6 +18,7 @@ from rowkeep.model.resources import (
 )
 from rowkeep.model.schema import Schema, ValueLabel, Variable
 from rowkeep.model.types import VariableType
+from rowkeep.storage import editor as editor_module
 from rowkeep.storage.base import (
     CatalogEditor,
     CatalogView,
@@ -94,6 +95,21 @@ def test_tokens_by_their_hash(database: Database) -> None:
     assert read_snapshot(database, lambda view: view.principal(HASH)) is None
     (token,) = read_snapshot(database, lambda view: view.tokens())
     assert token.revoked_at is not None
+
+
+def test_a_reference_id_is_given_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are about a million, so one that is drawn twice is drawn again: of datasets and of tables."""
+    drawn = iter(["aaaa-1", "aaaa-2", "bbbb-3", "aaaa-4", "aaaa-5", "cccc-6"])
+    monkeypatch.setattr(editor_module, "new_identifier", lambda: next(drawn))
+
+    def add(editor: CatalogEditor) -> list[str]:
+        datasets = [make_dataset(editor, name) for name in ("one", "two")]
+        version_id = next_version_id(datasets[0])
+        tables = [make_table(editor, version_id, name) for name in ("one", "two")]
+        return [made.identifier for made in (*datasets, *tables)]
+
+    assert edit_catalog(database, add) == ["aaaa-1", "bbbb-3", "aaaa-4", "cccc-6"]
+    assert next(drawn, None) is None
 
 
 def test_datasets_by_name_and_reference_id(database: Database) -> None:

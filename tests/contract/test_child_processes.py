@@ -1,17 +1,23 @@
 """The processes that the server starts: each answers line by line, and ends when the server does."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from rowkeep.model.inserts import RowsFormat
+from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
+from rowkeep.storage.base import SealingError
 from rowkeep.storage.decoding_worker import DecodingAnswer, DecodingJob
-from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.files import DataDirectory, Disk
+from rowkeep.storage.sealing_process import SealingProcess
 from rowkeep.storage.sealing_worker import SealingAnswer, SealingJob
+from rowkeep.storage.segments import SegmentFolder
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.contract.journaling import make_uploads
 
@@ -27,14 +33,22 @@ def answers(module: str, *arguments: str, jobs: list[object]) -> list[bytes]:
 
 
 def test_the_decoding_process_answers_and_ends(tmp_path: Path) -> None:
-    """Rows that fit, rows that do not, and what is no body at all."""
+    """Rows that fit, rows that do not, and what is no body at all; lines, also none."""
     jobs: list[object] = []
-    for name, body in (("good", b'{"rows":[{"id":1}]}'), ("bad", b'{"rows":[{"id":"x"}]}'), ("none", b"[")):
+    bodies = {
+        "good": (RowsFormat.JSON, b'{"rows":[{"id":1}]}'),
+        "bad": (RowsFormat.JSON, b'{"rows":[{"id":"x"}]}'),
+        "none": (RowsFormat.JSON, b"["),
+        "empty": (RowsFormat.JSON, b""),
+        "lines": (RowsFormat.LINES, b'{"id":1}\n{"id":2}\n'),
+        "no lines": (RowsFormat.LINES, b""),
+    }
+    for name, (format_, body) in bodies.items():
         (tmp_path / name).write_bytes(body)
         jobs.append(
             DecodingJob(
                 body_path=str(tmp_path / name),
-                format=RowsFormat.JSON,
+                format=format_,
                 coding=None,
                 inflated_bytes_max=2**20,
                 frames_path=str(tmp_path / f"{name}.frames"),
@@ -43,8 +57,15 @@ def test_the_decoding_process_answers_and_ends(tmp_path: Path) -> None:
             )
         )
     found = [msgspec.json.decode(line, type=DecodingAnswer) for line in answers("decoding_worker", jobs=jobs)]
-    assert [(answer.row_count, answer.row_error_count) for answer in found] == [(1, 0), (0, 1), (0, 0)]
-    assert [answer.error is None for answer in found] == [True, False, False]
+    assert [(answer.row_count, answer.row_error_count) for answer in found] == [
+        (1, 0),
+        (0, 1),
+        (0, 0),
+        (0, 0),
+        (2, 0),
+        (0, 0),
+    ]
+    assert [answer.error is None for answer in found] == [True, False, False, False, True, True]
 
 
 def test_the_sealing_process_answers_and_ends(tmp_path: Path) -> None:
@@ -59,3 +80,28 @@ def test_the_sealing_process_answers_and_ends(tmp_path: Path) -> None:
     found = [msgspec.json.decode(line, type=SealingAnswer) for line in lines]
     assert [answer.segment for answer in found] == [None, None, None]
     assert [answer.error is None for answer in found] == [True, False, True]
+
+
+def test_a_sealing_process_that_dies(tmp_path: Path) -> None:
+    """Whoever waits for its answer hears that it failed, and the next job starts another."""
+    directory = DataDirectory(tmp_path / "data")
+    folder = SegmentFolder(directory.segments, Disk())
+
+    async def run() -> Segment | None:
+        sealing = SealingProcess(directory, folder, grace_seconds=0)
+        directory.database.mkdir()
+        try:
+            with pytest.raises(SealingError, match="the sealing process failed"):
+                await sealing.seal(1, 0)  # it cannot open the database, and ends
+            directory.database.rmdir()
+            directory.sweep()
+            database = SqliteDatabase(directory.database)
+            make_uploads(database)
+            database.close()
+            with pytest.raises(SealingError, match="LookupError: upload 1 has no segment from 0 on"):
+                await sealing.compact(1, 0, 5)
+            return await sealing.seal(1, 0)
+        finally:
+            await sealing.close()
+
+    assert asyncio.run(run()) is None

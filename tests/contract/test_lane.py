@@ -204,7 +204,7 @@ def test_a_turn_that_comes_to_one_who_leaves_goes_to_the_next(open_database: Ope
     uploads = make_uploads(database)
 
     async def run() -> list[Any]:
-        async with open_lane(database, queue_bytes_max=KIB, wait_seconds_max=5) as lane:
+        async with open_lane(database, queue_bytes_max=KIB, wait_seconds_max=120) as lane:
 
             async def first() -> Outcome:
                 outcome = await lane.submit(batch(uploads, [0], padding=KIB))
@@ -215,8 +215,8 @@ def test_a_turn_that_comes_to_one_who_leaves_goes_to_the_next(open_database: Ope
                 tasks = [asyncio.create_task(first())]
                 tasks += [in_background(lane, batch(uploads, [number], padding=KIB)) for number in (1, 2)]
                 await asyncio.sleep(0.05)
-            results = await asyncio.wait_for(settled(tasks), 4)
-            assert await asyncio.wait_for(submit(lane, batch(uploads, [9])), 4) == Receipt(1)
+            results = await asyncio.wait_for(settled(tasks), 60)
+            assert await asyncio.wait_for(submit(lane, batch(uploads, [9])), 60) == Receipt(1)
             assert lane.health().queued_bytes == 0
             return results
 
@@ -365,10 +365,10 @@ def test_those_in_line_are_told_when_the_disk_fails(tmp_path: Path) -> None:
     uploads = make_uploads(database)
 
     async def run() -> list[Any]:
-        async with open_lane(database, queue_bytes_max=20 * KIB, wait_seconds_max=30) as lane:
+        async with open_lane(database, queue_bytes_max=20 * KIB, wait_seconds_max=120) as lane:
             limit_size(database)
             tasks = [in_background(lane, noise(uploads, number)) for number in range(5)]
-            return await asyncio.wait_for(settled(tasks), 10)
+            return await asyncio.wait_for(settled(tasks), 60)
 
     for error in asyncio.run(run()):
         assert isinstance(error, RowkeepError)

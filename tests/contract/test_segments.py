@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -191,10 +192,10 @@ def test_files_are_swept_only_after_their_grace(tmp_path: Path) -> None:
     folder = SegmentFolder(tmp_path, Disk())
     for name in ("named", "unnamed", "young"):
         (tmp_path / name).touch()
-    assert folder.sweep(folder.files(), {"named", "young"}, grace_seconds=0.2) == 0
-    assert folder.sweep(folder.files(), {"named"}, grace_seconds=0.2) == 0
-    asyncio.run(asyncio.sleep(0.25))
-    assert folder.sweep({"named", "unnamed"}, {"named"}, grace_seconds=0.2) == 1
+    assert folder.sweep(folder.files(), {"named", "young"}, grace_seconds=3_600) == 0
+    assert folder.sweep(folder.files(), {"named"}, grace_seconds=3_600) == 0
+    time.sleep(0.02)
+    assert folder.sweep({"named", "unnamed"}, {"named"}, grace_seconds=0.01) == 1
     assert {file.name for file in tmp_path.iterdir()} == {"named", "young"}
 
 

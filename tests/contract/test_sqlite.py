@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from rowkeep.storage.sqlite import SqliteDatabase
@@ -21,4 +22,24 @@ def test_every_connection_has_the_settings(tmp_path: Path, name: str, value: obj
     database = SqliteDatabase(tmp_path / "rowkeep.db")
     with database.writing() as writer, database.reading() as reader:
         assert [writer.raw.pragma(name), reader.raw.pragma(name)] == [value, value]
+    database.close()
+
+
+def test_a_transaction_that_sqlite_has_ended(tmp_path: Path) -> None:
+    """Some failures roll back by themselves: they are told as what they are, and the next may write."""
+    database = SqliteDatabase(tmp_path / "rowkeep.db")
+    add = (
+        "INSERT OR ROLLBACK INTO owners (id, kind, name, name_key, created_at)"
+        " VALUES (7, 'user', 'ada', 'ada', 0)"
+    )
+
+    def add_twice() -> None:
+        with database.writing() as connection:
+            for _ in range(2):
+                connection.raw.execute(add)
+
+    with pytest.raises(apsw.ConstraintError, match="UNIQUE"):
+        add_twice()
+    with database.writing() as connection:
+        connection.raw.execute(add)
     database.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rowkeep.storage.backup import back_up, restore
+from rowkeep.storage.base import StorageError
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.contract.journaling import make_uploads
@@ -105,4 +106,35 @@ def test_what_was_left_unfinished_is_begun_again(directory: DataDirectory, tmp_p
     (tmp_path / "copy.unfinished" / "rowkeep.db").write_text("half")
     back_up(directory, tmp_path / "copy")
     assert restore(tmp_path / "copy", tmp_path / "restored").problems == ()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["copy", "data", "restored"]
+
+
+def test_what_holds_no_data_is_not_copied(directory: DataDirectory, tmp_path: Path) -> None:
+    """Neither a folder without a database nor one that is taken: the reason is told, nothing is left."""
+    back_up(directory, tmp_path / "copy")
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(StorageError, match="empty holds no data"):
+        back_up(DataDirectory(tmp_path / "empty"), tmp_path / "other")
+    with pytest.raises(StorageError, match="copy exists already"):
+        back_up(directory, tmp_path / "copy")
+    with pytest.raises(StorageError, match="empty holds no backup"):
+        restore(tmp_path / "empty", tmp_path / "restored")
+    with pytest.raises(StorageError, match="data is not empty"):
+        restore(tmp_path / "copy", directory.path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_backup_that_lost_its_empty_folder(directory: DataDirectory, tmp_path: Path) -> None:
+    """What carries files and no folders, as object stores do, loses that of no segments; nothing is missing.
+
+    It is restored into a folder that is there and empty, as a mounted disk is.
+    """
+    back_up(directory, tmp_path / "copy")
+    (tmp_path / "copy/segments").rmdir()
+    (tmp_path / "restored").mkdir()
+    assert restore(tmp_path / "copy", tmp_path / "restored").problems == ()
+    restored = SqliteDatabase(DataDirectory(tmp_path / "restored").database)
+    assert restored.problems() == []
+    restored.close()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["copy", "data", "restored"]

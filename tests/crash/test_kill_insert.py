@@ -152,7 +152,7 @@ def test_growing_file_is_inserted_once(own_server: ServerProcess, tmp_path: Path
             insertion.kill_once()
         is_over.set()
         writer.join()
-        wait_until(lambda: has_caught_up(file), 30)
+        wait_until(lambda: has_caught_up(file))
         insertion.process.send_signal(signal.SIGTERM)
         assert insertion.end() == 0
         assert insertion.kills >= KILLS_AT_WORK_MIN

@@ -133,7 +133,7 @@ def maintaining(world: World, maintenance: Maintenance) -> Iterator[Callable[[Ca
     task = world.run(_start(maintenance))
 
     def wait_until(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not condition():
             assert time.monotonic() < deadline, "it did not happen in time"
             world.run(asyncio.sleep(0.005))

@@ -144,7 +144,7 @@ def test_server_that_is_not_there(stream: Stream) -> None:
     rows = RowStream("http://127.0.0.1:9", "x", "a.b.c", "s", retry=RetryPolicy(seconds_max=0.3))
     with pytest.raises(ServerUnreachable, match=r"within 0\.3 seconds"):
         append_all(rows, [{"count": 1}])
-    assert time.monotonic() - began_at < 5
+    assert time.monotonic() - began_at < 60  # without the bound, repeats go on for minutes
 
 
 def test_server_that_comes_back(own_server: ServerProcess) -> None:
@@ -206,8 +206,14 @@ def test_an_error_is_raised_by_the_next_append(open_rows: Open) -> None:
     """What failed in the background is told as soon as the caller comes by, and ends the stream."""
     rows = open_rows(batch_rows_max=1)
     rows.append({"count": "x"})
-    time.sleep(0.5)
-    with pytest.raises(InsertError):
-        rows.append({"count": 1})
+
+    def is_told() -> bool:
+        try:
+            rows.append({"count": 1})
+        except InsertError:
+            return True
+        return False
+
+    wait_until(is_told)
     with pytest.raises(InsertError):
         rows.close()

@@ -61,6 +61,10 @@ DAMAGES = {
         "UPDATE entries SET payload = CAST(replace(payload, 'row 55', 'row 56') AS BLOB) WHERE first_row=50",
         "entry at row 50 cannot be read",
     ),
+    "an entry says that it holds more": (
+        "UPDATE entries SET row_count = 11 WHERE first_row = 290",
+        "entry at row 290 cannot be read",
+    ),
     "a counter is off": ("UPDATE streams SET row_count = row_count + 1", "should hold 301 rows"),
     "an entry names another schema": (
         "UPDATE entries SET schema_version = 7 WHERE first_row = 0",

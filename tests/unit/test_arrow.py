@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rowkeep.model.schema import Schema, Variable
+from rowkeep.model.statistics import BoundingBox, Point
 from rowkeep.model.types import VariableType
-from rowkeep.storage.arrow import ArrowEncoder, CsvEncoder
+from rowkeep.storage.arrow import ArrowEncoder, ColumnMeasures, CsvEncoder
 from rowkeep.storage.columns import Column, text_of, widened_column
 from rowkeep.storage.jsonlines import JsonLinesEncoder
 from tests.arrowstreams import arrow_batches
@@ -212,3 +213,40 @@ def test_widened_columns() -> None:
     midnights = widened_column([datetime.date(2020, 1, 2), None], VariableType.DATE, VariableType.DATE_TIME)
     assert midnights == [datetime.datetime(2020, 1, 2), None]
     assert widened_column([True, None], VariableType.BOOLEAN, VariableType.STRING) == ["true", None]
+
+
+MEASURED: dict[VariableType, tuple[list[Any], list[Any]]] = {
+    VariableType.STRING: (["", "Zürich", None], [0, 6, None]),
+    VariableType.INTEGER: ([2**63 - 1, -(2**63), None], [2**63 - 1, -(2**63), None]),
+    VariableType.FLOAT: ([0.5, -1e300, None], [0.5, -1e300, None]),
+    VariableType.BOOLEAN: ([True, False, None], [None, None, None]),
+    VariableType.DATE: (
+        [datetime.date(1970, 1, 2), datetime.date(1, 1, 1), None],
+        [86_400_000_000, -62_135_596_800_000_000, None],
+    ),
+    VariableType.DATE_TIME: ([datetime.datetime(1970, 1, 1, 0, 0, 1), None], [1_000_000, None]),
+    VariableType.TIME: ([datetime.time(0, 0, 1), datetime.time(), None], [1_000_000, 0, None]),
+    VariableType.GEOGRAPHY: (["POINT (1 2)", "LINESTRING (3 4, 5 6)", None], [1, 2, None]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("type_", VariableType)
+def test_each_type_is_measured_its_way(type_: VariableType) -> None:
+    """Numbers by themselves, texts by characters, days and times in µs, geographies by vertices."""
+    values, expected = MEASURED[type_]
+    encoder = ArrowEncoder(Schema(1, (Variable("v", type_),)))
+    parts = [
+        encoder.start(),
+        encoder.batch([values], len(values)),
+        encoder.batch([values], len(values)),
+        encoder.end(),
+    ]
+    measures = ColumnMeasures(iter(parts), type_)
+    table = measures.reader.read_all()
+    assert table["measure"].to_pylist() == expected * 2
+    assert table["value"].to_pylist() == values * 2
+    if type_ is VariableType.GEOGRAPHY:
+        assert measures.bounding_box == BoundingBox(1, 5, 6, 2)
+        assert measures.centroid == Point(2.5, 3.5)
+    else:
+        assert measures.bounding_box is measures.centroid is None

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rowkeep.model.resources import DurabilityClass
+from rowkeep.storage import durability
 from rowkeep.storage.durability import HONEST_MS_MIN, classify, file_system_of, fsync_p50_ms
 
 
@@ -35,3 +36,14 @@ def test_measuring_leaves_nothing_behind(tmp_path: Path) -> None:
     """The time is a positive number of milliseconds; the file that was written is gone."""
     assert 0 < fsync_p50_ms(tmp_path, 5) < 10_000
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mounts", ["24 1 9999:1 / /mnt rw - ext4 /dev/none rw\n", None])
+def test_a_file_system_that_nobody_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str | None
+) -> None:
+    """Where no mount has the folder's device, as below Btrfs, or no mounts are told, the type is unknown."""
+    if mounts is not None:
+        (tmp_path / "mountinfo").write_text(mounts)
+    monkeypatch.setattr(durability, "_MOUNTS", tmp_path / "mountinfo")
+    assert file_system_of(tmp_path) is None

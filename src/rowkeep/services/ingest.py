@@ -20,9 +20,9 @@ from time import perf_counter
 import msgspec
 
 from rowkeep.model.decoding import StrictRefusal, row_decoder
-from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, unavailable
+from rowkeep.model.errors import ErrorCode, RowkeepError, unavailable
 from rowkeep.model.references import parse_table_reference
-from rowkeep.model.resources import Receipt, UploadType
+from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash, editable_upload, has_expired, principal_of
 from rowkeep.services.checking import (
@@ -200,10 +200,6 @@ def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
     principal = principal_of(view, request.token_hash)
     table_reference, upload_name = request.path
     _, _, upload = editable_upload(view, principal, parse_table_reference(table_reference), upload_name)
-    if upload.type is not UploadType.STREAM:
-        raise invalid_request(
-            f"Upload {upload.name} is of type {upload.type}; rows can be inserted only into a stream."
-        )
     return InsertTarget(
         catalog_version=view.catalog_version(),
         upload=upload,

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rowkeep.model.errors import unavailable
+from rowkeep.model.errors import RowkeepError, unavailable
 
 SPOOL_RETRY_SECONDS = 30
 
@@ -121,11 +121,25 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
+def _no_room(error: OSError) -> RowkeepError:
+    return unavailable(
+        "The server has no room for a body of this size. Nothing was inserted; send it again later.",
+        retry_after_seconds=SPOOL_RETRY_SECONDS,
+        detail=str(error),
+    )
+
+
 class FileSpool:
-    """One body in a file of the spool. Never fsynced: it is worth nothing after a crash."""
+    """One body in a file of the spool. Never fsynced: it is worth nothing after a crash.
+
+    Raises `unavailable` when the disk does not take the file or the body.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._descriptor, name = tempfile.mkstemp(dir=folder, suffix=".body")
+        try:
+            self._descriptor, name = tempfile.mkstemp(dir=folder, suffix=".body")
+        except OSError as error:
+            raise _no_room(error) from error
         self.path = Path(name)
         self._byte_count = 0
 
@@ -139,11 +153,7 @@ class FileSpool:
         try:
             await asyncio.to_thread(self._write_all, chunk)
         except OSError as error:
-            raise unavailable(
-                "The server has no room for a body of this size. Nothing was inserted; send it again later.",
-                retry_after_seconds=SPOOL_RETRY_SECONDS,
-                detail=str(error),
-            ) from error
+            raise _no_room(error) from error
         self._byte_count += len(chunk)
 
     def _write_all(self, chunk: bytes) -> None:

@@ -129,12 +129,8 @@ class SegmentFile:
 
     def _group(self, index: int, names: Sequence[str]) -> pa.RecordBatch:
         table = self._parquet.read_row_group(index, columns=names, use_threads=True).combine_chunks()
-        batches: list[pa.RecordBatch] = table.to_batches()
-        if len(batches) == 1:
-            return batches[0]
-        # A group of which no column is wanted still has rows.
-        count = self._parquet.metadata.row_group(index).num_rows
-        return pa.RecordBatch.from_struct_array(pa.array([{}] * count, type=pa.struct([])))
+        [batch] = table.to_batches()  # with its rows, also when no column is wanted
+        return batch
 
 
 def _facts(upload_id: int, first_row: int, schema_version: int) -> bytes:

@@ -1,0 +1,84 @@
+"""Inserts that start over: targets that were forgotten, a catalog that does not come to rest."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from rowkeep.model.errors import ErrorCode, RowkeepError
+from rowkeep.model.resources import Batch
+from rowkeep.model.timing import InsertTimes
+from rowkeep.services import ingest
+from rowkeep.services.ingest import InsertRequest
+from rowkeep.storage.base import CatalogView, Connection, Outcome
+from rowkeep.storage.decoding_process import DecodingProcess
+from rowkeep.storage.doors import StorageDoors, edit_catalog
+from tests.unit.readworld import TABLE, World
+
+Result = TypeVar("Result")
+BODY = b'{"rows":[{"id":1}]}'
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Two empty uploads."""
+    with asyncio.Runner() as runner:
+        made = World(tmp_path, runner)
+        for name in ("s", "t"):
+            made.create(name, [{"name": "id", "type": "integer"}])
+        yield made
+        made.close()
+
+
+def test_targets_that_are_forgotten_are_looked_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many are kept; one more, and all are looked up again, which nobody notices."""
+    monkeypatch.setattr(ingest, "TARGETS_MAX", 1)
+    requests = {name: InsertRequest(world.owner, (TABLE, name), None) for name in ("s", "t")}
+    for name in ("s", "t"):
+        world.insert(name, [{"id": 1}])
+    assert world.ingest.kept_target(requests["s"]) is None
+    assert world.ingest.kept_target(requests["t"]) is not None
+    world.insert("s", [{"id": 2}])
+    assert world.ingest.kept_target(requests["s"]) is not None
+    assert world.listed()["id"].to_pylist() == [1, 2, 1]
+
+
+class RestlessDoors:
+    """The doors of a catalog that changes before each batch comes to be written."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._doors: StorageDoors = world.doors
+        self.submitted = 0
+
+    async def read(self, function: Callable[[CatalogView], Result]) -> Result:
+        return await self._doors.read(function)
+
+    async def write(self, function: Callable[[Connection], Result]) -> Result:
+        return await self._doors.write(function)
+
+    def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
+        self.submitted += 1
+        edit_catalog(self._world.database, lambda editor: editor.revoke_token(0))
+        return self._doors.submit(batch, times)
+
+
+def test_a_catalog_that_keeps_changing_ends_the_tries(world: World) -> None:
+    """After so many the request is refused with 503: nothing of it is in, and it may be sent again."""
+    doors = RestlessDoors(world)
+    service = ingest.IngestService(doors, DecodingProcess(world.folder, inflated_bytes_max=2**20))
+    request = InsertRequest(world.owner, (TABLE, "s"), None)
+
+    async def insert() -> None:
+        target = await service.look_up_target(request)
+        await service.insert(request, target, BODY, InsertTimes(0.0))
+
+    with pytest.raises(RowkeepError, match="The schema kept changing") as error:
+        world.run(insert())
+    assert (error.value.code, error.value.retry_after_seconds) == (ErrorCode.UNAVAILABLE, 1)
+    assert doors.submitted == 1 + ingest.ATTEMPTS_MAX
+    assert world.rows_kept() == 0
+    world.insert("s", [{"id": 1}])
+    assert world.rows_kept() == 1
