@@ -91,7 +91,7 @@ async def application_over(
     background = [
         asyncio.create_task(bodies.watch()),
         asyncio.create_task(maintenance.run()),
-        asyncio.create_task(keep_up(doors, sealing, idempotency_hours_min=settings.idempotency_hours_min)),
+        asyncio.create_task(keep_up(doors, sealing)),
     ]
     insert_rows = InsertRows(IngestService(doors, large_bodies), bodies)
     traffic = Traffic()

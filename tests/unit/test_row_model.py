@@ -236,7 +236,7 @@ class Rows(CatalogMachine):
         """Some hours later: prunes, and forgets the rows that nobody may ask for any more."""
         if hours == SESSION_HOURS:
             self.expire_sessions()
-        self.world.run(prune(self.world.doors, idempotency_hours_min=24))
+        self.world.run(prune(self.world.doors))
         self.world.forget_deleted()
 
     def expire_sessions(self) -> None:

@@ -120,8 +120,8 @@ class RowDecoder:
         """The same where nobody waits: takes whatever fits, however long it takes and large it grows."""
         return self._accept_rows(body, geographies_are_valid)
 
-    def accept_lines(self, lines: Sequence[bytes]) -> bytes:
-        """Decodes each line as exactly one row, and returns the rows as a request body of one line.
+    def accept_lines(self, lines: Sequence[bytes]) -> tuple[list[Row], bytes]:
+        """Decodes each line as exactly one row; the rows, and the same as a request body of one line.
 
         Raises StrictRefusal as `accept` does.
         """
@@ -130,7 +130,7 @@ class RowDecoder:
         is_short = sum(map(len, lines)) <= PARSED_BYTES_MAX
         return self._accept_lines(lines, geographies_are_valid if is_short else are_plain_points)
 
-    def accept_lines_patiently(self, lines: Sequence[bytes]) -> bytes:
+    def accept_lines_patiently(self, lines: Sequence[bytes]) -> tuple[list[Row], bytes]:
         """The same where nobody waits."""
         return self._accept_lines(lines, geographies_are_valid)
 
@@ -144,7 +144,9 @@ class RowDecoder:
         self._check_cells(decoded.rows, body, geographies_fit)
         return decoded
 
-    def _accept_lines(self, lines: Sequence[bytes], geographies_fit: _GeographyCheck) -> bytes:
+    def _accept_lines(
+        self, lines: Sequence[bytes], geographies_fit: _GeographyCheck
+    ) -> tuple[list[Row], bytes]:
         try:
             rows = list(map(self._accept_row.decode, lines))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -152,7 +154,7 @@ class RowDecoder:
         # Joined only now: each line is known to be one row and nothing else.
         body = b'{"rows":[' + b",".join(lines) + b"]}"
         self._check_cells(rows, body, geographies_fit)
-        return body
+        return rows, body
 
     def _check_cells(self, rows: list[Row], body: bytes, geographies_fit: _GeographyCheck) -> None:
         """What the compiled decoder does not see; `body` is what the rows were decoded from."""
@@ -166,10 +168,14 @@ class RowDecoder:
 
     def read(self, lines: bytes) -> list[Row]:
         """Decodes stored request bodies, one a line, into their rows in order."""
-        bodies = cast(list[RowsBody], self._read.decode_lines(lines))
+        bodies = self.read_bodies(lines)
         if len(bodies) == 1:
-            return bodies[0].rows
-        return [row for body in bodies for row in body.rows]
+            return bodies[0]
+        return [row for body in bodies for row in body]
+
+    def read_bodies(self, lines: bytes) -> list[list[Row]]:
+        """Decodes stored request bodies, one a line, into the rows of each."""
+        return [body.rows for body in cast(list[RowsBody], self._read.decode_lines(lines))]
 
 
 def field_name(index: int) -> str:
@@ -211,7 +217,10 @@ def _row_type(schema: Schema, json_type: Callable[[Variable], Any]) -> type[Row]
         for index, variable in enumerate(schema.variables)
     ]
     rename = {field_name(index): variable.name for index, variable in enumerate(schema.variables)}
-    return msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+    # Without its defaults a row is encoded as its canonical text (model/chain.py).
+    return msgspec.defstruct(
+        "Row", fields, rename=rename, forbid_unknown_fields=True, omit_defaults=True, gc=False
+    )
 
 
 def _body_decoder(row: type[Row], *, forbid_unknown_fields: bool) -> msgspec.json.Decoder[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from rowkeep.model.decoding import CELLS_MAX, RowDecoder, StrictRefusal, read_outline, row_decoder
+from rowkeep.model.decoding import CELLS_MAX, Row, RowDecoder, StrictRefusal, read_outline, row_decoder
 from rowkeep.model.errors import RowError, RowsRefused
 from rowkeep.model.growth import SchemaChange, schema_change
 from rowkeep.model.lenient import ROW_ERRORS_MAX, decode_raw_rows
@@ -23,8 +23,8 @@ from rowkeep.model.schema import Schema
 SLICE_ROWS_MAX = 5_000
 SLICE_BYTES_MAX = 1024 * 1024
 
-# Takes the rows of one slice as a request body of one line, and how many they are.
-SliceSink = Callable[[bytes, int], None]
+# Takes the rows of one slice as a request body of one line, and decoded.
+SliceSink = Callable[[bytes, list[Row]], None]
 
 
 class LargeOutcome(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ class _Rows(msgspec.Struct, frozen=True):
     """The rows of a body: how to go through their slices, and how to decode one strictly into one line."""
 
     slices: Callable[[int], Iterator[tuple[int, _Slice]]]
-    strict: Callable[[RowDecoder, _Slice], bytes]
+    strict: Callable[[RowDecoder, _Slice], tuple[list[Row], bytes]]
 
 
 def _decode(rows: _Rows, schema: Schema, start: Callable[[], SliceSink], *, may_update: bool) -> LargeOutcome:
@@ -100,26 +100,26 @@ def _pass(rows: _Rows, schema: Schema, sink: SliceSink, *, may_update: bool) -> 
     rows_max = max(1, min(SLICE_ROWS_MAX, CELLS_MAX // max(1, len(schema.variables))))
     for first_index, part in rows.slices(rows_max):
         try:
-            lines = rows.strict(row_decoder(schema, widens=may_update), part)
+            decoded, lines = rows.strict(row_decoder(schema, widens=may_update), part)
         except StrictRefusal:
             raw_rows = [msgspec.Raw(row) for row in part]
             found = decode_raw_rows(raw_rows, schema, may_update=may_update, first_index=first_index)
             lines, schema = found.body, found.schema
             error_count += found.error_count
             first_errors += found.errors[: ROW_ERRORS_MAX - len(first_errors)]
+            decoded = [] if error_count else row_decoder(schema).read(lines)
         row_count += len(part)
         if not error_count:
-            sink(lines, len(part))
+            sink(lines, decoded)
     return _Pass(row_count, schema, first_errors, error_count)
 
 
-def _strict_rows(decoder: RowDecoder, raw_rows: _Slice) -> bytes:
+def _strict_rows(decoder: RowDecoder, raw_rows: _Slice) -> tuple[list[Row], bytes]:
     lines = b'{"rows":[' + b",".join(raw_rows).replace(b"\n", b" ") + b"]}"
-    decoder.accept_patiently(lines)
-    return lines
+    return decoder.accept_patiently(lines).rows, lines
 
 
-def _strict_lines(decoder: RowDecoder, lines: _Slice) -> bytes:
+def _strict_lines(decoder: RowDecoder, lines: _Slice) -> tuple[list[Row], bytes]:
     return decoder.accept_lines_patiently(lines)
 
 

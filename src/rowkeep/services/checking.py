@@ -7,6 +7,7 @@ import hashlib
 
 import msgspec
 
+from rowkeep.model.chain import digest_of
 from rowkeep.model.decoding import RowDecoder, row_decoder
 from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, RowsFormat
 from rowkeep.model.lenient import decode_leniently, decode_lines_leniently
@@ -50,15 +51,17 @@ def strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> C
         decoder = row_decoder(target.upload.schema, widens=request.updates(target))
     if request.format is RowsFormat.JSON:
         accepted = decoder.accept(body)
-        row_count, line, asked = len(accepted.rows), _one_line(body), accepted.validateOnly
+        accepted_rows, line, asked = accepted.rows, _one_line(body), accepted.validateOnly
     else:
-        lines = split_lines(body)
-        row_count, line, asked = len(lines), decoder.accept_lines(lines), None
+        accepted_rows, line = decoder.accept_lines(split_lines(body))
+        asked = None
+    row_count = len(accepted_rows)
     batch = Batch(
         upload_id=target.upload.id,
         catalog_version=target.catalog_version,
         schema=target.upload.schema,
         row_count=row_count,
+        sha256=digest_of(accepted_rows),
         body=line if row_count else b"",
         key=request.key,
         digest=None if request.key is None else _digest(request, body),
@@ -79,6 +82,7 @@ def lenient_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> 
         catalog_version=target.catalog_version,
         schema=rows.schema,
         row_count=rows.row_count,
+        sha256=digest_of(row_decoder(rows.schema).read(rows.body)),
         body=rows.body if rows.row_count else b"",
         key=request.key,
         digest=_digest(request, body),
@@ -94,6 +98,7 @@ def large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) -
         catalog_version=target.catalog_version,
         schema=rows.schema,
         row_count=rows.row_count,
+        sha256=rows.sha256,
         frames=rows.frames,
         key=request.key,
         digest=None if request.key is None else request_digest(request, rows.digest),

@@ -173,8 +173,11 @@ class CatalogView(Protocol):
     def segment_at(self, upload_id: int, row: int) -> Segment | None:
         """The segment that holds a row; None when it is in the journal or gone."""
 
+    def segment_batches(self, segment: Segment) -> bytes | None:
+        """The packed row counts of a segment's batches (model/chain.py); None when it is gone."""
+
     def segments(self, upload_id: int, first_row: int, count: int) -> list[Segment]:
-        """The segments from a row on, in order, without their checksums."""
+        """The segments from a row on, in order, without their checksums and batches."""
 
     def segment_files(self) -> set[str]: ...
 
@@ -295,8 +298,8 @@ class CatalogEditor(CatalogView, Protocol):
     def forget_upload(self, upload_id: int) -> None:
         """Deletes what is left of a deleted upload whose entries are gone."""
 
-    def prune(self, passes_min: int) -> None:
-        """Drops expired read streams, and the receipts that were there for more than so many of its calls."""
+    def prune(self) -> None:
+        """Drops expired read streams."""
 
 
 class StaleBatch(msgspec.Struct, frozen=True):

@@ -232,11 +232,18 @@ class SqlCatalogView:
         return nouns(Entry, found)
 
     def segment_at(self, upload_id: int, row: int) -> Segment | None:
-        """The segment that holds a row, if one does."""
+        """The segment that holds a row, if one does, without its batches."""
         return noun(Segment, self._connection.record("segment_at", upload_id=upload_id, row=row))
 
+    def segment_batches(self, segment: Segment) -> bytes | None:
+        """The packed row counts of a segment's batches; None when it is gone."""
+        record = self._connection.record(
+            "segment_batches", upload_id=segment.upload_id, first_row=segment.first_row
+        )
+        return None if record is None else record["batches"]
+
     def segments(self, upload_id: int, first_row: int, count: int) -> list[Segment]:
-        """An upload's segments from a row on, without their checksums."""
+        """An upload's segments from a row on, without their checksums and batches."""
         found = self._connection.records("segments", upload_id=upload_id, first_row=first_row, count=count)
         return nouns(Segment, found)
 

@@ -69,6 +69,7 @@ class DecodingProcess:
             schema=answer.schema or schema,
             change=answer.change,
             digest=answer.digest,
+            sha256=answer.sha256,
             validate_only=answer.validate_only,
         )
 

@@ -273,11 +273,9 @@ class SqlCatalogEditor(SqlCatalogView):
         for statement in ("forget_segments", "forget_schemas", "forget_upload"):
             self._run(statement, upload_id=upload_id)
 
-    def prune(self, passes_min: int) -> None:
-        """Drops expired read streams, and the receipts that were there for more than so many of its calls."""
-        self._run("count_upkeep_pass")
+    def prune(self) -> None:
+        """Drops expired read streams."""
         self._run("prune_read_streams", now=self._now)
-        self._run("prune_receipts", passes_min=passes_min)
 
 
 def add_schema(connection: Connection, upload_id: int, schema: Schema) -> None:

@@ -42,7 +42,8 @@ class LargeBody(msgspec.Struct, frozen=True):
 class LargeRows(msgspec.Struct, frozen=True):
     """The rows of a large body, checked and ready for the journal.
 
-    `digest` is that of the inflated body; `validate_only` is what the body says, if it does.
+    `digest` is that of the inflated body, `sha256` that of its rows (model/chain.py); `validate_only` is what
+    the body says, if it does.
     """
 
     row_count: int
@@ -50,6 +51,7 @@ class LargeRows(msgspec.Struct, frozen=True):
     schema: Schema
     change: SchemaChange | None
     digest: bytes
+    sha256: bytes
     validate_only: bool | None
 
 

@@ -70,6 +70,10 @@ def replayed_receipt(record: Record) -> Receipt:
         row_count=record["row_count"],
         change=None if change is None else msgspec.json.decode(change, type=SchemaChange),
         replayed=True,
+        commit=record["commit_number"],
+        first_row=record["first_row"],
+        sha256=record["sha256"],
+        chain=record["chain"],
     )
 
 
