@@ -62,7 +62,9 @@ def check_state(
     found = stored(database, uploads.first)
     possible = [list(chain.from_iterable(groups[: acknowledged + more])) for more in (0, 1)]
     assert found in possible
-    assert [plain(outcome) for outcome in Journal().commit_group(database, [batch(uploads, [-1])])] == [Receipt(1)]
+    assert [plain(outcome) for outcome in Journal().commit_group(database, [batch(uploads, [-1])])] == [
+        Receipt(1)
+    ]
     assert stored(database, uploads.first) == [*found, -1]
     database.close()
 

@@ -37,6 +37,7 @@ import msgspec
 
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.geography import are_plain_points, geographies_are_valid
+from rowkeep.model.inserts import OffsetMove, offset_move
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
 
@@ -58,7 +59,12 @@ class RowsBody(Protocol):
     updateSchema: bool | None  # noqa: N815  # as on the wire
     updateVariables: bool | None  # noqa: N815  # as on the wire
     validateOnly: bool | None  # noqa: N815  # as on the wire
+    offsetToken: str | None  # noqa: N815  # as on the wire
+    expectedOffsetToken: str | msgspec.UnsetType | None  # noqa: N815  # as on the wire
 
+
+OFFSET_TOKEN_CHARACTERS_MAX = 128
+OffsetToken = Annotated[str, msgspec.Meta(min_length=1, max_length=OFFSET_TOKEN_CHARACTERS_MAX)]
 
 _Int64 = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
 _ExactInteger = Annotated[int, msgspec.Meta(ge=-EXACT_INTEGER_MAX, le=EXACT_INTEGER_MAX)]
@@ -106,7 +112,8 @@ class RowDecoder:
         accepted_row = _row_type(schema, accepted_type)
         self._accept_row = msgspec.json.Decoder(accepted_row)
         self._accept = _body_decoder(accepted_row, forbid_unknown_fields=True)
-        self._read = _body_decoder(_row_type(schema, _stored_type), forbid_unknown_fields=False)
+        self._row = _row_type(schema, _stored_type)
+        self._read = _body_decoder(self._row, forbid_unknown_fields=False)
 
     def accept(self, body: bytes) -> RowsBody:
         """Decodes a request body. Raises StrictRefusal when the strict path does not take it."""
@@ -177,6 +184,10 @@ class RowDecoder:
         """Decodes stored request bodies, one a line, into the rows of each."""
         return [body.rows for body in cast(list[RowsBody], self._read.decode_lines(lines))]
 
+    def rows_of(self, columns: Sequence[Sequence[Any]]) -> list[Row]:
+        """Rows from a column of typed values for each variable, of which there is at least one."""
+        return list(map(self._row, *columns))
+
 
 def field_name(index: int) -> str:
     """The attribute of a decoded row that holds the variable at this position."""
@@ -231,6 +242,8 @@ def _body_decoder(row: type[Row], *, forbid_unknown_fields: bool) -> msgspec.jso
             ("updateSchema", bool | None, None),
             ("updateVariables", bool | None, None),
             ("validateOnly", bool | None, None),
+            ("offsetToken", OffsetToken | None, None),
+            ("expectedOffsetToken", OffsetToken | msgspec.UnsetType | None, msgspec.UNSET),
         ],
         forbid_unknown_fields=forbid_unknown_fields,
         gc=False,
@@ -254,6 +267,13 @@ class BodyOutline(msgspec.Struct):
     updateSchema: bool | None = None  # noqa: N815  # as on the wire
     updateVariables: bool | None = None  # noqa: N815  # as on the wire
     validateOnly: bool | None = None  # noqa: N815  # as on the wire
+    offsetToken: OffsetToken | None = None  # noqa: N815  # as on the wire
+    expectedOffsetToken: OffsetToken | msgspec.UnsetType | None = msgspec.UNSET  # noqa: N815  # as on the wire
+
+    @property
+    def offset(self) -> OffsetMove | None:
+        """What the body says of the producer's offset."""
+        return offset_move(self.offsetToken, self.expectedOffsetToken)
 
     def may_update(self, *, by_default: bool) -> bool:
         """Whether the rows may change the schema: what the body says, else the default."""
@@ -279,6 +299,9 @@ def _outline_problem(reason: str) -> str:
     for flag in ("updateSchema", "updateVariables", "validateOnly"):
         if f"$.{flag}" in reason:
             return f"`{flag}` must be true or false: {reason}."
+    for token in ("offsetToken", "expectedOffsetToken"):
+        if f"$.{token}" in reason:
+            return f"`{token}` must be a text of 1 to {OFFSET_TOKEN_CHARACTERS_MAX} characters: {reason}."
     if "missing required field" in reason:
         reason = "`rows` is missing"
     return f'The body must be a JSON object such as {{"rows": [{{"name": "Jane", "age": 30}}]}}: {reason}.'

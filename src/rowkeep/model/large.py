@@ -16,6 +16,7 @@ import msgspec
 from rowkeep.model.decoding import CELLS_MAX, Row, RowDecoder, StrictRefusal, read_outline, row_decoder
 from rowkeep.model.errors import RowError, RowsRefused
 from rowkeep.model.growth import SchemaChange, schema_change
+from rowkeep.model.inserts import OffsetMove
 from rowkeep.model.lenient import ROW_ERRORS_MAX, decode_raw_rows
 from rowkeep.model.rowlines import line_slices
 from rowkeep.model.schema import Schema
@@ -30,13 +31,14 @@ SliceSink = Callable[[bytes, list[Row]], None]
 class LargeOutcome(msgspec.Struct, frozen=True):
     """The rows of a large body all fit `schema`; `change` says how it grew, if it did.
 
-    `validate_only` is what the body says, if it does.
+    `validate_only` and `offset` are what the body says, if it does.
     """
 
     row_count: int
     schema: Schema
     change: SchemaChange | None
     validate_only: bool | None = None
+    offset: OffsetMove | None = None
 
 
 def decode_large(
@@ -48,8 +50,12 @@ def decode_large(
     """
     outline = read_outline(body)
     rows = _Rows(lambda rows_max: _slices(outline.rows, rows_max), _strict_rows)
-    outcome = _decode(rows, schema, start, may_update=outline.may_update(by_default=updates_by_default))
-    return msgspec.structs.replace(outcome, validate_only=outline.validateOnly)
+    try:
+        outcome = _decode(rows, schema, start, may_update=outline.may_update(by_default=updates_by_default))
+    except RowsRefused as error:
+        error.validate_only = outline.validateOnly
+        raise
+    return msgspec.structs.replace(outcome, validate_only=outline.validateOnly, offset=outline.offset)
 
 
 def decode_large_lines(

@@ -10,6 +10,7 @@ import msgspec
 
 from rowkeep.model.access import AccessLevel, Scope
 from rowkeep.model.growth import SchemaChange
+from rowkeep.model.inserts import OffsetMove
 from rowkeep.model.schema import Schema
 
 
@@ -172,7 +173,11 @@ class Content(msgspec.Struct, frozen=True):
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """A source of rows in a table, with its current schema and its exact size."""
+    """A source of rows in a table, with its current schema and its exact size.
+
+    `row_count` is how many rows it shows, `row_end` the number after its last: rows that were removed by
+    undoing their request are not shown, and the others keep their numbers.
+    """
 
     id: int
     table_id: int
@@ -182,7 +187,9 @@ class Upload(msgspec.Struct, frozen=True):
     created_at: int
     schema: Schema
     row_count: int
+    row_end: int
     byte_count: int
+    latest_offset_token: str | None
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -216,6 +223,7 @@ class Batch(msgspec.Struct, frozen=True):
     key: str | None = None
     digest: bytes | None = None
     change: SchemaChange | None = None
+    offset: OffsetMove | None = None
 
     @property
     def byte_count(self) -> int:
@@ -280,8 +288,8 @@ class Segment(msgspec.Struct, frozen=True):
     """Rows of an upload in an immutable Parquet file, all in one version of its schema.
 
     `byte_count` is their size as they were in the journal, before encoding; `checksums` are those of the
-    file's blocks (storage/checked_file.py). It ends with a batch; `batches` are the packed row counts of those
-    that the chain covers, `chain` is that of the upload after the last (model/chain.py).
+    file's blocks (storage/checked_file.py). It ends with a batch; `batches` are the packed row counts
+    of those that the chain covers, `chain` is that of the upload after the last (model/chain.py).
     """
 
     upload_id: int

@@ -9,7 +9,7 @@ import msgspec
 
 from rowkeep.model.chain import digest_of
 from rowkeep.model.decoding import RowDecoder, row_decoder
-from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, RowsFormat
+from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, RowsFormat, offset_move
 from rowkeep.model.lenient import decode_leniently, decode_lines_leniently
 from rowkeep.model.resources import Batch, Upload
 from rowkeep.model.rowlines import split_lines
@@ -52,9 +52,10 @@ def strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> C
     if request.format is RowsFormat.JSON:
         accepted = decoder.accept(body)
         accepted_rows, line, asked = accepted.rows, _one_line(body), accepted.validateOnly
+        offset = offset_move(accepted.offsetToken, accepted.expectedOffsetToken) or options.offset
     else:
         accepted_rows, line = decoder.accept_lines(split_lines(body))
-        asked = None
+        asked, offset = None, options.offset
     row_count = len(accepted_rows)
     batch = Batch(
         upload_id=target.upload.id,
@@ -65,6 +66,7 @@ def strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> C
         body=line if row_count else b"",
         key=request.key,
         digest=None if request.key is None else _digest(request, body),
+        offset=offset,
     )
     asks = asked is not None or options is not NO_OPTIONS
     return batch, asks and options.validates_only(asked)
@@ -87,6 +89,7 @@ def lenient_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> 
         key=request.key,
         digest=_digest(request, body),
         change=rows.change,
+        offset=rows.offset or request.options.offset,
     )
     return (batch, request.options.validates_only(rows.validate_only))
 
@@ -103,6 +106,7 @@ def large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) -
         key=request.key,
         digest=None if request.key is None else request_digest(request, rows.digest),
         change=rows.change,
+        offset=rows.offset or request.options.offset,
     )
     return (batch, request.options.validates_only(rows.validate_only))
 
@@ -118,7 +122,10 @@ def _digest(request: InsertRequest, body: bytes) -> bytes | None:
 
 def request_digest(request: InsertRequest, body_digest: bytes) -> bytes:
     """What a key stands for: the body, and whatever beside it decides what becomes of its rows."""
-    meaning = (request.format, request.options.update_schema)
+    options = request.options
+    meaning: tuple[object, ...] = (request.format, options.update_schema)
+    if options.offset is not None:
+        meaning = (*meaning, options.offset)
     if meaning == (RowsFormat.JSON, None):
         return body_digest
     return hashlib.sha256(body_digest + msgspec.json.encode(meaning)).digest()

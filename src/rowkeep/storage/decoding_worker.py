@@ -19,7 +19,7 @@ from rowkeep.model.decoding import Row
 from rowkeep.model.errors import ErrorCode, RowError, RowkeepError, RowsRefused
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding, inflated_pieces, inflated_too_large
-from rowkeep.model.inserts import RowsFormat
+from rowkeep.model.inserts import OffsetMove, RowsFormat
 from rowkeep.model.large import LargeOutcome, SliceSink, decode_large, decode_large_lines
 from rowkeep.model.schema import Schema
 from rowkeep.storage.child_loop import answer_jobs
@@ -59,6 +59,7 @@ class DecodingAnswer(msgspec.Struct, frozen=True):
     sha256: bytes = b""
     frames: tuple[FramePlace, ...] = ()
     validate_only: bool | None = None
+    offset: OffsetMove | None = None
     error: str | None = None
     error_code: ErrorCode = ErrorCode.INVALID_REQUEST
     row_errors: tuple[RowError, ...] = ()
@@ -71,7 +72,10 @@ def run_job(job: DecodingJob) -> DecodingAnswer:
         return _decode(job)
     except RowsRefused as error:
         return DecodingAnswer(
-            error=error.message, row_errors=tuple(error.row_errors), row_error_count=error.row_error_count
+            error=error.message,
+            row_errors=tuple(error.row_errors),
+            row_error_count=error.row_error_count,
+            validate_only=error.validate_only,
         )
     except RowkeepError as error:
         return DecodingAnswer(error=error.message, error_code=error.code)
@@ -92,6 +96,7 @@ def _decode(job: DecodingJob) -> DecodingAnswer:
         sha256=frames.sha256,
         frames=tuple(frames.places),
         validate_only=outcome.validate_only,
+        offset=outcome.offset,
     )
 
 

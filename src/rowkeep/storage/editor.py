@@ -10,12 +10,24 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from rowkeep.model.access import AccessLevel
+from rowkeep.model.receipts import Rejection
 from rowkeep.model.references import name_key, new_identifier, reference_id, upload_key
-from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, ReadStream, Segment, Table, Version
+from rowkeep.model.resources import (
+    Dataset,
+    MemberRole,
+    Owner,
+    OwnerKind,
+    ReadStream,
+    Segment,
+    Table,
+    Version,
+)
 from rowkeep.model.schema import Schema, VariableMetadata
 from rowkeep.storage.base import Connection, NewDataset, NewTable, NewUpload
 from rowkeep.storage.catalog import SqlCatalogView
 from rowkeep.storage.records import json_text, stream_record
+
+REJECTIONS_MAX = 1_000  # of one upload
 
 
 class SqlCatalogEditor(SqlCatalogView):
@@ -227,6 +239,27 @@ class SqlCatalogEditor(SqlCatalogView):
         """Deletes an upload with all its rows."""
         self._announce_change()
         self._run("delete_upload", id=upload_id)
+
+    def add_rejection(self, upload_id: int, key: str, rejection: Rejection) -> None:
+        """Keeps what was answered to a refused request with a key; the oldest go."""
+        self._run(
+            "add_rejection",
+            upload_id=upload_id,
+            key=key,
+            now=rejection.rejected_at,
+            message=rejection.message,
+            row_errors=json_text(rejection.row_errors),
+            row_error_count=rejection.row_error_count,
+        )
+        self._run("trim_rejections", upload_id=upload_id, count=REJECTIONS_MAX)
+
+    def remove_rows(self, upload_id: int, key: str, user_id: int) -> None:
+        """Removes the rows of a request that went in; nothing when it was done before."""
+        removed = self._connection.record(
+            "remove_rows", upload_id=upload_id, key=key, user_id=user_id, now=self._now
+        )
+        if removed is not None:
+            self._run("count_removed_rows", upload_id=upload_id, row_count=removed["row_count"])
 
     def add_read_streams(self, streams: Sequence[ReadStream]) -> None:
         """Remembers the streams of a read session."""

@@ -8,11 +8,12 @@ A group is whatever batches waited while the last commit ran. It becomes one tra
    have been revoked, an upload deleted, a schema changed. Its sender checks again and resubmits. This
    is the only check there is, and it runs inside the transaction, so it cannot race;
 2. a batch whose idempotency key is known gets the receipt of the first one (or KeyReused when the
-   bodies differ), also when the first one stands in the same group;
-3. the rest go in: per upload one entry that holds their bodies, one a line.
+   bodies differ, KeyUndone when it was undone), also when the first one stands in the same group;
+3. a batch that expects another offset token than its upload has is refused; tokens move with each batch;
+4. the rest go in: per upload one entry that holds their bodies, one a line.
 
-The common group (one catalog version, no keys, nothing stale) is one statement that is a commit by
-itself. That is not about SQLite's speed: each statement costs the writer two hand-overs of the
+The common group (one catalog version, no keys, no offsets, nothing stale) is one statement that is a commit
+by itself. That is not about SQLite's speed: each statement costs the writer two hand-overs of the
 interpreter lock, and under load each takes as long as the event loop's turn, about a millisecond. So it
 rests on what the journal remembers of where uploads end (placement.py), and the statement says so: where that
 is not true it adds nothing, and the group goes the long way, which asks.
@@ -35,19 +36,19 @@ import msgspec
 import zstandard
 
 from rowkeep.model.errors import damaged
+from rowkeep.model.receipts import KnownRequest
 from rowkeep.model.resources import Batch, Entry, Frame, Receipt
-from rowkeep.storage.base import Connection, Database, KeyReused, Outcome, StaleBatch
+from rowkeep.storage.base import Connection, Database, KeyReused, KeyUndone, Outcome, StaleBatch
 from rowkeep.storage.editor import add_schema
-from rowkeep.storage.placement import Placement, StreamEnd, StreamEnds, stream_ends
-from rowkeep.storage.records import replayed_receipt
+from rowkeep.storage.placement import Placement, StreamEnd, StreamEnds, moved_offset, stream_ends
+from rowkeep.storage.records import known_request
 
 CODEC_PLAIN = 0
 CODEC_ZSTD = 1
 # Compressing less than a page saves no write and costs a hand-over of the interpreter lock.
 _COMPRESSED_BYTES_MIN = 4096
 
-# What a key stands for, and what was answered to it.
-_Answered = tuple[bytes | None, Receipt]
+_KnownRequests = dict[tuple[int, str], KnownRequest]
 
 
 class Journal:
@@ -104,13 +105,14 @@ class Journal:
         placement = Placement(stream_ends(state))
         outcomes: list[Outcome] = []
         written: list[tuple[Batch, Receipt]] = []
+        tokens = {record["upload_id"]: record["latest_offset_token"] for record in state}
         for batch in batches:
-            outcome = _settle(batch, version, known)
+            outcome = _settle(batch, version, known) or moved_offset(batch, tokens)
             if outcome is None:
                 outcome = placement.place(batch)
                 written.append((batch, outcome))
                 if batch.key is not None:
-                    known[batch.upload_id, batch.key] = (batch.digest, outcome)
+                    known[batch.upload_id, batch.key] = KnownRequest(batch.digest, outcome)
             outcomes.append(outcome)
         if written:
             self._write(connection, written, placement, version)
@@ -135,12 +137,15 @@ class Journal:
         ]
         if receipts:
             connection.records("add_receipts", receipts=_json_text(receipts), now=_now_ms())
+        tokens = {
+            batch.upload_id: batch.offset.token for batch in batches if batch.offset and batch.offset.token
+        }
+        if tokens:
+            connection.records("set_offset_tokens", tokens=_json_text(list(tokens.items())))
         if first.change is not None:
             _change_schema(connection, first)
 
-    def _entries(
-        self, batches: Sequence[Batch], placement: Placement
-    ) -> tuple[list[list[object]], bytes]:
+    def _entries(self, batches: Sequence[Batch], placement: Placement) -> tuple[list[list[object]], bytes]:
         by_upload: dict[int, list[Batch]] = {}
         for batch in batches:
             if batch.body:
@@ -217,30 +222,32 @@ def decoded_lines(codec: int, payload: bytes) -> bytes:
 
 def _is_common(batches: Sequence[Batch]) -> bool:
     version = batches[0].catalog_version
-    is_common = all(batch.key is None and batch.catalog_version == version for batch in batches)
+    is_common = all(
+        batch.key is None and batch.offset is None and batch.catalog_version == version for batch in batches
+    )
     return is_common and not batches[0].needs_own_group
 
 
-def _settle(batch: Batch, version: int, known: dict[tuple[int, str], _Answered]) -> Outcome | None:
+def _settle(batch: Batch, version: int, known: _KnownRequests) -> Outcome | None:
     """The outcome of a batch that is not to be written; None when it is."""
     if batch.catalog_version != version:
         return StaleBatch()
     earlier = None if batch.key is None else known.get((batch.upload_id, batch.key))
     if earlier is None:
         return None
-    digest, receipt = earlier
-    return KeyReused() if digest != batch.digest else msgspec.structs.replace(receipt, replayed=True)
+    if earlier.digest != batch.digest:
+        return KeyReused()
+    if earlier.removed_at is not None:
+        return KeyUndone()
+    return msgspec.structs.replace(earlier.receipt, replayed=True)
 
 
-def _known_receipts(connection: Connection, batches: Sequence[Batch]) -> dict[tuple[int, str], _Answered]:
+def _known_receipts(connection: Connection, batches: Sequence[Batch]) -> _KnownRequests:
     keys = [[batch.upload_id, batch.key] for batch in batches if batch.key is not None]
     if not keys:
         return {}
     records = connection.records("receipts_of_keys", keys=_json_text(keys))
-    return {
-        (record["upload_id"], record["key"]): (record["digest"], replayed_receipt(record))
-        for record in records
-    }
+    return {(record["upload_id"], record["key"]): known_request(record) for record in records}
 
 
 def _change_schema(connection: Connection, batch: Batch) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from rowkeep.model.chain import next_chain
 from rowkeep.model.resources import Batch, Receipt
-from rowkeep.storage.base import Record
+from rowkeep.storage.base import OffsetMoved, Record
 
 STREAMS_MAX = 50_000
 
@@ -83,3 +83,16 @@ def stream_ends(records: Sequence[Record]) -> dict[int, StreamEnd]:
         for record in records
         if record["upload_id"] is not None
     }
+
+
+def moved_offset(batch: Batch, tokens: dict[int, str | None]) -> OffsetMoved | None:
+    """Moves the offset token of a batch's upload, unless the batch expects another one than there is."""
+    offset = batch.offset
+    if offset is None:
+        return None
+    latest = tokens[batch.upload_id]
+    if offset.expects and offset.expected != latest:
+        return OffsetMoved(latest)
+    if offset.token is not None:
+        tokens[batch.upload_id] = offset.token
+    return None

@@ -16,7 +16,7 @@ ALTER TABLE streams ADD COLUMN removed_row_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE streams ADD COLUMN latest_offset_token TEXT;
 
 -- The chain after the last whole batch of an entry; the last one goes on in the next entry if is_continued.
-ALTER TABLE entries ADD COLUMN is_continued INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE entries ADD COLUMN is_continued INTEGER NOT NULL DEFAULT 0 CHECK (is_continued IN (0, 1));
 ALTER TABLE entries ADD COLUMN chain BLOB;
 -- A trigger, so that one statement can be a whole commit (see journal.py).
 CREATE TRIGGER entries_grow_streams AFTER INSERT ON entries
@@ -53,6 +53,7 @@ CREATE TABLE rejections (
     row_error_count INTEGER NOT NULL,
     UNIQUE (upload_id, key)
 ) STRICT;
+CREATE INDEX rejections_in_order ON rejections (upload_id);
 -- A request that was refused may be sent again corrected.
 CREATE TRIGGER receipts_replace_rejections AFTER INSERT ON receipts
 BEGIN
