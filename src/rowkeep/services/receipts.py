@@ -118,8 +118,8 @@ def _request(view: CatalogView, parent: UploadView, key: str) -> RequestView:
     rejection = None if known is not None else view.rejection(parent.upload.id, key)
     if known is None and rejection is None:
         raise not_found(
-            f"Upload {parent.upload.name} knows no request with the key {key[:255]}: none has come, or it was "
-            "refused and 1,000 more were since."
+            f"Upload {parent.upload.name} knows no request with the key {key[:255]}: none has come, or it "
+            "was refused and 1,000 more were since."
         )
     return RequestView(parent, key, known, rejection)
 
