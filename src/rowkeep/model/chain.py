@@ -28,11 +28,6 @@ import msgspec
 
 CHAIN_START = bytes(32)
 
-# hashlib gives the interpreter lock away for more bytes than that at a time, and to have it back may take
-# longer than to hash a small batch.
-_LOCKED_BYTES_MAX = 2_047
-_SMALL_BYTES_MAX = 32 * 1024
-
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
@@ -43,13 +38,7 @@ def canonical_text(rows: Sequence[msgspec.Struct]) -> bytes:
 
 def digest_of(rows: Sequence[msgspec.Struct]) -> bytes:
     """The digest of a batch, 32 bytes."""
-    text = _encode_lines(rows)
-    if len(text) > _SMALL_BYTES_MAX:
-        return hashlib.sha256(text).digest()
-    digest = hashlib.sha256()
-    for start in range(0, len(text), _LOCKED_BYTES_MAX):
-        digest.update(text[start : start + _LOCKED_BYTES_MAX])
-    return digest.digest()
+    return hashlib.sha256(_encode_lines(rows)).digest()
 
 
 def next_chain(chain: bytes, digest: bytes) -> bytes:
