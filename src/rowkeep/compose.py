@@ -15,6 +15,7 @@ from rowkeep.api.openapi import DocumentHandlers
 from rowkeep.api.operations import OperationHandlers
 from rowkeep.api.owners import OwnerHandlers
 from rowkeep.api.reads import ReadHandlers
+from rowkeep.api.receipts import ReceiptHandlers
 from rowkeep.api.routes import RouteTable, routes_of
 from rowkeep.api.rows import InsertRows
 from rowkeep.api.statistics import StatisticsHandlers
@@ -31,6 +32,7 @@ from rowkeep.services.ingest import IngestService
 from rowkeep.services.maintain import Maintenance, SealingPolicy
 from rowkeep.services.organizations import OrganizationService
 from rowkeep.services.read import ReadService
+from rowkeep.services.receipts import ReceiptService
 from rowkeep.services.statistics import StatisticsService
 from rowkeep.services.tables import TableService
 from rowkeep.services.upkeep import keep_up
@@ -38,6 +40,7 @@ from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
 from rowkeep.storage.base import Database, StorageError
+from rowkeep.storage.chaining import ChainReading
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
@@ -91,13 +94,15 @@ async def application_over(
     background = [
         asyncio.create_task(bodies.watch()),
         asyncio.create_task(maintenance.run()),
-        asyncio.create_task(keep_up(doors, sealing, idempotency_hours_min=settings.idempotency_hours_min)),
+        asyncio.create_task(keep_up(doors, sealing)),
     ]
     insert_rows = InsertRows(IngestService(doors, large_bodies), bodies)
     traffic = Traffic()
     readings = partial(StreamReader, directory.segments)
     statistics = DuckStatistics(database, directory.spool, readings)
-    handlers: list[StatisticsHandlers | OperationHandlers] = [
+    receipts = ReceiptService(doors, partial(ChainReading, directory.segments))
+    handlers: list[StatisticsHandlers | OperationHandlers | ReceiptHandlers] = [
+        ReceiptHandlers(receipts),
         StatisticsHandlers(StatisticsService(doors, statistics)),
         OperationHandlers(lane.health, maintenance.health, traffic, _durability(directory)),
     ]
@@ -135,7 +140,9 @@ def _durability(directory: DataDirectory) -> Durability:
 
 
 def _route_table(
-    doors: StorageDoors, reads: ReadService, others: list[StatisticsHandlers | OperationHandlers]
+    doors: StorageDoors,
+    reads: ReadService,
+    others: list[StatisticsHandlers | OperationHandlers | ReceiptHandlers],
 ) -> RouteTable:
     datasets = DatasetService(doors)
     table = [

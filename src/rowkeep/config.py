@@ -31,15 +31,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_wait_seconds_max: float = 20.0
     group_bytes_max: int = 8 * MEBIBYTE
     readers_max: int = 4
-    idempotency_hours_min: int = 24
     read_session_hours: int = 6
     seal_bytes_min: int = 16 * MEBIBYTE
     seal_minutes_max: float = 10.0
     journal_bytes_max: int = 1024 * MEBIBYTE
 
     def __post_init__(self) -> None:
-        if self.idempotency_hours_min < 24:
-            raise ValueError("idempotency_hours_min must be at least 24")
         if not 0 <= self.port <= PORT_MAX:
             raise ValueError(f"port must be between 0 and {PORT_MAX}")
         if self.log_level not in LOG_LEVELS:

@@ -55,6 +55,7 @@ class Target(msgspec.Struct, frozen=True):
     owner: str = "lab"
     user: str = "head"
     stream: str = "0" * 32
+    key: str = "k"
 
     def path(self, pattern: str) -> str:
         """The path of a route for this target."""
@@ -124,7 +125,10 @@ class World:
     def _add_rows(self, kind: str, table: str) -> None:
         schema = [{"name": "site", "type": "string"}]
         self.done(kind, "POST", f"{table}/uploads", {"name": "s", "type": "stream", "schema": schema})
-        self.done(kind, "POST", f"{table}/uploads/s/rows", {"rows": [{"site": "a"}]})
+        rows = {"rows": [{"site": "a"}]}
+        keyed = {"Idempotency-Key": "k"}
+        path = f"{API}{table}/uploads/s/rows"
+        assert self.caller.ask(self.token(kind, "owner"), "POST", path, rows, **keyed).status == 201
 
 
 @contextmanager

@@ -29,9 +29,9 @@ class Caller:
         assert parts.hostname is not None
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
 
-    def ask(self, token: str | None, method: str, path: str, body: object = None) -> Reply:
-        """One request; `path` is the whole path, `body` becomes JSON."""
-        headers = {"Content-Type": "application/json"}
+    def ask(self, token: str | None, method: str, path: str, body: object = None, **more: str) -> Reply:
+        """One request; `path` is the whole path, `body` becomes JSON, `more` are headers."""
+        headers = {"Content-Type": "application/json", **more}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)

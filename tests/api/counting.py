@@ -87,9 +87,9 @@ class CountingServer:
         assert response.is_success, (method, path, response.text)
         return [name for name in self.database.names if name not in OF_MAINTENANCE]
 
-    async def done(self, method: str, path: str, body: object = None) -> httpx.Response:
+    async def done(self, method: str, path: str, body: object = None, **headers: str) -> httpx.Response:
         """What a request was answered, which was a success."""
-        response = await self._client.request(method, path, json=body)
+        response = await self._client.request(method, path, json=body, headers=headers)
         assert response.is_success, (method, path, response.text)
         return response
 

@@ -34,6 +34,8 @@ class Places:
         made.publish("answers", "first", [{"a": 1, "b": "x"}])
         made.done("POST", f"{made.dataset()}/versions")
         upload = made.add_upload("answers", "live", [{"a": 2}, {"c": 2.5}])
+        keyed = {"Idempotency-Key": "k"}
+        made.client.post(f"{upload['uri']}/rows", json={"rows": [{"a": 3}]}, headers=keyed).raise_for_status()
         session = made.done("POST", f"{made.table('answers')}/readSessions", {})
         made.done("PUT", f"{made.dataset()}/access/grace", {"accessLevel": "overview"})
         made.done("PUT", f"/organizations/{self._server.organization}/members/grace", {})
@@ -44,6 +46,7 @@ class Places:
             "table": upload["uri"].split("/")[2],
             "upload": "live",
             "variable": "a",
+            "key": "k",
             "stream": session["streams"][0]["id"],
             "grantee": "grace",
             "user": "grace",

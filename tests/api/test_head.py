@@ -22,6 +22,7 @@ ABSENT = {
     "variable": "none",
     "version": "v9.9",
     "stream": "0-0",
+    "key": "never",
     "grantee": "nobody",
     "user": "nobody",
 }

@@ -30,11 +30,16 @@ def test_answer(stream: Stream) -> None:
     assert response.status_code == 201
     assert response.headers["content-type"] == "application/json"
     assert response.headers["x-request-id"]
-    assert response.json() == {
+    answer = response.json()
+    assert {name: len(answer.pop(name)) for name in ("sha256", "chain")} == {"sha256": 64, "chain": 64}
+    assert answer == {
         "kind": "insertRowsResponse",
         "rowsAdded": 2,
         "rowsSkipped": 0,
         "schemaUpdates": [],
+        "commit": 1,
+        "firstRow": 0,
+        "lastRow": 1,
     }
 
 

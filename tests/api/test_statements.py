@@ -46,6 +46,10 @@ STATEMENTS: dict[str, tuple[str, int]] = {
         f"{API}/tables/lab.d:next.t_0/uploads/u_0/variables/v_0",
         5,
     ),
+    f"{API}/tables/{{table}}/uploads/{{upload}}/requests/{{key}}": (
+        f"{API}/tables/lab.d:next.t_0/uploads/u_0/requests/k",
+        6,
+    ),
     f"{API}/openAPI.json": (f"{API}/openAPI.json", 0),
     f"{API}/openAPI.yaml": (f"{API}/openAPI.yaml", 0),
     "/healthz": ("/healthz", 0),
@@ -58,6 +62,7 @@ READS_ROWS = {
     f"{API}/tables/{{table}}/rows",
     f"{API}/tables/{{table}}/variables/{{variable}}/statistics",
     f"{_UPLOAD}/variables/{{variable}}/statistics",
+    f"{_UPLOAD}/verify",
     f"{API}/readStreams/{{stream}}",
 }
 
@@ -96,7 +101,7 @@ CHANGES: tuple[tuple[str, str, object, int], ...] = (
     ("PATCH", f"{API}/tables/lab.d:next.t_0/variables", {"variables": [{"name": "v_0", "label": "a"}]}, 8),
     ("PATCH", f"{API}/datasets/lab.d:next/variables", {"variables": [{"name": "v_0", "label": "b"}]}, 8),
     ("POST", f"{API}/tables/lab.d:next.t_0/readSessions", {}, 7),
-    ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 7),
+    ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 9),
     ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 1),
     ("DELETE", f"{API}/tables/lab.d:next.t_1", None, 6),
     ("POST", f"{API}/datasets/lab.d/versions/next/release", {}, 20),
@@ -153,6 +158,8 @@ async def _fill(server: CountingServer, count: int) -> None:
     await server.done("POST", f"{API}/datasets/lab.d/versions")
     for number in range(count):
         await _add_upload(server, "lab.d:next.t_0", f"u_{number}", 1 if number else count)
+    path = f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows"
+    await server.done("POST", path, {"rows": []}, **{"Idempotency-Key": "k"})
 
 
 async def _add_upload(server: CountingServer, table: str, name: str, variable_count: int) -> None:

@@ -15,11 +15,14 @@ from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.journal import CODEC_PLAIN, CODEC_ZSTD, Journal, decoded_lines, entry_lines
 from tests.contract.backends import OpenDatabase
 from tests.contract.journaling import (
+    FLOATS,
+    INTEGERS,
     Uploads,
     batch,
     check_counters,
     entries_of,
     make_uploads,
+    plain,
     stored,
     upload_named,
     widening,
@@ -28,7 +31,7 @@ from tests.contract.journaling import (
 
 
 def commit(database: Database, *batches: Batch) -> list[Outcome]:
-    return Journal().commit_group(database, batches)
+    return [plain(outcome) for outcome in Journal().commit_group(database, batches)]
 
 
 def test_a_group_is_one_entry_per_upload(database: Database, uploads: Uploads) -> None:
@@ -156,7 +159,8 @@ def test_a_replay_tells_the_change_again(database: Database, uploads: Uploads) -
     """The receipt of a batch that changed the schema is kept whole."""
     assert commit(database, widening_batch(uploads, [2.5], key="k")) == [Receipt(1, widening())]
     fresh = msgspec.structs.replace(uploads, catalog_version=uploads.catalog_version + 1)
-    assert commit(database, batch(fresh, [2.5], key="k")) == [Receipt(1, widening(), replayed=True)]
+    repeat = batch(fresh, [2.5], key="k", schema=FLOATS)
+    assert commit(database, repeat) == [Receipt(1, widening(), replayed=True)]
     assert stored(database, uploads.first) == [2.5]
 
 
@@ -168,12 +172,16 @@ def test_a_change_that_is_stale_changes_nothing(database: Database, uploads: Upl
     assert stored(database, uploads.first) == [1.5]
 
 
-def large_batch(uploads: Uploads, *frames: list[Any], key: str | None = None) -> Batch:
+def large_batch(
+    uploads: Uploads, *frames: list[Any], key: str | None = None, schema: Schema = INTEGERS
+) -> Batch:
     """A large batch: its rows in frames that are already encoded."""
     journal = Journal()
-    encoded = [journal.frame(batch(uploads, values, padding=5000).body, len(values)) for values in frames]
+    bodies = [batch(uploads, values, padding=5000, schema=schema).body for values in frames]
+    encoded = [journal.frame(body, len(values)) for body, values in zip(bodies, frames, strict=True)]
     everything = [value for values in frames for value in values]
-    return msgspec.structs.replace(batch(uploads, everything, key=key), body=b"", frames=tuple(encoded))
+    whole = batch(uploads, everything, key=key, schema=schema)
+    return msgspec.structs.replace(whole, body=b"", frames=tuple(encoded))
 
 
 def test_a_large_batch_is_an_entry_a_frame(database: Database, uploads: Uploads) -> None:
@@ -191,9 +199,8 @@ def test_a_large_batch_is_an_entry_a_frame(database: Database, uploads: Uploads)
 def test_a_large_batch_may_change_the_schema(database: Database, uploads: Uploads) -> None:
     """Frames, schema version and catalog version are one commit."""
     change = widening_batch(uploads, [1.5])
-    both = msgspec.structs.replace(
-        large_batch(uploads, [1.5], [2.5]), schema=change.schema, change=change.change
-    )
+    large = large_batch(uploads, [1.5], [2.5], schema=change.schema)
+    both = msgspec.structs.replace(large, change=change.change)
     assert commit(database, both) == [Receipt(2, widening())]
     assert stored(database, uploads.first) == [1.5, 2.5]
     assert [entry.schema_version for entry in entries_of(database, uploads.first)] == [2, 2]

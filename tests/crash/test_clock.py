@@ -1,4 +1,4 @@
-"""A clock that jumps: no row is lost, doubled or moved, and no key is forgotten before its time."""
+"""A clock that jumps: no row is lost, doubled or moved, and no key is forgotten."""
 
 import asyncio
 import itertools
@@ -12,7 +12,7 @@ import pytest
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.ingest import InsertRequest
-from rowkeep.services.upkeep import PASSES_PER_HOUR, prune
+from rowkeep.services.upkeep import prune
 from rowkeep.storage.verification import verify
 from tests.unit.readworld import TABLE, World
 
@@ -69,11 +69,11 @@ def insert(world: World, number: int, key: str) -> bool:
 
 def pass_upkeep(world: World) -> None:
     """One pass of upkeep, which the server makes every five minutes."""
-    world.run(prune(world.doors, idempotency_hours_min=24))
+    world.run(prune(world.doors))
 
 
 @pytest.mark.parametrize("jump", JUMPS)
-def test_rows_keep_their_order_and_keys_their_time(world: World, clock: Clock, jump: str) -> None:
+def test_rows_keep_their_order_and_keys_are_known(world: World, clock: Clock, jump: str) -> None:
     """Rows arrive, are sealed and read on both sides of a jump; every repeat is known as one."""
     for number in range(10):
         if number == 5:
@@ -99,17 +99,6 @@ def test_a_clock_that_jumps_to_and_fro(world: World, clock: Clock) -> None:
         assert all(insert(world, earlier, f"k{earlier}") for earlier in range(number + 1))
     assert world.listed()["id"].to_pylist() == list(range(30))
     assert verify(world.database, world.directory).problems == ()
-
-
-def test_a_key_lives_for_its_hours_and_no_longer(world: World, clock: Clock) -> None:
-    """A day of passes, counted over jumps and restarts alike, and then it is free."""
-    assert not insert(world, 1, "k")
-    for passed in range(24 * PASSES_PER_HOUR):
-        clock.shift = (-1) ** passed * passed * HOUR
-        pass_upkeep(world)
-    assert insert(world, 1, "k")
-    pass_upkeep(world)
-    assert not insert(world, 1, "k")
 
 
 def test_sessions_end_by_the_clock(world: World, clock: Clock) -> None:

@@ -19,7 +19,7 @@ from rowkeep.storage.doors import StorageDoors, read_snapshot
 from rowkeep.storage.lane import Lane
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.api.stream import Stream
-from tests.contract.journaling import Uploads, batch, make_uploads, stored
+from tests.contract.journaling import Uploads, batch, make_uploads, plain, stored
 from tests.crash.disks import FailingDisk
 from tests.serverprocess import ServerProcess
 
@@ -44,7 +44,7 @@ def test_a_fault_closes_the_lane(tmp_path: Path, fault: str, heals: bool) -> Non
     async def run() -> None:
         lane = Lane(database, group_bytes_max=2**20, queue_bytes_max=2**20, wait_seconds_max=1)
         doors = StorageDoors(database, lane, readers_max=1)
-        assert await lane.submit(batch(uploads, [1])) == Receipt(1)
+        assert plain(await lane.submit(batch(uploads, [1]))) == Receipt(1)
         disk.failure = lambda made: faults[0] if made == call and faults else None
         await refused(lane, uploads)
         if heals:
@@ -82,7 +82,7 @@ def check_restart(path: Path, uploads: Uploads) -> None:
         await lane.close()
         return outcome
 
-    assert asyncio.run(insert()) == Receipt(1)
+    assert plain(asyncio.run(insert())) == Receipt(1)
     assert stored(database, uploads.first) == [*found, 3]
     database.close()
 

@@ -169,7 +169,6 @@ def test_data_dir_that_is_a_file(tmp_path: Path) -> None:
         ("port", "eighty"),
         ("port", "65536"),
         ("log_level", "loud"),
-        ("idempotency_hours_min", "1"),
         ("body_stall_seconds_max", "0"),
         ("queue_wait_seconds_max", "nan"),
         ("readers_max", "-1"),

@@ -62,6 +62,12 @@ def test_exit_statuses_are_documented() -> None:
     assert documented == sorted([0, 2, *statuses])
 
 
+def without_place(text: str) -> str:
+    """Answers without where their rows stand in the stream: the guide has inserted others before."""
+    text = re.sub(r'"(commit|firstRow|lastRow)":\d+', r'"\1":0', text)
+    return re.sub(r'"chain":"[0-9a-f]+"', '"chain":""', text)
+
+
 def test_repeats_as_pasted(own_server: ServerProcess, folder: Path) -> None:
     """The guide's curl lines insert once, however often; its function outlives a server that is away."""
     if shutil.which("curl") is None:
@@ -76,7 +82,7 @@ def test_repeats_as_pasted(own_server: ServerProcess, folder: Path) -> None:
     done = subprocess.run(
         ["bash", "-euc", shell], capture_output=True, text=True, check=True, cwd=folder, env=environment
     )
-    assert done.stdout.replace("\r", "").split() == printed.split()
+    assert without_place(done.stdout.replace("\r", "")).split() == without_place(printed).split()
     (snippet,) = [text for language, text in blocks if language == "python"]
     call = (
         "import sys\n"

@@ -130,12 +130,9 @@ def test_upload_life(table: Any) -> None:
 def test_insert_answers_with_a_receipt(upload: Any, table: Any) -> None:
     """insert_rows returns the receipt, and numRows is exact at once."""
     receipt = upload.insert_rows(ROWS)
-    assert receipt == {
-        "kind": "insertRowsResponse",
-        "rowsAdded": 3,
-        "rowsSkipped": 0,
-        "schemaUpdates": [],
-    }
+    expected = {"kind": "insertRowsResponse", "rowsAdded": 3, "rowsSkipped": 0, "schemaUpdates": []}
+    assert {name: receipt[name] for name in expected} == expected
+    assert (receipt["firstRow"], receipt["lastRow"]) == (0, 2)
     upload.insert_rows([{"site": "b"}])
     assert table.get().properties["numRows"] == 4
 

@@ -19,11 +19,13 @@ from rowkeep.services.datasets import DatasetDraft, DatasetService
 from rowkeep.services.ingest import IngestService
 from rowkeep.services.maintain import Maintenance, SealingPolicy
 from rowkeep.services.read import OpenedSession, ReadService, read_request
+from rowkeep.services.receipts import ReceiptService
 from rowkeep.services.tables import TableDraft, TableService
 from rowkeep.services.upkeep import forget_deleted
 from rowkeep.services.uploads import UploadDraft, UploadService
 from rowkeep.services.versions import ReleaseDraft, VersionService
 from rowkeep.storage.base import CatalogEditor
+from rowkeep.storage.chaining import ChainReading
 from rowkeep.storage.decoding_process import DecodingProcess
 from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.storage.files import DataDirectory, Disk
@@ -77,6 +79,7 @@ class World:
         self.sealer = DirectSealer(self.database, self.directory, disk)
         self.maintenance = self.maintenance_under(POLICY)
         self.uploads = UploadService(self.doors)
+        self.receipts = ReceiptService(self.doors, partial(ChainReading, self.directory.segments))
         self.ingest = IngestService(self.doors, DecodingProcess(folder, inflated_bytes_max=2**20))
 
     def maintenance_under(self, policy: SealingPolicy) -> Maintenance:

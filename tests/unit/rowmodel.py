@@ -9,7 +9,9 @@ value and knows nothing of schema versions, entries or segments.
 """
 
 import datetime
+import hashlib
 import io
+import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -156,18 +158,66 @@ def _widened(variable: ModelVariable, value: Any, *, may_update: bool) -> ModelV
 
 @dataclass
 class TypedUpload(ModelUpload):
-    """A stream; `stored` are its rows, (type, value) by key, and `receipts` what was answered to each key."""
+    """A stream; `rows` are those it shows, (type, value) by key, and `numbers` those that the rows have.
+
+    `receipts` are what was answered to each key: its body and its proof; `undone` the keys of those undone.
+    """
 
     updates: bool = True
     variables: dict[str, ModelVariable] = field(default_factory=dict)
-    receipts: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    numbers: list[int] = field(default_factory=list)
+    row_end: int = 0
+    commit_count: int = 0
+    chain: bytes = bytes(32)
+    receipts: dict[str, tuple[bytes, "Proof"]] = field(default_factory=dict)
+    undone: set[str] = field(default_factory=set)
 
-    def insert(self, rows: list[Row], *, may_update: bool) -> None:
-        """Takes rows in. Raises Refused, and nothing has changed."""
+    def insert(self, rows: list[Row], *, may_update: bool) -> "Proof":
+        """Takes rows in; what proves it. Raises Refused, and nothing has changed."""
         after = grown(self.variables, rows, may_update=may_update)
-        self.rows += [_stored(row, after, may_update=may_update) for row in rows]
-        if rows:
-            self.variables = after
+        stored = [_stored(row, after, may_update=may_update) for row in rows]
+        text = "".join(_canonical(row, after) for row in stored)
+        sha256 = hashlib.sha256(text.encode()).digest()
+        if not rows:
+            return Proof(0, None, None, sha256, self.chain)
+        first_row = self.row_end
+        self.rows += stored
+        self.numbers += range(first_row, first_row + len(rows))
+        self.row_end += len(rows)
+        self.variables = after
+        self.commit_count += 1
+        self.chain = hashlib.sha256(self.chain + sha256).digest()
+        return Proof(len(rows), self.commit_count, first_row, sha256, self.chain)
+
+    def undo(self, key: str) -> None:
+        """Takes out the rows of a request."""
+        _, proof = self.receipts[key]
+        first_row = proof.first_row or 0
+        removed = range(first_row, first_row + proof.row_count)
+        kept = [pair for pair in zip(self.numbers, self.rows, strict=True) if pair[0] not in removed]
+        self.numbers, self.rows = [number for number, _ in kept], [row for _, row in kept]
+        self.undone.add(key)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a receipt says beside the change of the schema."""
+
+    row_count: int
+    commit: int | None
+    first_row: int | None
+    sha256: bytes
+    chain: bytes
+
+
+def _canonical(row: Row, variables: dict[str, ModelVariable]) -> str:
+    """A row as docs/guide-receipts.md says; no float here needs an exponent."""
+    cells = {variable.name: _plain(row[key][0]) for key, variable in variables.items() if key in row}
+    return json.dumps(cells, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value
 
 
 def _stored(row: Row, variables: dict[str, ModelVariable], *, may_update: bool) -> Row:

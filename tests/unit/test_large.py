@@ -26,7 +26,7 @@ class Sinks:
     def start(self) -> SliceSink:
         self.passes += 1
         self.slices = []
-        return lambda lines, row_count: self.slices.append((lines, row_count))
+        return lambda lines, rows: self.slices.append((lines, len(rows)))
 
     def values(self, schema: Schema) -> list[tuple[Any, ...]]:
         return stored_values(schema, b"\n".join(lines for lines, _ in self.slices))

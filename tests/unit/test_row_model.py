@@ -2,10 +2,10 @@
 
 Theory
 ------
-Everything that may happen to rows happens in any order: they are inserted (with keys and repeats), their
-schema grows, they move from entries to segments and to larger ones, files are swept between the writing of
-a segment and its naming, versions are released and begun, uploads are deleted and forgotten, the server
-starts again or goes on from a restored backup. The bounds of pieces, batches, steps, row groups and
+Everything that may happen to rows happens in any order: they are inserted (with keys and repeats) and undone,
+their schema grows, they move from entries to segments and to larger ones, files are swept between the
+writing of a segment and its naming, versions are released and begun, uploads are deleted and forgotten, the
+server starts again or goes on from a restored backup. The bounds of pieces, batches, steps, row groups and
 segments are so small that a dozen rows meet all of them.
 
 After each step every table of every version holds exactly the model's rows in the model's order, in one of
@@ -15,59 +15,34 @@ opened, each of its streams from some offset; and now and then `verify` reads ev
 
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
-from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
-from rowkeep.model.resources import Receipt, Segment, UnsealedUpload
-from rowkeep.model.timing import InsertTimes
-from rowkeep.services.ingest import InsertRequest
+from rowkeep.model.errors import ErrorCode, RowkeepError
+from rowkeep.model.resources import Segment, UnsealedUpload
 from rowkeep.services.maintain import SealingPolicy, drop_entries
 from rowkeep.services.read import read_request
 from rowkeep.services.upkeep import prune
 from rowkeep.storage.backup import back_up, restore
 from rowkeep.storage.verification import verify
-from tests.unit.rowmachine import ANY, TABLES, TYPES, CatalogMachine, Reading, Session, reference_of
+from tests.unit.insertmachine import InsertMachine
+from tests.unit.rowmachine import ANY, TABLES, Reading, Session, reference_of
 from tests.unit.rowmodel import (
-    NUMBERS,
-    TEXTS,
-    Refused,
-    Row,
     TypedTable,
-    TypedUpload,
     expected,
-    inferred,
 )
 from tests.unit.versionmodel import ModelVersion
 
 POLICY = SealingPolicy(seal_bytes_min=200, seal_minutes_max=10.0, journal_bytes_max=1_000)
 FORMATS = ("arrow", "csv", "jsonl")
-# A variable for each type, and some that no upload declares; the last is one of them in other letters.
-NAMES = [*(f"a_{type_}" for type_ in TYPES), "new", "more", "A_STRING"]
-FITTING = {
-    f"a_{type_}": [text for text, values in TEXTS.items() if type_ == "string" or type_ in values]
-    + [number for number in NUMBERS if inferred(number) == type_]
-    + [None]
-    for type_ in TYPES
-} | {"a_boolean": [True, False, None]}
-VALUES = some.sampled_from([*TEXTS, *NUMBERS, True, False, None])
-FITTING_ROWS = some.fixed_dictionaries(
-    {}, optional={name: some.sampled_from(values) for name, values in FITTING.items()}
-)
-ANY_ROWS = some.dictionaries(some.sampled_from(NAMES), VALUES | some.just([1]), max_size=3).filter(
-    lambda row: len({name.lower() for name in row}) == len(row)
-)
-ROWS = some.lists(FITTING_ROWS, max_size=9) | some.lists(FITTING_ROWS | ANY_ROWS, max_size=4)
-UPDATES = some.sampled_from([None, True, False])
 SESSION_HOURS = 6
 SESSIONS_MAX = 3
 READINGS_MAX = 2
 
 
-class Rows(CatalogMachine):
+class Rows(InsertMachine):
     """One dataset, all that can happen to its rows, and what every reader must see after each step."""
 
     def __init__(self) -> None:
@@ -84,74 +59,6 @@ class Rows(CatalogMachine):
             self.only_what_is_needed_stays()
         finally:
             super().teardown()
-
-    # Rows come in.
-
-    @rule(name=TABLES, index=ANY, rows=ROWS, updates=UPDATES, has_key=some.booleans())
-    def insert(self, name: str, index: int, rows: list[Row], updates: bool | None, has_key: bool) -> None:
-        """Inserts rows, which may or may not fit and may or may not change the schema."""
-        table, upload = self.target(name, index)
-        body = msgspec.json.encode({"rows": rows} | ({} if updates is None else {"updateSchema": updates}))
-        key = f"key-{next(self.numbers)}" if has_key else None
-        try:
-            upload.insert(rows, may_update=upload.updates if updates is None else updates)
-        except Refused:
-            with pytest.raises(RowsRefused):
-                self.send(table, upload, body, key)
-            return
-        receipt = self.send(table, upload, body, key)
-        assert (receipt.row_count, receipt.replayed) == (len(rows), False)
-        if key is not None:
-            upload.receipts[key] = body, len(rows)
-
-    @rule(name=TABLES, index=ANY, rows=some.lists(FITTING_ROWS, min_size=1, max_size=12), updates=UPDATES)
-    def insert_what_fits(self, name: str, index: int, rows: list[Row], updates: bool | None) -> None:
-        """Inserts rows at once, in the types that streams have when nothing has widened them."""
-        self.insert(name, index, rows, updates=updates, has_key=True)
-
-    @rule(name=TABLES, index=ANY, rows=some.lists(FITTING_ROWS, min_size=2, max_size=6))
-    def trickle(self, name: str, index: int, rows: list[Row]) -> None:
-        """Inserts rows one by one: as many entries."""
-        for row in rows:
-            self.insert(name, index, [row], updates=None, has_key=False)
-
-    @rule(number=ANY, widens=some.booleans())
-    def repeat(self, number: int, widens: bool) -> None:
-        """Sends a request again, to the byte, even if its rows would not fit any more: the first answer."""
-        sent = [
-            (table, upload, key)
-            for table in self.next_version().tables
-            for upload in table.uploads
-            for key in upload.receipts
-        ]
-        if not sent:
-            return
-        table, upload, key = sent[number % len(sent)]
-        if widens:
-            self.make_text(table, upload)
-        body, row_count = upload.receipts[key]
-        receipt = self.send(table, upload, body, key)
-        assert (receipt.row_count, receipt.replayed) == (row_count, True)
-        with pytest.raises(RowkeepError) as refusal:
-            self.send(table, upload, body + b" ", key)
-        assert refusal.value.code is ErrorCode.IDEMPOTENCY_KEY_REUSED
-
-    def make_text(self, table: TypedTable, upload: TypedUpload) -> None:
-        """Makes every variable a string."""
-        rows: list[Row] = [{variable.name: "0" for variable in upload.variables.values()}]
-        upload.insert(rows, may_update=True)
-        self.send(table, upload, msgspec.json.encode({"rows": rows, "updateSchema": True}), None)
-
-    def send(self, table: TypedTable, upload: TypedUpload, body: bytes, key: str | None) -> Receipt:
-        """One insertRows."""
-        request = InsertRequest(self.owner, (reference_of(table), upload.name), key)
-
-        async def insert() -> Receipt:
-            ingest = self.world.ingest
-            target = ingest.kept_target(request) or await ingest.look_up_target(request)
-            return await ingest.insert(request, target, body, InsertTimes(0.0))
-
-        return self.world.run(insert())
 
     # Rows move.
 
@@ -236,7 +143,7 @@ class Rows(CatalogMachine):
         """Some hours later: prunes, and forgets the rows that nobody may ask for any more."""
         if hours == SESSION_HOURS:
             self.expire_sessions()
-        self.world.run(prune(self.world.doors, idempotency_hours_min=24))
+        self.world.run(prune(self.world.doors))
         self.world.forget_deleted()
 
     def expire_sessions(self) -> None:
@@ -303,7 +210,7 @@ class Rows(CatalogMachine):
             for table in version.tables
             for upload in table.content()
         }
-        assert self.world.rows_kept() == sum(len(upload.rows) for upload in uploads.values())
+        assert self.world.rows_kept() == sum(upload.row_end for upload in uploads.values())
 
     # What must hold after every step.
 

@@ -63,7 +63,7 @@ NOT_ONE_ROW = {
 
 
 def accepted(body: bytes, schema: Schema) -> bytes:
-    return row_decoder(schema).accept_lines(split_lines(body))
+    return row_decoder(schema).accept_lines(split_lines(body))[1]
 
 
 def in_slices(body: bytes, schema: Schema, *, may_update: bool = False) -> tuple[object, ...]:

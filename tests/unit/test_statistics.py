@@ -38,11 +38,11 @@ class Measured:
         name = f"u{self._uploads}"
         self._world.create(name, [{"name": "v", "type": type_}])
         self._world.insert(name, [{"v": value} for value in values])
-        uploads = read_snapshot(self._world.database, lambda view: view.uploads(1, 0, 10_000))
-        schema = Schema(1, (Variable("v", VariableType(type_)),))
-        stream = ReadStream(
-            "", None, Scope.PUBLIC, 0, RowFormat.ARROW, schema, tuple(slices_of(uploads[-1:], None))
+        slices = read_snapshot(
+            self._world.database, lambda view: slices_of(view, view.uploads(1, 0, 10_000)[-1:], None)
         )
+        schema = Schema(1, (Variable("v", VariableType(type_)),))
+        stream = ReadStream("", None, Scope.PUBLIC, 0, RowFormat.ARROW, schema, tuple(slices))
         return self._world.run(self._engine.compute(stream))
 
     def close(self) -> None:

@@ -3,10 +3,14 @@
 from functools import lru_cache
 from urllib.parse import parse_qs
 
+from msgspec import UNSET, UnsetType
+
+from rowkeep.model.decoding import OFFSET_TOKEN_CHARACTERS_MAX
 from rowkeep.model.errors import invalid_request
-from rowkeep.model.inserts import NO_OPTIONS, InsertOptions
+from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, offset_move
 
 INSERT_OPTIONS = ("updateSchema", "updateVariables", "validateOnly")
+OFFSET_OPTIONS = ("offsetToken", "expectedOffsetToken")
 
 _FLAGS = {"true": True, "false": False}
 
@@ -16,7 +20,12 @@ def insert_options(query_string: bytes) -> InsertOptions:
     """The options of a query; other parameters are ignored. Raises invalid_request_error."""
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
     update_schema, update_variables, validate_only = (_flag(query, name) for name in INSERT_OPTIONS)
-    options = InsertOptions(update_variables if update_schema is None else update_schema, validate_only)
+    token, expected = (_token(query, name) for name in OFFSET_OPTIONS)
+    options = InsertOptions(
+        update_variables if update_schema is None else update_schema,
+        validate_only,
+        offset_move(None if token is UNSET else token, expected),
+    )
     return NO_OPTIONS if options == NO_OPTIONS else options
 
 
@@ -28,3 +37,15 @@ def _flag(query: dict[str, list[str]], name: str) -> bool | None:
     if flag is None:
         raise invalid_request(f"The query parameter {name} must be true or false, not {values[-1][:60]!r}.")
     return flag
+
+
+def _token(query: dict[str, list[str]], name: str) -> str | UnsetType | None:
+    """A token as null in JSON is written: without a value."""
+    values = query.get(name)
+    if values is None:
+        return UNSET
+    if len(values[-1]) > OFFSET_TOKEN_CHARACTERS_MAX:
+        raise invalid_request(
+            f"The query parameter {name} takes at most {OFFSET_TOKEN_CHARACTERS_MAX} characters."
+        )
+    return values[-1] or None

@@ -12,13 +12,14 @@ from typing import Any
 
 import msgspec
 
-from rowkeep.api.insertoptions import INSERT_OPTIONS
+from rowkeep.api.insertoptions import INSERT_OPTIONS, OFFSET_OPTIONS
 from rowkeep.api.reads import ReadSessionDraft
 from rowkeep.api.request import ApiRequest
 from rowkeep.api.routes import API, RouteTable
 from rowkeep.api.rows import INSERT_ROWS_PATH
 from rowkeep.api.shapes import SHAPES, reference
 from rowkeep.api.wire import STATUS_OF_CODE, Answer, json_answer
+from rowkeep.model.decoding import OFFSET_TOKEN_CHARACTERS_MAX
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.types import VariableType
 from rowkeep.services.datasets import DatasetChanges, DatasetDraft
@@ -128,6 +129,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", _UPLOADS): Operation("Upload", _ASKED, body="UploadDraft", status=201),
     ("GET", _UPLOAD): Operation("Upload", _SEEN),
     ("DELETE", _UPLOAD): Operation(errors=_ASKED, media_types=_OK),
+    ("GET", f"{_UPLOAD}/requests/{{key}}"): Operation("InsertRequest", _SEEN),
+    ("DELETE", f"{_UPLOAD}/requests/{{key}}"): Operation("InsertRequest", (*_ASKED, 409)),
+    ("GET", f"{_UPLOAD}/verify"): Operation("UploadVerification", (*_SEEN, 503)),
     ("GET", f"{_UPLOAD}/variables"): Operation("VariableList", _ASKED, (*_PAGED, "type")),
     ("GET", f"{_UPLOAD}/variables/{{variable}}"): Operation("Variable", _SEEN),
     ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Operation("VariableStatistics", _SEEN),
@@ -145,10 +149,15 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/readyz"): Operation("Readiness", (503,)),
     ("GET", "/metrics"): Operation(media_types=("text/plain",)),
 }
-_INSERT_ROWS = Operation("InsertRowsResponse", (*_ASKED, 422), body="InsertRowsRequest", status=201)
+_INSERT_ROWS = Operation("InsertRowsResponse", (*_ASKED, 409, 422), body="InsertRowsRequest", status=201)
 
 _parameters_of = re.compile(r"\{(\w+)\}").findall
 _COUNT: Json = {"type": "integer", "minimum": 0}
+_OFFSET_TOKEN: Json = {
+    "type": ["string", "null"],
+    "minLength": 1,
+    "maxLength": OFFSET_TOKEN_CHARACTERS_MAX,
+}
 _QUERY: dict[str, Json] = {
     "eosSentinel": {"type": "string", "enum": ["true", "false"]},
     "format": {"type": "string", "enum": ["jsonl", "ndjson", "csv", "arrow"], "default": "jsonl"},
@@ -278,6 +287,15 @@ def _insert_rows() -> Json:
             }
             for name in INSERT_OPTIONS
         ),
+        *(
+            {
+                "name": name,
+                "in": "query",
+                "schema": {"type": "string", "maxLength": OFFSET_TOKEN_CHARACTERS_MAX},
+                "description": "As in the JSON body, which goes before it; without a value for null.",
+            }
+            for name in OFFSET_OPTIONS
+        ),
     ]
     described["requestBody"]["description"] = (
         "Rows as a JSON object, or one a line. Like every body it may be compressed, with "
@@ -315,6 +333,8 @@ def _schemas() -> Json:
                 "updateSchema": {"type": ["boolean", "null"]},
                 "updateVariables": {"type": ["boolean", "null"]},
                 "validateOnly": {"type": ["boolean", "null"]},
+                "offsetToken": _OFFSET_TOKEN,
+                "expectedOffsetToken": _OFFSET_TOKEN,
             },
         },
     }

@@ -3,13 +3,15 @@
 from typing import Any
 from urllib.parse import quote
 
+from rowkeep.model.errors import ErrorCode
 from rowkeep.model.references import reference_id, upload_segment
-from rowkeep.model.resources import Dataset, Owner, Version
+from rowkeep.model.resources import Dataset, Owner, Receipt, Version
 from rowkeep.model.schema import Variable
 from rowkeep.services.access import Place
 from rowkeep.services.datasets import DatasetView
 from rowkeep.services.grants import GrantView
 from rowkeep.services.organizations import MemberView
+from rowkeep.services.receipts import RequestView, VerificationView
 from rowkeep.services.tables import TableView
 from rowkeep.services.uploads import UploadView, upload_hash
 from rowkeep.services.versions import VersionView
@@ -258,6 +260,63 @@ def upload_resource(view: UploadView) -> Json:
         "hasQuotedNewlines": None,
         "nullMarkers": None,
         "errorMessage": None,
+        "latestOffsetToken": upload.latest_offset_token,
+    }
+
+
+def receipt_proof(receipt: Receipt) -> Json:
+    """Which rows a request brought, and what proves it (model/chain.py)."""
+    return {
+        "commit": receipt.commit,
+        "firstRow": receipt.first_row,
+        "lastRow": receipt.last_row,
+        "sha256": _hex(receipt.sha256),
+        "chain": _hex(receipt.chain),
+    }
+
+
+def _hex(value: bytes | None) -> str | None:
+    return None if value is None else value.hex()
+
+
+def request_resource(view: RequestView) -> Json:
+    """What became of a request with a key."""
+    head: Json = {
+        "kind": "insertRequest",
+        **_located(f"{upload_uri(view.parent)}/requests/{quote(view.key, safe='')}"),
+        "key": view.key,
+        "state": view.state,
+    }
+    known, rejection = view.known, view.rejection
+    if known is not None:
+        rows = {"rowsAdded": known.receipt.row_count, **receipt_proof(known.receipt)}
+        undone = {} if known.removed_at is None else {"undoneAt": known.removed_at}
+        return {**head, "time": known.committed_at, **rows, **undone}
+    if rejection is None:
+        raise LookupError("a request that is neither stored nor rejected")
+    return {
+        **head,
+        "time": rejection.rejected_at,
+        "error": ErrorCode.INVALID_REQUEST,
+        "error_description": rejection.message,
+        "errors": rejection.row_errors,
+        "errorCount": rejection.row_error_count,
+    }
+
+
+def verification_resource(view: VerificationView) -> Json:
+    """What verifying an upload found."""
+    outcome = view.outcome
+    return {
+        "kind": "uploadVerification",
+        **_located(f"{upload_uri(view.parent)}/verify"),
+        "isIntact": outcome.problem is None,
+        "rowCount": outcome.state.row_count,
+        "commitCount": outcome.state.commit_count,
+        "chainFirstRow": outcome.state.first_row,
+        "chain": outcome.state.chain.hex(),
+        "computedChain": outcome.chain.hex(),
+        "problem": outcome.problem,
     }
 
 

@@ -15,6 +15,7 @@ from rowkeep.api.asgi import Receive, Scope
 from rowkeep.api.body import BodyReader, spooled
 from rowkeep.api.headers import bearer_hash, content_coding, idempotency_key, rows_format
 from rowkeep.api.insertoptions import insert_options
+from rowkeep.api.resources import receipt_proof
 from rowkeep.api.wire import Answer, Headers
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.inflating import ContentCoding
@@ -100,20 +101,30 @@ def _answer(receipt: Receipt) -> Answer:
     headers: Headers = [(b"content-type", b"application/json")]
     if receipt.replayed:
         headers.append((b"idempotency-replayed", b"true"))
-    if receipt.change is None and not receipt.validate_only:
-        return Answer(201, headers, _PLAIN % receipt.row_count)
+    if receipt.change is None and receipt.first_row is not None:
+        return Answer(201, headers, _plain(receipt, receipt.first_row))
     body: dict[str, Any] = {
         "kind": "insertRowsResponse",
         "rowsAdded": receipt.row_count,
         "rowsSkipped": 0,
         "schemaUpdates": _schema_updates(receipt),
     }
+    body |= receipt_proof(receipt)
     if receipt.validate_only:
         return Answer(200, headers, msgspec.json.encode({**body, "validateOnly": True}))
     return Answer(201, headers, msgspec.json.encode(body))
 
 
-_PLAIN = b'{"kind":"insertRowsResponse","rowsAdded":%d,"rowsSkipped":0,"schemaUpdates":[]}'
+def _plain(receipt: Receipt, first_row: int) -> bytes:
+    """The common answer, without making a dictionary of it."""
+    count, proof = receipt.row_count, ((receipt.sha256 or b"").hex(), (receipt.chain or b"").hex())
+    return (_PLAIN % (count, receipt.commit or 0, first_row, first_row + count - 1, *proof)).encode()
+
+
+_PLAIN = (
+    '{"kind":"insertRowsResponse","rowsAdded":%d,"rowsSkipped":0,"schemaUpdates":[],'
+    '"commit":%d,"firstRow":%d,"lastRow":%d,"sha256":"%s","chain":"%s"}'
+)
 
 
 def _schema_updates(receipt: Receipt) -> list[Any]:

@@ -174,6 +174,7 @@ _UPLOAD: Json = {
     "hasQuotedNewlines": _NULL,
     "nullMarkers": _NULL,
     "errorMessage": _NULL,
+    "latestOffsetToken": {**_or_null(_TEXT), "description": "The offsetToken of the last rows that had one."},
 }
 _VARIABLE_IN_LIST: Json = {
     "name": _TEXT,
@@ -214,12 +215,24 @@ _STATISTICS: Json = {
 }
 _ADDED_VARIABLE: Json = {"name": _TEXT, "type": _one_of(*VariableType)}
 
+_SHA256: Json = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_PROOF: Json = {
+    "commit": {**_or_null(_COUNT), "description": "Which of the upload's commits wrote the rows, from 1."},
+    "firstRow": {**_or_null(_COUNT), "description": "Rows of an upload are numbered from 0."},
+    "lastRow": _or_null(_COUNT),
+    "sha256": {**_or_null(_SHA256), "description": "Of the rows' canonical text."},
+    "chain": {**_or_null(_SHA256), "description": "Of the upload after these rows."},
+}
 _INSERTED: Json = {
     "kind": {"const": "insertRowsResponse"},
     "rowsAdded": _COUNT,
     "rowsSkipped": _COUNT,
     "schemaUpdates": _list_of(reference("SchemaUpdate")),
+    **_PROOF,
 }
+
+_REQUEST: Json = {"key": _TEXT, "time": _or_null(_TIME)}
+_STORED: Json = {"rowsAdded": _COUNT, **_PROOF}
 
 SHAPES: Json = {
     "Owner": _object({"kind": _one_of(*OwnerKind), **_LOCATED, "name": _TEXT}),
@@ -257,6 +270,37 @@ SHAPES: Json = {
     "ReadStream": _object({"kind": {"const": "readStream"}, "id": _TEXT, "estimatedRows": _COUNT}),
     "InsertRowsResponse": _object(_INSERTED),
     "InsertRowsValidation": _object({**_INSERTED, "validateOnly": {"const": True}}),
+    "InsertRequest": {
+        "oneOf": [
+            _resource("insertRequest", {**_REQUEST, "state": {"const": "stored"}, **_STORED}),
+            _resource(
+                "insertRequest", {**_REQUEST, "state": {"const": "undone"}, **_STORED, "undoneAt": _TIME}
+            ),
+            _resource(
+                "insertRequest",
+                {
+                    **_REQUEST,
+                    "state": {"const": "rejected"},
+                    "error": _one_of(ErrorCode.INVALID_REQUEST),
+                    "error_description": _TEXT,
+                    "errors": {**_list_of(reference("RowError")), "maxItems": 100},
+                    "errorCount": _COUNT,
+                },
+            ),
+        ]
+    },
+    "UploadVerification": _resource(
+        "uploadVerification",
+        {
+            "isIntact": _FLAG,
+            "rowCount": _COUNT,
+            "commitCount": _COUNT,
+            "chainFirstRow": {**_COUNT, "description": "The chain covers the rows from this one on."},
+            "chain": _SHA256,
+            "computedChain": _SHA256,
+            "problem": _or_null(_TEXT),
+        },
+    ),
     "SchemaUpdate": _object(
         {
             "updatedVariables": _list_of(

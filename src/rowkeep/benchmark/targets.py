@@ -14,6 +14,8 @@ import msgspec
 from rowkeep.benchmark.processes import Process
 from rowkeep.benchmark.workload import SCHEMA, bodies
 from rowkeep.model.access import AccessLevel
+from rowkeep.model.chain import digest_of
+from rowkeep.model.decoding import row_decoder
 from rowkeep.model.resources import Batch, OwnerKind, Upload, UploadType
 from rowkeep.model.schema import Schema, Variable, declared_schema
 from rowkeep.model.types import VariableType
@@ -76,13 +78,14 @@ def add_streams(data_dir: Path, count: int, row_count: int) -> None:
     database = SqliteDatabase(DataDirectory(data_dir).database)
     added = edit_catalog(database, lambda editor: _add_streams(editor, count))
     body = next(bodies(row_count))
+    sha256 = digest_of(row_decoder(_schema()).read(body))
     journal = Journal()
     for start in range(0, count, STREAMS_PER_COMMIT):
         version = read_snapshot(database, lambda view: view.catalog_version())
         journal.commit_group(
             database,
             [
-                Batch(upload.id, version, upload.schema, row_count, body)
+                Batch(upload.id, version, upload.schema, row_count, sha256, body)
                 for upload in added[start : start + STREAMS_PER_COMMIT]
             ],
         )

@@ -37,6 +37,7 @@ import msgspec
 
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.geography import are_plain_points, geographies_are_valid
+from rowkeep.model.inserts import OffsetMove, offset_move
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
 
@@ -58,7 +59,12 @@ class RowsBody(Protocol):
     updateSchema: bool | None  # noqa: N815  # as on the wire
     updateVariables: bool | None  # noqa: N815  # as on the wire
     validateOnly: bool | None  # noqa: N815  # as on the wire
+    offsetToken: str | None  # noqa: N815  # as on the wire
+    expectedOffsetToken: str | msgspec.UnsetType | None  # noqa: N815  # as on the wire
 
+
+OFFSET_TOKEN_CHARACTERS_MAX = 128
+OffsetToken = Annotated[str, msgspec.Meta(min_length=1, max_length=OFFSET_TOKEN_CHARACTERS_MAX)]
 
 _Int64 = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
 _ExactInteger = Annotated[int, msgspec.Meta(ge=-EXACT_INTEGER_MAX, le=EXACT_INTEGER_MAX)]
@@ -105,7 +111,8 @@ class RowDecoder:
         accepted_row = _row_type(schema, partial(accepted_type, widens=widens))
         self._accept_row = msgspec.json.Decoder(accepted_row)
         self._accept = _body_decoder(accepted_row, forbid_unknown_fields=True)
-        self._read = _body_decoder(_row_type(schema, _stored_type), forbid_unknown_fields=False)
+        self._row = _row_type(schema, _stored_type)
+        self._read = _body_decoder(self._row, forbid_unknown_fields=False)
 
     def accept(self, body: bytes) -> RowsBody:
         """Decodes a request body. Raises StrictRefusal when the strict path does not take it."""
@@ -119,8 +126,8 @@ class RowDecoder:
         """The same where nobody waits: takes whatever fits, however long it takes and large it grows."""
         return self._accept_rows(body, geographies_are_valid)
 
-    def accept_lines(self, lines: Sequence[bytes]) -> bytes:
-        """Decodes each line as exactly one row, and returns the rows as a request body of one line.
+    def accept_lines(self, lines: Sequence[bytes]) -> tuple[list[Row], bytes]:
+        """Decodes each line as exactly one row; the rows, and the same as a request body of one line.
 
         Raises StrictRefusal as `accept` does.
         """
@@ -129,7 +136,7 @@ class RowDecoder:
         is_short = sum(map(len, lines)) <= PARSED_BYTES_MAX
         return self._accept_lines(lines, geographies_are_valid if is_short else are_plain_points)
 
-    def accept_lines_patiently(self, lines: Sequence[bytes]) -> bytes:
+    def accept_lines_patiently(self, lines: Sequence[bytes]) -> tuple[list[Row], bytes]:
         """The same where nobody waits."""
         return self._accept_lines(lines, geographies_are_valid)
 
@@ -143,7 +150,9 @@ class RowDecoder:
         self._check_cells(decoded.rows, body, geographies_fit)
         return decoded
 
-    def _accept_lines(self, lines: Sequence[bytes], geographies_fit: _GeographyCheck) -> bytes:
+    def _accept_lines(
+        self, lines: Sequence[bytes], geographies_fit: _GeographyCheck
+    ) -> tuple[list[Row], bytes]:
         try:
             rows = list(map(self._accept_row.decode, lines))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -151,7 +160,7 @@ class RowDecoder:
         # Joined only now: each line is known to be one row and nothing else.
         body = b'{"rows":[' + b",".join(lines) + b"]}"
         self._check_cells(rows, body, geographies_fit)
-        return body
+        return rows, body
 
     def _check_cells(self, rows: list[Row], body: bytes, geographies_fit: _GeographyCheck) -> None:
         """What the compiled decoder does not see; `body` is what the rows were decoded from."""
@@ -165,10 +174,18 @@ class RowDecoder:
 
     def read(self, lines: bytes) -> list[Row]:
         """Decodes stored request bodies, one a line, into their rows in order."""
-        bodies = cast(list[RowsBody], self._read.decode_lines(lines))
+        bodies = self.read_bodies(lines)
         if len(bodies) == 1:
-            return bodies[0].rows
-        return [row for body in bodies for row in body.rows]
+            return bodies[0]
+        return [row for body in bodies for row in body]
+
+    def read_bodies(self, lines: bytes) -> list[list[Row]]:
+        """Decodes stored request bodies, one a line, into the rows of each."""
+        return [body.rows for body in cast(list[RowsBody], self._read.decode_lines(lines))]
+
+    def rows_of(self, columns: Sequence[Sequence[Any]]) -> list[Row]:
+        """Rows from a column of typed values for each variable, of which there is at least one."""
+        return list(map(self._row, *columns))
 
 
 def field_name(index: int) -> str:
@@ -209,7 +226,10 @@ def _row_type(schema: Schema, json_type: Callable[[Variable], Any]) -> type[Row]
         for index, variable in enumerate(schema.variables)
     ]
     rename = {field_name(index): variable.name for index, variable in enumerate(schema.variables)}
-    return msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+    # Without its defaults a row is encoded as its canonical text (model/chain.py).
+    return msgspec.defstruct(
+        "Row", fields, rename=rename, forbid_unknown_fields=True, omit_defaults=True, gc=False
+    )
 
 
 def _body_decoder(row: type[Row], *, forbid_unknown_fields: bool) -> msgspec.json.Decoder[Any]:
@@ -220,6 +240,8 @@ def _body_decoder(row: type[Row], *, forbid_unknown_fields: bool) -> msgspec.jso
             ("updateSchema", bool | None, None),
             ("updateVariables", bool | None, None),
             ("validateOnly", bool | None, None),
+            ("offsetToken", OffsetToken | None, None),
+            ("expectedOffsetToken", OffsetToken | msgspec.UnsetType | None, msgspec.UNSET),
         ],
         forbid_unknown_fields=forbid_unknown_fields,
         gc=False,
@@ -243,6 +265,13 @@ class BodyOutline(msgspec.Struct):
     updateSchema: bool | None = None  # noqa: N815  # as on the wire
     updateVariables: bool | None = None  # noqa: N815  # as on the wire
     validateOnly: bool | None = None  # noqa: N815  # as on the wire
+    offsetToken: OffsetToken | None = None  # noqa: N815  # as on the wire
+    expectedOffsetToken: OffsetToken | msgspec.UnsetType | None = msgspec.UNSET  # noqa: N815  # as on the wire
+
+    @property
+    def offset(self) -> OffsetMove | None:
+        """What the body says of the producer's offset."""
+        return offset_move(self.offsetToken, self.expectedOffsetToken)
 
     def may_update(self, *, by_default: bool) -> bool:
         """Whether the rows may change the schema: what the body says, else the default."""
@@ -268,6 +297,9 @@ def _outline_problem(reason: str) -> str:
     for flag in ("updateSchema", "updateVariables", "validateOnly"):
         if f"$.{flag}" in reason:
             return f"`{flag}` must be true or false: {reason}."
+    for token in ("offsetToken", "expectedOffsetToken"):
+        if f"$.{token}" in reason:
+            return f"`{token}` must be a text of 1 to {OFFSET_TOKEN_CHARACTERS_MAX} characters: {reason}."
     if "missing required field" in reason:
         reason = "`rows` is missing"
     return f'The body must be a JSON object such as {{"rows": [{{"name": "Jane", "age": 30}}]}}: {reason}.'

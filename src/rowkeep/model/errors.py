@@ -65,10 +65,13 @@ class RowkeepError(Exception):
 class RowsRefused(RowkeepError):
     """A request whose rows do not fit the schema; nothing of it was written.
 
-    `row_errors` holds the first errors (bounded by the decoder), `row_error_count` counts all.
+    `row_errors` holds the first errors (bounded by the decoder), `row_error_count` counts all;
+    `validate_only` is what the body says, if it does.
     """
 
-    def __init__(self, row_errors: list[RowError], row_error_count: int) -> None:
+    def __init__(
+        self, row_errors: list[RowError], row_error_count: int, *, validate_only: bool | None = None
+    ) -> None:
         first = row_errors[0]
         more = f" (and {row_error_count - 1} more, see `errors`)" if row_error_count > 1 else ""
         super().__init__(
@@ -77,6 +80,7 @@ class RowsRefused(RowkeepError):
         )
         self.row_errors = row_errors
         self.row_error_count = row_error_count
+        self.validate_only = validate_only
 
 
 def invalid_request(message: str) -> RowkeepError:
@@ -106,6 +110,11 @@ def forbidden(message: str) -> RowkeepError:
 def not_found(message: str) -> RowkeepError:
     """404: absent, or not visible to the caller; the two never differ."""
     return RowkeepError(ErrorCode.NOT_FOUND, message)
+
+
+def conflict(message: str) -> RowkeepError:
+    """409: the request is as it should be, and what is there is in its way."""
+    return RowkeepError(ErrorCode.CONFLICT, message)
 
 
 def damaged(message: str) -> RowkeepError:

@@ -12,11 +12,31 @@ class RowsFormat(StrEnum):
     LINES = "ndjson"
 
 
+class OffsetMove(msgspec.Struct, frozen=True):
+    """Where a producer stands once the rows are in, and where it must have stood before.
+
+    With `token` None it stays where it was. `expected` counts only with `expects`; None then means that there
+    is no token yet.
+    """
+
+    token: str | None
+    expects: bool = False
+    expected: str | None = None
+
+
+def offset_move(token: str | None, expected: str | msgspec.UnsetType | None) -> OffsetMove | None:
+    """What a request says of its offset; None when it says nothing."""
+    if expected is not msgspec.UNSET:
+        return OffsetMove(token, True, expected)
+    return None if token is None else OffsetMove(token)
+
+
 class InsertOptions(msgspec.Struct, frozen=True):
     """What a request asks for in its query; None where it does not say. What a JSON body says goes before."""
 
     update_schema: bool | None = None
     validate_only: bool | None = None
+    offset: OffsetMove | None = None
 
     def updates(self, *, by_default: bool) -> bool:
         """Whether rows may change the schema when their body does not say."""

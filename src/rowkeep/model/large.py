@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
-from rowkeep.model.decoding import CELLS_MAX, RowDecoder, StrictRefusal, read_outline, row_decoder
+from rowkeep.model.decoding import CELLS_MAX, Row, RowDecoder, StrictRefusal, read_outline, row_decoder
 from rowkeep.model.errors import RowError, RowsRefused
 from rowkeep.model.growth import SchemaChange, schema_change
+from rowkeep.model.inserts import OffsetMove
 from rowkeep.model.lenient import ROW_ERRORS_MAX, decode_raw_rows
 from rowkeep.model.rowlines import line_slices
 from rowkeep.model.schema import Schema
@@ -23,20 +24,21 @@ from rowkeep.model.schema import Schema
 SLICE_ROWS_MAX = 5_000
 SLICE_BYTES_MAX = 1024 * 1024
 
-# Takes the rows of one slice as a request body of one line, and how many they are.
-SliceSink = Callable[[bytes, int], None]
+# Takes the rows of one slice as a request body of one line, and decoded.
+SliceSink = Callable[[bytes, list[Row]], None]
 
 
 class LargeOutcome(msgspec.Struct, frozen=True):
     """The rows of a large body all fit `schema`; `change` says how it grew, if it did.
 
-    `validate_only` is what the body says, if it does.
+    `validate_only` and `offset` are what the body says, if it does.
     """
 
     row_count: int
     schema: Schema
     change: SchemaChange | None
     validate_only: bool | None = None
+    offset: OffsetMove | None = None
 
 
 def decode_large(
@@ -48,8 +50,12 @@ def decode_large(
     """
     outline = read_outline(body)
     rows = _Rows(lambda rows_max: _slices(outline.rows, rows_max), _strict_rows)
-    outcome = _decode(rows, schema, start, may_update=outline.may_update(by_default=updates_by_default))
-    return msgspec.structs.replace(outcome, validate_only=outline.validateOnly)
+    try:
+        outcome = _decode(rows, schema, start, may_update=outline.may_update(by_default=updates_by_default))
+    except RowsRefused as error:
+        error.validate_only = outline.validateOnly
+        raise
+    return msgspec.structs.replace(outcome, validate_only=outline.validateOnly, offset=outline.offset)
 
 
 def decode_large_lines(
@@ -67,7 +73,7 @@ class _Rows(msgspec.Struct, frozen=True):
     """The rows of a body: how to go through their slices, and how to decode one strictly into one line."""
 
     slices: Callable[[int], Iterator[tuple[int, _Slice]]]
-    strict: Callable[[RowDecoder, _Slice], bytes]
+    strict: Callable[[RowDecoder, _Slice], tuple[list[Row], bytes]]
 
 
 def _decode(rows: _Rows, schema: Schema, start: Callable[[], SliceSink], *, may_update: bool) -> LargeOutcome:
@@ -100,26 +106,26 @@ def _pass(rows: _Rows, schema: Schema, sink: SliceSink, *, may_update: bool) -> 
     rows_max = max(1, min(SLICE_ROWS_MAX, CELLS_MAX // max(1, len(schema.variables))))
     for first_index, part in rows.slices(rows_max):
         try:
-            lines = rows.strict(row_decoder(schema, widens=may_update), part)
+            decoded, lines = rows.strict(row_decoder(schema, widens=may_update), part)
         except StrictRefusal:
             raw_rows = [msgspec.Raw(row) for row in part]
             found = decode_raw_rows(raw_rows, schema, may_update=may_update, first_index=first_index)
             lines, schema = found.body, found.schema
             error_count += found.error_count
             first_errors += found.errors[: ROW_ERRORS_MAX - len(first_errors)]
+            decoded = [] if error_count else row_decoder(schema).read(lines)
         row_count += len(part)
         if not error_count:
-            sink(lines, len(part))
+            sink(lines, decoded)
     return _Pass(row_count, schema, first_errors, error_count)
 
 
-def _strict_rows(decoder: RowDecoder, raw_rows: _Slice) -> bytes:
+def _strict_rows(decoder: RowDecoder, raw_rows: _Slice) -> tuple[list[Row], bytes]:
     lines = b'{"rows":[' + b",".join(raw_rows).replace(b"\n", b" ") + b"]}"
-    decoder.accept_patiently(lines)
-    return lines
+    return decoder.accept_patiently(lines).rows, lines
 
 
-def _strict_lines(decoder: RowDecoder, lines: _Slice) -> bytes:
+def _strict_lines(decoder: RowDecoder, lines: _Slice) -> tuple[list[Row], bytes]:
     return decoder.accept_lines_patiently(lines)
 
 

@@ -29,6 +29,7 @@ from rowkeep.model.cells import convert_cell, fits, misfit
 from rowkeep.model.decoding import read_outline, syntax_problem
 from rowkeep.model.errors import RowError, RowsRefused
 from rowkeep.model.growth import SchemaChange, SchemaGrowth, schema_change
+from rowkeep.model.inserts import OffsetMove
 from rowkeep.model.lenientcolumns import Unsure, decode_columns
 from rowkeep.model.schema import VARIABLE_NAME_CHARACTERS_MAX, Schema, Variable
 from rowkeep.model.values import Cells, NumberText, describe, shown_name
@@ -39,8 +40,8 @@ ROW_ERRORS_MAX = 100
 class LenientRows(msgspec.Struct, frozen=True):
     """Rows in the strict spelling of `schema`, which is the asked one unless `change` says how it grew.
 
-    `errors` and `error_count` are set when rows were refused; `body` is then of no use. `validate_only` is
-    what the request's body says, if it does.
+    `errors` and `error_count` are set when rows were refused; `body` is then of no use. `validate_only` and
+    `offset` are what the request's body says, if it does.
     """
 
     body: bytes
@@ -50,6 +51,7 @@ class LenientRows(msgspec.Struct, frozen=True):
     errors: tuple[RowError, ...] = ()
     error_count: int = 0
     validate_only: bool | None = None
+    offset: OffsetMove | None = None
 
 
 class _RowErrors:
@@ -74,7 +76,8 @@ def decode_leniently(body: bytes, schema: Schema, *, updates_by_default: bool) -
     """
     outline = read_outline(body)
     rows = decode_raw_rows(outline.rows, schema, may_update=outline.may_update(by_default=updates_by_default))
-    return _unrefused(msgspec.structs.replace(rows, validate_only=outline.validateOnly))
+    told = msgspec.structs.replace(rows, validate_only=outline.validateOnly, offset=outline.offset)
+    return _unrefused(told)
 
 
 def decode_lines_leniently(lines: Sequence[bytes], schema: Schema, *, may_update: bool) -> LenientRows:
@@ -84,7 +87,7 @@ def decode_lines_leniently(lines: Sequence[bytes], schema: Schema, *, may_update
 
 def _unrefused(rows: LenientRows) -> LenientRows:
     if rows.error_count:
-        raise RowsRefused(list(rows.errors), rows.error_count)
+        raise RowsRefused(list(rows.errors), rows.error_count, validate_only=rows.validate_only)
     return rows
 
 

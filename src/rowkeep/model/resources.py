@@ -10,6 +10,7 @@ import msgspec
 
 from rowkeep.model.access import AccessLevel, Scope
 from rowkeep.model.growth import SchemaChange
+from rowkeep.model.inserts import OffsetMove
 from rowkeep.model.schema import Schema
 
 
@@ -172,7 +173,11 @@ class Content(msgspec.Struct, frozen=True):
 
 
 class Upload(msgspec.Struct, frozen=True):
-    """A source of rows in a table, with its current schema and its exact size."""
+    """A source of rows in a table, with its current schema and its exact size.
+
+    `row_count` is how many rows it shows, `row_end` the number after its last: rows that were removed by
+    undoing their request are not shown, and the others keep their numbers.
+    """
 
     id: int
     table_id: int
@@ -182,7 +187,9 @@ class Upload(msgspec.Struct, frozen=True):
     created_at: int
     schema: Schema
     row_count: int
+    row_end: int
     byte_count: int
+    latest_offset_token: str | None
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -202,18 +209,21 @@ class Batch(msgspec.Struct, frozen=True):
 
     `body` is one line of JSON that the reading decoder of `schema` takes; a large batch has `frames`
     instead. `catalog_version` is what the catalog said when the batch was checked: if it has moved,
-    the batch must be checked again. `change` is set when `schema` is new with this batch.
+    the batch must be checked again. `change` is set when `schema` is new with this batch. `sha256` is the
+    digest of its rows (model/chain.py), `digest` what its key stands for.
     """
 
     upload_id: int
     catalog_version: int
     schema: Schema
     row_count: int
+    sha256: bytes
     body: bytes = b""
     frames: tuple[Frame, ...] = ()
     key: str | None = None
     digest: bytes | None = None
     change: SchemaChange | None = None
+    offset: OffsetMove | None = None
 
     @property
     def byte_count(self) -> int:
@@ -231,13 +241,24 @@ class Batch(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, frozen=True):
     """What an insert answers: how many rows went in and what became of the schema.
 
-    With `validate_only`, how many would and what would.
+    With `validate_only`, how many would and what would. The rows are those from `first_row` on, written by
+    the upload's commit number `commit`; both are None when there are none. `sha256` is their digest, `chain`
+    the upload's after them (model/chain.py); None in receipts from before there were chains.
     """
 
     row_count: int
     change: SchemaChange | None = None
     replayed: bool = False
     validate_only: bool = False
+    commit: int | None = None
+    first_row: int | None = None
+    sha256: bytes | None = None
+    chain: bytes | None = None
+
+    @property
+    def last_row(self) -> int | None:
+        """The last row's number."""
+        return None if self.first_row is None else self.first_row + self.row_count - 1
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -245,6 +266,10 @@ class Entry(msgspec.Struct, frozen=True):
 
     Rows `first_row` to `first_row + row_count - 1` of the upload; `payload` is `codec`-encoded lines
     that the reading decoder of `schema_version` takes, `byte_count` long before encoding.
+
+    Each line is a batch; with `is_continued` the last one goes on in the next entry, as those of large
+    batches do. `chain` is that of the upload after the last whole batch; None in entries from before there
+    were chains.
     """
 
     upload_id: int
@@ -255,13 +280,16 @@ class Entry(msgspec.Struct, frozen=True):
     codec: int
     checksum: int
     payload: bytes
+    is_continued: bool = False
+    chain: bytes | None = None
 
 
 class Segment(msgspec.Struct, frozen=True):
     """Rows of an upload in an immutable Parquet file, all in one version of its schema.
 
     `byte_count` is their size as they were in the journal, before encoding; `checksums` are those of the
-    file's blocks (storage/checked_file.py).
+    file's blocks (storage/checked_file.py). It ends with a batch; `batches` are the packed row counts
+    of those that the chain covers, `chain` is that of the upload after the last (model/chain.py).
     """
 
     upload_id: int
@@ -272,6 +300,8 @@ class Segment(msgspec.Struct, frozen=True):
     file_name: str
     file_bytes: int
     checksums: bytes = b""
+    batches: bytes = b""
+    chain: bytes | None = None
 
     @property
     def row_end(self) -> int:

@@ -7,8 +7,9 @@ import hashlib
 
 import msgspec
 
+from rowkeep.model.chain import digest_of
 from rowkeep.model.decoding import RowDecoder, row_decoder
-from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, RowsFormat
+from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, RowsFormat, offset_move
 from rowkeep.model.lenient import decode_leniently, decode_lines_leniently
 from rowkeep.model.resources import Batch, Upload
 from rowkeep.model.rowlines import split_lines
@@ -50,18 +51,22 @@ def strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> C
         decoder = row_decoder(target.upload.schema, widens=request.updates(target))
     if request.format is RowsFormat.JSON:
         accepted = decoder.accept(body)
-        row_count, line, asked = len(accepted.rows), _one_line(body), accepted.validateOnly
+        accepted_rows, line, asked = accepted.rows, _one_line(body), accepted.validateOnly
+        offset = offset_move(accepted.offsetToken, accepted.expectedOffsetToken) or options.offset
     else:
-        lines = split_lines(body)
-        row_count, line, asked = len(lines), decoder.accept_lines(lines), None
+        accepted_rows, line = decoder.accept_lines(split_lines(body))
+        asked, offset = None, options.offset
+    row_count = len(accepted_rows)
     batch = Batch(
         upload_id=target.upload.id,
         catalog_version=target.catalog_version,
         schema=target.upload.schema,
         row_count=row_count,
+        sha256=digest_of(accepted_rows),
         body=line if row_count else b"",
         key=request.key,
         digest=None if request.key is None else _digest(request, body),
+        offset=offset,
     )
     asks = asked is not None or options is not NO_OPTIONS
     return batch, asks and options.validates_only(asked)
@@ -79,10 +84,12 @@ def lenient_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> 
         catalog_version=target.catalog_version,
         schema=rows.schema,
         row_count=rows.row_count,
+        sha256=digest_of(row_decoder(rows.schema).read(rows.body)),
         body=rows.body if rows.row_count else b"",
         key=request.key,
         digest=_digest(request, body),
         change=rows.change,
+        offset=rows.offset or request.options.offset,
     )
     return (batch, request.options.validates_only(rows.validate_only))
 
@@ -94,10 +101,12 @@ def large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) -
         catalog_version=target.catalog_version,
         schema=rows.schema,
         row_count=rows.row_count,
+        sha256=rows.sha256,
         frames=rows.frames,
         key=request.key,
         digest=None if request.key is None else request_digest(request, rows.digest),
         change=rows.change,
+        offset=rows.offset or request.options.offset,
     )
     return (batch, request.options.validates_only(rows.validate_only))
 
@@ -113,7 +122,10 @@ def _digest(request: InsertRequest, body: bytes) -> bytes | None:
 
 def request_digest(request: InsertRequest, body_digest: bytes) -> bytes:
     """What a key stands for: the body, and whatever beside it decides what becomes of its rows."""
-    meaning = (request.format, request.options.update_schema)
+    options = request.options
+    meaning: tuple[object, ...] = (request.format, options.update_schema)
+    if options.offset is not None:
+        meaning = (*meaning, options.offset)
     if meaning == (RowsFormat.JSON, None):
         return body_digest
     return hashlib.sha256(body_digest + msgspec.json.encode(meaning)).digest()

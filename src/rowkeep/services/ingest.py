@@ -14,13 +14,21 @@ refuse its rows now: a caller that is told so of rows that are in would send the
 """
 
 import hashlib
+import time
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 import msgspec
 
 from rowkeep.model.decoding import StrictRefusal, row_decoder
-from rowkeep.model.errors import ErrorCode, RowkeepError, unavailable
+from rowkeep.model.errors import (
+    ErrorCode,
+    RowkeepError,
+    RowsRefused,
+    conflict,
+    unavailable,
+)
+from rowkeep.model.receipts import Rejection
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
@@ -35,7 +43,7 @@ from rowkeep.services.checking import (
     strict_batch,
 )
 from rowkeep.services.looking import CatalogLooks
-from rowkeep.storage.base import CatalogView, Doors, KeyReused
+from rowkeep.storage.base import CatalogView, Doors, KeyReused, KeyUndone, OffsetMoved, StaleBatch
 from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, Spool
 
 TARGETS_MAX = 50_000
@@ -90,10 +98,10 @@ class IngestService:
             if not validates_only:
                 times.checked_at = perf_counter()
                 outcome = await self._doors.submit(batch, times)
-                if type(outcome) is Receipt:
+                if isinstance(outcome, Receipt):
                     return outcome
-                if type(outcome) is KeyReused:
-                    raise _key_reused()
+                if not isinstance(outcome, StaleBatch):
+                    raise _refusal(outcome)
                 target = await self.look_up_target(request)
 
         async def digest() -> bytes:
@@ -131,6 +139,7 @@ class IngestService:
                         raise
                     receipt = await self._earlier_answer(request, target, rows)
                     if receipt is None:
+                        await self._note_rejection(request, target, error)
                         raise
                     return receipt
             else:
@@ -150,24 +159,44 @@ class IngestService:
         batch, validates_only = checked
         if validates_only:
             is_current = await self._is_current(target)
-            return Receipt(batch.row_count, batch.change, validate_only=True) if is_current else None
+            told = Receipt(batch.row_count, batch.change, validate_only=True, sha256=batch.sha256)
+            return told if is_current else None
         times.checked_at = perf_counter()
         outcome = await self._doors.submit(batch, times)
-        if isinstance(outcome, KeyReused):
-            raise _key_reused()
-        return outcome if isinstance(outcome, Receipt) else None
+        if isinstance(outcome, StaleBatch):
+            return None
+        if not isinstance(outcome, Receipt):
+            raise _refusal(outcome)
+        return outcome
 
     async def _earlier_answer(
         self, request: InsertRequest, target: InsertTarget, rows: BodyRows
     ) -> Receipt | None:
-        """What a request with this key was answered before. Raises idempotency_key_reused."""
+        """What a request with this key was answered before. Raises idempotency_key_reused or conflict."""
         key = request.key
         if key is None:
             return None
-        known = await self._doors.read(lambda view: view.receipt(target.upload.id, key))
-        if known is not None and known[0] != request_digest(request, await rows.digest()):
-            raise _key_reused()
-        return None if known is None else known[1]
+        known = await self._doors.read(lambda view: view.request(target.upload.id, key))
+        if known is None:
+            return None
+        if known.digest != request_digest(request, await rows.digest()):
+            raise _refusal(KeyReused())
+        if known.removed_at is not None:
+            raise _refusal(KeyUndone())
+        return msgspec.structs.replace(known.receipt, replayed=True)
+
+    async def _note_rejection(
+        self, request: InsertRequest, target: InsertTarget, error: RowkeepError
+    ) -> None:
+        """Keeps, for who asks later, that the request of a key was refused and why."""
+        key = request.key
+        row_errors = tuple(error.row_errors) if isinstance(error, RowsRefused) else ()
+        asked = error.validate_only if isinstance(error, RowsRefused) else None
+        if key is None or request.options.validates_only(asked):
+            return
+        count = error.row_error_count if isinstance(error, RowsRefused) else 0
+        rejection = Rejection(time.time_ns() // 1_000_000, error.message, row_errors, count)
+        await self._doors.write(lambda editor: editor.add_rejection(target.upload.id, key, rejection))
 
     async def _is_current(self, target: InsertTarget) -> bool:
         return await self._looks.version() == target.catalog_version
@@ -208,7 +237,18 @@ def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
     )
 
 
-def _key_reused() -> RowkeepError:
+def _refusal(outcome: KeyReused | KeyUndone | OffsetMoved) -> RowkeepError:
+    if isinstance(outcome, OffsetMoved):
+        latest = msgspec.json.encode(outcome.latest).decode()
+        return conflict(
+            f"The upload's latestOffsetToken is {latest}, and the request expects another. "
+            "Nothing was inserted; go on from the token that is there."
+        )
+    if isinstance(outcome, KeyUndone):
+        return conflict(
+            "The request with this Idempotency-Key was undone, and its rows stay removed. Nothing was "
+            "inserted; use a new key to insert them again."
+        )
     return RowkeepError(
         ErrorCode.IDEMPOTENCY_KEY_REUSED,
         "This Idempotency-Key was used for a request with another body. Nothing was inserted; "

@@ -1,13 +1,13 @@
 """Reading rows: a snapshot of a table or an upload, streamed.
 
-A snapshot is the row counts of the uploads at one moment: rows are only ever added, so "the first n
-rows of this upload" stays true while more arrive. listRows streams a snapshot at once; a read session
-remembers one for some hours, cut into streams of equal size. Source: contract 4.7, 7.10, 7.32.
+A snapshot is the rows that the uploads show at one moment, by number: rows keep their numbers, so the same
+rows stay readable while more arrive and when requests are undone. listRows streams a snapshot at once; a read
+session remembers one for some hours, cut into streams of equal size. Source: contract 4.7, 7.10, 7.32.
 """
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -149,7 +149,7 @@ def whole_stream(view: CatalogView, token_hash: TokenHash | None, request: ReadR
         expires_at=0,
         format=request.format,
         schema=selected_schema(schema, request.selected_variables),
-        slices=tuple(slices_of(uploads, request.rows_max)),
+        slices=tuple(slices_of(view, uploads, request.rows_max)),
     )
 
 
@@ -171,16 +171,28 @@ def selected_schema(schema: Schema, names: Sequence[str] | None) -> Schema:
     return Schema(schema.version, tuple(selected.values()))
 
 
-def slices_of(uploads: Iterable[Upload], rows_max: int | None) -> list[RowSlice]:
-    """The rows that uploads hold now, the first `rows_max` of them."""
+def slices_of(view: CatalogView, uploads: Sequence[Upload], rows_max: int | None) -> list[RowSlice]:
+    """The rows that uploads show now, the first `rows_max` of them."""
+    undone = [upload.id for upload in uploads if upload.row_count < upload.row_end]
+    removed = view.removed_rows(undone) if undone else {}
     slices: list[RowSlice] = []
+    left = sum(upload.row_count for upload in uploads) if rows_max is None else rows_max
     for upload in uploads:
-        count = upload.row_count if rows_max is None else min(upload.row_count, rows_max)
-        if count:
-            slices.append(RowSlice(upload.id, 0, count))
-        if rows_max is not None:
-            rows_max -= count
+        for slice_ in _kept(upload, removed.get(upload.id, ())):
+            count = min(slice_.row_end - slice_.first_row, left)
+            if count:
+                slices.append(RowSlice(upload.id, slice_.first_row, slice_.first_row + count))
+            left -= count
     return slices
+
+
+def _kept(upload: Upload, removed: Sequence[RowSlice]) -> Iterator[RowSlice]:
+    """What is left of an upload's rows."""
+    row = 0
+    for slice_ in (*removed, RowSlice(upload.id, upload.row_end, upload.row_end)):
+        if row < slice_.first_row:
+            yield RowSlice(upload.id, row, slice_.first_row)
+        row = slice_.row_end
 
 
 def _split(slices: Sequence[RowSlice], row_count: int, stream_count: int) -> list[tuple[RowSlice, ...]]:

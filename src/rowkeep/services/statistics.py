@@ -79,7 +79,7 @@ class StatisticsService:
             principal = principal_of(view, token_hash)
             found = table_view(view, *find_table(view, principal, parsed, AccessLevel.METADATA))
             index, variable = find_variable(described_table_schema(view, found), name)
-            slices = slices_of(content_uploads(view, found.table.id), None)
+            slices = slices_of(view, list(content_uploads(view, found.table.id)), None)
             return _Question(found, index, variable, found.content.hash, _stream(variable, slices))
 
         return await self._answer(await self._doors.read(read))
@@ -93,7 +93,7 @@ class StatisticsService:
         def read(view: CatalogView) -> _Question:
             found = UploadView(*find_upload(view, principal_of(view, token_hash), parsed, upload_name))
             index, variable = find_variable(found.upload.schema, name)
-            stream = _stream(variable, slices_of([found.upload], None))
+            stream = _stream(variable, slices_of(view, [found.upload], None))
             return _Question(found, index, variable, upload_hash(found.upload), stream)
 
         return await self._answer(await self._doors.read(read))

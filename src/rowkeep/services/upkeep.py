@@ -1,9 +1,5 @@
 """What has to be done now and then: forgetting what no longer counts.
 
-A key is promised for some hours, and the clock on the wall may be set forward by more than that. So the age
-of a receipt is how often upkeep has passed since it was written, with at least `PAUSE_SECONDS` of a running
-server between two passes: a key lives longer where the server stands still, and never shorter.
-
 Read sessions expire by the clock on the wall, as their `expiresAt` says: one set forward ends them early, and
 their reader makes another.
 """
@@ -19,29 +15,27 @@ from rowkeep.storage.base import Doors
 from rowkeep.storage.engines import Sealer
 
 PAUSE_SECONDS = 300
-PASSES_PER_HOUR = 3_600 // PAUSE_SECONDS
 FORGOTTEN_PER_LOOK = 1_000
 ROW_END = 2**63 - 1
 
 _log = structlog.get_logger("rowkeep.upkeep")
 
 
-async def keep_up(doors: Doors, sealer: Sealer, *, idempotency_hours_min: int) -> None:
+async def keep_up(doors: Doors, sealer: Sealer) -> None:
     """Forgets what no longer counts every few minutes, until it is cancelled."""
     while True:
         await asyncio.sleep(PAUSE_SECONDS)
         try:
-            await prune(doors, idempotency_hours_min=idempotency_hours_min)
+            await prune(doors)
             await forget_deleted(doors)
             await sealer.sweep(lambda: doors.read(lambda view: view.segment_files()))
         except (RowkeepError, OSError) as error:  # the lane is closed or busy: nothing is lost by waiting
             _log.warning("upkeep put off", reason=str(error))
 
 
-async def prune(doors: Doors, *, idempotency_hours_min: int) -> None:
-    """Drops receipts that a server has kept for this many hours, and read sessions that have expired."""
-    passes_min = idempotency_hours_min * PASSES_PER_HOUR
-    await doors.write(lambda editor: editor.prune(passes_min))
+async def prune(doors: Doors) -> None:
+    """Drops read sessions that have expired."""
+    await doors.write(lambda editor: editor.prune())
 
 
 async def forget_deleted(doors: Doors) -> None:

@@ -113,8 +113,8 @@ class UploadService:
 
 
 def upload_hash(upload: Upload) -> str:
-    """32 hex digits that change if and only if the upload's content does; rows are only ever added."""
-    key = f"{upload.id}:{upload.schema.version}:{upload.row_count}"
+    """32 hex digits that change if and only if the upload's content does; rows are added or removed, once."""
+    key = f"{upload.id}:{upload.schema.version}:{upload.row_count}/{upload.row_end}"
     return hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
 
 

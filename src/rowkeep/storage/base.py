@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from rowkeep.model.access import AccessLevel, Principal
+from rowkeep.model.receipts import ChainState, KnownRequest, Rejection
 from rowkeep.model.resources import (
     Batch,
     Content,
@@ -28,6 +29,7 @@ from rowkeep.model.resources import (
     OwnerKind,
     ReadStream,
     Receipt,
+    RowSlice,
     Segment,
     Sizes,
     Table,
@@ -173,8 +175,11 @@ class CatalogView(Protocol):
     def segment_at(self, upload_id: int, row: int) -> Segment | None:
         """The segment that holds a row; None when it is in the journal or gone."""
 
+    def segment_batches(self, segment: Segment) -> bytes | None:
+        """The packed row counts of a segment's batches (model/chain.py); None when it is gone."""
+
     def segments(self, upload_id: int, first_row: int, count: int) -> list[Segment]:
-        """The segments from a row on, in order, without their checksums."""
+        """The segments from a row on, in order, without their checksums and batches."""
 
     def segment_files(self) -> set[str]: ...
 
@@ -195,8 +200,16 @@ class CatalogView(Protocol):
     def forgettable_uploads(self, now: int, count: int) -> list[int]:
         """Deleted uploads that no read session may ask for any more."""
 
-    def receipt(self, upload_id: int, key: str) -> tuple[bytes, Receipt] | None:
-        """The digest of the body that was sent with a key, and what it was answered."""
+    def request(self, upload_id: int, key: str) -> KnownRequest | None:
+        """A request with a key whose rows went in."""
+
+    def rejection(self, upload_id: int, key: str) -> Rejection | None:
+        """A request with a key that was refused, unless it has been sent again and went in."""
+
+    def removed_rows(self, upload_ids: Sequence[int]) -> dict[int, list[RowSlice]]:
+        """The rows of undone requests, by upload id and in order."""
+
+    def chain_state(self, upload_id: int) -> ChainState | None: ...
 
     def read_stream(self, identifier: str, now: int) -> ReadStream | None:
         """A read stream that has not expired."""
@@ -281,6 +294,12 @@ class CatalogEditor(CatalogView, Protocol):
 
     def delete_upload(self, upload_id: int) -> None: ...
 
+    def add_rejection(self, upload_id: int, key: str, rejection: Rejection) -> None:
+        """Keeps what was answered to a refused request with a key; the oldest go (`REJECTIONS_MAX`)."""
+
+    def remove_rows(self, upload_id: int, key: str, user_id: int) -> None:
+        """Removes the rows of a request that went in, as a user asked; nothing when it was done before."""
+
     def add_read_streams(self, streams: Sequence[ReadStream]) -> None: ...
 
     def name_sealed(self, segment: Segment) -> bool:
@@ -295,8 +314,8 @@ class CatalogEditor(CatalogView, Protocol):
     def forget_upload(self, upload_id: int) -> None:
         """Deletes what is left of a deleted upload whose entries are gone."""
 
-    def prune(self, passes_min: int) -> None:
-        """Drops expired read streams, and the receipts that were there for more than so many of its calls."""
+    def prune(self) -> None:
+        """Drops expired read streams."""
 
 
 class StaleBatch(msgspec.Struct, frozen=True):
@@ -307,7 +326,17 @@ class KeyReused(msgspec.Struct, frozen=True):
     """The batch's key belongs to a different body; nothing of it was written."""
 
 
-Outcome = Receipt | StaleBatch | KeyReused
+class KeyUndone(msgspec.Struct, frozen=True):
+    """The request of the batch's key was undone; nothing of it was written."""
+
+
+class OffsetMoved(msgspec.Struct, frozen=True):
+    """The upload's offset token is not the expected one; nothing of it was written."""
+
+    latest: str | None
+
+
+Outcome = Receipt | StaleBatch | KeyReused | KeyUndone | OffsetMoved
 
 
 class Doors(Protocol):

@@ -12,6 +12,7 @@ from itertools import groupby
 import msgspec
 
 from rowkeep.model.access import Principal, Scope
+from rowkeep.model.receipts import ChainState, KnownRequest, Rejection
 from rowkeep.model.references import upload_key
 from rowkeep.model.resources import (
     Content,
@@ -21,7 +22,6 @@ from rowkeep.model.resources import (
     Member,
     Owner,
     ReadStream,
-    Receipt,
     RowFormat,
     RowSlice,
     Segment,
@@ -232,11 +232,18 @@ class SqlCatalogView:
         return nouns(Entry, found)
 
     def segment_at(self, upload_id: int, row: int) -> Segment | None:
-        """The segment that holds a row, if one does."""
+        """The segment that holds a row, if one does, without its batches."""
         return noun(Segment, self._connection.record("segment_at", upload_id=upload_id, row=row))
 
+    def segment_batches(self, segment: Segment) -> bytes | None:
+        """The packed row counts of a segment's batches; None when it is gone."""
+        record = self._connection.record(
+            "segment_batches", upload_id=segment.upload_id, first_row=segment.first_row
+        )
+        return None if record is None else record["batches"]
+
     def segments(self, upload_id: int, first_row: int, count: int) -> list[Segment]:
-        """An upload's segments from a row on, without their checksums."""
+        """An upload's segments from a row on, without their checksums and batches."""
         found = self._connection.records("segments", upload_id=upload_id, first_row=first_row, count=count)
         return nouns(Segment, found)
 
@@ -272,10 +279,27 @@ class SqlCatalogView:
         found = self._connection.records("deleted_uploads", now=now, count=count)
         return [record["upload_id"] for record in found]
 
-    def receipt(self, upload_id: int, key: str) -> tuple[bytes, Receipt] | None:
-        """The digest of the body that was sent with a key, and what it was answered."""
+    def request(self, upload_id: int, key: str) -> KnownRequest | None:
+        """A request with a key whose rows went in."""
         record = self._connection.record("receipts_of_keys", keys=json_text([[upload_id, key]]))
-        return None if record is None else (record["digest"], records.replayed_receipt(record))
+        return None if record is None else records.known_request(record)
+
+    def rejection(self, upload_id: int, key: str) -> Rejection | None:
+        """A request with a key that was refused, unless it has been sent again and went in."""
+        record = self._connection.record("rejection", upload_id=upload_id, key=key)
+        return None if record is None else records.rejection(record)
+
+    def removed_rows(self, upload_ids: Sequence[int]) -> dict[int, list[RowSlice]]:
+        """The rows of undone requests, by upload id and in order."""
+        removed: dict[int, list[RowSlice]] = {}
+        for record in self._connection.records("removed_rows", upload_ids=json_text(upload_ids)):
+            slice_ = msgspec.convert(record, RowSlice)
+            removed.setdefault(slice_.upload_id, []).append(slice_)
+        return removed
+
+    def chain_state(self, upload_id: int) -> ChainState | None:
+        """How far an upload and its chain have come."""
+        return noun(ChainState, self._connection.record("chain_state", upload_id=upload_id))
 
     def read_stream(self, identifier: str, now: int) -> ReadStream | None:
         """A read stream that has not expired."""

@@ -69,7 +69,9 @@ class DecodingProcess:
             schema=answer.schema or schema,
             change=answer.change,
             digest=answer.digest,
+            sha256=answer.sha256,
             validate_only=answer.validate_only,
+            offset=answer.offset,
         )
 
     async def digest(self, body: LargeBody) -> bytes:
@@ -106,7 +108,9 @@ def _digest(path: Path, coding: ContentCoding | None) -> bytes:
 
 def _refusal(answer: DecodingAnswer) -> RowkeepError:
     if answer.row_errors:
-        return RowsRefused(list(answer.row_errors), answer.row_error_count)
+        return RowsRefused(
+            list(answer.row_errors), answer.row_error_count, validate_only=answer.validate_only
+        )
     return RowkeepError(answer.error_code, answer.error or "The body could not be read.")
 
 

@@ -14,12 +14,13 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from rowkeep.model.chain import canonical_text
+from rowkeep.model.decoding import Row
 from rowkeep.model.errors import ErrorCode, RowError, RowkeepError, RowsRefused
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding, inflated_pieces, inflated_too_large
-from rowkeep.model.inserts import RowsFormat
+from rowkeep.model.inserts import OffsetMove, RowsFormat
 from rowkeep.model.large import LargeOutcome, SliceSink, decode_large, decode_large_lines
-from rowkeep.model.resources import Frame
 from rowkeep.model.schema import Schema
 from rowkeep.storage.child_loop import answer_jobs
 from rowkeep.storage.journal import Journal
@@ -55,8 +56,10 @@ class DecodingAnswer(msgspec.Struct, frozen=True):
     schema: Schema | None = None
     change: SchemaChange | None = None
     digest: bytes = b""
+    sha256: bytes = b""
     frames: tuple[FramePlace, ...] = ()
     validate_only: bool | None = None
+    offset: OffsetMove | None = None
     error: str | None = None
     error_code: ErrorCode = ErrorCode.INVALID_REQUEST
     row_errors: tuple[RowError, ...] = ()
@@ -69,27 +72,31 @@ def run_job(job: DecodingJob) -> DecodingAnswer:
         return _decode(job)
     except RowsRefused as error:
         return DecodingAnswer(
-            error=error.message, row_errors=tuple(error.row_errors), row_error_count=error.row_error_count
+            error=error.message,
+            row_errors=tuple(error.row_errors),
+            row_error_count=error.row_error_count,
+            validate_only=error.validate_only,
         )
     except RowkeepError as error:
         return DecodingAnswer(error=error.message, error_code=error.code)
 
 
 def _decode(job: DecodingJob) -> DecodingAnswer:
-    journal = Journal()
     with _plain_body(job) as file, Path(job.frames_path).open("wb") as output:
         # Not closed by hand: the rows of a refused body still point into it while the error is raised.
         view = _view(file)
-        frames: list[FramePlace] = []
-        outcome = _outcome(view, job, lambda: _restart(output, frames, journal))
+        frames = _Frames(output)
+        outcome = _outcome(view, job, frames.restart)
         digest = hashlib.sha256(view).digest()
     return DecodingAnswer(
         row_count=outcome.row_count,
         schema=outcome.schema,
         change=outcome.change,
         digest=digest,
-        frames=tuple(frames),
+        sha256=frames.sha256,
+        frames=tuple(frames.places),
         validate_only=outcome.validate_only,
+        offset=outcome.offset,
     )
 
 
@@ -124,17 +131,33 @@ def _view(file: BinaryIO) -> memoryview:
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def _restart(output: BinaryIO, frames: list[FramePlace], journal: Journal) -> SliceSink:
-    output.seek(0)
-    output.truncate()
-    frames.clear()
+class _Frames:
+    """The frames of a body on their way into a file, and the digest of their rows (model/chain.py)."""
 
-    def sink(lines: bytes, row_count: int) -> None:
-        frame: Frame = journal.frame(lines, row_count)
-        output.write(frame.payload)
-        frames.append(FramePlace(row_count, frame.byte_count, frame.codec, len(frame.payload)))
+    def __init__(self, output: BinaryIO) -> None:
+        self._output = output
+        self._journal = Journal()
+        self.places: list[FramePlace] = []
+        self._sha256 = hashlib.sha256()
 
-    return sink
+    @property
+    def sha256(self) -> bytes:
+        """The digest of all rows."""
+        return self._sha256.digest()
+
+    def restart(self) -> SliceSink:
+        """Forgets what there is; takes the rows from the first on."""
+        self._output.seek(0)
+        self._output.truncate()
+        self.places.clear()
+        self._sha256 = hashlib.sha256()
+        return self._add
+
+    def _add(self, lines: bytes, rows: list[Row]) -> None:
+        frame = self._journal.frame(lines, len(rows))
+        self._output.write(frame.payload)
+        self.places.append(FramePlace(len(rows), frame.byte_count, frame.codec, len(frame.payload)))
+        self._sha256.update(canonical_text(rows))
 
 
 def main() -> None:

@@ -10,12 +10,24 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from rowkeep.model.access import AccessLevel
+from rowkeep.model.receipts import Rejection
 from rowkeep.model.references import name_key, new_identifier, reference_id, upload_key
-from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, ReadStream, Segment, Table, Version
+from rowkeep.model.resources import (
+    Dataset,
+    MemberRole,
+    Owner,
+    OwnerKind,
+    ReadStream,
+    Segment,
+    Table,
+    Version,
+)
 from rowkeep.model.schema import Schema, VariableMetadata
 from rowkeep.storage.base import Connection, NewDataset, NewTable, NewUpload
 from rowkeep.storage.catalog import SqlCatalogView
 from rowkeep.storage.records import json_text, stream_record
+
+REJECTIONS_MAX = 1_000  # of one upload
 
 
 class SqlCatalogEditor(SqlCatalogView):
@@ -228,6 +240,27 @@ class SqlCatalogEditor(SqlCatalogView):
         self._announce_change()
         self._run("delete_upload", id=upload_id)
 
+    def add_rejection(self, upload_id: int, key: str, rejection: Rejection) -> None:
+        """Keeps what was answered to a refused request with a key; the oldest go."""
+        self._run(
+            "add_rejection",
+            upload_id=upload_id,
+            key=key,
+            now=rejection.rejected_at,
+            message=rejection.message,
+            row_errors=json_text(rejection.row_errors),
+            row_error_count=rejection.row_error_count,
+        )
+        self._run("trim_rejections", upload_id=upload_id, count=REJECTIONS_MAX)
+
+    def remove_rows(self, upload_id: int, key: str, user_id: int) -> None:
+        """Removes the rows of a request that went in; nothing when it was done before."""
+        removed = self._connection.record(
+            "remove_rows", upload_id=upload_id, key=key, user_id=user_id, now=self._now
+        )
+        if removed is not None:
+            self._run("count_removed_rows", upload_id=upload_id, row_count=removed["row_count"])
+
     def add_read_streams(self, streams: Sequence[ReadStream]) -> None:
         """Remembers the streams of a read session."""
         for stream in streams:
@@ -273,11 +306,9 @@ class SqlCatalogEditor(SqlCatalogView):
         for statement in ("forget_segments", "forget_schemas", "forget_upload"):
             self._run(statement, upload_id=upload_id)
 
-    def prune(self, passes_min: int) -> None:
-        """Drops expired read streams, and the receipts that were there for more than so many of its calls."""
-        self._run("count_upkeep_pass")
+    def prune(self) -> None:
+        """Drops expired read streams."""
         self._run("prune_read_streams", now=self._now)
-        self._run("prune_receipts", passes_min=passes_min)
 
 
 def add_schema(connection: Connection, upload_id: int, schema: Schema) -> None:

@@ -10,7 +10,8 @@ import msgspec
 
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
-from rowkeep.model.inserts import RowsFormat
+from rowkeep.model.inserts import OffsetMove, RowsFormat
+from rowkeep.model.receipts import ChainOutcome
 from rowkeep.model.resources import Frame, ReadStream, Segment
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import Statistics
@@ -42,7 +43,8 @@ class LargeBody(msgspec.Struct, frozen=True):
 class LargeRows(msgspec.Struct, frozen=True):
     """The rows of a large body, checked and ready for the journal.
 
-    `digest` is that of the inflated body; `validate_only` is what the body says, if it does.
+    `digest` is that of the inflated body, `sha256` that of its rows (model/chain.py); `validate_only` and
+    `offset` are what the body says, if it does.
     """
 
     row_count: int
@@ -50,7 +52,9 @@ class LargeRows(msgspec.Struct, frozen=True):
     schema: Schema
     change: SchemaChange | None
     digest: bytes
+    sha256: bytes
     validate_only: bool | None
+    offset: OffsetMove | None
 
 
 class LargeBodyDecoder(Protocol):
@@ -78,6 +82,20 @@ class RowReadings(Protocol):
 
     def __call__(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> RowReading:
         """A reading from an offset on."""
+
+
+class ChainReading(Protocol):
+    """One recomputation of an upload's chain; every step runs on a snapshot of its own."""
+
+    def step(self, view: CatalogView) -> ChainOutcome | None:
+        """Some of the work; None until it is done. Raises not_found_error when the upload is deleted."""
+
+
+class ChainReadings(Protocol):
+    """Starts recomputations."""
+
+    def __call__(self, upload_id: int) -> ChainReading:
+        """A recomputation of the chain of an upload."""
 
 
 class Sealer(Protocol):

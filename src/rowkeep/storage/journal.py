@@ -8,16 +8,20 @@ A group is whatever batches waited while the last commit ran. It becomes one tra
    have been revoked, an upload deleted, a schema changed. Its sender checks again and resubmits. This
    is the only check there is, and it runs inside the transaction, so it cannot race;
 2. a batch whose idempotency key is known gets the receipt of the first one (or KeyReused when the
-   bodies differ), also when the first one stands in the same group;
-3. the rest go in: per upload one entry that holds their bodies, one a line.
+   bodies differ, KeyUndone when it was undone), also when the first one stands in the same group;
+3. a batch that expects another offset token than its upload has is refused; tokens move with each batch;
+4. the rest go in: per upload one entry that holds their bodies, one a line.
 
-The common group (one catalog version, no keys, nothing stale) is one statement that is a commit by
-itself. That is not about SQLite's speed: each statement costs the writer two hand-overs of the
-interpreter lock, and under load each takes as long as the event loop's turn, about a millisecond.
+The common group (one catalog version, no keys, no offsets, nothing stale) is one statement that is a commit
+by itself. That is not about SQLite's speed: each statement costs the writer two hand-overs of the
+interpreter lock, and under load each takes as long as the event loop's turn, about a millisecond. So it
+rests on what the journal remembers of where uploads end (placement.py), and the statement says so: where that
+is not true it adds nothing, and the group goes the long way, which asks.
 
 A batch that brings a new schema is a group of its own: schema version, entry and the move of the
 catalog version are one commit. So is a large batch, which comes in frames that are already encoded
-and becomes one entry a frame.
+and becomes one entry a frame; all but the last are marked as continued. Everywhere else a line of an entry is
+a batch, so the journal knows where batches end, which the chain of an upload rests on (model/chain.py).
 
 Payloads are zstd level 1: it costs less than writing the bytes would. Every entry names its codec, and
 has a checksum that is looked at whenever the entry is read: what a disk has changed is not served.
@@ -27,23 +31,24 @@ Rejected: one entry per batch (three times the statements and twice the bytes fo
 import time
 import zlib
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import zstandard
 
 from rowkeep.model.errors import damaged
+from rowkeep.model.receipts import KnownRequest
 from rowkeep.model.resources import Batch, Entry, Frame, Receipt
-from rowkeep.storage.base import Connection, Database, KeyReused, Outcome, StaleBatch
+from rowkeep.storage.base import Connection, Database, KeyReused, KeyUndone, Outcome, StaleBatch
 from rowkeep.storage.editor import add_schema
-from rowkeep.storage.records import replayed_receipt
+from rowkeep.storage.placement import Placement, StreamEnd, StreamEnds, moved_offset, stream_ends
+from rowkeep.storage.records import known_request
 
 CODEC_PLAIN = 0
 CODEC_ZSTD = 1
 # Compressing less than a page saves no write and costs a hand-over of the interpreter lock.
 _COMPRESSED_BYTES_MIN = 4096
 
-_ReceiptRecord = dict[str, Any]
+_KnownRequests = dict[tuple[int, str], KnownRequest]
 
 
 class Journal:
@@ -51,70 +56,108 @@ class Journal:
 
     def __init__(self) -> None:
         self._compressor = zstandard.ZstdCompressor(level=1)
+        self._ends = StreamEnds()
 
     def commit_group(self, database: Database, batches: Sequence[Batch]) -> list[Outcome]:
         """Writes a group durably; an outcome for each batch, in order."""
-        version = batches[0].catalog_version
-        is_common = all(batch.key is None and batch.catalog_version == version for batch in batches)
-        is_common = is_common and not batches[0].needs_own_group
-        if is_common and self._commit_entries(database, batches, version):
-            return [Receipt(batch.row_count) for batch in batches]
-        with database.writing() as connection:
-            return self._settle_group(connection, batches)
+        try:
+            receipts = self._commit_common(database, batches) if _is_common(batches) else None
+            if receipts is not None:
+                return receipts
+            with database.writing() as connection:
+                outcomes, ends = self._settle_group(connection, batches)
+        except BaseException:
+            self._ends.forget()
+            raise
+        self._ends.learn(ends)
+        return outcomes
 
-    def _commit_entries(self, database: Database, batches: Sequence[Batch], version: int) -> bool:
-        """Whether the group went in, as one statement; it does not when it is stale."""
-        entries, payloads = self._entries(batches)
+    def _commit_common(self, database: Database, batches: Sequence[Batch]) -> list[Outcome] | None:
+        """Receipts when the group went in as one statement; it does not when it is stale."""
+        ends = self._ends.of({batch.upload_id for batch in batches})
+        if ends is None:
+            return None
+        placement = Placement(ends)
+        receipts: list[Outcome] = [placement.place(batch) for batch in batches]
+        entries, payloads = self._entries(batches, placement)
         if not entries:
-            return False
-        return database.commit_statement(
+            return None
+        added = database.commit_statement(
             "add_entries",
             entries=_json_text(entries),
             payloads=payloads,
-            catalog_version=version,
+            catalog_version=batches[0].catalog_version,
             now=_now_ms(),
-        ) == len(entries)
+        )
+        if added != len(entries):
+            return None
+        self._ends.learn(placement.after)
+        return receipts
 
-    def _settle_group(self, connection: Connection, batches: Sequence[Batch]) -> list[Outcome]:
-        version = connection.records("catalog_version")[0]["version"]
+    def _settle_group(
+        self, connection: Connection, batches: Sequence[Batch]
+    ) -> tuple[list[Outcome], dict[int, StreamEnd]]:
+        """The outcomes, and where the uploads end once they are committed."""
+        upload_ids = sorted({batch.upload_id for batch in batches})
+        state = connection.records("group_state", upload_ids=_json_text(upload_ids))
+        version = state[0]["version"]
         known = _known_receipts(connection, batches)
+        placement = Placement(stream_ends(state))
         outcomes: list[Outcome] = []
-        written: list[Batch] = []
+        written: list[tuple[Batch, Receipt]] = []
+        tokens = {record["upload_id"]: record["latest_offset_token"] for record in state}
         for batch in batches:
-            outcome = _settle(batch, version, known)
+            outcome = _settle(batch, version, known) or moved_offset(batch, tokens)
             if outcome is None:
-                written.append(batch)
-                outcome = Receipt(batch.row_count, batch.change)
+                outcome = placement.place(batch)
+                written.append((batch, outcome))
+                if batch.key is not None:
+                    known[batch.upload_id, batch.key] = KnownRequest(batch.digest, outcome)
             outcomes.append(outcome)
         if written:
-            self._write(connection, written, version)
-        return outcomes
+            self._write(connection, written, placement, version)
+        return outcomes, placement.after
 
-    def _write(self, connection: Connection, batches: Sequence[Batch], version: int) -> None:
+    def _write(
+        self,
+        connection: Connection,
+        written: Sequence[tuple[Batch, Receipt]],
+        placement: Placement,
+        version: int,
+    ) -> None:
+        batches = [batch for batch, _ in written]
         first = batches[0]
-        for frame in first.frames:
-            _add_entries(connection, [_entry(first, frame, 0)], frame.payload, version)
-        entries, payloads = self._entries(batches)
+        if first.frames:
+            _add_frames(connection, first, placement, version)
+        entries, payloads = self._entries(batches, placement)
         if entries:
             _add_entries(connection, entries, payloads, version)
-        receipts = [_receipt_parameters(batch) for batch in batches if batch.key is not None]
+        receipts = [
+            _receipt_parameters(batch, receipt) for batch, receipt in written if batch.key is not None
+        ]
         if receipts:
-            connection.records("add_receipts", receipts=_json_text(receipts))
+            connection.records("add_receipts", receipts=_json_text(receipts), now=_now_ms())
+        tokens = {
+            batch.upload_id: batch.offset.token for batch in batches if batch.offset and batch.offset.token
+        }
+        if tokens:
+            connection.records("set_offset_tokens", tokens=_json_text(list(tokens.items())))
         if first.change is not None:
             _change_schema(connection, first)
 
-    def _entries(self, batches: Sequence[Batch]) -> tuple[list[list[int]], bytes]:
+    def _entries(self, batches: Sequence[Batch], placement: Placement) -> tuple[list[list[object]], bytes]:
         by_upload: dict[int, list[Batch]] = {}
         for batch in batches:
             if batch.body:
                 by_upload.setdefault(batch.upload_id, []).append(batch)
-        entries: list[list[int]] = []
+        entries: list[list[object]] = []
         payloads: list[bytes] = []
         offset = 0
-        for members in by_upload.values():
+        for upload_id, members in by_upload.items():
             lines = b"\n".join([batch.body for batch in members])
             frame = self.frame(lines, sum([batch.row_count for batch in members]))
-            entries.append(_entry(members[0], frame, offset))
+            first_row, chain = placement.before[upload_id].row_count, placement.after[upload_id].chain
+            entries.append([*_entry(members[0], frame, offset), first_row, 0, chain.hex()])
             payloads.append(frame.payload)
             offset += len(frame.payload)
         return entries, b"".join(payloads)
@@ -137,7 +180,7 @@ def _checksum(facts: list[int], payload: bytes) -> int:
 
 
 def _add_entries(
-    connection: Connection, entries: list[list[int]], payloads: bytes, catalog_version: int
+    connection: Connection, entries: list[list[object]], payloads: bytes, catalog_version: int
 ) -> None:
     connection.records(
         "add_entries",
@@ -146,6 +189,18 @@ def _add_entries(
         catalog_version=catalog_version,
         now=_now_ms(),
     )
+
+
+def _add_frames(connection: Connection, batch: Batch, placement: Placement, version: int) -> None:
+    """An entry a frame: one batch, so the chain moves with the last."""
+    first_row = placement.before[batch.upload_id].row_count
+    for number, frame in enumerate(batch.frames, 1):
+        is_continued = number < len(batch.frames)
+        chains = placement.before if is_continued else placement.after
+        chain = chains[batch.upload_id].chain.hex()
+        entry = [*_entry(batch, frame, 0), first_row, int(is_continued), chain]
+        _add_entries(connection, [entry], frame.payload, version)
+        first_row += frame.row_count
 
 
 def entry_lines(entry: Entry) -> bytes:
@@ -165,36 +220,34 @@ def decoded_lines(codec: int, payload: bytes) -> bytes:
     raise ValueError(f"the journal has no codec {codec}")
 
 
-def _settle(batch: Batch, version: int, known: dict[tuple[int, str], _ReceiptRecord]) -> Outcome | None:
-    """The outcome of a batch that is not to be written; None, and its key noted, when it is."""
+def _is_common(batches: Sequence[Batch]) -> bool:
+    version = batches[0].catalog_version
+    is_common = all(
+        batch.key is None and batch.offset is None and batch.catalog_version == version for batch in batches
+    )
+    return is_common and not batches[0].needs_own_group
+
+
+def _settle(batch: Batch, version: int, known: _KnownRequests) -> Outcome | None:
+    """The outcome of a batch that is not to be written; None when it is."""
     if batch.catalog_version != version:
         return StaleBatch()
-    if batch.key is not None:
-        earlier = known.get((batch.upload_id, batch.key))
-        if earlier is not None:
-            return _repeat(batch, earlier)
-        known[batch.upload_id, batch.key] = {
-            "digest": batch.digest,
-            "row_count": batch.row_count,
-            "change": None if batch.change is None else _json_text(batch.change),
-        }
-    return None
-
-
-def _repeat(batch: Batch, earlier: _ReceiptRecord) -> Outcome:
-    if earlier["digest"] != batch.digest:
+    earlier = None if batch.key is None else known.get((batch.upload_id, batch.key))
+    if earlier is None:
+        return None
+    if earlier.digest != batch.digest:
         return KeyReused()
-    return replayed_receipt(earlier)
+    if earlier.removed_at is not None:
+        return KeyUndone()
+    return msgspec.structs.replace(earlier.receipt, replayed=True)
 
 
-def _known_receipts(
-    connection: Connection, batches: Sequence[Batch]
-) -> dict[tuple[int, str], _ReceiptRecord]:
+def _known_receipts(connection: Connection, batches: Sequence[Batch]) -> _KnownRequests:
     keys = [[batch.upload_id, batch.key] for batch in batches if batch.key is not None]
     if not keys:
         return {}
     records = connection.records("receipts_of_keys", keys=_json_text(keys))
-    return {(record["upload_id"], record["key"]): record for record in records}
+    return {(record["upload_id"], record["key"]): known_request(record) for record in records}
 
 
 def _change_schema(connection: Connection, batch: Batch) -> None:
@@ -203,10 +256,12 @@ def _change_schema(connection: Connection, batch: Batch) -> None:
     connection.records("catalog_changed")
 
 
-def _receipt_parameters(batch: Batch) -> list[object]:
+def _receipt_parameters(batch: Batch, receipt: Receipt) -> list[object]:
     change = None if batch.change is None else _json_text(batch.change)
     digest = batch.digest.hex() if batch.digest is not None else ""
-    return [batch.upload_id, batch.key, digest, batch.row_count, change]
+    numbers = [receipt.commit, receipt.first_row]
+    proof = [batch.sha256.hex(), None if receipt.chain is None else receipt.chain.hex()]
+    return [batch.upload_id, batch.key, digest, batch.row_count, change, *numbers, *proof]
 
 
 def _json_text(value: object) -> str:

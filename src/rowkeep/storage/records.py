@@ -5,8 +5,16 @@ from typing import TypeVar
 
 import msgspec
 
+from rowkeep.model.errors import RowError
 from rowkeep.model.growth import SchemaChange
-from rowkeep.model.resources import Content, Dataset, ReadStream, Receipt, Upload
+from rowkeep.model.receipts import KnownRequest, Rejection
+from rowkeep.model.resources import (
+    Content,
+    Dataset,
+    ReadStream,
+    Receipt,
+    Upload,
+)
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.storage.base import Record
 
@@ -63,13 +71,26 @@ def stream_record(stream: ReadStream) -> Record:
     }
 
 
-def replayed_receipt(record: Record) -> Receipt:
-    """What was answered to a request with a key, from its record of receipts."""
+def known_request(record: Record) -> KnownRequest:
+    """A request with a key, from its record of receipts_of_keys."""
+    return KnownRequest(record["digest"], _receipt(record), record["committed_at"], record["removed_at"])
+
+
+def rejection(record: Record) -> Rejection:
+    """A request that was refused."""
+    row_errors = msgspec.json.decode(record["row_errors"], type=tuple[RowError, ...])
+    return msgspec.convert({**record, "row_errors": row_errors}, Rejection)
+
+
+def _receipt(record: Record) -> Receipt:
     change = record["change"]
     return Receipt(
         row_count=record["row_count"],
         change=None if change is None else msgspec.json.decode(change, type=SchemaChange),
-        replayed=True,
+        commit=record["commit_number"],
+        first_row=record["first_row"],
+        sha256=record["sha256"],
+        chain=record["chain"],
     )
 
 

@@ -19,6 +19,13 @@ def decoded_pieces(entry: Entry, decoder: RowDecoder) -> Iterator[tuple[list[Row
         yield decoder.read(piece), len(piece)
 
 
+def decoded_bodies(entry: Entry, decoder: RowDecoder) -> Iterator[tuple[list[list[Row]], int]]:
+    """The same with the rows of each request body by themselves."""
+    lines = entry_lines(entry)
+    for piece in _pieces(lines, entry.row_count * len(decoder.schema.variables)):
+        yield decoder.read_bodies(piece), len(piece)
+
+
 def _pieces(lines: bytes, cell_count: int) -> Iterator[bytes]:
     """Lines in pieces that decode to about DECODED_CELLS_MAX cells, or to one request body."""
     if cell_count <= DECODED_CELLS_MAX:

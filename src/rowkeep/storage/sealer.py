@@ -4,7 +4,8 @@ Everything here reads through short snapshots and writes one file, which nobody 
 process has named it in a transaction (segments.py tells the steps). It may be killed at any moment.
 
 Bounds: what is held is one row group and one piece of an entry. A seal takes `SEAL_BYTES_MAX` of rows at
-most, as they were before encoding, so that it ends soon; more entries make the next segment.
+most, as they were before encoding, and what is left of a large batch, so that it ends soon; more entries make
+the next segment. A segment ends where a batch does, so that the chain of its upload has a value there.
 """
 
 import secrets
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from rowkeep.model.chain import packed_counts, unpacked_counts
 from rowkeep.model.decoding import row_decoder
 from rowkeep.model.errors import damaged
 from rowkeep.model.resources import Entry, Segment
@@ -24,7 +26,7 @@ from rowkeep.storage.checked_file import CheckedSink
 from rowkeep.storage.columns import columns_of
 from rowkeep.storage.files import Disk
 from rowkeep.storage.parquet import SegmentFile, SegmentWriter
-from rowkeep.storage.rows import decoded_pieces
+from rowkeep.storage.rows import decoded_bodies
 from rowkeep.storage.segments import SUFFIX, UNFINISHED
 
 SEAL_BYTES_MAX = 64 * 1024 * 1024
@@ -33,18 +35,27 @@ FACTS_PER_PAGE = 10_000
 
 
 class SegmentPlan(msgspec.Struct, frozen=True):
-    """Which rows go into a segment, and in which schema."""
+    """Which rows go into a segment, and in which schema; `is_continued` when their last batch has more."""
 
     upload_id: int
     first_row: int
     row_count: int
     byte_count: int
     schema: Schema
+    is_continued: bool = False
 
     @property
     def row_end(self) -> int:
         """The row after the last."""
         return self.first_row + self.row_count
+
+
+class SealedBatches(msgspec.Struct, frozen=True):
+    """How many rows a segment holds, the packed counts of its batches, and the chain after the last."""
+
+    row_count: int
+    batches: bytes
+    chain: bytes | None
 
 
 class SegmentSealer:
@@ -80,12 +91,15 @@ class SegmentSealer:
         for fact, schema in self._entry_facts(upload_id, first_row):
             if plan is None:
                 plan = SegmentPlan(upload_id, first_row, 0, 0, schema)
-            if plan.byte_count >= SEAL_BYTES_MAX or not schema.extends(plan.schema):
+            is_full = plan.byte_count >= SEAL_BYTES_MAX and not plan.is_continued
+            if is_full or not schema.extends(plan.schema):
                 break
             if fact["first_row"] != plan.row_end:
                 raise damaged(f"The rows of upload {upload_id} from {plan.row_end} on are missing.")
             row_count = plan.row_count + fact["row_count"]
-            plan = SegmentPlan(upload_id, first_row, row_count, plan.byte_count + fact["byte_count"], schema)
+            byte_count = plan.byte_count + fact["byte_count"]
+            is_continued = bool(fact["is_continued"])
+            plan = SegmentPlan(upload_id, first_row, row_count, byte_count, schema, is_continued)
         return plan
 
     def _entry_facts(self, upload_id: int, first_row: int) -> Iterator[tuple[Record, Schema]]:
@@ -103,8 +117,8 @@ class SegmentSealer:
                 return
             first_row = page[-1]["first_row"] + 1
 
-    def _write(self, plan: SegmentPlan, fill: Callable[[SegmentWriter], int]) -> Segment:
-        """Makes a durable file of what `fill` adds, which tells how many rows it added."""
+    def _write(self, plan: SegmentPlan, fill: Callable[[SegmentWriter], SealedBatches]) -> Segment:
+        """Makes a durable file of what `fill` adds, which tells what it added."""
         name = f"{plan.upload_id}-{plan.first_row}-{plan.row_end}-{secrets.token_hex(4)}{SUFFIX}"
         unfinished = self._folder / f"{name}{UNFINISHED}"
         try:
@@ -113,9 +127,9 @@ class SegmentSealer:
                 found = fill(writer)
                 writer.finish()
                 checksums = sink.finish()
-            if found != plan.row_count:
+            if found.row_count != plan.row_count:
                 raise damaged(
-                    f"Upload {plan.upload_id} holds {found} rows from {plan.first_row} on, "
+                    f"Upload {plan.upload_id} holds {found.row_count} rows from {plan.first_row} on, "
                     f"not {plan.row_count}."
                 )
             self._disk.rename(unfinished, self._folder / name)
@@ -132,20 +146,23 @@ class SegmentSealer:
             file_name=name,
             file_bytes=sink.byte_count,
             checksums=checksums,
+            batches=found.batches,
+            chain=found.chain,
         )
 
-    def _fill_from_entries(self, plan: SegmentPlan, writer: SegmentWriter) -> int:
+    def _fill_from_entries(self, plan: SegmentPlan, writer: SegmentWriter) -> SealedBatches:
         row = plan.first_row
+        batches = _BatchCounts()
         while row < plan.row_end:
             entries, schemas = self._entries(plan, row)
             for entry in entries:
                 if entry.first_row != row:  # it was forgotten meanwhile; the one before it is found instead
-                    return row - plan.first_row
-                _add_entry(writer, entry, schemas[entry.schema_version], plan.schema)
+                    return batches.sealed(row - plan.first_row)
+                _add_entry(writer, entry, schemas[entry.schema_version], plan.schema, batches)
                 row += entry.row_count
             if not entries:
                 break
-        return row - plan.first_row
+        return batches.sealed(row - plan.first_row)
 
     def _entries(self, plan: SegmentPlan, row: int) -> tuple[list[Entry], dict[int, Schema]]:
         with self._database.reading() as connection:
@@ -167,22 +184,61 @@ class SegmentSealer:
                 row = segment.row_end
         return segments
 
-    def _fill_from_segments(self, segments: Sequence[Segment], writer: SegmentWriter) -> int:
+    def _fill_from_segments(self, segments: Sequence[Segment], writer: SegmentWriter) -> SealedBatches:
         row_count = 0
+        counts: list[int] = []
         for segment in segments:
+            counts += self._batches(segment)
             file = SegmentFile(self._folder, segment)
             for batch in file.groups(file.names, 0, segment.row_count):
                 writer.add_batch(batch)
                 row_count += len(batch)
-        return row_count
+        return SealedBatches(row_count, packed_counts(counts), segments[-1].chain)
+
+    def _batches(self, segment: Segment) -> Iterator[int]:
+        with self._database.reading() as connection:
+            packed = SqlCatalogView(connection).segment_batches(segment)
+        return unpacked_counts(packed or b"")
 
     def _schema(self, upload_id: int, version: int) -> Schema:
         with self._database.reading() as connection:
             return SqlCatalogView(connection).schema(upload_id, version)
 
 
-def _add_entry(writer: SegmentWriter, entry: Entry, source: Schema, target: Schema) -> None:
-    for rows, byte_count in decoded_pieces(entry, row_decoder(source)):
+class _BatchCounts:
+    """How many rows each batch has, of entries that follow each other."""
+
+    def __init__(self) -> None:
+        self._counts: list[int] = []
+        self._chain: bytes | None = None
+        self._is_continued = False
+
+    def add(self, counts: Sequence[int]) -> None:
+        """The rows of some bodies of an entry."""
+        if self._is_continued:
+            self._counts[-1] += counts[0]
+            counts = counts[1:]
+        self._counts += counts
+        self._is_continued = False
+
+    def end_entry(self, entry: Entry) -> None:
+        """The entry has no more bodies."""
+        self._is_continued = entry.is_continued
+        self._chain = entry.chain
+
+    def sealed(self, row_count: int) -> SealedBatches:
+        """What to say of a segment of so many rows."""
+        return SealedBatches(row_count, packed_counts(self._counts), self._chain)
+
+
+def _add_entry(
+    writer: SegmentWriter, entry: Entry, source: Schema, target: Schema, batches: _BatchCounts
+) -> None:
+    for bodies, byte_count in decoded_bodies(entry, row_decoder(source)):
+        if entry.chain is not None:
+            batches.add([len(body) for body in bodies])
+        rows = [row for body in bodies for row in body]
         for start in range(0, len(rows), writer.group_rows_max):
             part = rows[start : start + writer.group_rows_max]
             writer.add(columns_of(part, source, target), byte_count * len(part) // len(rows))
+    batches.end_entry(entry)

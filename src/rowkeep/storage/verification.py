@@ -3,7 +3,9 @@
 Each upload is looked at on a snapshot of its own, so a server may go on writing. Of every upload must hold:
 its segments follow each other without a gap from row 0 on, and its entries from the last segment's end on;
 each block of a segment's file and each entry has the checksum it was written with, and the rows decode with
-the schema they name; rows and bytes add up to what the upload's counters say.
+the schema they name; rows and bytes add up to what the upload's counters say; the chain that the rows make is
+the one that its last receipt told (chaining.py). Of rows that were accepted before there were chains only
+the rest can be said, and their number is told.
 
 Files that no segment names are garbage, which the server removes; they are looked for only where no server
 runs.
@@ -18,6 +20,7 @@ from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Entry, Segment
 from rowkeep.storage.base import Connection, Database, Record
 from rowkeep.storage.catalog import SqlCatalogView
+from rowkeep.storage.chaining import ChainReading
 from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.journal import entry_lines
 from rowkeep.storage.parquet import SegmentFile
@@ -35,19 +38,21 @@ class VerificationReport(msgspec.Struct, frozen=True):
     upload_count: int
     row_count: int
     problems: tuple[str, ...]
+    unchained_row_count: int = 0
 
     @property
     def text(self) -> str:
         """A line that sums up, and one for each problem."""
         verdict = "everything is whole" if not self.problems else f"{len(self.problems)} problems"
         head = f"{self.row_count:,} rows in {self.upload_count:,} uploads read back: {verdict}."
-        return "\n".join([head, *self.problems])
+        unchained = f"{self.unchained_row_count:,} rows are older than the chains of their uploads."
+        return "\n".join([head, *([unchained] if self.unchained_row_count else []), *self.problems])
 
 
 def verify(database: Database, directory: DataDirectory) -> VerificationReport:
     """Reads a data directory back."""
     problems = database.problems()
-    upload_count = row_count = after_id = 0
+    upload_count = row_count = unchained = after_id = 0
     while page := _stream_ids(database, after_id):
         for upload_id in page:
             with database.reading() as connection:
@@ -55,9 +60,10 @@ def verify(database: Database, directory: DataDirectory) -> VerificationReport:
                 problems += [f"upload {upload_id}: {problem}" for problem in stream.problems()]
             upload_count += 1
             row_count += stream.row_count
+            unchained += stream.unchained_row_count
         after_id = page[-1]
     problems += _unnamed_files(database, directory)
-    return VerificationReport(upload_count, row_count, tuple(problems))
+    return VerificationReport(upload_count, row_count, tuple(problems), unchained)
 
 
 def _stream_ids(database: Database, after_id: int) -> list[int]:
@@ -87,6 +93,7 @@ class _Stream:
         self._upload_id = upload_id
         self.row_count = 0
         self.byte_count = 0
+        self.unchained_row_count = 0
 
     def problems(self) -> list[str]:
         """What is wrong; it ends with the first that makes the rest unreadable."""
@@ -96,8 +103,13 @@ class _Stream:
         problem = self._segments_problem() or self._sealed_problem(counters) or self._entries_problem()
         if problem is not None:
             return [problem]
+        self.unchained_row_count = counters["chain_first_row"]
+        if counters["removed_row_count"] != counters["removed_row_sum"]:
+            said = counters["removed_row_count"]
+            return [f"{said} of its rows should be removed, not {counters['removed_row_sum']}"]
         if (self.row_count, self.byte_count) == (counters["row_count"], counters["byte_count"]):
-            return []
+            problem = self._chain_problem()
+            return [] if problem is None else [problem]
         said = f"{counters['row_count']} rows and {counters['byte_count']} bytes"
         return [f"it should hold {said}, and holds {self.row_count} and {self.byte_count}"]
 
@@ -130,6 +142,13 @@ class _Stream:
             self.row_count += entry.row_count
             self.byte_count += entry.byte_count
         return None
+
+    def _chain_problem(self) -> str | None:
+        reading = ChainReading(self._directory.segments, self._upload_id)
+        outcome = None
+        while outcome is None:
+            outcome = reading.step(self._view)
+        return outcome.problem
 
     def _segments(self) -> Iterator[Segment]:
         row = 0

@@ -1,35 +1,44 @@
+-- name: group_state
+-- Where the catalog stands, and where each of some uploads does; :upload_ids is a JSON array.
+SELECT catalog_state.version, streams.upload_id, streams.row_count, streams.chain, streams.commit_count,
+    streams.latest_offset_token
+FROM catalog_state
+LEFT JOIN json_each(:upload_ids) AS asked
+LEFT JOIN streams ON streams.upload_id = asked.value;
+
 -- name: receipts_of_keys
 -- :keys is a JSON array of [upload_id, key].
-SELECT receipts.upload_id, receipts.key, receipts.digest, receipts.row_count, receipts.change
+SELECT receipts.*, removed_rows.removed_at
 FROM json_each(:keys) AS asked
-JOIN receipts ON receipts.upload_id = asked.value ->> 0 AND receipts.key = asked.value ->> 1;
+JOIN receipts ON receipts.upload_id = asked.value ->> 0 AND receipts.key = asked.value ->> 1
+LEFT JOIN removed_rows ON removed_rows.upload_id = receipts.upload_id AND removed_rows.key = receipts.key;
 
 -- name: add_entries
 -- :entries is a JSON array of [upload_id, row_count, byte_count, schema_version, codec, offset, length,
--- checksum]; offset and length cut the entry's payload out of :payloads. At most one entry per upload.
--- Adds nothing when the catalog is not at :catalog_version. A trigger moves the stream's counters.
+-- checksum, first_row, is_continued, chain as hex]; offset and length cut the entry's payload out of
+-- :payloads. At most one entry per upload. Adds nothing when the catalog is not at :catalog_version, or when
+-- any upload does not end where its entry begins. A trigger moves the streams' counters and chains.
 INSERT INTO entries (upload_id, first_row, row_count, byte_count, schema_version, codec, checksum,
-    committed_at, payload)
-SELECT streams.upload_id, streams.row_count, added.value ->> 1, added.value ->> 2, added.value ->> 3,
+    committed_at, payload, is_continued, chain)
+SELECT added.value ->> 0, added.value ->> 8, added.value ->> 1, added.value ->> 2, added.value ->> 3,
     added.value ->> 4, added.value ->> 7, :now,
-    substr(:payloads, (added.value ->> 5) + 1, added.value ->> 6)
+    substr(:payloads, (added.value ->> 5) + 1, added.value ->> 6), added.value ->> 9,
+    unhex(added.value ->> 10)
 FROM json_each(:entries) AS added
-JOIN streams ON streams.upload_id = added.value ->> 0
-WHERE (SELECT version FROM catalog_state) = :catalog_version;
+WHERE (SELECT version FROM catalog_state) = :catalog_version AND json_array_length(:entries) = (
+    SELECT count(*) FROM json_each(:entries) AS stated
+    JOIN streams ON streams.upload_id = stated.value ->> 0 AND streams.row_count = stated.value ->> 8
+);
 
 -- name: add_receipts
--- :receipts is a JSON array of [upload_id, key, digest as hex, row_count, change as JSON text or null].
-INSERT INTO receipts (upload_id, key, digest, row_count, change, upkeep_pass)
+-- :receipts is a JSON array of [upload_id, key, digest as hex, row_count, change as JSON text or null,
+-- commit_number, first_row, sha256 as hex, chain as hex].
+INSERT INTO receipts (upload_id, key, digest, row_count, change, commit_number, first_row, sha256, chain,
+    committed_at)
 SELECT added.value ->> 0, added.value ->> 1, unhex(added.value ->> 2), added.value ->> 3,
-    added.value ->> 4, (SELECT passes FROM upkeep_state)
+    added.value ->> 4, added.value ->> 5, added.value ->> 6, unhex(added.value ->> 7),
+    unhex(added.value ->> 8), :now
 FROM json_each(:receipts) AS added;
-
--- name: prune_receipts
--- Those that have seen more than :passes_min passes; the first may have come right after they were written.
-DELETE FROM receipts WHERE upkeep_pass < (SELECT passes FROM upkeep_state) - :passes_min;
-
--- name: count_upkeep_pass
-UPDATE upkeep_state SET passes = passes + 1;
 
 -- name: entries
 -- The entries from :first_row on until their bytes reach :bytes_max, at least one.
@@ -48,11 +57,59 @@ JOIN entries ON entries.upload_id = :upload_id AND entries.first_row = chosen.fi
 WHERE chosen.bytes_before < :bytes_max
 ORDER BY entries.first_row;
 
+-- name: set_offset_tokens
+-- :tokens is a JSON array of [upload_id, token].
+UPDATE streams SET latest_offset_token = moved.value ->> 1
+FROM json_each(:tokens) AS moved WHERE streams.upload_id = moved.value ->> 0;
+
+-- name: add_rejection
+-- Adds nothing when the key's rows have gone in meanwhile, or the upload is gone.
+INSERT OR REPLACE INTO rejections (upload_id, key, rejected_at, message, row_errors, row_error_count)
+SELECT streams.upload_id, :key, :now, :message, :row_errors, :row_error_count
+FROM streams
+WHERE streams.upload_id = :upload_id AND NOT EXISTS (
+    SELECT 1 FROM receipts WHERE receipts.upload_id = :upload_id AND receipts.key = :key
+);
+
+-- name: trim_rejections
+-- All but the latest :count of an upload go.
+DELETE FROM rejections WHERE upload_id = :upload_id AND id <= (
+    SELECT id FROM rejections WHERE upload_id = :upload_id ORDER BY id DESC LIMIT 1 OFFSET :count
+);
+
+-- name: rejection
+SELECT * FROM rejections WHERE upload_id = :upload_id AND key = :key;
+
+-- name: remove_rows
+-- The rows of a request that went in; nothing when they are removed already.
+INSERT INTO removed_rows (upload_id, key, first_row, row_count, removed_at, user_id)
+SELECT upload_id, key, first_row, row_count, :now, :user_id
+FROM receipts WHERE upload_id = :upload_id AND key = :key
+ON CONFLICT (upload_id, key) DO NOTHING
+RETURNING row_count;
+
+-- name: count_removed_rows
+UPDATE streams SET removed_row_count = removed_row_count + :row_count WHERE upload_id = :upload_id;
+
+-- name: removed_rows
+-- :upload_ids is a JSON array.
+SELECT removed_rows.upload_id, removed_rows.first_row, removed_rows.first_row + removed_rows.row_count AS row_end
+FROM json_each(:upload_ids) AS asked
+JOIN removed_rows ON removed_rows.upload_id = asked.value AND removed_rows.row_count > 0
+ORDER BY removed_rows.upload_id, removed_rows.first_row;
+
 -- name: streams
 SELECT upload_id FROM streams WHERE upload_id > :after_id ORDER BY upload_id LIMIT :count;
 
 -- name: stream
-SELECT row_count, byte_count, sealed_row_count, sealed_byte_count FROM streams WHERE upload_id = :upload_id;
+SELECT streams.*, (
+    SELECT coalesce(sum(removed_rows.row_count), 0) FROM removed_rows
+    WHERE removed_rows.upload_id = streams.upload_id
+) AS removed_row_sum
+FROM streams WHERE upload_id = :upload_id;
+
+-- name: chain_state
+SELECT row_count, chain_first_row AS first_row, commit_count, chain FROM streams WHERE upload_id = :upload_id;
 
 -- name: entry_start
 -- The entry that holds row :row begins here.

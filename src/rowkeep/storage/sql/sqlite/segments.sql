@@ -1,12 +1,16 @@
 -- name: segment_at
--- The segment that holds row :row, if one does.
-SELECT * FROM segments
+-- The segment that holds row :row, if one does, without its batches.
+SELECT upload_id, first_row, row_count, byte_count, schema_version, file_name, file_bytes, checksums, chain
+FROM segments
 WHERE upload_id = :upload_id AND first_row = (
     SELECT max(first_row) FROM segments WHERE upload_id = :upload_id AND first_row <= :row
 ) AND first_row + row_count > :row;
 
+-- name: segment_batches
+SELECT batches FROM segments WHERE upload_id = :upload_id AND first_row = :first_row;
+
 -- name: segments
--- The segments from :first_row on, without their checksums.
+-- The segments from :first_row on, without their checksums and batches.
 SELECT upload_id, first_row, row_count, byte_count, schema_version, file_name, file_bytes
 FROM segments WHERE upload_id = :upload_id AND first_row >= :first_row ORDER BY first_row LIMIT :count;
 
@@ -15,7 +19,7 @@ SELECT file_name FROM segments;
 
 -- name: entry_facts
 -- The entries from :first_row on, without their payloads.
-SELECT first_row, row_count, byte_count, schema_version
+SELECT first_row, row_count, byte_count, schema_version, is_continued
 FROM entries WHERE upload_id = :upload_id AND first_row >= :first_row ORDER BY first_row LIMIT :count;
 
 -- name: journal_bytes
@@ -60,9 +64,9 @@ WHERE sealed_row_count > 0 AND EXISTS (
 
 -- name: add_segment
 INSERT INTO segments (upload_id, first_row, row_count, byte_count, schema_version, file_name, file_bytes,
-    checksums)
+    checksums, batches, chain)
 VALUES (:upload_id, :first_row, :row_count, :byte_count, :schema_version, :file_name, :file_bytes,
-    :checksums);
+    :checksums, :batches, :chain);
 
 -- name: move_sealed_end
 -- Moves nothing when the rows are not the ones that are next to be sealed.

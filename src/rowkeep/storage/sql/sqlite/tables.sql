@@ -68,7 +68,8 @@ WITH RECURSIVE lineage (table_id, source_id) AS (
 SELECT lineage.table_id, upload_facts.variables, sum(upload_facts.row_count) AS row_count,
     sum(upload_facts.byte_count) AS byte_count,
     group_concat(
-        upload_facts.id || ':' || upload_facts.schema_version || ':' || upload_facts.row_count, ';'
+        upload_facts.id || ':' || upload_facts.schema_version || ':' || upload_facts.row_count
+            || '/' || upload_facts.row_end, ';'
         ORDER BY upload_facts.id
     ) AS content_key
 FROM lineage CROSS JOIN upload_facts ON upload_facts.table_id = lineage.source_id

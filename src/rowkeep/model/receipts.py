@@ -1,0 +1,44 @@
+"""What is kept of requests with a key, and of the chain of an upload. Times are epoch milliseconds."""
+
+import msgspec
+
+from rowkeep.model.errors import RowError
+from rowkeep.model.resources import Receipt
+
+
+class KnownRequest(msgspec.Struct, frozen=True):
+    """A request with a key whose rows went in: what its key stands for, and what it was answered.
+
+    `committed_at` is None when that was before it was noted, `removed_at` unless it was undone.
+    """
+
+    digest: bytes | None
+    receipt: Receipt
+    committed_at: int | None = None
+    removed_at: int | None = None
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """A request with a key that was refused for its rows."""
+
+    rejected_at: int
+    message: str
+    row_errors: tuple[RowError, ...]
+    row_error_count: int
+
+
+class ChainState(msgspec.Struct, frozen=True):
+    """How far an upload has come: the chain covers its rows from `first_row` on (model/chain.py)."""
+
+    row_count: int
+    first_row: int
+    commit_count: int
+    chain: bytes
+
+
+class ChainOutcome(msgspec.Struct, frozen=True):
+    """What a chain ought to be and what the rows make it; `problem` says what is wrong, if anything is."""
+
+    state: ChainState
+    chain: bytes
+    problem: str | None

@@ -1,0 +1,133 @@
+"""What became of a request with a key, undoing it, and verifying what an upload holds.
+
+Undoing removes the rows of one request from what is shown, in one commit that notes who did it and when. They
+keep their numbers and stay stored: the chain of the upload covers them as before, and a read session that was
+opened before shows them until it ends. Only what is not released can be undone.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from rowkeep.model.errors import conflict, not_found, unavailable
+from rowkeep.model.receipts import ChainOutcome, KnownRequest, Rejection
+from rowkeep.model.references import parse_table_reference
+from rowkeep.services.access import TokenHash, editable_upload, find_upload, principal_of
+from rowkeep.services.uploads import UploadView
+from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+from rowkeep.storage.engines import ChainReadings
+
+VERIFICATIONS_MAX = 2
+RETRY_SECONDS = 5
+
+
+class RequestState(StrEnum):
+    """What became of a request, in the words of the API."""
+
+    STORED = "stored"
+    REJECTED = "rejected"
+    UNDONE = "undone"
+
+
+class RequestView(msgspec.Struct, frozen=True):
+    """A request with a key: `known` when its rows went in, else `rejection`."""
+
+    parent: UploadView
+    key: str
+    known: KnownRequest | None
+    rejection: Rejection | None
+
+    @property
+    def state(self) -> RequestState:
+        """What became of it."""
+        if self.known is None:
+            return RequestState.REJECTED
+        return RequestState.STORED if self.known.removed_at is None else RequestState.UNDONE
+
+
+class VerificationView(msgspec.Struct, frozen=True):
+    """An upload and what verifying it found."""
+
+    parent: UploadView
+    outcome: ChainOutcome
+
+
+class ReceiptService:
+    """Looks after what was answered. Used on one event loop."""
+
+    def __init__(self, doors: Doors, chain_readings: ChainReadings) -> None:
+        self._doors = doors
+        self._chain_readings = chain_readings
+        self._verifications = 0
+
+    async def find(self, token_hash: TokenHash | None, reference: str, upload: str, key: str) -> RequestView:
+        """What became of the request with a key. Raises not_found_error for one that never came."""
+        parsed = parse_table_reference(reference)
+
+        def read(view: CatalogView) -> RequestView:
+            parent = UploadView(*find_upload(view, principal_of(view, token_hash), parsed, upload))
+            return _request(view, parent, key)
+
+        return await self._doors.read(read)
+
+    async def undo(self, token_hash: TokenHash | None, reference: str, upload: str, key: str) -> RequestView:
+        """Removes the rows of a request; again, it only tells so. Raises conflict where it cannot."""
+        parsed = parse_table_reference(reference)
+
+        def write(editor: CatalogEditor) -> RequestView:
+            principal = principal_of(editor, token_hash)
+            parent = UploadView(*editable_upload(editor, principal, parsed, upload))
+            found = _request(editor, parent, key)
+            _check_undoable(found)
+            if principal.user_id is None:
+                raise LookupError("an upload was edited by nobody")
+            editor.remove_rows(parent.upload.id, key, principal.user_id)
+            return _request(editor, parent, key)
+
+        return await self._doors.write(write)
+
+    async def verify(self, token_hash: TokenHash | None, reference: str, upload: str) -> VerificationView:
+        """Recomputes the chain of an upload from its rows, in steps. Raises unavailable when many ask."""
+        parsed = parse_table_reference(reference)
+
+        def read(view: CatalogView) -> UploadView:
+            return UploadView(*find_upload(view, principal_of(view, token_hash), parsed, upload))
+
+        parent = await self._doors.read(read)
+        if self._verifications >= VERIFICATIONS_MAX:
+            raise unavailable(
+                f"{VERIFICATIONS_MAX} uploads are being verified; ask again when one is done.",
+                retry_after_seconds=RETRY_SECONDS,
+            )
+        self._verifications += 1
+        try:
+            return VerificationView(parent, await self._outcome(parent.upload.id))
+        finally:
+            self._verifications -= 1
+
+    async def _outcome(self, upload_id: int) -> ChainOutcome:
+        reading = self._chain_readings(upload_id)
+        while True:
+            outcome = await self._doors.read(reading.step)
+            if outcome is not None:
+                return outcome
+
+
+def _request(view: CatalogView, parent: UploadView, key: str) -> RequestView:
+    known = view.request(parent.upload.id, key)
+    rejection = None if known is not None else view.rejection(parent.upload.id, key)
+    if known is None and rejection is None:
+        raise not_found(
+            f"Upload {parent.upload.name} knows no request with the key {key[:255]}: none has come, or it "
+            "was refused and 1,000 more were since."
+        )
+    return RequestView(parent, key, known, rejection)
+
+
+def _check_undoable(found: RequestView) -> None:
+    if found.known is None:
+        raise conflict("The request was rejected: no row of it was inserted, and there is nothing to undo.")
+    if found.known.receipt.row_count and found.known.receipt.first_row is None:
+        raise conflict(
+            "The request came before rowkeep noted which rows a request has, so it cannot be undone."
+        )

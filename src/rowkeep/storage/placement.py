@@ -1,0 +1,98 @@
+"""Where the batches of a group go: the numbers of their rows, their commits, and how the chains move.
+
+Only the lane's thread writes rows, so it knows where each upload ends without asking: `StreamEnds` keeps
+that. It is a memory, not a promise. Whatever is written on the strength of it states what it expects
+(`add_entries` in journal.sql), and a statement that expects wrong writes nothing.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from rowkeep.model.chain import next_chain
+from rowkeep.model.resources import Batch, Receipt
+from rowkeep.storage.base import OffsetMoved, Record
+
+STREAMS_MAX = 50_000
+
+
+class StreamEnd(msgspec.Struct, frozen=True, gc=False):
+    """Where an upload ends: after `row_count` rows, which came with `commit_count` commits."""
+
+    row_count: int
+    chain: bytes
+    commit_count: int
+
+
+class StreamEnds:
+    """The ends of the uploads that were written to last, as far as they are known."""
+
+    def __init__(self) -> None:
+        self._ends: dict[int, StreamEnd] = {}
+
+    def of(self, upload_ids: Iterable[int]) -> dict[int, StreamEnd] | None:
+        """The ends of some uploads; None unless all are known."""
+        ends: dict[int, StreamEnd] = {}
+        for upload_id in upload_ids:
+            end = self._ends.get(upload_id)
+            if end is None:
+                return None
+            ends[upload_id] = end
+        return ends
+
+    def learn(self, ends: Mapping[int, StreamEnd]) -> None:
+        """Takes in what a commit has made true."""
+        if len(self._ends) + len(ends) > STREAMS_MAX:
+            self._ends.clear()
+        self._ends.update(ends)
+
+    def forget(self) -> None:
+        """Knows nothing any more."""
+        self._ends.clear()
+
+
+class Placement:
+    """Puts the batches of a group one after the other, from where their uploads ended before it."""
+
+    def __init__(self, before: Mapping[int, StreamEnd]) -> None:
+        self.before = before
+        self.after = dict(before)
+
+    def place(self, batch: Batch) -> Receipt:
+        """The receipt of a batch that is written next."""
+        end = self.after[batch.upload_id]
+        if not batch.row_count:
+            return Receipt(0, batch.change, sha256=batch.sha256, chain=end.chain)
+        chain = next_chain(end.chain, batch.sha256)
+        commit = self.before[batch.upload_id].commit_count + 1
+        self.after[batch.upload_id] = StreamEnd(end.row_count + batch.row_count, chain, commit)
+        return Receipt(
+            batch.row_count,
+            batch.change,
+            commit=commit,
+            first_row=end.row_count,
+            sha256=batch.sha256,
+            chain=chain,
+        )
+
+
+def stream_ends(records: Sequence[Record]) -> dict[int, StreamEnd]:
+    """The ends of uploads by id, from records of group_state."""
+    return {
+        record["upload_id"]: StreamEnd(record["row_count"], record["chain"], record["commit_count"])
+        for record in records
+        if record["upload_id"] is not None
+    }
+
+
+def moved_offset(batch: Batch, tokens: dict[int, str | None]) -> OffsetMoved | None:
+    """Moves the offset token of a batch's upload, unless the batch expects another one than there is."""
+    offset = batch.offset
+    if offset is None:
+        return None
+    latest = tokens[batch.upload_id]
+    if offset.expects and offset.expected != latest:
+        return OffsetMoved(latest)
+    if offset.token is not None:
+        tokens[batch.upload_id] = offset.token
+    return None
