@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     readers_max: int = 4
     idempotency_hours_min: int = 24
     read_session_hours: int = 6
+    followers_max: int = 50
+    follow_stall_seconds_max: float = 30.0
     seal_bytes_min: int = 16 * MEBIBYTE
     seal_minutes_max: float = 10.0
     journal_bytes_max: int = 1024 * MEBIBYTE
