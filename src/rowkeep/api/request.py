@@ -66,7 +66,7 @@ class ApiRequest:
 
     def truth(self, name: str) -> bool:
         """A query parameter that is true or false; false when it is absent. Raises invalid_request_error."""
-        text = (self.text(name) or "false").lower()
+        text = self.text(name) or "false"
         if text not in ("true", "false"):
             raise invalid_request(f"The query parameter {name} must be true or false, not {text[:60]!r}.")
         return text == "true"
