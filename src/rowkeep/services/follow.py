@@ -6,10 +6,11 @@ A follower waits until a commit concerns it, then reads what is new (services/fo
 whoever sends the parts asks for the next when one is sent. So a slow reader holds one part and its
 positions, and the rest stays where it is: in the journal and the segments.
 
-What wakes a follower: a commit to an upload that it follows, or at another version of the catalog than its
-own, which the lane tells on the event loop while anybody follows; a change of the catalog that came without
-rows, perhaps from another process (the command line), for which one task looks every second; and every
-`HEARTBEAT_SECONDS`, so that a reader that is gone is noticed, and a token that has expired.
+What wakes a follower: a commit to an upload that it follows, to one newer than all it heard of (it may be of
+the same table), or at another version of the catalog than its own, which the lane tells on the event loop
+while anybody follows; a change of the catalog that came without rows, perhaps from another process (the
+command line), for which one task looks every second; and every `HEARTBEAT_SECONDS`, so that a reader that is
+gone is noticed, and a token that has expired.
 
 Rounds of one follower keep a pause between them, the longer the more follow: together they take a
 bounded share of the processor, and a row still leaves well within 100 ms of its commit.
@@ -53,6 +54,7 @@ class Follower:
         self._news = asyncio.Event()
         self._news.set()
         self._rested_until = 0.0
+        self._newest_upload_id = 0
 
     def opening(self) -> FollowPart:
         """What is sent first."""
@@ -89,8 +91,10 @@ class Follower:
         self._news.set()
 
     def notice(self, catalog_versions: set[int], upload_ids: set[int]) -> None:
-        """Hears of commits."""
-        if self._reading.concerns(catalog_versions, upload_ids):
+        """Hears of commits. Upload ids count up: one above all heard of may be new in the table."""
+        newest = max(upload_ids)
+        if newest > self._newest_upload_id or self._reading.concerns(catalog_versions, upload_ids):
+            self._newest_upload_id = max(newest, self._newest_upload_id)
             self._news.set()
 
     def notice_catalog(self, catalog_version: int) -> None:

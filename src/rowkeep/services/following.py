@@ -70,7 +70,7 @@ class FollowReading:
         self._slices: deque[RowSlice] = deque()
         self._rows_left = request.rows.rows_max
         self._positions = Positions("", {})
-        self.catalog_version = 0
+        self._source_version = self.catalog_version = 0
 
     @property
     def position(self) -> str:
@@ -111,7 +111,7 @@ class FollowReading:
         Raises invalid_token, not_found_error and 403 errors when the caller may not read on.
         """
         source = self._source
-        if source is None or view.catalog_version() != self.catalog_version:
+        if source is None or view.catalog_version() != self._source_version:
             self._reading = None
             source = self._look_up(view)
         elif has_expired(source.principal.expires_at_ms):
@@ -129,7 +129,7 @@ class FollowReading:
         self._slices.clear()
 
     def _look_up(self, view: CatalogView) -> ReadSource:
-        self.catalog_version = view.catalog_version()
+        self._source_version = view.catalog_version()
         self._source = find_source(view, self._token_hash, self._request.rows)
         return self._source
 
@@ -158,6 +158,8 @@ class FollowReading:
                     "gone, as after restoring a backup. Leave the position out to begin anew.",
                 )
         self._positions = Positions(self._positions.subject, next_rows)
+        # Not before: until then a commit to an upload that is new at this version must wake the follower.
+        self.catalog_version = self._source_version
 
     def _new_slices(self, uploads: Sequence[Upload]) -> list[RowSlice]:
         """What lies behind the positions, as many rows as are still asked for."""
