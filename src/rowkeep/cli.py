@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from rowkeep import __version__
+from rowkeep.benchmark.following import FOLLOWER_COUNTS, run_following
 from rowkeep.benchmark.growth import GROWTH_COUNTS, run_growth
 from rowkeep.benchmark.opening import OPENING_COUNTS, run_opening
 from rowkeep.benchmark.run import BenchmarkOptions, run_benchmark, run_memory
@@ -230,15 +231,15 @@ def token_revoke(token_id: int, data_dir: Path) -> None:
 @click.option("--peer", "peers", nargs=3, multiple=True, metavar="NAME URL TOKEN", help="Another server.")
 @click.option(
     "--measure",
-    type=click.Choice(["inserts", "memory", "growth", "sustained", "opening", "soak", "variants"]),
+    type=click.Choice(
+        ["inserts", "memory", "growth", "sustained", "opening", "following", "soak", "variants"]
+    ),
     default="inserts",
     show_default=True,
     help="What; docs/performance.md tells. The options above are for inserts.",
 )
 @click.option("--minutes", default=10.0, show_default=True, help="How long sustained and soak take.")
-@click.option(
-    "--counts", default="", help="Of rows for growth, of uploads for opening. [default: as documented]"
-)
+@click.option("--counts", default="", help="Of rows, uploads or followers. [default: as documented]")
 @click.option("--directory", default=Path(), type=click.Path(path_type=Path), help="On the disk to measure.")
 def bench(
     *,
@@ -267,6 +268,7 @@ def bench(
         "growth": lambda: run_growth(_numbers(counts) or GROWTH_COUNTS, directory),
         "sustained": lambda: run_sustained(minutes, directory),
         "opening": lambda: run_opening(_numbers(counts) or OPENING_COUNTS, directory),
+        "following": lambda: run_following(_numbers(counts) or FOLLOWER_COUNTS, directory),
         "soak": lambda: run_soak(minutes, directory),
         "variants": lambda: run_variants(rounds, seconds, directory),
     }

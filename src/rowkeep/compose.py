@@ -11,6 +11,7 @@ import structlog
 from rowkeep.api.app import RowkeepApplication
 from rowkeep.api.body import BodyLimits, BodyReader
 from rowkeep.api.datasets import DatasetHandlers, GrantHandlers
+from rowkeep.api.follow import FollowAnswers
 from rowkeep.api.openapi import DocumentHandlers
 from rowkeep.api.operations import OperationHandlers
 from rowkeep.api.owners import OwnerHandlers
@@ -27,6 +28,7 @@ from rowkeep.api.versions import VersionHandlers
 from rowkeep.config import Settings
 from rowkeep.model.resources import Durability, DurabilityClass
 from rowkeep.services.datasets import DatasetService
+from rowkeep.services.follow import FollowService
 from rowkeep.services.grants import GrantService
 from rowkeep.services.ingest import IngestService
 from rowkeep.services.maintain import Maintenance, SealingPolicy
@@ -106,10 +108,15 @@ async def application_over(
         StatisticsHandlers(StatisticsService(doors, statistics)),
         OperationHandlers(lane.health, maintenance.health, traffic, _durability(directory)),
     ]
-    reads = ReadService(doors, readings, session_hours=settings.read_session_hours)
+    follows = FollowService(doors, readings, lane.commits, followers_max=settings.followers_max)
+    background.append(asyncio.create_task(follows.watch()))
+    reads = ReadHandlers(
+        ReadService(doors, readings, session_hours=settings.read_session_hours),
+        FollowAnswers(follows, stall_seconds_max=settings.follow_stall_seconds_max),
+    )
     table = _route_table(doors, reads, handlers)
     try:
-        yield RowkeepApplication(insert_rows, routes_of(table, bodies), bodies, traffic)
+        yield RowkeepApplication(insert_rows, routes_of(table, bodies), bodies, traffic, follows.stop)
     finally:
         for task in background:
             task.cancel()
@@ -141,7 +148,7 @@ def _durability(directory: DataDirectory) -> Durability:
 
 def _route_table(
     doors: StorageDoors,
-    reads: ReadService,
+    reads: ReadHandlers,
     others: list[StatisticsHandlers | OperationHandlers | ReceiptHandlers],
 ) -> RouteTable:
     datasets = DatasetService(doors)
@@ -153,7 +160,7 @@ def _route_table(
         *TableHandlers(TableService(doors)).table(),
         *VariableHandlers(VariableService(doors)).table(),
         *UploadHandlers(UploadService(doors)).table(),
-        *ReadHandlers(reads).table(),
+        *reads.table(),
         *(route for handlers in others for route in handlers.table()),
     ]
     return [*table, *DocumentHandlers(table).table()]

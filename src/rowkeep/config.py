@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group_bytes_max: int = 8 * MEBIBYTE
     readers_max: int = 4
     read_session_hours: int = 6
+    followers_max: int = 50
+    follow_stall_seconds_max: float = 30.0
     seal_bytes_min: int = 16 * MEBIBYTE
     seal_minutes_max: float = 10.0
     journal_bytes_max: int = 1024 * MEBIBYTE

@@ -1,8 +1,8 @@
 """The HTTP server process. The only file that knows granian.
 
 One process serves everything, on one event loop: kill it and nothing of it is left (the decoding process
-ends with its standard input). Stopping goes from the outside in: no new connections, what was accepted is
-answered, the journal is closed.
+ends with its standard input). Stopping goes from the outside in: those who follow are told where to
+resume, no new connections, what was accepted is answered, the journal is closed.
 
 Rejected: several worker processes over one SQLite file. There is one writer at a time anyway, each
 process would fsync for itself, and the group commit that makes the server fast would be cut in pieces.
@@ -107,6 +107,7 @@ async def _serve(settings: Settings, port: int) -> None:
         sys.stdout.write(f"rowkeep: listening on http://{shown}:{port}/api/v1\n")
         sys.stdout.flush()
         await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        application.end_live_answers()
         server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
         await asyncio.wait({serving}, timeout=DRAIN_SECONDS_MAX)
 

@@ -187,6 +187,7 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Action("edit"),
     ("POST", f"{_UPLOAD}/rows"): Action("edit", {"rows": [{"nowhere": 1}]}, _REFUSED),
     ("GET", f"{_TABLE}/rows"): Action("data"),
+    ("GET", f"{_UPLOAD}/rows"): Action("edit"),
     ("POST", f"{_TABLE}/readSessions"): Action("data", {}),
     ("POST", f"{_UPLOAD}/readSessions"): Action("edit", {}),
     ("GET", f"{API}/users/me"): Action("signed"),

@@ -202,7 +202,7 @@ def test_body_over_the_limit_without_a_length(stream: Stream, server: ServerProc
         ("POST", "{table}/uploads/%2e%2e%2fs/rows", {}, 404, "not_found_error"),
         ("POST", "/tables/nobody.nothing.nowhere/uploads/s/rows", {}, 404, "not_found_error"),
         ("POST", "/tables/x/uploads/s/rows", {}, 404, "not_found_error"),
-        ("GET", "{upload}/rows", {}, 405, "method_not_allowed"),
+        ("PATCH", "{upload}/rows", {}, 405, "method_not_allowed"),
         ("PUT", "{upload}/rows", {}, 405, "method_not_allowed"),
         ("DELETE", "{upload}/rows", {}, 405, "method_not_allowed"),
         ("POST", "{upload}/rows", {"Idempotency-Key": "k" * 256}, 400, "invalid_request_error"),

@@ -115,7 +115,7 @@ def test_an_error_in_another_script(head_server: ServerProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [("/api/v1/nothing", 404), ("/api/v1/tables/a.b.c/uploads/u/rows", 405)]
+    ("path", "status"), [("/api/v1/nothing", 404), ("/api/v1/tables/a.b.c/readSessions", 405)]
 )
 def test_no_such_route(head_server: ServerProcess, path: str, status: int) -> None:
     """A path that nothing answers, and one that does not answer GET, are refused alike by both."""

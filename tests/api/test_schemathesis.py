@@ -147,6 +147,8 @@ def test_every_answer_is_documented(
     def check(case: Any, caller: int, *, is_real: bool) -> None:
         if is_real:
             case.path_parameters = {**(case.path_parameters or {}), **places.of(path)}
+        if "true" in str((case.query or {}).get("follow")):
+            case.query["maxResults"] = 0  # to follow would take for ever
         token = tokens[caller]
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         response = send(client, case.as_transport_kwargs(base_url=origin, headers=headers))

@@ -7,7 +7,7 @@ endpoint, everything else to the router, over the path as it was sent (split bef
 import itertools
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any
 
@@ -32,8 +32,14 @@ class RowkeepApplication:
     """What the HTTP server calls."""
 
     def __init__(
-        self, insert_rows: InsertRows, routes: Iterable[BaseRoute], bodies: BodyReader, traffic: Traffic
+        self,
+        insert_rows: InsertRows,
+        routes: Iterable[BaseRoute],
+        bodies: BodyReader,
+        traffic: Traffic,
+        end_live_answers: Callable[[], None],
     ) -> None:
+        self.end_live_answers = end_live_answers
         self._insert_rows = insert_rows
         self._bodies = bodies
         self._traffic = traffic

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -22,7 +23,16 @@ class StreamAnswer(msgspec.Struct, frozen=True):
     parts: AsyncIterator[bytes]
 
 
-Handler = Callable[[ApiRequest], Awaitable[Answer | StreamAnswer]]
+class LiveAnswer(Protocol):
+    """A response that lasts until its reader leaves, and sends itself."""
+
+    headers: Headers
+
+    async def send(self, receive: Receive, send: Send, request_id: bytes) -> None:
+        """Sends all of it."""
+
+
+Handler = Callable[[ApiRequest], Awaitable[Answer | StreamAnswer | LiveAnswer]]
 
 
 class Endpoint:
@@ -45,12 +55,14 @@ class Endpoint:
         if not request.has_read_body:
             await self._bodies.discard(receive, request.headers.get(b"content-length"))
         is_head = scope["method"] == "HEAD"
-        if not isinstance(answer, StreamAnswer):
+        if isinstance(answer, Answer):
             await send_answer(send, head_answer(answer) if is_head else answer, request_id)
         elif is_head:
             await send_answer(send, Answer(200, answer.headers, b""), request_id)
-        else:
+        elif isinstance(answer, StreamAnswer):
             await send_stream(receive, send, answer, request_id)
+        else:
+            await answer.send(receive, send, request_id)
 
 
 def answer_to(error: Exception, request_id: bytes) -> Answer:
@@ -89,7 +101,7 @@ async def send_stream(receive: Receive, send: Send, answer: StreamAnswer, reques
     headers = [*answer.headers, (b"x-request-id", request_id)]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     # Sending to a client that has left does not fail; nobody would notice.
-    departure = asyncio.create_task(_client_leaves(receive))
+    departure = asyncio.create_task(client_leaves(receive))
     try:
         async for part in answer.parts:
             if departure.done():
@@ -100,6 +112,7 @@ async def send_stream(receive: Receive, send: Send, answer: StreamAnswer, reques
         departure.cancel()
 
 
-async def _client_leaves(receive: Receive) -> None:
+async def client_leaves(receive: Receive) -> None:
+    """Returns when the client has left."""
     while (await receive())["type"] != "http.disconnect":
         pass

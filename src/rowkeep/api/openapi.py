@@ -64,6 +64,8 @@ _BODIES = (
 )
 _PAGED = ("maxResults", "pageToken")
 _ROWS = ("application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream")
+_FOLLOWED = (*_ROWS, "text/event-stream")
+_LISTED = ("format", "selectedVariables", "maxResults", "follow", "from", "tail")
 _OK = ("text/plain",)
 
 _CALLER = (401,)
@@ -135,9 +137,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", f"{_UPLOAD}/variables"): Operation("VariableList", _ASKED, (*_PAGED, "type")),
     ("GET", f"{_UPLOAD}/variables/{{variable}}"): Operation("Variable", _SEEN),
     ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Operation("VariableStatistics", _SEEN),
-    ("GET", f"{_TABLE}/rows"): Operation(
-        errors=_ASKED, query=("format", "selectedVariables", "maxResults"), media_types=_ROWS
-    ),
+    ("GET", f"{_TABLE}/rows"): Operation(errors=(*_ASKED, 409, 503), query=_LISTED, media_types=_FOLLOWED),
+    ("GET", f"{_UPLOAD}/rows"): Operation(errors=(*_ASKED, 409, 503), query=_LISTED, media_types=_FOLLOWED),
     ("POST", f"{_TABLE}/readSessions"): Operation("ReadSession", _ASKED, body="ReadSessionDraft"),
     ("POST", f"{_UPLOAD}/readSessions"): Operation("ReadSession", _ASKED, body="ReadSessionDraft"),
     ("GET", f"{API}/readStreams/{{stream}}"): Operation(
@@ -160,11 +161,18 @@ _OFFSET_TOKEN: Json = {
 }
 _QUERY: dict[str, Json] = {
     "eosSentinel": {"type": "string", "enum": ["true", "false"]},
-    "format": {"type": "string", "enum": ["jsonl", "ndjson", "csv", "arrow"], "default": "jsonl"},
+    "follow": {
+        "type": "string",
+        "enum": ["true", "false"],
+        "description": "Stay, and get rows as they come.",
+    },
+    "format": {"type": "string", "enum": ["jsonl", "ndjson", "csv", "arrow", "sse"], "default": "jsonl"},
+    "from": {"type": "string", "description": "With follow: the position to resume from."},
     "maxResults": _COUNT,
     "offset": _COUNT,
     "pageToken": {"type": "string", "description": "The nextPageToken of the page before."},
     "selectedVariables": {"type": "string", "description": "Names, separated by commas."},
+    "tail": {"type": "string", "description": "With follow: how many of the last rows come first, or all."},
     "type": {"type": "string", "enum": list(VariableType)},
 }
 
@@ -201,7 +209,7 @@ def document(table: RouteTable) -> Json:
             method, path, OPERATIONS[method, path], handler.__qualname__, handler.__doc__ or ""
         )
         paths.setdefault(path, {})[method.lower()] = operation
-    paths[INSERT_ROWS_PATH] = {"post": _insert_rows()}
+    paths.setdefault(INSERT_ROWS_PATH, {})["post"] = _insert_rows()
     return {
         "openapi": "3.1.0",
         "info": {

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from rowkeep.api.endpoint import StreamAnswer
+from rowkeep.api.endpoint import LiveAnswer, StreamAnswer
+from rowkeep.api.follow import FollowAnswers
 from rowkeep.api.request import ApiRequest
 from rowkeep.api.routes import API, RouteTable
 from rowkeep.api.wire import Answer, json_answer
@@ -33,23 +34,34 @@ class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
 class ReadHandlers:
     """Rows out."""
 
-    def __init__(self, reads: ReadService) -> None:
+    def __init__(self, reads: ReadService, following: FollowAnswers) -> None:
         self._reads = reads
+        self._following = following
 
     def table(self) -> RouteTable:
         """The routes."""
         return [
             ("GET", f"{API}/tables/{{table}}/rows", self.list_rows),
+            ("GET", f"{API}/tables/{{table}}/uploads/{{upload}}/rows", self.list_upload_rows),
             ("POST", f"{API}/tables/{{table}}/readSessions", self.open_table_session),
             ("POST", f"{API}/tables/{{table}}/uploads/{{upload}}/readSessions", self.open_upload_session),
             ("GET", f"{API}/readStreams/{{stream}}", self.read_stream),
         ]
 
-    async def list_rows(self, request: ApiRequest) -> StreamAnswer:
-        """The rows of a table as of now."""
+    async def list_rows(self, request: ApiRequest) -> StreamAnswer | LiveAnswer:
+        """The rows of a table as of now, or from now on."""
+        return await self._list_rows(request, None)
+
+    async def list_upload_rows(self, request: ApiRequest) -> StreamAnswer | LiveAnswer:
+        """The rows of an upload as of now, or from now on."""
+        return await self._list_rows(request, request.segment("upload"))
+
+    async def _list_rows(self, request: ApiRequest, upload_name: str | None) -> StreamAnswer | LiveAnswer:
+        if request.truth("follow"):
+            return await self._following.answer(request, upload_name)
         asked = read_request(
             request.segment("table"),
-            None,
+            upload_name,
             request.text("format") or RowFormat.JSON_LINES,
             request.names("selectedVariables"),
             request.natural("maxResults"),

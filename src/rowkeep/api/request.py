@@ -64,6 +64,13 @@ class ApiRequest:
             raise invalid_request(f"The query parameter {name} must be a whole number, not {text[:60]!r}.")
         return int(text)
 
+    def truth(self, name: str) -> bool:
+        """A query parameter that is true or false; false when it is absent. Raises invalid_request_error."""
+        text = self.text(name) or "false"
+        if text not in ("true", "false"):
+            raise invalid_request(f"The query parameter {name} must be true or false, not {text[:60]!r}.")
+        return text == "true"
+
     def names(self, name: str) -> list[str] | None:
         """A query parameter that lists names, separated by commas or given once for each; None when absent.
 

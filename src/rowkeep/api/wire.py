@@ -52,7 +52,7 @@ def ok_answer() -> Answer:
 
 def error_answer(error: RowkeepError) -> Answer:
     """The response to an error."""
-    answer = json_answer(_error_body(error), STATUS_OF_CODE[error.code])
+    answer = json_answer(error_body(error), STATUS_OF_CODE[error.code])
     if error.retry_after_seconds is not None:
         answer.headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
     if error.code is ErrorCode.INVALID_TOKEN:
@@ -70,7 +70,8 @@ def head_answer(answer: Answer) -> Answer:
     return Answer(answer.status, headers, b"")
 
 
-def _error_body(error: RowkeepError) -> dict[str, Any]:
+def error_body(error: RowkeepError) -> dict[str, Any]:
+    """What an error says of itself."""
     body: dict[str, Any] = {
         "status": STATUS_OF_CODE[error.code],
         "error": error.code.value,

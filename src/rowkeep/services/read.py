@@ -7,15 +7,15 @@ session remembers one for some hours, cut into streams of equal size. Source: co
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import msgspec
 
-from rowkeep.model.access import AccessLevel, Scope
+from rowkeep.model.access import AccessLevel, Principal, Scope
 from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.references import TableReference, parse_table_reference
-from rowkeep.model.resources import ReadStream, RowFormat, RowSlice, Upload
+from rowkeep.model.resources import ReadStream, RowFormat, RowSlice, Table, Upload
 from rowkeep.model.schema import Schema, Variable, merged_schema
 from rowkeep.services.access import (
     TokenHash,
@@ -130,26 +130,58 @@ class ReadService:
         return parts()
 
 
-def whole_stream(view: CatalogView, token_hash: TokenHash | None, request: ReadRequest) -> ReadStream:
-    """All that is asked for as one stream without a name."""
+class ReadSource(msgspec.Struct, frozen=True):
+    """What a reader asks for, found and permitted: a table, or one upload of it."""
+
+    principal: Principal
+    scope: Scope
+    table: Table
+    upload: Upload | None
+
+    def uploads(self, view: CatalogView) -> list[Upload]:
+        """The uploads that hold the rows, in the order of the rows, as a snapshot shows them."""
+        if self.upload is None:
+            return list(content_uploads(view, self.table.id))
+        upload = view.upload(self.table.id, self.upload.name)
+        return [] if upload is None else [upload]
+
+    def schema(self, uploads: Iterable[Upload]) -> Schema:
+        """The schema in which rows of these uploads are read."""
+        return (
+            merged_schema(upload.schema for upload in uploads) if self.upload is None else self.upload.schema
+        )
+
+
+def find_source(view: CatalogView, token_hash: TokenHash | None, request: ReadRequest) -> ReadSource:
+    """Looks up what is asked for. Raises invalid_token, not_found_error and 403 errors."""
     principal = principal_of(view, token_hash)
     if request.upload_name is None:
         place, table = find_table(view, principal, request.table, AccessLevel.DATA)
-        scope = permit(principal, place, AccessLevel.DATA)
-        uploads = list(content_uploads(view, table.id))
-        schema = merged_schema(upload.schema for upload in uploads)
-    else:
-        place, _, upload = find_upload(view, principal, request.table, request.upload_name)
-        scope = permit(principal, place, AccessLevel.EDIT)
-        uploads, schema = [upload], upload.schema
+        return ReadSource(principal, permit(principal, place, AccessLevel.DATA), table, None)
+    place, table, upload = find_upload(view, principal, request.table, request.upload_name)
+    return ReadSource(principal, permit(principal, place, AccessLevel.EDIT), table, upload)
+
+
+def whole_stream(view: CatalogView, token_hash: TokenHash | None, request: ReadRequest) -> ReadStream:
+    """All that is asked for as one stream without a name."""
+    source = find_source(view, token_hash, request)
+    uploads = source.uploads(view)
+    schema = source.schema(uploads)
+    return stream_of(source, request, schema, slices_of(view, uploads, request.rows_max))
+
+
+def stream_of(
+    source: ReadSource, request: ReadRequest, schema: Schema, slices: Iterable[RowSlice]
+) -> ReadStream:
+    """Some rows of what is asked for as one stream without a name."""
     return ReadStream(
         identifier="",
-        user_id=None if scope is Scope.PUBLIC else principal.user_id,
-        scope=scope,
+        user_id=None if source.scope is Scope.PUBLIC else source.principal.user_id,
+        scope=source.scope,
         expires_at=0,
         format=request.format,
         schema=selected_schema(schema, request.selected_variables),
-        slices=tuple(slices_of(view, uploads, request.rows_max)),
+        slices=tuple(slices),
     )
 
 

@@ -3,7 +3,7 @@
 Services know these and `base.py`; how they are kept is said in one file each.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -12,7 +12,7 @@ from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import OffsetMove, RowsFormat
 from rowkeep.model.receipts import ChainOutcome
-from rowkeep.model.resources import Frame, ReadStream, Segment
+from rowkeep.model.resources import Batch, Frame, ReadStream, Segment
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import Statistics
 from rowkeep.storage.base import CatalogView
@@ -116,3 +116,13 @@ class StatisticsEngine(Protocol):
 
     async def compute(self, stream: ReadStream) -> Statistics:
         """The statistics of a stream of one variable. Raises not_found_error when its rows are gone."""
+
+
+class CommitNotices(Protocol):
+    """Tells, on the event loop, of each commit of rows (storage/commits.py)."""
+
+    def listen(self, listener: Callable[[Sequence[Batch]], None]) -> None:
+        """Has a function called with the batches of each group that was committed."""
+
+    def forget(self, listener: Callable[[Sequence[Batch]], None]) -> None:
+        """Has it called no more."""

@@ -41,6 +41,7 @@ from rowkeep.storage.base import (
     StorageBusyError,
     StorageFailedError,
 )
+from rowkeep.storage.commits import Commits
 from rowkeep.storage.journal import Journal
 
 Result = TypeVar("Result")
@@ -75,6 +76,7 @@ class Lane:
         self._queue_bytes_max = queue_bytes_max
         self._wait_seconds_max = wait_seconds_max
         self._journal = Journal()
+        self.commits = Commits()
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._held: _Job = None
         self._queued_bytes = 0
@@ -192,6 +194,8 @@ class Lane:
             if not submission.future.done():
                 submission.future.set_result(outcome)
         self._release(size)
+        if self.commits.has_listeners:
+            self.commits.announce([submission.batch for submission in group])
 
     def _refuse(self, group: Sequence[_Submission], error: Exception, size: int) -> None:
         for submission in group:
