@@ -230,12 +230,14 @@ def test_public_rows(server: ServerProcess, stream: Stream) -> None:
     assert opened.status_code == 200, opened.text
     released = stream.client.post(f"{stream.dataset_uri}/versions/next/release", json={})
     assert released.status_code == 200, released.text
-    table = f"{stream.dataset_uri.removesuffix(':next').replace('/datasets/', '/tables/')}.measurements"
+    dataset = stream.dataset_uri.removesuffix(":next")
+    table = f"{dataset.replace('/datasets/', '/tables/')}.measurements"
     with Follower(server.url, None, table, tail="all") as follower:
         assert follower.response.status_code == 200, (table, follower.response.text)
         follower.opened()
         assert counts(follower.rows(1)) == [1]
-        stream.client.patch(stream.dataset_uri, json={"publicAccessLevel": "none"})
+        closed = stream.client.patch(dataset, json={"publicAccessLevel": "none"})
+        assert closed.status_code == 200, closed.text
         assert follower.ending().data["error"]["error"] == "invalid_token"
     with Follower(server.url, None, stream.upload_uri) as follower:
         assert follower.response.status_code == 401

@@ -8,9 +8,8 @@ positions, and the rest stays where it is: in the journal and the segments.
 
 What wakes a follower: a commit to an upload that it follows, to one newer than all it heard of (it may be of
 the same table), or at another version of the catalog than its own, which the lane tells on the event loop
-while anybody follows; a change of the catalog that came without rows, perhaps from another process (the
-command line), for which one task looks every second; and every `HEARTBEAT_SECONDS`, so that a reader that is
-gone is noticed, and a token that has expired.
+while anybody follows; and every `LOOK_SECONDS`, so that a reader who may not read on (its token was revoked,
+perhaps by another process, or has expired) hears of it.
 
 Rounds of one follower keep a pause between them, the longer the more follow: together they take a
 bounded share of the processor, and a row still leaves well within 100 ms of its commit.
@@ -27,11 +26,11 @@ from rowkeep.model.errors import RowkeepError, invalid_request, unavailable
 from rowkeep.model.resources import Batch
 from rowkeep.services.access import TokenHash
 from rowkeep.services.following import FollowReading, FollowRequest, Framing
-from rowkeep.storage.base import Doors, StorageError
+from rowkeep.storage.base import Doors
 from rowkeep.storage.engines import CommitNotices, RowReadings
 
 HEARTBEAT_SECONDS = 15.0
-CATALOG_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 PAUSE_SECONDS_EACH = 0.001
 PAUSE_SECONDS_MAX = 0.05
 RETRY_SECONDS = 5
@@ -95,11 +94,6 @@ class Follower:
         newest = max(upload_ids)
         if newest > self._newest_upload_id or self._reading.concerns(catalog_versions, upload_ids):
             self._newest_upload_id = max(newest, self._newest_upload_id)
-            self._news.set()
-
-    def notice_catalog(self, catalog_version: int) -> None:
-        """Hears where the catalog stands."""
-        if catalog_version != self._reading.catalog_version:
             self._news.set()
 
     async def _wait(self, deadline: float) -> None:
@@ -167,15 +161,11 @@ class FollowService:
             follower.wake()
 
     async def watch(self) -> None:
-        """Looks, while anybody follows, for changes of the catalog that come without rows. Runs for ever."""
+        """Has all who follow look whether they still may. Runs for ever."""
         while True:
-            await asyncio.sleep(CATALOG_SECONDS)
-            if not self._followers:
-                continue
-            with suppress(StorageError):  # a follower that reads next meets it
-                version = await self._doors.read(lambda view: view.catalog_version())
-                for follower in self._followers:
-                    follower.notice_catalog(version)
+            await asyncio.sleep(LOOK_SECONDS)
+            for follower in self._followers:
+                follower.wake()
 
     def _notice(self, batches: Sequence[Batch]) -> None:
         versions = {batch.catalog_version for batch in batches}

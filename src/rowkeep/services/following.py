@@ -4,10 +4,10 @@ Theory
 ------
 All that a follower knows of the rows is its positions: the number of the next row of each upload. A round
 takes the rows that a snapshot has behind them as an ordinary stream of rows and reads it step by step,
-each step on a snapshot of its own. When the catalog has moved since the last step (a token was revoked, an
-upload came or went, a schema changed), the source is looked up again, which is where access is
-checked, and the round starts over from the positions: nothing is read that the caller may not see by then,
-and rows are read in the schema of their time.
+each step on a snapshot of its own. Every step looks the source up again, which is where access is checked:
+nothing is read that the caller may not see by then. (The catalog version does not tell: it moves with what
+inserts depend on, not with every right to read.) When it has moved, an upload may be gone or a schema
+changed, and the round starts over from the positions, so that rows are read in the schema of their time.
 
 Rejected: a queue of new rows for each follower, filled by the writer. It has to be bounded, so that what does
 not fit must be read from the journal all the same; the positions alone are enough.
@@ -19,10 +19,10 @@ from typing import Protocol
 
 import msgspec
 
-from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, invalid_token
+from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.positions import UPLOADS_MAX, Positions, parse_positions
 from rowkeep.model.resources import RowSlice, Upload
-from rowkeep.services.access import TokenHash, has_expired
+from rowkeep.services.access import TokenHash
 from rowkeep.services.read import ReadRequest, ReadSource, find_source, slices_of, stream_of
 from rowkeep.storage.base import CatalogView
 from rowkeep.storage.engines import RowReading, RowReadings
@@ -65,7 +65,6 @@ class FollowReading:
         self._request = request
         self._readings = readings
         self._framing = framing
-        self._source: ReadSource | None = None
         self._reading: RowReading | None = None
         self._slices: deque[RowSlice] = deque()
         self._rows_left = request.rows.rows_max
@@ -110,12 +109,10 @@ class FollowReading:
 
         Raises invalid_token, not_found_error and 403 errors when the caller may not read on.
         """
-        source = self._source
-        if source is None or view.catalog_version() != self._source_version:
+        version = self._source_version
+        source = self._look_up(view)
+        if self._source_version != version:
             self._reading = None
-            source = self._look_up(view)
-        elif has_expired(source.principal.expires_at_ms):
-            raise invalid_token("This token has expired.")
         if self._reading is None:
             self._begin_round(view, source)
         part = b"" if self._reading is None else self._reading.step(view)
@@ -130,8 +127,7 @@ class FollowReading:
 
     def _look_up(self, view: CatalogView) -> ReadSource:
         self._source_version = view.catalog_version()
-        self._source = find_source(view, self._token_hash, self._request.rows)
-        return self._source
+        return find_source(view, self._token_hash, self._request.rows)
 
     def _begin_round(self, view: CatalogView, source: ReadSource) -> None:
         uploads = source.uploads(view)
