@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.inserts import NO_OPTIONS, InsertOptions
 
-INSERT_OPTIONS = ("updateSchema", "updateVariables", "validateOnly")
+INSERT_OPTIONS = ("updateSchema", "updateVariables", "validateOnly", "skipInvalidRows")
 
 _FLAGS = {"true": True, "false": False}
 
@@ -15,8 +15,8 @@ _FLAGS = {"true": True, "false": False}
 def insert_options(query_string: bytes) -> InsertOptions:
     """The options of a query; other parameters are ignored. Raises invalid_request_error."""
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
-    update_schema, update_variables, validate_only = (_flag(query, name) for name in INSERT_OPTIONS)
-    options = InsertOptions(update_variables if update_schema is None else update_schema, validate_only)
+    update_schema, update_variables, validate_only, skip = (_flag(query, name) for name in INSERT_OPTIONS)
+    options = InsertOptions(update_variables if update_schema is None else update_schema, validate_only, skip)
     return NO_OPTIONS if options == NO_OPTIONS else options
 
 

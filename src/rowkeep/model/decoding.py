@@ -37,6 +37,7 @@ import msgspec
 
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.geography import are_plain_points, geographies_are_valid
+from rowkeep.model.quarantine import QuarantineBounds, Skipping
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
 
@@ -58,6 +59,7 @@ class RowsBody(Protocol):
     updateSchema: bool | None  # noqa: N815  # as on the wire
     updateVariables: bool | None  # noqa: N815  # as on the wire
     validateOnly: bool | None  # noqa: N815  # as on the wire
+    skipInvalidRows: bool | None  # noqa: N815  # as on the wire
 
 
 _Int64 = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
@@ -222,6 +224,7 @@ def _body_decoder(row: type[Row], *, forbid_unknown_fields: bool) -> msgspec.jso
             ("updateSchema", bool | None, None),
             ("updateVariables", bool | None, None),
             ("validateOnly", bool | None, None),
+            ("skipInvalidRows", bool | None, None),
         ],
         forbid_unknown_fields=forbid_unknown_fields,
         gc=False,
@@ -245,11 +248,19 @@ class BodyOutline(msgspec.Struct):
     updateSchema: bool | None = None  # noqa: N815  # as on the wire
     updateVariables: bool | None = None  # noqa: N815  # as on the wire
     validateOnly: bool | None = None  # noqa: N815  # as on the wire
+    skipInvalidRows: bool | None = None  # noqa: N815  # as on the wire
 
     def may_update(self, *, by_default: bool) -> bool:
         """Whether the rows may change the schema: what the body says, else the default."""
         asked = self.updateVariables if self.updateSchema is None else self.updateSchema
         return by_default if asked is None else asked
+
+    def skipping(self, default: Skipping | None) -> QuarantineBounds | None:
+        """What is kept of rows that do not fit when they are skipped; None when they refuse the request."""
+        if default is None:
+            return None
+        asked = default.by_default if self.skipInvalidRows is None else self.skipInvalidRows
+        return default.bounds if asked else None
 
 
 def read_outline(body: bytes | memoryview) -> BodyOutline:
@@ -267,7 +278,7 @@ def read_outline(body: bytes | memoryview) -> BodyOutline:
 
 
 def _outline_problem(reason: str) -> str:
-    for flag in ("updateSchema", "updateVariables", "validateOnly"):
+    for flag in ("updateSchema", "updateVariables", "validateOnly", "skipInvalidRows"):
         if f"$.{flag}" in reason:
             return f"`{flag}` must be true or false: {reason}."
     if "missing required field" in reason:

@@ -10,6 +10,7 @@ import msgspec
 
 from rowkeep.model.access import AccessLevel, Scope
 from rowkeep.model.growth import SchemaChange
+from rowkeep.model.quarantine import RefusedRows, SkippedRows
 from rowkeep.model.schema import Schema
 
 
@@ -203,6 +204,8 @@ class Batch(msgspec.Struct, frozen=True):
     `body` is one line of JSON that the reading decoder of `schema` takes; a large batch has `frames`
     instead. `catalog_version` is what the catalog said when the batch was checked: if it has moved,
     the batch must be checked again. `change` is set when `schema` is new with this batch.
+    `refused` are rows of the request that were skipped; `replayed` are the ids of the quarantined rows that
+    these rows were.
     """
 
     upload_id: int
@@ -214,13 +217,16 @@ class Batch(msgspec.Struct, frozen=True):
     key: str | None = None
     digest: bytes | None = None
     change: SchemaChange | None = None
+    refused: RefusedRows | None = None
+    replayed: tuple[int, ...] = ()
 
     @property
     def byte_count(self) -> int:
         """The bytes that wait in memory while the batch is queued."""
-        if not self.frames:
+        if not self.frames and self.refused is None:
             return len(self.body)
-        return sum(len(frame.payload) for frame in self.frames)
+        refused_bytes = 0 if self.refused is None else self.refused.byte_count
+        return len(self.body) + refused_bytes + sum(len(frame.payload) for frame in self.frames)
 
     @property
     def needs_own_group(self) -> bool:
@@ -231,11 +237,12 @@ class Batch(msgspec.Struct, frozen=True):
 class Receipt(msgspec.Struct, frozen=True):
     """What an insert answers: how many rows went in and what became of the schema.
 
-    With `validate_only`, how many would and what would.
+    With `validate_only`, how many would and what would. `skipped` is None when every row went in.
     """
 
     row_count: int
     change: SchemaChange | None = None
+    skipped: SkippedRows | None = None
     replayed: bool = False
     validate_only: bool = False
 

@@ -10,6 +10,7 @@ import msgspec
 from rowkeep.model.decoding import RowDecoder, row_decoder
 from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, RowsFormat
 from rowkeep.model.lenient import decode_leniently, decode_lines_leniently
+from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.resources import Batch, Upload
 from rowkeep.model.rowlines import split_lines
 from rowkeep.services.access import TokenHash
@@ -67,13 +68,20 @@ def strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> C
     return batch, asks and options.validates_only(asked)
 
 
-def lenient_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> CheckedBatch:
-    """The rows of a body in any spelling there is. Raises RowsRefused or invalid_request_error."""
+def lenient_batch(
+    request: InsertRequest, target: InsertTarget, body: bytes, bounds: QuarantineBounds
+) -> CheckedBatch:
+    """The rows of a body in any spelling there is; those that do not fit are skipped on request.
+
+    Raises RowsRefused or invalid_request_error.
+    """
     schema, updates = target.upload.schema, request.updates(target)
+    skipping = request.options.skipping(bounds)
     if request.format is RowsFormat.JSON:
-        rows = decode_leniently(body, schema, updates_by_default=updates)
+        rows = decode_leniently(body, schema, updates_by_default=updates, skipping=skipping)
     else:
-        rows = decode_lines_leniently(split_lines(body), schema, may_update=updates)
+        kept = bounds if skipping.by_default else None
+        rows = decode_lines_leniently(split_lines(body), schema, may_update=updates, bounds=kept)
     batch = Batch(
         upload_id=target.upload.id,
         catalog_version=target.catalog_version,
@@ -83,6 +91,7 @@ def lenient_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> 
         key=request.key,
         digest=_digest(request, body),
         change=rows.change,
+        refused=rows.refused,
     )
     return (batch, request.options.validates_only(rows.validate_only))
 
@@ -98,6 +107,7 @@ def large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) -
         key=request.key,
         digest=None if request.key is None else request_digest(request, rows.digest),
         change=rows.change,
+        refused=rows.refused,
     )
     return (batch, request.options.validates_only(rows.validate_only))
 
@@ -113,7 +123,9 @@ def _digest(request: InsertRequest, body: bytes) -> bytes | None:
 
 def request_digest(request: InsertRequest, body_digest: bytes) -> bytes:
     """What a key stands for: the body, and whatever beside it decides what becomes of its rows."""
-    meaning = (request.format, request.options.update_schema)
+    meaning: tuple[object, ...] = (request.format, request.options.update_schema)
+    if request.options.skip_invalid_rows is not None:
+        meaning = (*meaning, request.options.skip_invalid_rows)
     if meaning == (RowsFormat.JSON, None):
         return body_digest
     return hashlib.sha256(body_digest + msgspec.json.encode(meaning)).digest()

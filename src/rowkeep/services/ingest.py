@@ -21,8 +21,9 @@ import msgspec
 
 from rowkeep.model.decoding import StrictRefusal, row_decoder
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, unavailable
+from rowkeep.model.quarantine import QuarantineBounds, SkippedRows
 from rowkeep.model.references import parse_table_reference
-from rowkeep.model.resources import Receipt, UploadType
+from rowkeep.model.resources import Batch, Receipt, UploadType
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash, editable_upload, has_expired, principal_of
 from rowkeep.services.checking import (
@@ -53,9 +54,10 @@ class BodyRows(msgspec.Struct, frozen=True):
 class IngestService:
     """Takes rows in. One per process; used on the event loop."""
 
-    def __init__(self, doors: Doors, large_bodies: LargeBodyDecoder) -> None:
+    def __init__(self, doors: Doors, large_bodies: LargeBodyDecoder, quarantine: QuarantineBounds) -> None:
         self._doors = doors
         self._large_bodies = large_bodies
+        self._quarantine = quarantine
         self._targets: dict[tuple[TokenHash | None, tuple[str, str]], InsertTarget] = {}
 
     def kept_target(self, request: InsertRequest) -> InsertTarget | None:
@@ -148,7 +150,8 @@ class IngestService:
         batch, validates_only = checked
         if validates_only:
             is_current = await self._is_current(target)
-            return Receipt(batch.row_count, batch.change, validate_only=True) if is_current else None
+            told = Receipt(batch.row_count, batch.change, _skipped(batch), validate_only=True)
+            return told if is_current else None
         times.checked_at = perf_counter()
         outcome = await self._doors.submit(batch, times)
         if isinstance(outcome, KeyReused):
@@ -177,7 +180,7 @@ class IngestService:
         except StrictRefusal:
             pass
         if len(body) <= LENIENT_BYTES_MAX:
-            return lenient_batch(request, target, body)
+            return lenient_batch(request, target, body, self._quarantine)
         # The lenient path takes up to 1.4 ms a KiB (measured); a long one must not hold the event loop.
         spool = self._large_bodies.spool()
         try:
@@ -190,7 +193,10 @@ class IngestService:
         self, request: InsertRequest, target: InsertTarget, body: LargeBody
     ) -> CheckedBatch:
         rows = await self._large_bodies.decode(
-            body, target.upload.schema, updates_by_default=request.updates(target)
+            body,
+            target.upload.schema,
+            updates_by_default=request.updates(target),
+            skipping=request.options.skipping(self._quarantine),
         )
         return large_batch(request, target, rows)
 
@@ -209,6 +215,11 @@ def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
         decoder=row_decoder(upload.schema, widens=upload.updates_by_default),
         expires_at_ms=principal.expires_at_ms,
     )
+
+
+def _skipped(batch: Batch) -> SkippedRows | None:
+    refused = batch.refused
+    return None if refused is None else SkippedRows(refused.row_count, refused.errors)
 
 
 def _key_reused() -> RowkeepError:

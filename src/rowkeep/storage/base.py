@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from rowkeep.model.access import AccessLevel, Principal
+from rowkeep.model.quarantine import Quarantine, QuarantinedRow
 from rowkeep.model.resources import (
     Batch,
     Content,
@@ -198,6 +199,19 @@ class CatalogView(Protocol):
     def receipt(self, upload_id: int, key: str) -> tuple[bytes, Receipt] | None:
         """The digest of the body that was sent with a key, and what it was answered."""
 
+    def quarantine(self, upload_id: int) -> Quarantine: ...
+
+    def quarantine_counts(self, upload_ids: Sequence[int]) -> dict[int, int]:
+        """How many rows are in the quarantines of uploads, by their ids; 0 is left out."""
+
+    def last_quarantined_id(self, upload_id: int) -> int:
+        """The id of the newest row in a quarantine, 0 for an empty one."""
+
+    def quarantined_rows(
+        self, upload_id: int, after_id: int, count: int, *, last_id: int = ..., bytes_max: int = ...
+    ) -> list[QuarantinedRow]:
+        """Rows of a quarantine after one up to another, bounded in bytes too, but at least one."""
+
     def read_stream(self, identifier: str, now: int) -> ReadStream | None:
         """A read stream that has not expired."""
 
@@ -294,6 +308,8 @@ class CatalogEditor(CatalogView, Protocol):
 
     def forget_upload(self, upload_id: int) -> None:
         """Deletes what is left of a deleted upload whose entries are gone."""
+
+    def empty_quarantine(self, upload_id: int) -> None: ...
 
     def prune(self, passes_min: int) -> None:
         """Drops expired read streams, and the receipts that were there for more than so many of its calls."""

@@ -19,6 +19,7 @@ from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding, inflated_pieces, inflated_too_large
 from rowkeep.model.inserts import RowsFormat
 from rowkeep.model.large import LargeOutcome, SliceSink, decode_large, decode_large_lines
+from rowkeep.model.quarantine import Skipping
 from rowkeep.model.resources import Frame
 from rowkeep.model.schema import Schema
 from rowkeep.storage.child_loop import answer_jobs
@@ -37,6 +38,7 @@ class DecodingJob(msgspec.Struct, frozen=True):
     frames_path: str
     schema: Schema
     updates_by_default: bool
+    skipping: Skipping | None = None
 
 
 class FramePlace(msgspec.Struct, frozen=True):
@@ -49,13 +51,17 @@ class FramePlace(msgspec.Struct, frozen=True):
 
 
 class DecodingAnswer(msgspec.Struct, frozen=True):
-    """What became of a job: rows in frames, or an error (with the rows that caused it)."""
+    """What became of a job: rows in frames, or an error (with the rows that caused it).
+
+    After the frames, the file holds `refused_bytes` of rows that were skipped, as MessagePack.
+    """
 
     row_count: int = 0
     schema: Schema | None = None
     change: SchemaChange | None = None
     digest: bytes = b""
     frames: tuple[FramePlace, ...] = ()
+    refused_bytes: int = 0
     validate_only: bool | None = None
     error: str | None = None
     error_code: ErrorCode = ErrorCode.INVALID_REQUEST
@@ -83,20 +89,29 @@ def _decode(job: DecodingJob) -> DecodingAnswer:
         frames: list[FramePlace] = []
         outcome = _outcome(view, job, lambda: _restart(output, frames, journal))
         digest = hashlib.sha256(view).digest()
+        refused = b"" if outcome.refused is None else msgspec.msgpack.encode(outcome.refused)
+        output.write(refused)
     return DecodingAnswer(
         row_count=outcome.row_count,
         schema=outcome.schema,
         change=outcome.change,
         digest=digest,
         frames=tuple(frames),
+        refused_bytes=len(refused),
         validate_only=outcome.validate_only,
     )
 
 
 def _outcome(view: memoryview, job: DecodingJob, start: Callable[[], SliceSink]) -> LargeOutcome:
     if job.format is RowsFormat.LINES:
-        return decode_large_lines(view, job.schema, may_update=job.updates_by_default, start=start)
-    return decode_large(view, job.schema, updates_by_default=job.updates_by_default, start=start)
+        asked = job.skipping
+        bounds = asked.bounds if asked is not None and asked.by_default else None
+        return decode_large_lines(
+            view, job.schema, may_update=job.updates_by_default, start=start, bounds=bounds
+        )
+    return decode_large(
+        view, job.schema, updates_by_default=job.updates_by_default, start=start, skipping=job.skipping
+    )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import msgspec
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import RowsFormat
+from rowkeep.model.quarantine import RefusedRows, Skipping
 from rowkeep.model.resources import Frame, ReadStream, Segment
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import Statistics
@@ -42,7 +43,8 @@ class LargeBody(msgspec.Struct, frozen=True):
 class LargeRows(msgspec.Struct, frozen=True):
     """The rows of a large body, checked and ready for the journal.
 
-    `digest` is that of the inflated body; `validate_only` is what the body says, if it does.
+    `digest` is that of the inflated body; `refused` are the rows that were skipped; `validate_only` is what
+    the body says, if it does.
     """
 
     row_count: int
@@ -51,6 +53,7 @@ class LargeRows(msgspec.Struct, frozen=True):
     change: SchemaChange | None
     digest: bytes
     validate_only: bool | None
+    refused: RefusedRows | None = None
 
 
 class LargeBodyDecoder(Protocol):
@@ -59,8 +62,10 @@ class LargeBodyDecoder(Protocol):
     def spool(self) -> Spool:
         """A place for one large body."""
 
-    async def decode(self, body: LargeBody, schema: Schema, *, updates_by_default: bool) -> LargeRows:
-        """Checks a body. Raises RowsRefused, invalid_request_error or payload_too_large."""
+    async def decode(
+        self, body: LargeBody, schema: Schema, *, updates_by_default: bool, skipping: Skipping | None = None
+    ) -> LargeRows:
+        """Checks a body; `skipping` says what counts when it does not. Raises RowsRefused, invalid_request_error or payload_too_large."""
 
     async def digest(self, body: LargeBody) -> bytes:
         """The SHA-256 of a body as it was before any coding. Raises as `decode` does."""

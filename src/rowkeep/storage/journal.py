@@ -9,9 +9,10 @@ A group is whatever batches waited while the last commit ran. It becomes one tra
    is the only check there is, and it runs inside the transaction, so it cannot race;
 2. a batch whose idempotency key is known gets the receipt of the first one (or KeyReused when the
    bodies differ), also when the first one stands in the same group;
-3. the rest go in: per upload one entry that holds their bodies, one a line.
+3. the rest go in: per upload one entry that holds their bodies, one a line. Rows of theirs that were
+   skipped go into the quarantine (storage/quarantine.py), and replayed ones out of it, in the same commit.
 
-The common group (one catalog version, no keys, nothing stale) is one statement that is a commit by
+The common group (one catalog version, no keys, nothing skipped or stale) is one statement that is a commit by
 itself. That is not about SQLite's speed: each statement costs the writer two hand-overs of the
 interpreter lock, and under load each takes as long as the event loop's turn, about a millisecond.
 
@@ -33,9 +34,11 @@ import msgspec
 import zstandard
 
 from rowkeep.model.errors import damaged
+from rowkeep.model.quarantine import SkippedRows
 from rowkeep.model.resources import Batch, Entry, Frame, Receipt
 from rowkeep.storage.base import Connection, Database, KeyReused, Outcome, StaleBatch
 from rowkeep.storage.editor import add_schema
+from rowkeep.storage.quarantine import are_all_there, keep_refused, release
 from rowkeep.storage.records import replayed_receipt
 
 CODEC_PLAIN = 0
@@ -44,6 +47,7 @@ CODEC_ZSTD = 1
 _COMPRESSED_BYTES_MIN = 4096
 
 _ReceiptRecord = dict[str, Any]
+_Known = dict[tuple[int, str], _ReceiptRecord]
 
 
 class Journal:
@@ -55,7 +59,10 @@ class Journal:
     def commit_group(self, database: Database, batches: Sequence[Batch]) -> list[Outcome]:
         """Writes a group durably; an outcome for each batch, in order."""
         version = batches[0].catalog_version
-        is_common = all(batch.key is None and batch.catalog_version == version for batch in batches)
+        is_common = all(
+            batch.key is None and batch.catalog_version == version and batch.refused is None
+            for batch in batches
+        )
         is_common = is_common and not batches[0].needs_own_group
         if is_common and self._commit_entries(database, batches, version):
             return [Receipt(batch.row_count) for batch in batches]
@@ -81,25 +88,35 @@ class Journal:
         outcomes: list[Outcome] = []
         written: list[Batch] = []
         for batch in batches:
-            outcome = _settle(batch, version, known)
+            outcome = _settle(connection, batch, version, known)
             if outcome is None:
                 written.append(batch)
-                outcome = Receipt(batch.row_count, batch.change)
+                skipped = None if batch.refused is None else keep_refused(connection, batch, batch.refused)
+                outcome = Receipt(batch.row_count, batch.change, skipped)
+                _note_key(batch, skipped, known)
             outcomes.append(outcome)
         if written:
-            self._write(connection, written, version)
+            self._write(connection, written, version, known)
         return outcomes
 
-    def _write(self, connection: Connection, batches: Sequence[Batch], version: int) -> None:
+    def _write(
+        self, connection: Connection, batches: Sequence[Batch], version: int, known: _Known
+    ) -> None:
         first = batches[0]
         for frame in first.frames:
             _add_entries(connection, [_entry(first, frame, 0)], frame.payload, version)
         entries, payloads = self._entries(batches)
         if entries:
             _add_entries(connection, entries, payloads, version)
-        receipts = [_receipt_parameters(batch) for batch in batches if batch.key is not None]
+        receipts = [
+            _receipt_parameters(batch, known[batch.upload_id, batch.key])
+            for batch in batches
+            if batch.key is not None
+        ]
         if receipts:
             connection.records("add_receipts", receipts=_json_text(receipts))
+        if first.replayed:
+            release(connection, first)
         if first.change is not None:
             _change_schema(connection, first)
 
@@ -165,20 +182,24 @@ def decoded_lines(codec: int, payload: bytes) -> bytes:
     raise ValueError(f"the journal has no codec {codec}")
 
 
-def _settle(batch: Batch, version: int, known: dict[tuple[int, str], _ReceiptRecord]) -> Outcome | None:
-    """The outcome of a batch that is not to be written; None, and its key noted, when it is."""
+def _settle(connection: Connection, batch: Batch, version: int, known: _Known) -> Outcome | None:
+    """The outcome of a batch that is not to be written; None when it is."""
     if batch.catalog_version != version:
         return StaleBatch()
+    if batch.replayed and not are_all_there(connection, batch):
+        return StaleBatch()
+    earlier = None if batch.key is None else known.get((batch.upload_id, batch.key))
+    return None if earlier is None else _repeat(batch, earlier)
+
+
+def _note_key(batch: Batch, skipped: SkippedRows | None, known: _Known) -> None:
     if batch.key is not None:
-        earlier = known.get((batch.upload_id, batch.key))
-        if earlier is not None:
-            return _repeat(batch, earlier)
         known[batch.upload_id, batch.key] = {
             "digest": batch.digest,
             "row_count": batch.row_count,
             "change": None if batch.change is None else _json_text(batch.change),
+            "skipped": None if skipped is None else _json_text(skipped),
         }
-    return None
 
 
 def _repeat(batch: Batch, earlier: _ReceiptRecord) -> Outcome:
@@ -187,9 +208,7 @@ def _repeat(batch: Batch, earlier: _ReceiptRecord) -> Outcome:
     return replayed_receipt(earlier)
 
 
-def _known_receipts(
-    connection: Connection, batches: Sequence[Batch]
-) -> dict[tuple[int, str], _ReceiptRecord]:
+def _known_receipts(connection: Connection, batches: Sequence[Batch]) -> _Known:
     keys = [[batch.upload_id, batch.key] for batch in batches if batch.key is not None]
     if not keys:
         return {}
@@ -203,10 +222,9 @@ def _change_schema(connection: Connection, batch: Batch) -> None:
     connection.records("catalog_changed")
 
 
-def _receipt_parameters(batch: Batch) -> list[object]:
-    change = None if batch.change is None else _json_text(batch.change)
+def _receipt_parameters(batch: Batch, record: _ReceiptRecord) -> list[object]:
     digest = batch.digest.hex() if batch.digest is not None else ""
-    return [batch.upload_id, batch.key, digest, batch.row_count, change]
+    return [batch.upload_id, batch.key, digest, batch.row_count, record["change"], record["skipped"]]
 
 
 def _json_text(value: object) -> str:

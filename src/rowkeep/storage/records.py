@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from rowkeep.model.growth import SchemaChange
+from rowkeep.model.quarantine import SkippedRows
 from rowkeep.model.resources import Content, Dataset, ReadStream, Receipt, Upload
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.storage.base import Record
@@ -65,10 +66,11 @@ def stream_record(stream: ReadStream) -> Record:
 
 def replayed_receipt(record: Record) -> Receipt:
     """What was answered to a request with a key, from its record of receipts."""
-    change = record["change"]
+    change, skipped = record["change"], record["skipped"]
     return Receipt(
         row_count=record["row_count"],
         change=None if change is None else msgspec.json.decode(change, type=SchemaChange),
+        skipped=None if skipped is None else msgspec.json.decode(skipped, type=SkippedRows),
         replayed=True,
     )
 

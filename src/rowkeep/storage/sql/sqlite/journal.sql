@@ -1,6 +1,7 @@
 -- name: receipts_of_keys
 -- :keys is a JSON array of [upload_id, key].
-SELECT receipts.upload_id, receipts.key, receipts.digest, receipts.row_count, receipts.change
+SELECT receipts.upload_id, receipts.key, receipts.digest, receipts.row_count, receipts.change,
+    receipts.skipped
 FROM json_each(:keys) AS asked
 JOIN receipts ON receipts.upload_id = asked.value ->> 0 AND receipts.key = asked.value ->> 1;
 
@@ -18,10 +19,11 @@ JOIN streams ON streams.upload_id = added.value ->> 0
 WHERE (SELECT version FROM catalog_state) = :catalog_version;
 
 -- name: add_receipts
--- :receipts is a JSON array of [upload_id, key, digest as hex, row_count, change as JSON text or null].
-INSERT INTO receipts (upload_id, key, digest, row_count, change, upkeep_pass)
+-- :receipts is a JSON array of [upload_id, key, digest as hex, row_count, change, skipped], the last two as
+-- JSON text or null.
+INSERT INTO receipts (upload_id, key, digest, row_count, change, skipped, upkeep_pass)
 SELECT added.value ->> 0, added.value ->> 1, unhex(added.value ->> 2), added.value ->> 3,
-    added.value ->> 4, (SELECT passes FROM upkeep_state)
+    added.value ->> 4, added.value ->> 5, (SELECT passes FROM upkeep_state)
 FROM json_each(:receipts) AS added;
 
 -- name: prune_receipts
