@@ -41,9 +41,7 @@ class QuarantineHandlers:
         if format_ == "jsonl":
             parts = await self._quarantine.rows(request.token_hash, _path(request), page.after_id)
             return StreamAnswer([(b"content-type", b"application/x-ndjson")], _lines(parts))
-        found = await self._quarantine.page(
-            request.token_hash, _path(request), page.after_id, page.count + 1
-        )
+        found = await self._quarantine.page(request.token_hash, _path(request), page.after_id, page.count + 1)
         rows = found.rows
         last_id = rows[: page.count][-1].id if rows else None
         answer = page_answer("quarantineList", [_resource(row) for row in rows], page, last_id)

@@ -52,7 +52,8 @@ def decode_large(
 ) -> LargeOutcome:
     """Decodes a body slice by slice into the sink that `start` makes; it is made anew for a second pass.
 
-    Rows that do not fit are skipped where the body, or `skipping` when it does not say, asks for it. Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
+    Rows that do not fit are skipped where the body, or `skipping` when it does not say, asks for it.
+    Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
     """
     outline = read_outline(body)
     rows = _Rows(lambda rows_max: _slices(outline.rows, rows_max), _strict_rows)

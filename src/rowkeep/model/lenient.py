@@ -46,8 +46,8 @@ from rowkeep.model.values import Cells, NumberText, describe, exact_integer, sho
 class LenientRows(msgspec.Struct, frozen=True):
     """Rows in the strict spelling of `schema`, which is the asked one unless `change` says how it grew.
 
-    `errors` and `error_count` are set when rows were refused; `body` is then of no use. Rows that were skipped
-    instead are in `refused`. `validate_only` is what the request's body says, if it does.
+    `errors` and `error_count` are set when rows were refused; `body` is then of no use. Rows that were
+    skipped instead are in `refused`. `validate_only` is what the request's body says, if it does.
     """
 
     body: bytes
@@ -84,7 +84,8 @@ def decode_leniently(
     """Reads `body` with the whole grammar.
 
     `updates_by_default` says whether the schema may change, `skipping` whether rows that do not fit are
-    skipped, when the body does not say. Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
+    skipped, when the body does not say.
+    Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
     """
     outline = read_outline(body)
     may_update = outline.may_update(by_default=updates_by_default)

@@ -1,4 +1,4 @@
-"""Rows that did not fit and were skipped: what of them is told, and what is kept in their upload's quarantine.
+"""Rows that did not fit and were skipped: what is told of them, and what their upload's quarantine keeps.
 
 A request may have far more rows that do not fit than a quarantine holds. As the oldest go out first, only the
 newest that fit within its bounds are worth carrying to it; the others are counted.

@@ -15,6 +15,7 @@ decoded in the decoding process, as large bodies are: they may be long, and nobo
 """
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -29,6 +30,7 @@ from rowkeep.services.access import TokenHash, editable_upload, find_upload, pri
 from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
 from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, LargeRows
 
+LAST_ID = 2**63 - 1
 ROWS_PER_COMMIT = 1_000
 BYTES_PER_COMMIT = 1024 * 1024
 ATTEMPTS_MAX = 20
@@ -93,11 +95,7 @@ class QuarantineService:
         return self._parts(upload_id, after_id)
 
     async def _parts(self, upload_id: int, after_id: int) -> AsyncIterator[list[QuarantinedRow]]:
-        while rows := await self._doors.read(
-            lambda view: view.quarantined_rows(
-                upload_id, after_id, ROWS_PER_COMMIT, bytes_max=BYTES_PER_COMMIT
-            )
-        ):
+        while rows := await self._doors.read(partial(_rows, upload_id=upload_id, after_id=after_id)):
             yield rows
             after_id = rows[-1].id
 
@@ -135,7 +133,7 @@ class QuarantineService:
         after_id: int,
         last_id: int,
     ) -> tuple[_Part, Batch]:
-        """The next rows and those of them that went in, from the start again whenever the catalog has moved."""
+        """The next rows and those of them that went in, looked at again whenever the catalog has moved."""
         for _ in range(ATTEMPTS_MAX):
             part = await self._doors.read(lambda view: _part(view, token_hash, path, after_id, last_id))
             batch = await self._fitting(part, options)
@@ -177,6 +175,14 @@ class QuarantineService:
             await spool.close()
 
 
+def _rows(
+    view: CatalogView, *, upload_id: int, after_id: int, last_id: int = LAST_ID
+) -> list[QuarantinedRow]:
+    return view.quarantined_rows(
+        upload_id, after_id, ROWS_PER_COMMIT, last_id=last_id, bytes_max=BYTES_PER_COMMIT
+    )
+
+
 def _visible_upload_id(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> int:
     table_reference, name = path
     _, _, upload = find_upload(
@@ -195,9 +201,7 @@ def _part(
     view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str], after_id: int, last_id: int
 ) -> _Part:
     upload = _changeable_upload(view, token_hash, path)
-    rows = view.quarantined_rows(
-        upload.id, after_id, ROWS_PER_COMMIT, last_id=last_id, bytes_max=BYTES_PER_COMMIT
-    )
+    rows = _rows(view, upload_id=upload.id, after_id=after_id, last_id=last_id)
     return _Part(view.catalog_version(), upload, rows)
 
 

@@ -65,7 +65,10 @@ class LargeBodyDecoder(Protocol):
     async def decode(
         self, body: LargeBody, schema: Schema, *, updates_by_default: bool, skipping: Skipping | None = None
     ) -> LargeRows:
-        """Checks a body; `skipping` says what counts when it does not. Raises RowsRefused, invalid_request_error or payload_too_large."""
+        """Checks a body; `skipping` says what counts when it does not.
+
+        Raises RowsRefused, invalid_request_error or payload_too_large.
+        """
 
     async def digest(self, body: LargeBody) -> bytes:
         """The SHA-256 of a body as it was before any coding. Raises as `decode` does."""

@@ -99,9 +99,7 @@ class Journal:
             self._write(connection, written, version, known)
         return outcomes
 
-    def _write(
-        self, connection: Connection, batches: Sequence[Batch], version: int, known: _Known
-    ) -> None:
+    def _write(self, connection: Connection, batches: Sequence[Batch], version: int, known: _Known) -> None:
         first = batches[0]
         for frame in first.frames:
             _add_entries(connection, [_entry(first, frame, 0)], frame.payload, version)

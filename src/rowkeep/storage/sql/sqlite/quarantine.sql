@@ -7,7 +7,7 @@ SELECT row_count, byte_count, dropped_count FROM quarantines WHERE upload_id = :
 -- name: quarantines_of_uploads
 -- :ids is a JSON array of upload ids.
 SELECT quarantines.upload_id, quarantines.row_count
-FROM json_each(:ids) AS asked JOIN quarantines ON quarantines.upload_id = asked.value;
+FROM json_each(:ids) AS asked CROSS JOIN quarantines ON quarantines.upload_id = asked.value;
 
 -- name: add_quarantined_rows
 -- :rows is a JSON array of [position, reasons, checksum, offset, length]; offset and length cut the row out
@@ -47,7 +47,7 @@ FROM (
         WHERE upload_id = :upload_id AND id > :after_id AND id <= :last_id ORDER BY id LIMIT :count
     )
 ) AS chosen
-JOIN quarantined_rows ON quarantined_rows.id = chosen.id
+CROSS JOIN quarantined_rows ON quarantined_rows.id = chosen.id
 WHERE chosen.bytes_before < :bytes_max
 ORDER BY quarantined_rows.id;
 
@@ -57,11 +57,11 @@ SELECT coalesce(max(id), 0) AS id FROM quarantined_rows WHERE upload_id = :uploa
 -- name: count_quarantined_rows
 -- How many of :ids, a JSON array, are still there.
 SELECT count(*) AS count FROM json_each(:ids) AS asked
-JOIN quarantined_rows ON quarantined_rows.id = asked.value AND quarantined_rows.upload_id = :upload_id;
+CROSS JOIN quarantined_rows ON quarantined_rows.id = asked.value AND quarantined_rows.upload_id = :upload_id;
 
 -- name: release_quarantined_rows
 DELETE FROM quarantined_rows
-WHERE upload_id = :upload_id AND id IN (SELECT asked.value FROM json_each(:ids) AS asked);
+WHERE +upload_id = :upload_id AND id IN (SELECT asked.value FROM json_each(:ids) AS asked);
 
 -- name: empty_quarantine
 DELETE FROM quarantined_rows WHERE upload_id = :upload_id;
