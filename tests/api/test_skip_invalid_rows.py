@@ -204,7 +204,7 @@ def test_rows_that_fit_together_are_all_taken(growing: Stream) -> None:
 @each_way
 @pytest.mark.parametrize("count", [3, MANY])
 def test_a_repeat_under_a_key(growing: Stream, ask: Ask, count: int) -> None:
-    """The same answer, errors and all, even when the schema would take the rows by now; nothing is doubled."""
+    """The same answer, errors and all, even when the schema takes the rows by now; nothing is doubled."""
     key = {"Idempotency-Key": "k"}
     rows: list[Any] = [{"a": 1}] * count + [5, {"b": [1]}]
     first = ask(growing, rows, **key)
