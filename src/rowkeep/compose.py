@@ -15,6 +15,7 @@ from rowkeep.api.follow import FollowAnswers
 from rowkeep.api.openapi import DocumentHandlers
 from rowkeep.api.operations import OperationHandlers
 from rowkeep.api.owners import OwnerHandlers
+from rowkeep.api.quarantine import QuarantineHandlers
 from rowkeep.api.reads import ReadHandlers
 from rowkeep.api.receipts import ReceiptHandlers
 from rowkeep.api.routes import RouteTable, routes_of
@@ -26,6 +27,7 @@ from rowkeep.api.uploads import UploadHandlers
 from rowkeep.api.variables import VariableHandlers
 from rowkeep.api.versions import VersionHandlers
 from rowkeep.config import Settings
+from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.resources import Durability, DurabilityClass
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.follow import FollowService
@@ -33,6 +35,7 @@ from rowkeep.services.grants import GrantService
 from rowkeep.services.ingest import IngestService
 from rowkeep.services.maintain import Maintenance, SealingPolicy
 from rowkeep.services.organizations import OrganizationService
+from rowkeep.services.quarantine import QuarantineService
 from rowkeep.services.read import ReadService
 from rowkeep.services.receipts import ReceiptService
 from rowkeep.services.statistics import StatisticsService
@@ -53,6 +56,8 @@ from rowkeep.storage.reader import StreamReader
 from rowkeep.storage.sealing_process import SealingProcess
 from rowkeep.storage.segments import GRACE_SECONDS, SegmentFolder
 from rowkeep.storage.sqlite import SqliteDatabase
+
+_Handlers = QuarantineHandlers | ReceiptHandlers | StatisticsHandlers | OperationHandlers
 
 _log = structlog.get_logger("rowkeep.start")
 
@@ -98,13 +103,15 @@ async def application_over(
         asyncio.create_task(maintenance.run()),
         asyncio.create_task(keep_up(doors, sealing)),
     ]
-    insert_rows = InsertRows(IngestService(doors, large_bodies), bodies)
+    bounds = QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
+    insert_rows = InsertRows(IngestService(doors, large_bodies, bounds), bodies)
     traffic = Traffic()
     readings = partial(StreamReader, directory.segments)
     statistics = DuckStatistics(database, directory.spool, readings)
     receipts = ReceiptService(doors, partial(ChainReading, directory.segments))
-    handlers: list[StatisticsHandlers | OperationHandlers | ReceiptHandlers] = [
+    handlers: list[_Handlers] = [
         ReceiptHandlers(receipts),
+        QuarantineHandlers(QuarantineService(doors, large_bodies)),
         StatisticsHandlers(StatisticsService(doors, statistics)),
         OperationHandlers(lane.health, maintenance.health, traffic, _durability(directory)),
     ]
@@ -146,11 +153,7 @@ def _durability(directory: DataDirectory) -> Durability:
     return found
 
 
-def _route_table(
-    doors: StorageDoors,
-    reads: ReadHandlers,
-    others: list[StatisticsHandlers | OperationHandlers | ReceiptHandlers],
-) -> RouteTable:
+def _route_table(doors: StorageDoors, reads: ReadHandlers, others: list[_Handlers]) -> RouteTable:
     datasets = DatasetService(doors)
     table = [
         *OwnerHandlers(datasets, OrganizationService(doors)).table(),

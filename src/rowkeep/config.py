@@ -37,6 +37,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seal_bytes_min: int = 16 * MEBIBYTE
     seal_minutes_max: float = 10.0
     journal_bytes_max: int = 1024 * MEBIBYTE
+    quarantine_rows_max: int = 10_000
+    quarantine_bytes_max: int = 16 * MEBIBYTE
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= PORT_MAX:

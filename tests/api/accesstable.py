@@ -186,6 +186,10 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("GET", f"{_UPLOAD}/variables/{{variable}}"): Action("edit"),
     ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Action("edit"),
     ("POST", f"{_UPLOAD}/rows"): Action("edit", {"rows": [{"nowhere": 1}]}, _REFUSED),
+    ("GET", f"{_UPLOAD}/quarantine"): Action("edit"),
+    ("DELETE", f"{_UPLOAD}/quarantine"): Action("edit"),
+    # There is nothing in it.
+    ("POST", f"{_UPLOAD}/quarantine/replay"): Action("edit", {}, (200, 200, 400)),
     ("GET", f"{_TABLE}/rows"): Action("data"),
     ("GET", f"{_UPLOAD}/rows"): Action("edit"),
     ("POST", f"{_TABLE}/readSessions"): Action("data", {}),

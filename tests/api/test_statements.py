@@ -36,8 +36,12 @@ STATEMENTS: dict[str, tuple[str, int]] = {
     f"{API}/tables/{{table}}": (f"{API}/tables/lab.d.t_0", 5),
     f"{API}/tables/{{table}}/variables": (f"{API}/tables/lab.d.t_0/variables", 6),
     f"{API}/tables/{{table}}/variables/{{variable}}": (f"{API}/tables/lab.d.t_0/variables/v_0", 6),
-    f"{API}/tables/{{table}}/uploads": (f"{API}/tables/lab.d:next.t_0/uploads", 5),
-    f"{API}/tables/{{table}}/uploads/{{upload}}": (f"{API}/tables/lab.d:next.t_0/uploads/u_0", 5),
+    f"{API}/tables/{{table}}/uploads": (f"{API}/tables/lab.d:next.t_0/uploads", 6),
+    f"{API}/tables/{{table}}/uploads/{{upload}}": (f"{API}/tables/lab.d:next.t_0/uploads/u_0", 6),
+    f"{API}/tables/{{table}}/uploads/{{upload}}/quarantine": (
+        f"{API}/tables/lab.d:next.t_0/uploads/u_0/quarantine",
+        7,
+    ),
     f"{API}/tables/{{table}}/uploads/{{upload}}/variables": (
         f"{API}/tables/lab.d:next.t_0/uploads/u_0/variables",
         5,

@@ -9,7 +9,7 @@ from rowkeep.model.decoding import OFFSET_TOKEN_CHARACTERS_MAX
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, offset_move
 
-INSERT_OPTIONS = ("updateSchema", "updateVariables", "validateOnly")
+INSERT_OPTIONS = ("updateSchema", "updateVariables", "validateOnly", "skipInvalidRows")
 OFFSET_OPTIONS = ("offsetToken", "expectedOffsetToken")
 
 _FLAGS = {"true": True, "false": False}
@@ -19,11 +19,12 @@ _FLAGS = {"true": True, "false": False}
 def insert_options(query_string: bytes) -> InsertOptions:
     """The options of a query; other parameters are ignored. Raises invalid_request_error."""
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
-    update_schema, update_variables, validate_only = (_flag(query, name) for name in INSERT_OPTIONS)
+    update_schema, update_variables, validate_only, skip = (_flag(query, name) for name in INSERT_OPTIONS)
     token, expected = (_token(query, name) for name in OFFSET_OPTIONS)
     options = InsertOptions(
         update_variables if update_schema is None else update_schema,
         validate_only,
+        skip,
         offset_move(None if token is UNSET else token, expected),
     )
     return NO_OPTIONS if options == NO_OPTIONS else options

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from rowkeep.api.insertoptions import INSERT_OPTIONS, OFFSET_OPTIONS
+from rowkeep.api.quarantine import FORMATS
 from rowkeep.api.reads import ReadSessionDraft
 from rowkeep.api.request import ApiRequest
 from rowkeep.api.routes import API, RouteTable
@@ -25,6 +26,7 @@ from rowkeep.model.types import VariableType
 from rowkeep.services.datasets import DatasetChanges, DatasetDraft
 from rowkeep.services.grants import GrantDraft
 from rowkeep.services.organizations import MemberDraft
+from rowkeep.services.quarantine import ReplayDraft
 from rowkeep.services.tables import TableChanges, TableDraft
 from rowkeep.services.uploads import UploadDraft
 from rowkeep.services.variables import VariableChanges, VariablesChanges
@@ -61,6 +63,7 @@ _BODIES = (
     VersionChanges,
     ReleaseDraft,
     ReadSessionDraft,
+    ReplayDraft,
 )
 _PAGED = ("maxResults", "pageToken")
 _ROWS = ("application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream")
@@ -87,6 +90,7 @@ _TABLE = f"{API}/tables/{{table}}"
 _VARIABLES = f"{_TABLE}/variables"
 _UPLOADS = f"{_TABLE}/uploads"
 _UPLOAD = f"{_UPLOADS}/{{upload}}"
+_QUARANTINE = f"{_UPLOAD}/quarantine"
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", f"{API}/users/me"): Operation("Owner", _CALLER),
@@ -137,6 +141,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", f"{_UPLOAD}/variables"): Operation("VariableList", _ASKED, (*_PAGED, "type")),
     ("GET", f"{_UPLOAD}/variables/{{variable}}"): Operation("Variable", _SEEN),
     ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Operation("VariableStatistics", _SEEN),
+    ("GET", _QUARANTINE): Operation(
+        "QuarantineList", _ASKED, (*_PAGED, "format"), media_types=("application/json", _ROWS[0])
+    ),
+    ("DELETE", _QUARANTINE): Operation(errors=_SEEN, media_types=_OK),
+    ("POST", f"{_QUARANTINE}/replay"): Operation("QuarantineReplay", _ASKED, body="ReplayDraft"),
     ("GET", f"{_TABLE}/rows"): Operation(errors=(*_ASKED, 409, 503), query=_LISTED, media_types=_FOLLOWED),
     ("GET", f"{_UPLOAD}/rows"): Operation(errors=(*_ASKED, 409, 503), query=_LISTED, media_types=_FOLLOWED),
     ("POST", f"{_TABLE}/readSessions"): Operation("ReadSession", _ASKED, body="ReadSessionDraft"),
@@ -174,6 +183,10 @@ _QUERY: dict[str, Json] = {
     "selectedVariables": {"type": "string", "description": "Names, separated by commas."},
     "tail": {"type": "string", "description": "With follow: how many of the last rows come first, or all."},
     "type": {"type": "string", "enum": list(VariableType)},
+}
+# Where a parameter is not what it is elsewhere.
+_QUERY_OF: dict[tuple[str, str], Json] = {
+    (_QUARANTINE, "format"): {"type": "string", "enum": list(FORMATS), "default": FORMATS[0]},
 }
 
 
@@ -236,7 +249,10 @@ def _operation(method: str, path: str, operation: Operation, qualified_name: str
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
                 for name in _parameters_of(path)
             ),
-            *({"name": name, "in": "query", "schema": _QUERY[name]} for name in operation.query),
+            *(
+                {"name": name, "in": "query", "schema": _QUERY_OF.get((path, name)) or _QUERY[name]}
+                for name in operation.query
+            ),
         ],
         "responses": {
             str(operation.status): _response(operation),
@@ -255,7 +271,11 @@ def _response(operation: Operation) -> Json:
     content = {} if operation.answer is None else {"schema": reference(operation.answer)}
     return {
         "description": "Done.",
-        "content": dict.fromkeys(operation.media_types, content),
+        "content": {
+            # What stands beside JSON holds the same in another form.
+            media_type: {} if media_type in _ROWS else content
+            for media_type in operation.media_types
+        },
     }
 
 
@@ -317,7 +337,9 @@ def _insert_rows() -> Json:
         "content": {"application/json": {"schema": reference("InsertRowsValidation")}},
     }
     created = described["responses"]["201"]
-    created["description"] = "Every row of the request is durable and visible to the next read."
+    created["description"] = (
+        "Every row of the request is durable and visible to the next read, but for those skipped on request."
+    )
     created["headers"] = {
         "Server-Timing": {
             "schema": {"type": "string"},
@@ -343,6 +365,7 @@ def _schemas() -> Json:
                 "validateOnly": {"type": ["boolean", "null"]},
                 "offsetToken": _OFFSET_TOKEN,
                 "expectedOffsetToken": _OFFSET_TOKEN,
+                "skipInvalidRows": {"type": ["boolean", "null"]},
             },
         },
     }

@@ -256,7 +256,7 @@ def upload_resource(view: UploadView) -> Json:
         "quoteCharacter": None,
         "escapeCharacter": None,
         "skipBadRecords": False,
-        "badRecordsCount": 0,
+        "badRecordsCount": view.quarantined_count,
         "hasQuotedNewlines": None,
         "nullMarkers": None,
         "errorMessage": None,

@@ -18,6 +18,7 @@ from rowkeep.api.insertoptions import insert_options
 from rowkeep.api.resources import receipt_proof
 from rowkeep.api.wire import Answer, Headers
 from rowkeep.model.errors import RowkeepError
+from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import NO_OPTIONS
 from rowkeep.model.resources import Receipt
@@ -101,15 +102,20 @@ def _answer(receipt: Receipt) -> Answer:
     headers: Headers = [(b"content-type", b"application/json")]
     if receipt.replayed:
         headers.append((b"idempotency-replayed", b"true"))
-    if receipt.change is None and receipt.first_row is not None:
+    if receipt.change is None and receipt.skipped is None and receipt.first_row is not None:
         return Answer(201, headers, _plain(receipt, receipt.first_row))
     body: dict[str, Any] = {
         "kind": "insertRowsResponse",
         "rowsAdded": receipt.row_count,
         "rowsSkipped": 0,
-        "schemaUpdates": _schema_updates(receipt),
+        "schemaUpdates": schema_updates(receipt.change),
     }
     body |= receipt_proof(receipt)
+    skipped = receipt.skipped
+    if skipped is not None:
+        body.update(rowsSkipped=skipped.row_count, errors=skipped.errors)
+        if skipped.dropped_count:
+            body["droppedCount"] = skipped.dropped_count
     if receipt.validate_only:
         return Answer(200, headers, msgspec.json.encode({**body, "validateOnly": True}))
     return Answer(201, headers, msgspec.json.encode(body))
@@ -127,8 +133,8 @@ _PLAIN = (
 )
 
 
-def _schema_updates(receipt: Receipt) -> list[Any]:
-    change = receipt.change
+def schema_updates(change: SchemaChange | None) -> list[Any]:
+    """What the rows did to the schema, as `schemaUpdates` reports it."""
     if change is None or not (change.added_variables or change.updated_variables):
         return []
     return [change]

@@ -230,6 +230,8 @@ _INSERTED: Json = {
     "schemaUpdates": _list_of(reference("SchemaUpdate")),
     **_PROOF,
 }
+# Where rows were skipped, and rows left a full quarantine for them.
+_SKIPPED: Json = {"errors": {**_list_of(reference("RowError")), "maxItems": 100}, "droppedCount": _COUNT}
 
 _REQUEST: Json = {"key": _TEXT, "time": _or_null(_TIME)}
 _STORED: Json = {"rowsAdded": _COUNT, **_PROOF}
@@ -268,8 +270,10 @@ SHAPES: Json = {
         }
     ),
     "ReadStream": _object({"kind": {"const": "readStream"}, "id": _TEXT, "estimatedRows": _COUNT}),
-    "InsertRowsResponse": _object(_INSERTED),
-    "InsertRowsValidation": _object({**_INSERTED, "validateOnly": {"const": True}}),
+    "InsertRowsResponse": _optional(_object(_INSERTED), _SKIPPED),
+    "InsertRowsValidation": _optional(
+        _object({**_INSERTED, "validateOnly": {"const": True}}), {"errors": _SKIPPED["errors"]}
+    ),
     "InsertRequest": {
         "oneOf": [
             _resource("insertRequest", {**_REQUEST, "state": {"const": "stored"}, **_STORED}),
@@ -300,6 +304,36 @@ SHAPES: Json = {
             "computedChain": _SHA256,
             "problem": _or_null(_TEXT),
         },
+    ),
+    "QuarantinedRow": _object(
+        {
+            "kind": {"const": "quarantinedRow"},
+            "id": _COUNT,
+            "row": {**_COUNT, "description": "Counts from 0 within its request."},
+            "idempotencyKey": {**_or_null(_TEXT), "description": "That of its request."},
+            "quarantinedAt": _TIME,
+            "reasons": _list_of(_object({"variable": _or_null(_TEXT), "message": _TEXT})),
+            "content": {**_TEXT, "description": "The JSON text of the row, as it came."},
+        }
+    ),
+    "QuarantineList": _object(
+        {
+            "kind": {"const": "quarantineList"},
+            "results": _list_of(reference("QuarantinedRow")),
+            "nextPageToken": _or_null(_TEXT),
+            "droppedCount": {
+                **_COUNT,
+                "description": "Rows that left for want of room since the quarantine was emptied.",
+            },
+        }
+    ),
+    "QuarantineReplay": _object(
+        {
+            "kind": {"const": "quarantineReplay"},
+            "rowsAdded": _COUNT,
+            "rowsRemaining": _COUNT,
+            "schemaUpdates": _list_of(reference("SchemaUpdate")),
+        }
     ),
     "SchemaUpdate": _object(
         {

@@ -8,7 +8,8 @@ missing. That is safe to repeat because a refused request leaves its key free, a
 is called before each such request: who survives a crash can go on with the same rows taken out, even
 if the server would take them by then. Each round takes out one row at least, which bounds the rounds.
 
-A server that skips invalid rows by itself will make `insert_fitting` one request; nothing else knows.
+The server's own `skipInvalidRows` would make this one request, but its answer names the first hundred errors
+only, and the caller is promised every refused row.
 """
 
 import hashlib

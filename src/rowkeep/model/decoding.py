@@ -38,6 +38,7 @@ import msgspec
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.geography import are_plain_points, geographies_are_valid
 from rowkeep.model.inserts import OffsetMove, offset_move
+from rowkeep.model.quarantine import QuarantineBounds, Skipping
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
 
@@ -61,6 +62,7 @@ class RowsBody(Protocol):
     validateOnly: bool | None  # noqa: N815  # as on the wire
     offsetToken: str | None  # noqa: N815  # as on the wire
     expectedOffsetToken: str | msgspec.UnsetType | None  # noqa: N815  # as on the wire
+    skipInvalidRows: bool | None  # noqa: N815  # as on the wire
 
 
 OFFSET_TOKEN_CHARACTERS_MAX = 128
@@ -242,6 +244,7 @@ def _body_decoder(row: type[Row], *, forbid_unknown_fields: bool) -> msgspec.jso
             ("validateOnly", bool | None, None),
             ("offsetToken", OffsetToken | None, None),
             ("expectedOffsetToken", OffsetToken | msgspec.UnsetType | None, msgspec.UNSET),
+            ("skipInvalidRows", bool | None, None),
         ],
         forbid_unknown_fields=forbid_unknown_fields,
         gc=False,
@@ -267,6 +270,7 @@ class BodyOutline(msgspec.Struct):
     validateOnly: bool | None = None  # noqa: N815  # as on the wire
     offsetToken: OffsetToken | None = None  # noqa: N815  # as on the wire
     expectedOffsetToken: OffsetToken | msgspec.UnsetType | None = msgspec.UNSET  # noqa: N815  # as on the wire
+    skipInvalidRows: bool | None = None  # noqa: N815  # as on the wire
 
     @property
     def offset(self) -> OffsetMove | None:
@@ -277,6 +281,13 @@ class BodyOutline(msgspec.Struct):
         """Whether the rows may change the schema: what the body says, else the default."""
         asked = self.updateVariables if self.updateSchema is None else self.updateSchema
         return by_default if asked is None else asked
+
+    def skipping(self, default: Skipping | None) -> QuarantineBounds | None:
+        """What is kept of rows that do not fit when they are skipped; None when they refuse the request."""
+        if default is None:
+            return None
+        asked = default.by_default if self.skipInvalidRows is None else self.skipInvalidRows
+        return default.bounds if asked else None
 
 
 def read_outline(body: bytes | memoryview) -> BodyOutline:
@@ -294,7 +305,7 @@ def read_outline(body: bytes | memoryview) -> BodyOutline:
 
 
 def _outline_problem(reason: str) -> str:
-    for flag in ("updateSchema", "updateVariables", "validateOnly"):
+    for flag in ("updateSchema", "updateVariables", "validateOnly", "skipInvalidRows"):
         if f"$.{flag}" in reason:
             return f"`{flag}` must be true or false: {reason}."
     for token in ("offsetToken", "expectedOffsetToken"):

@@ -14,6 +14,9 @@ from enum import StrEnum
 
 import msgspec
 
+# How many errors of one request are named; the others are counted.
+ROW_ERRORS_MAX = 100
+
 
 class ErrorCode(StrEnum):
     """The codes a caller can meet in the key `error`."""

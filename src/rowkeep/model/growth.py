@@ -6,7 +6,7 @@ the schema may not change, an integer that a double cannot hold marks its variab
 Source: contract 7.1, 7.8, 4.5.1 (`schemaUpdates`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -57,6 +57,12 @@ class SchemaGrowth:
         self._fits = fits
         self._may_update = may_update
         self._variables = {variable.name.lower(): variable for variable in schema.variables}
+        self._undoing: list[tuple[str, Variable | None]] = []
+
+    @property
+    def variables(self) -> Mapping[str, Variable]:
+        """The variables so far, by their names in lower case."""
+        return self._variables
 
     def observe(self, cells: Cells) -> None:
         """Widens, adds or marks what the cells of one row ask for."""
@@ -102,8 +108,23 @@ class SchemaGrowth:
         type_ = widened(variable.type, inferred)
         return VariableType.STRING if type_ is VariableType.FLOAT and variable.inexact else type_
 
+    def keep(self) -> None:
+        """Takes what was observed so far for good."""
+        self._undoing.clear()
+
+    def undo(self) -> None:
+        """Forgets what was observed since `keep` was called last."""
+        while self._undoing:
+            key, before = self._undoing.pop()
+            if before is None:
+                del self._variables[key]
+            else:
+                self._variables[key] = before
+
     def _put(self, variable: Variable) -> None:
-        self._variables[variable.name.lower()] = variable
+        key = variable.name.lower()
+        self._undoing.append((key, self._variables.get(key)))
+        self._variables[key] = variable
 
     def schema(self) -> Schema:
         """The grown schema: the next version, or the one before when nothing changed."""

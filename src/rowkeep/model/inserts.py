@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from rowkeep.model.quarantine import QuarantineBounds, Skipping
+
 
 class RowsFormat(StrEnum):
     """How a body holds rows: one JSON object with `rows`, or one row a line."""
@@ -36,11 +38,16 @@ class InsertOptions(msgspec.Struct, frozen=True):
 
     update_schema: bool | None = None
     validate_only: bool | None = None
+    skip_invalid_rows: bool | None = None
     offset: OffsetMove | None = None
 
     def updates(self, *, by_default: bool) -> bool:
         """Whether rows may change the schema when their body does not say."""
         return by_default if self.update_schema is None else self.update_schema
+
+    def skipping(self, bounds: QuarantineBounds) -> Skipping:
+        """Whether rows that do not fit are skipped when their body does not say."""
+        return Skipping(bool(self.skip_invalid_rows), bounds)
 
     def validates_only(self, asked: bool | None) -> bool:
         """Whether the rows are to be checked and not kept; `asked` is what the body says."""

@@ -8,7 +8,8 @@ one-digit dates, date-only dateTimes, numbers where the schema may change. It en
 ways, and never half:
 
 * the rows fit: they are rewritten into the strict spelling, under a schema that may have grown;
-* some do not: RowsRefused names the first bad cells and counts all;
+* some do not: RowsRefused names the first bad cells and counts all, or, where the caller would rather have
+  the rest, those rows are skipped;
 * the body is not what it should be at all: invalid_request_error says why.
 
 Two passes over the rows: the first lets the schema grow (`SchemaGrowth`), the second converts every
@@ -19,7 +20,7 @@ Source: contract 7.1-7.8.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -27,21 +28,21 @@ import msgspec
 
 from rowkeep.model.cells import convert_cell, fits, misfit
 from rowkeep.model.decoding import read_outline, syntax_problem
-from rowkeep.model.errors import RowError, RowsRefused
+from rowkeep.model.errors import ROW_ERRORS_MAX, RowError, RowsRefused
 from rowkeep.model.growth import SchemaChange, SchemaGrowth, schema_change
 from rowkeep.model.inserts import OffsetMove
 from rowkeep.model.lenientcolumns import Unsure, decode_columns
+from rowkeep.model.quarantine import QuarantineBounds, Refusals, RefusedRows, Skipping
 from rowkeep.model.schema import VARIABLE_NAME_CHARACTERS_MAX, Schema, Variable
 from rowkeep.model.values import Cells, NumberText, describe, shown_name
-
-ROW_ERRORS_MAX = 100
 
 
 class LenientRows(msgspec.Struct, frozen=True):
     """Rows in the strict spelling of `schema`, which is the asked one unless `change` says how it grew.
 
-    `errors` and `error_count` are set when rows were refused; `body` is then of no use. `validate_only` and
-    `offset` are what the request's body says, if it does.
+    `errors` and `error_count` are set when rows were refused; `body` is then of no use. Rows that were
+    skipped instead are in `refused`. `validate_only` and `offset` are what the request's body says, if it
+    does.
     """
 
     body: bytes
@@ -50,6 +51,7 @@ class LenientRows(msgspec.Struct, frozen=True):
     change: SchemaChange | None
     errors: tuple[RowError, ...] = ()
     error_count: int = 0
+    refused: RefusedRows | None = None
     validate_only: bool | None = None
     offset: OffsetMove | None = None
 
@@ -68,27 +70,87 @@ class _RowErrors:
             self.first.append(RowError(row, shown, message))
 
 
-def decode_leniently(body: bytes, schema: Schema, *, updates_by_default: bool) -> LenientRows:
+def decode_leniently(
+    body: bytes, schema: Schema, *, updates_by_default: bool, skipping: Skipping | None = None
+) -> LenientRows:
     """Reads `body` with the whole grammar.
 
-    `updates_by_default` says whether the schema may change when the body does not say.
+    `updates_by_default` says whether the schema may change, `skipping` whether rows that do not fit are
+    skipped, when the body does not say.
     Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
     """
     outline = read_outline(body)
-    rows = decode_raw_rows(outline.rows, schema, may_update=outline.may_update(by_default=updates_by_default))
-    told = msgspec.structs.replace(rows, validate_only=outline.validateOnly, offset=outline.offset)
-    return _unrefused(told)
+    may_update = outline.may_update(by_default=updates_by_default)
+    try:
+        rows = _decode(outline.rows, schema, outline.skipping(skipping), may_update=may_update)
+    except RowsRefused as error:
+        error.validate_only = outline.validateOnly
+        raise
+    return msgspec.structs.replace(rows, validate_only=outline.validateOnly, offset=outline.offset)
 
 
-def decode_lines_leniently(lines: Sequence[bytes], schema: Schema, *, may_update: bool) -> LenientRows:
-    """Reads lines, each of which must be one row, with the whole grammar. Raises RowsRefused."""
-    return _unrefused(decode_raw_rows([msgspec.Raw(line) for line in lines], schema, may_update=may_update))
+def decode_lines_leniently(
+    lines: Sequence[bytes], schema: Schema, *, may_update: bool, bounds: QuarantineBounds | None = None
+) -> LenientRows:
+    """Reads lines, each of which must be one row, with the whole grammar.
+
+    With `bounds` those that are not are skipped. Raises RowsRefused without.
+    """
+    return _decode([msgspec.Raw(line) for line in lines], schema, bounds, may_update=may_update)
 
 
-def _unrefused(rows: LenientRows) -> LenientRows:
-    if rows.error_count:
-        raise RowsRefused(list(rows.errors), rows.error_count, validate_only=rows.validate_only)
-    return rows
+def _decode(
+    raw_rows: Sequence[msgspec.Raw], schema: Schema, bounds: QuarantineBounds | None, *, may_update: bool
+) -> LenientRows:
+    # Rows that fit together are taken together; where the schema may not change, each is by itself anyway.
+    if bounds is None or may_update:
+        rows = decode_raw_rows(raw_rows, schema, may_update=may_update)
+        if not rows.error_count:
+            return rows
+        if bounds is None:
+            raise RowsRefused(list(rows.errors), rows.error_count)
+    refusals = Refusals(bounds)
+    rows = decode_fitting(raw_rows, schema, refusals, may_update=may_update)
+    return msgspec.structs.replace(rows, refused=refusals.rows())
+
+
+def decode_fitting(
+    raw_rows: Sequence[msgspec.Raw],
+    schema: Schema,
+    refusals: Refusals,
+    *,
+    may_update: bool,
+    first_index: int = 0,
+) -> LenientRows:
+    """Reads those rows that fit, in their order; the others go to `refusals` and leave no trace here.
+
+    The schema grows by each row that fits it so far, and whatever it has grown by fits what it grows to.
+    """
+    growth = SchemaGrowth(schema, fits=fits, may_update=may_update)
+    kept: list[Cells] = []
+    for index, raw in enumerate(raw_rows, first_index):
+        errors = _RowErrors()
+        cells = _row_cells(index, raw, errors)
+        if not errors.count:
+            growth.observe(cells)
+            _convert_row(index, cells, growth.variables, errors, may_update=may_update)
+        if errors.count:
+            growth.undo()
+            refusals.add(index, bytes(raw), errors.first)
+        else:
+            growth.keep()
+            kept.append(cells)
+    grown = growth.schema()
+    errors = _RowErrors()
+    converted = _convert_rows(kept, 0, grown, errors, may_update=may_update)
+    if errors.count:
+        raise ValueError(f"a row that fitted does not fit any more: {errors.first[0].message}")
+    return LenientRows(
+        body=b'{"rows":' + msgspec.json.encode(converted) + b"}",
+        row_count=len(converted),
+        schema=grown,
+        change=None if grown is schema else schema_change(schema, grown),
+    )
 
 
 def decode_raw_rows(
@@ -228,7 +290,7 @@ def _convert_rows(
 
 
 def _convert_row(
-    index: int, cells: Cells, variables: dict[str, Variable], errors: _RowErrors, *, may_update: bool
+    index: int, cells: Cells, variables: Mapping[str, Variable], errors: _RowErrors, *, may_update: bool
 ) -> dict[str, Any]:
     converted: dict[str, Any] = {}
     for name, value in cells.items():
@@ -244,7 +306,9 @@ def _convert_row(
     return converted
 
 
-def _unknown_variable(name: str, value: object, variables: dict[str, Variable], *, may_update: bool) -> str:
+def _unknown_variable(
+    name: str, value: object, variables: Mapping[str, Variable], *, may_update: bool
+) -> str:
     if may_update:
         return SchemaGrowth.refusal(name, value, len(variables))
     known = [variable.name for variable in variables.values()]

@@ -11,6 +11,7 @@ import msgspec
 from rowkeep.model.access import AccessLevel, Scope
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inserts import OffsetMove
+from rowkeep.model.quarantine import RefusedRows, SkippedRows
 from rowkeep.model.schema import Schema
 
 
@@ -211,6 +212,8 @@ class Batch(msgspec.Struct, frozen=True):
     instead. `catalog_version` is what the catalog said when the batch was checked: if it has moved,
     the batch must be checked again. `change` is set when `schema` is new with this batch. `sha256` is the
     digest of its rows (model/chain.py), `digest` what its key stands for.
+    `refused` are rows of the request that were skipped; `replayed` are the ids of the quarantined rows that
+    these rows were.
     """
 
     upload_id: int
@@ -224,13 +227,16 @@ class Batch(msgspec.Struct, frozen=True):
     digest: bytes | None = None
     change: SchemaChange | None = None
     offset: OffsetMove | None = None
+    refused: RefusedRows | None = None
+    replayed: tuple[int, ...] = ()
 
     @property
     def byte_count(self) -> int:
         """The bytes that wait in memory while the batch is queued."""
-        if not self.frames:
+        if not self.frames and self.refused is None:
             return len(self.body)
-        return sum(len(frame.payload) for frame in self.frames)
+        refused_bytes = 0 if self.refused is None else self.refused.byte_count
+        return len(self.body) + refused_bytes + sum(len(frame.payload) for frame in self.frames)
 
     @property
     def needs_own_group(self) -> bool:
@@ -244,10 +250,12 @@ class Receipt(msgspec.Struct, frozen=True):
     With `validate_only`, how many would and what would. The rows are those from `first_row` on, written by
     the upload's commit number `commit`; both are None when there are none. `sha256` is their digest, `chain`
     the upload's after them (model/chain.py); None in receipts from before there were chains.
+    `skipped` is None when every row went in.
     """
 
     row_count: int
     change: SchemaChange | None = None
+    skipped: SkippedRows | None = None
     replayed: bool = False
     validate_only: bool = False
     commit: int | None = None

@@ -11,6 +11,7 @@ from rowkeep.model.chain import digest_of
 from rowkeep.model.decoding import RowDecoder, row_decoder
 from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, RowsFormat, offset_move
 from rowkeep.model.lenient import decode_leniently, decode_lines_leniently
+from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.resources import Batch, Upload
 from rowkeep.model.rowlines import split_lines
 from rowkeep.services.access import TokenHash
@@ -72,13 +73,20 @@ def strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> C
     return batch, asks and options.validates_only(asked)
 
 
-def lenient_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> CheckedBatch:
-    """The rows of a body in any spelling there is. Raises RowsRefused or invalid_request_error."""
+def lenient_batch(
+    request: InsertRequest, target: InsertTarget, body: bytes, bounds: QuarantineBounds
+) -> CheckedBatch:
+    """The rows of a body in any spelling there is; those that do not fit are skipped on request.
+
+    Raises RowsRefused or invalid_request_error.
+    """
     schema, updates = target.upload.schema, request.updates(target)
+    skipping = request.options.skipping(bounds)
     if request.format is RowsFormat.JSON:
-        rows = decode_leniently(body, schema, updates_by_default=updates)
+        rows = decode_leniently(body, schema, updates_by_default=updates, skipping=skipping)
     else:
-        rows = decode_lines_leniently(split_lines(body), schema, may_update=updates)
+        kept = bounds if skipping.by_default else None
+        rows = decode_lines_leniently(split_lines(body), schema, may_update=updates, bounds=kept)
     batch = Batch(
         upload_id=target.upload.id,
         catalog_version=target.catalog_version,
@@ -90,6 +98,7 @@ def lenient_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> 
         digest=_digest(request, body),
         change=rows.change,
         offset=rows.offset or request.options.offset,
+        refused=rows.refused,
     )
     return (batch, request.options.validates_only(rows.validate_only))
 
@@ -107,6 +116,7 @@ def large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) -
         digest=None if request.key is None else request_digest(request, rows.digest),
         change=rows.change,
         offset=rows.offset or request.options.offset,
+        refused=rows.refused,
     )
     return (batch, request.options.validates_only(rows.validate_only))
 
@@ -126,6 +136,8 @@ def request_digest(request: InsertRequest, body_digest: bytes) -> bytes:
     meaning: tuple[object, ...] = (request.format, options.update_schema)
     if options.offset is not None:
         meaning = (*meaning, options.offset)
+    if options.skip_invalid_rows is not None:
+        meaning = (*meaning, options.skip_invalid_rows)
     if meaning == (RowsFormat.JSON, None):
         return body_digest
     return hashlib.sha256(body_digest + msgspec.json.encode(meaning)).digest()

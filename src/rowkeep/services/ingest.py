@@ -28,9 +28,10 @@ from rowkeep.model.errors import (
     conflict,
     unavailable,
 )
+from rowkeep.model.quarantine import QuarantineBounds, SkippedRows
 from rowkeep.model.receipts import Rejection
 from rowkeep.model.references import parse_table_reference
-from rowkeep.model.resources import Receipt
+from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash, editable_upload, has_expired, principal_of
 from rowkeep.services.checking import (
@@ -62,10 +63,11 @@ class BodyRows(msgspec.Struct, frozen=True):
 class IngestService:
     """Takes rows in. One per process; used on the event loop."""
 
-    def __init__(self, doors: Doors, large_bodies: LargeBodyDecoder) -> None:
+    def __init__(self, doors: Doors, large_bodies: LargeBodyDecoder, quarantine: QuarantineBounds) -> None:
         self._doors = doors
         self._large_bodies = large_bodies
         self._looks = CatalogLooks(doors)
+        self._quarantine = quarantine
         self._targets: dict[tuple[TokenHash | None, tuple[str, str]], InsertTarget] = {}
 
     def kept_target(self, request: InsertRequest) -> InsertTarget | None:
@@ -159,7 +161,13 @@ class IngestService:
         batch, validates_only = checked
         if validates_only:
             is_current = await self._is_current(target)
-            told = Receipt(batch.row_count, batch.change, validate_only=True, sha256=batch.sha256)
+            told = Receipt(
+                batch.row_count,
+                batch.change,
+                skipped=_skipped(batch),
+                validate_only=True,
+                sha256=batch.sha256,
+            )
             return told if is_current else None
         times.checked_at = perf_counter()
         outcome = await self._doors.submit(batch, times)
@@ -207,7 +215,7 @@ class IngestService:
         except StrictRefusal:
             pass
         if len(body) <= LENIENT_BYTES_MAX:
-            return lenient_batch(request, target, body)
+            return lenient_batch(request, target, body, self._quarantine)
         # The lenient path takes up to 1.4 ms a KiB (measured); a long one must not hold the event loop.
         spool = self._large_bodies.spool()
         try:
@@ -220,7 +228,10 @@ class IngestService:
         self, request: InsertRequest, target: InsertTarget, body: LargeBody
     ) -> CheckedBatch:
         rows = await self._large_bodies.decode(
-            body, target.upload.schema, updates_by_default=request.updates(target)
+            body,
+            target.upload.schema,
+            updates_by_default=request.updates(target),
+            skipping=request.options.skipping(self._quarantine),
         )
         return large_batch(request, target, rows)
 
@@ -235,6 +246,11 @@ def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
         decoder=row_decoder(upload.schema, widens=upload.updates_by_default),
         expires_at_ms=principal.expires_at_ms,
     )
+
+
+def _skipped(batch: Batch) -> SkippedRows | None:
+    refused = batch.refused
+    return None if refused is None else SkippedRows(refused.row_count, refused.errors)
 
 
 def _refusal(outcome: KeyReused | KeyUndone | OffsetMoved) -> RowkeepError:

@@ -53,11 +53,12 @@ class UploadDraft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class UploadView(msgspec.Struct, frozen=True):
-    """An upload and where it is."""
+    """An upload and where it is; `quarantined_count` is how many rows are in its quarantine."""
 
     place: Place
     table: Table
     upload: Upload
+    quarantined_count: int = 0
 
 
 class UploadService:
@@ -76,7 +77,8 @@ class UploadService:
             principal = principal_of(view, token_hash)
             place, table = find_table(view, principal, parsed, AccessLevel.EDIT)
             uploads = view.uploads(table.id, after_id, count)
-            return [UploadView(place, table, upload) for upload in uploads]
+            counts = view.quarantine_counts([upload.id for upload in uploads])
+            return [UploadView(place, table, upload, counts.get(upload.id, 0)) for upload in uploads]
 
         return await self._doors.read(read)
 
@@ -97,7 +99,9 @@ class UploadService:
         parsed = parse_table_reference(table_reference)
 
         def read(view: CatalogView) -> UploadView:
-            return UploadView(*find_upload(view, principal_of(view, token_hash), parsed, name))
+            place, table, upload = find_upload(view, principal_of(view, token_hash), parsed, name)
+            counts = view.quarantine_counts([upload.id])
+            return UploadView(place, table, upload, counts.get(upload.id, 0))
 
         return await self._doors.read(read)
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from rowkeep.model.access import AccessLevel, Principal
+from rowkeep.model.quarantine import Quarantine, QuarantinedRow
 from rowkeep.model.receipts import ChainState, KnownRequest, Rejection
 from rowkeep.model.resources import (
     Batch,
@@ -211,6 +212,19 @@ class CatalogView(Protocol):
 
     def chain_state(self, upload_id: int) -> ChainState | None: ...
 
+    def quarantine(self, upload_id: int) -> Quarantine: ...
+
+    def quarantine_counts(self, upload_ids: Sequence[int]) -> dict[int, int]:
+        """How many rows are in the quarantines of uploads, by their ids; 0 is left out."""
+
+    def last_quarantined_id(self, upload_id: int) -> int:
+        """The id of the newest row in a quarantine, 0 for an empty one."""
+
+    def quarantined_rows(
+        self, upload_id: int, after_id: int, count: int, *, last_id: int = ..., bytes_max: int = ...
+    ) -> list[QuarantinedRow]:
+        """Rows of a quarantine after one up to another, bounded in bytes too, but at least one."""
+
     def read_stream(self, identifier: str, now: int) -> ReadStream | None:
         """A read stream that has not expired."""
 
@@ -313,6 +327,8 @@ class CatalogEditor(CatalogView, Protocol):
 
     def forget_upload(self, upload_id: int) -> None:
         """Deletes what is left of a deleted upload whose entries are gone."""
+
+    def empty_quarantine(self, upload_id: int) -> None: ...
 
     def prune(self) -> None:
         """Drops expired read streams."""

@@ -12,6 +12,7 @@ from itertools import groupby
 import msgspec
 
 from rowkeep.model.access import Principal, Scope
+from rowkeep.model.quarantine import Quarantine, QuarantinedRow
 from rowkeep.model.receipts import ChainState, KnownRequest, Rejection
 from rowkeep.model.references import upload_key
 from rowkeep.model.resources import (
@@ -35,8 +36,10 @@ from rowkeep.model.resources import (
 from rowkeep.model.schema import Schema, ValueLabel, VariableMetadata
 from rowkeep.storage import records
 from rowkeep.storage.base import Connection, Record
+from rowkeep.storage.quarantine import quarantine_of, quarantined_row
 from rowkeep.storage.records import json_text, noun, nouns
 
+_ANY = 2**63 - 1
 _EMPTY = Content(0, 0, (), hashlib.md5(b"", usedforsecurity=False).hexdigest())
 
 
@@ -300,6 +303,33 @@ class SqlCatalogView:
     def chain_state(self, upload_id: int) -> ChainState | None:
         """How far an upload and its chain have come."""
         return noun(ChainState, self._connection.record("chain_state", upload_id=upload_id))
+
+    def quarantine(self, upload_id: int) -> Quarantine:
+        """How much the quarantine of an upload holds."""
+        return quarantine_of(self._connection, upload_id)
+
+    def quarantine_counts(self, upload_ids: Sequence[int]) -> dict[int, int]:
+        """How many rows are in the quarantines of uploads, by their ids; 0 is left out."""
+        found = self._connection.records("quarantines_of_uploads", ids=json_text(upload_ids))
+        return {record["upload_id"]: record["row_count"] for record in found if record["row_count"]}
+
+    def last_quarantined_id(self, upload_id: int) -> int:
+        """The id of the newest row in a quarantine, 0 for an empty one."""
+        return int(self._one("last_quarantined_row", upload_id=upload_id)["id"])
+
+    def quarantined_rows(
+        self, upload_id: int, after_id: int, count: int, *, last_id: int = _ANY, bytes_max: int = _ANY
+    ) -> list[QuarantinedRow]:
+        """Rows of a quarantine after one up to another, bounded in bytes too, but at least one."""
+        found = self._connection.records(
+            "quarantined_rows",
+            upload_id=upload_id,
+            after_id=after_id,
+            last_id=last_id,
+            bytes_max=bytes_max,
+            count=count,
+        )
+        return [quarantined_row(record) for record in found]
 
     def read_stream(self, identifier: str, now: int) -> ReadStream | None:
         """A read stream that has not expired."""

@@ -9,16 +9,18 @@ at once. A process that dies (out of memory, say) is replaced; the request it wo
 import asyncio
 import hashlib
 import os
+from io import FileIO
 from pathlib import Path
 
 import msgspec
 
 from rowkeep.model.errors import RowkeepError, RowsRefused, unavailable
 from rowkeep.model.inflating import ContentCoding, inflated_pieces
+from rowkeep.model.quarantine import RefusedRows, Skipping
 from rowkeep.model.resources import Frame
 from rowkeep.model.schema import Schema
 from rowkeep.storage.child_process import ChildProcess
-from rowkeep.storage.decoding_worker import READ_BYTES, DecodingAnswer, DecodingJob, FramePlace
+from rowkeep.storage.decoding_worker import READ_BYTES, DecodingAnswer, DecodingJob
 from rowkeep.storage.engines import LargeBody, LargeRows
 from rowkeep.storage.files import FileSpool
 
@@ -41,7 +43,9 @@ class DecodingProcess:
         """A file for one large body."""
         return FileSpool(self._spool_folder)
 
-    async def decode(self, body: LargeBody, schema: Schema, *, updates_by_default: bool) -> LargeRows:
+    async def decode(
+        self, body: LargeBody, schema: Schema, *, updates_by_default: bool, skipping: Skipping | None = None
+    ) -> LargeRows:
         """Checks a body. Raises RowsRefused, invalid_request_error or payload_too_large."""
         if not isinstance(body.spool, FileSpool):
             raise TypeError("a body is spooled by the process that decodes it")
@@ -55,12 +59,13 @@ class DecodingProcess:
             frames_path=str(frames_path),
             schema=schema,
             updates_by_default=updates_by_default,
+            skipping=skipping,
         )
         try:
             answer = await self._ask(job)
             if answer.error is not None:
                 raise _refusal(answer)
-            frames = await asyncio.to_thread(_read_frames, frames_path, answer.frames)
+            frames, refused = await asyncio.to_thread(_read_rows, frames_path, answer)
         finally:
             frames_path.unlink(missing_ok=True)
         return LargeRows(
@@ -70,6 +75,7 @@ class DecodingProcess:
             change=answer.change,
             digest=answer.digest,
             sha256=answer.sha256,
+            refused=refused,
             validate_only=answer.validate_only,
             offset=answer.offset,
         )
@@ -114,16 +120,18 @@ def _refusal(answer: DecodingAnswer) -> RowkeepError:
     return RowkeepError(answer.error_code, answer.error or "The body could not be read.")
 
 
-def _read_frames(path: Path, places: tuple[FramePlace, ...]) -> tuple[Frame, ...]:
+def _read_rows(path: Path, answer: DecodingAnswer) -> tuple[tuple[Frame, ...], RefusedRows | None]:
     with path.open("rb", buffering=0) as file:
-        return tuple(
-            Frame(place.row_count, place.byte_count, place.codec, _read_exactly(file.fileno(), place))
-            for place in places
+        frames = tuple(
+            Frame(place.row_count, place.byte_count, place.codec, _read_exactly(file, place.payload_bytes))
+            for place in answer.frames
         )
+        refused = _read_exactly(file, answer.refused_bytes)
+    return frames, msgspec.msgpack.decode(refused, type=RefusedRows) if refused else None
 
 
-def _read_exactly(descriptor: int, place: FramePlace) -> bytes:
-    payload = os.read(descriptor, place.payload_bytes)
-    if len(payload) != place.payload_bytes:
-        raise OSError("a frame of the decoding process is incomplete")
+def _read_exactly(file: FileIO, byte_count: int) -> bytes:
+    payload = os.read(file.fileno(), byte_count)
+    if len(payload) != byte_count:
+        raise OSError("what the decoding process wrote is incomplete")
     return payload

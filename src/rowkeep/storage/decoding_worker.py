@@ -21,6 +21,7 @@ from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding, inflated_pieces, inflated_too_large
 from rowkeep.model.inserts import OffsetMove, RowsFormat
 from rowkeep.model.large import LargeOutcome, SliceSink, decode_large, decode_large_lines
+from rowkeep.model.quarantine import Skipping
 from rowkeep.model.schema import Schema
 from rowkeep.storage.child_loop import answer_jobs
 from rowkeep.storage.journal import Journal
@@ -38,6 +39,7 @@ class DecodingJob(msgspec.Struct, frozen=True):
     frames_path: str
     schema: Schema
     updates_by_default: bool
+    skipping: Skipping | None = None
 
 
 class FramePlace(msgspec.Struct, frozen=True):
@@ -50,7 +52,10 @@ class FramePlace(msgspec.Struct, frozen=True):
 
 
 class DecodingAnswer(msgspec.Struct, frozen=True):
-    """What became of a job: rows in frames, or an error (with the rows that caused it)."""
+    """What became of a job: rows in frames, or an error (with the rows that caused it).
+
+    After the frames, the file holds `refused_bytes` of rows that were skipped, as MessagePack.
+    """
 
     row_count: int = 0
     schema: Schema | None = None
@@ -58,6 +63,7 @@ class DecodingAnswer(msgspec.Struct, frozen=True):
     digest: bytes = b""
     sha256: bytes = b""
     frames: tuple[FramePlace, ...] = ()
+    refused_bytes: int = 0
     validate_only: bool | None = None
     offset: OffsetMove | None = None
     error: str | None = None
@@ -88,6 +94,8 @@ def _decode(job: DecodingJob) -> DecodingAnswer:
         frames = _Frames(output)
         outcome = _outcome(view, job, frames.restart)
         digest = hashlib.sha256(view).digest()
+        refused = b"" if outcome.refused is None else msgspec.msgpack.encode(outcome.refused)
+        output.write(refused)
     return DecodingAnswer(
         row_count=outcome.row_count,
         schema=outcome.schema,
@@ -95,6 +103,7 @@ def _decode(job: DecodingJob) -> DecodingAnswer:
         digest=digest,
         sha256=frames.sha256,
         frames=tuple(frames.places),
+        refused_bytes=len(refused),
         validate_only=outcome.validate_only,
         offset=outcome.offset,
     )
@@ -102,8 +111,14 @@ def _decode(job: DecodingJob) -> DecodingAnswer:
 
 def _outcome(view: memoryview, job: DecodingJob, start: Callable[[], SliceSink]) -> LargeOutcome:
     if job.format is RowsFormat.LINES:
-        return decode_large_lines(view, job.schema, may_update=job.updates_by_default, start=start)
-    return decode_large(view, job.schema, updates_by_default=job.updates_by_default, start=start)
+        asked = job.skipping
+        bounds = asked.bounds if asked is not None and asked.by_default else None
+        return decode_large_lines(
+            view, job.schema, may_update=job.updates_by_default, start=start, bounds=bounds
+        )
+    return decode_large(
+        view, job.schema, updates_by_default=job.updates_by_default, start=start, skipping=job.skipping
+    )
 
 
 @contextmanager

@@ -306,6 +306,11 @@ class SqlCatalogEditor(SqlCatalogView):
         for statement in ("forget_segments", "forget_schemas", "forget_upload"):
             self._run(statement, upload_id=upload_id)
 
+    def empty_quarantine(self, upload_id: int) -> None:
+        """Deletes the rows of a quarantine, and forgets how many left it."""
+        self._run("empty_quarantine", upload_id=upload_id)
+        self._run("forget_dropped_rows", upload_id=upload_id)
+
     def prune(self) -> None:
         """Drops expired read streams."""
         self._run("prune_read_streams", now=self._now)

@@ -11,6 +11,7 @@ import msgspec
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import OffsetMove, RowsFormat
+from rowkeep.model.quarantine import RefusedRows, Skipping
 from rowkeep.model.receipts import ChainOutcome
 from rowkeep.model.resources import Batch, Frame, ReadStream, Segment
 from rowkeep.model.schema import Schema
@@ -43,8 +44,8 @@ class LargeBody(msgspec.Struct, frozen=True):
 class LargeRows(msgspec.Struct, frozen=True):
     """The rows of a large body, checked and ready for the journal.
 
-    `digest` is that of the inflated body, `sha256` that of its rows (model/chain.py); `validate_only` and
-    `offset` are what the body says, if it does.
+    `digest` is that of the inflated body, `sha256` that of its rows (model/chain.py); `refused` are the rows
+    that were skipped; `validate_only` and `offset` are what the body says, if it does.
     """
 
     row_count: int
@@ -55,6 +56,7 @@ class LargeRows(msgspec.Struct, frozen=True):
     sha256: bytes
     validate_only: bool | None
     offset: OffsetMove | None
+    refused: RefusedRows | None = None
 
 
 class LargeBodyDecoder(Protocol):
@@ -63,8 +65,13 @@ class LargeBodyDecoder(Protocol):
     def spool(self) -> Spool:
         """A place for one large body."""
 
-    async def decode(self, body: LargeBody, schema: Schema, *, updates_by_default: bool) -> LargeRows:
-        """Checks a body. Raises RowsRefused, invalid_request_error or payload_too_large."""
+    async def decode(
+        self, body: LargeBody, schema: Schema, *, updates_by_default: bool, skipping: Skipping | None = None
+    ) -> LargeRows:
+        """Checks a body; `skipping` says what counts when it does not.
+
+        Raises RowsRefused, invalid_request_error or payload_too_large.
+        """
 
     async def digest(self, body: LargeBody) -> bytes:
         """The SHA-256 of a body as it was before any coding. Raises as `decode` does."""

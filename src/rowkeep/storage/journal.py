@@ -10,10 +10,11 @@ A group is whatever batches waited while the last commit ran. It becomes one tra
 2. a batch whose idempotency key is known gets the receipt of the first one (or KeyReused when the
    bodies differ, KeyUndone when it was undone), also when the first one stands in the same group;
 3. a batch that expects another offset token than its upload has is refused; tokens move with each batch;
-4. the rest go in: per upload one entry that holds their bodies, one a line.
+4. the rest go in: per upload one entry that holds their bodies, one a line. Rows of theirs that were
+   skipped go into the quarantine (storage/quarantine.py), and replayed ones out of it, in the same commit.
 
-The common group (one catalog version, no keys, no offsets, nothing stale) is one statement that is a commit
-by itself. That is not about SQLite's speed: each statement costs the writer two hand-overs of the
+The common group (one catalog version, no keys, no offsets, nothing skipped or stale) is one statement that is
+a commit by itself. That is not about SQLite's speed: each statement costs the writer two hand-overs of the
 interpreter lock, and under load each takes as long as the event loop's turn, about a millisecond. So it
 rests on what the journal remembers of where uploads end (placement.py), and the statement says so: where that
 is not true it adds nothing, and the group goes the long way, which asks.
@@ -41,6 +42,7 @@ from rowkeep.model.resources import Batch, Entry, Frame, Receipt
 from rowkeep.storage.base import Connection, Database, KeyReused, KeyUndone, Outcome, StaleBatch
 from rowkeep.storage.editor import add_schema
 from rowkeep.storage.placement import Placement, StreamEnd, StreamEnds, moved_offset, stream_ends
+from rowkeep.storage.quarantine import are_all_there, keep_refused, release
 from rowkeep.storage.records import known_request
 
 CODEC_PLAIN = 0
@@ -107,9 +109,12 @@ class Journal:
         written: list[tuple[Batch, Receipt]] = []
         tokens = {record["upload_id"]: record["latest_offset_token"] for record in state}
         for batch in batches:
-            outcome = _settle(batch, version, known) or moved_offset(batch, tokens)
+            outcome = _settle(connection, batch, version, known) or moved_offset(batch, tokens)
             if outcome is None:
                 outcome = placement.place(batch)
+                if batch.refused is not None:
+                    skipped = keep_refused(connection, batch, batch.refused)
+                    outcome = msgspec.structs.replace(outcome, skipped=skipped)
                 written.append((batch, outcome))
                 if batch.key is not None:
                     known[batch.upload_id, batch.key] = KnownRequest(batch.digest, outcome)
@@ -142,6 +147,8 @@ class Journal:
         }
         if tokens:
             connection.records("set_offset_tokens", tokens=_json_text(list(tokens.items())))
+        if first.replayed:
+            release(connection, first)
         if first.change is not None:
             _change_schema(connection, first)
 
@@ -223,14 +230,20 @@ def decoded_lines(codec: int, payload: bytes) -> bytes:
 def _is_common(batches: Sequence[Batch]) -> bool:
     version = batches[0].catalog_version
     is_common = all(
-        batch.key is None and batch.offset is None and batch.catalog_version == version for batch in batches
+        batch.key is None
+        and batch.offset is None
+        and batch.refused is None
+        and batch.catalog_version == version
+        for batch in batches
     )
     return is_common and not batches[0].needs_own_group
 
 
-def _settle(batch: Batch, version: int, known: _KnownRequests) -> Outcome | None:
+def _settle(connection: Connection, batch: Batch, version: int, known: _KnownRequests) -> Outcome | None:
     """The outcome of a batch that is not to be written; None when it is."""
     if batch.catalog_version != version:
+        return StaleBatch()
+    if batch.replayed and not are_all_there(connection, batch):
         return StaleBatch()
     earlier = None if batch.key is None else known.get((batch.upload_id, batch.key))
     if earlier is None:
@@ -261,7 +274,8 @@ def _receipt_parameters(batch: Batch, receipt: Receipt) -> list[object]:
     digest = batch.digest.hex() if batch.digest is not None else ""
     numbers = [receipt.commit, receipt.first_row]
     proof = [batch.sha256.hex(), None if receipt.chain is None else receipt.chain.hex()]
-    return [batch.upload_id, batch.key, digest, batch.row_count, change, *numbers, *proof]
+    skipped = None if receipt.skipped is None else _json_text(receipt.skipped)
+    return [batch.upload_id, batch.key, digest, batch.row_count, change, *numbers, *proof, skipped]
 
 
 def _json_text(value: object) -> str:

@@ -7,14 +7,9 @@ import msgspec
 
 from rowkeep.model.errors import RowError
 from rowkeep.model.growth import SchemaChange
+from rowkeep.model.quarantine import SkippedRows
 from rowkeep.model.receipts import KnownRequest, Rejection
-from rowkeep.model.resources import (
-    Content,
-    Dataset,
-    ReadStream,
-    Receipt,
-    Upload,
-)
+from rowkeep.model.resources import Content, Dataset, ReadStream, Receipt, Upload
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.storage.base import Record
 
@@ -83,10 +78,11 @@ def rejection(record: Record) -> Rejection:
 
 
 def _receipt(record: Record) -> Receipt:
-    change = record["change"]
+    change, skipped = record["change"], record["skipped"]
     return Receipt(
         row_count=record["row_count"],
         change=None if change is None else msgspec.json.decode(change, type=SchemaChange),
+        skipped=None if skipped is None else msgspec.json.decode(skipped, type=SkippedRows),
         commit=record["commit_number"],
         first_row=record["first_row"],
         sha256=record["sha256"],

@@ -5,7 +5,7 @@ its segments follow each other without a gap from row 0 on, and its entries from
 each block of a segment's file and each entry has the checksum it was written with, and the rows decode with
 the schema they name; rows and bytes add up to what the upload's counters say; the chain that the rows make is
 the one that its last receipt told (chaining.py). Of rows that were accepted before there were chains only
-the rest can be said, and their number is told.
+the rest can be said, and their number is told. Each row of its quarantine has its checksum too.
 
 Files that no segment names are garbage, which the server removes; they are looked for only where no server
 runs.
@@ -28,6 +28,7 @@ from rowkeep.storage.records import nouns
 
 STREAMS_PER_PAGE = 1_000
 SEGMENTS_PER_PAGE = 1_000
+ROWS_PER_PAGE = 1_000
 READ_BYTES_MAX = 4 * 1024 * 1024
 ROW_END = 2**63 - 1
 
@@ -109,9 +110,24 @@ class _Stream:
             return [f"{said} of its rows should be removed, not {counters['removed_row_sum']}"]
         if (self.row_count, self.byte_count) == (counters["row_count"], counters["byte_count"]):
             problem = self._chain_problem()
-            return [] if problem is None else [problem]
+            return [*([] if problem is None else [problem]), *self._quarantine_problems()]
         said = f"{counters['row_count']} rows and {counters['byte_count']} bytes"
         return [f"it should hold {said}, and holds {self.row_count} and {self.byte_count}"]
+
+    def _quarantine_problems(self) -> list[str]:
+        held = self._view.quarantine(self._upload_id)
+        row_count = after_id = 0
+        try:
+            while rows := self._view.quarantined_rows(
+                self._upload_id, after_id, ROWS_PER_PAGE, bytes_max=READ_BYTES_MAX
+            ):
+                row_count += len(rows)
+                after_id = rows[-1].id
+        except (RowkeepError, ValueError) as error:
+            return [f"its quarantine cannot be read after row {after_id}: {error}"]
+        if row_count == held.row_count:
+            return []
+        return [f"its quarantine should hold {held.row_count} rows, and holds {row_count}"]
 
     def _segments_problem(self) -> str | None:
         for segment in self._segments():

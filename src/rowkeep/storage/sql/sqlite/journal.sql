@@ -32,12 +32,12 @@ WHERE (SELECT version FROM catalog_state) = :catalog_version AND json_array_leng
 
 -- name: add_receipts
 -- :receipts is a JSON array of [upload_id, key, digest as hex, row_count, change as JSON text or null,
--- commit_number, first_row, sha256 as hex, chain as hex].
+-- commit_number, first_row, sha256 as hex, chain as hex, skipped as JSON text or null].
 INSERT INTO receipts (upload_id, key, digest, row_count, change, commit_number, first_row, sha256, chain,
-    committed_at)
+    skipped, committed_at)
 SELECT added.value ->> 0, added.value ->> 1, unhex(added.value ->> 2), added.value ->> 3,
     added.value ->> 4, added.value ->> 5, added.value ->> 6, unhex(added.value ->> 7),
-    unhex(added.value ->> 8), :now
+    unhex(added.value ->> 8), added.value ->> 9, :now
 FROM json_each(:receipts) AS added;
 
 -- name: entries

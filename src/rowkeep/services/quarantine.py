@@ -1,0 +1,219 @@
+"""What can be done with the rows that did not fit: look at them, try them again, throw them away.
+
+Theory
+------
+A replay is an insert with `skipInvalidRows` of what is in the quarantine, some rows at a time. Those that
+fit now go into the journal and out of the quarantine in one commit; the others stay as they are. If the
+replay ends early, by a crash or because its caller is gone, each row is in one place, and another goes on.
+
+Within that commit all rows that went in must still be in the quarantine: two replays at a time, or one
+beside new rows that push old ones out, cannot double a row. Otherwise nothing is written, and the same part
+is looked at again.
+
+Only what was there at the beginning is tried, so a replay ends however fast bad rows arrive. Rows are
+decoded in the decoding process, as large bodies are: they may be long, and nobody need wait for them.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+
+import msgspec
+
+from rowkeep.model.chain import digest_of
+from rowkeep.model.errors import unavailable
+from rowkeep.model.growth import SchemaChange, schema_change
+from rowkeep.model.inserts import InsertOptions, RowsFormat
+from rowkeep.model.quarantine import QuarantineBounds, QuarantinedRow, Skipping
+from rowkeep.model.references import parse_table_reference
+from rowkeep.model.resources import Batch, Receipt, Upload
+from rowkeep.model.schema import Schema
+from rowkeep.services.access import TokenHash, editable_upload, find_upload, principal_of
+from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, LargeRows
+
+LAST_ID = 2**63 - 1
+ROWS_PER_COMMIT = 1_000
+BYTES_PER_COMMIT = 1024 * 1024
+ATTEMPTS_MAX = 20
+RETRY_SECONDS = 1
+# All that is refused in a part must be known, and a part is bounded.
+_UNBOUNDED = Skipping(by_default=True, bounds=QuarantineBounds(2**63 - 1, 2**63 - 1))
+
+
+class ReplayDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of a replay; `update_schema` means what it does in an insert."""
+
+    update_schema: bool | None = None
+
+
+class QuarantinePage(msgspec.Struct, frozen=True):
+    """Some rows of a quarantine, and how many left it for want of room since it was emptied."""
+
+    rows: list[QuarantinedRow]
+    dropped_count: int
+
+
+class ReplayReport(msgspec.Struct, frozen=True):
+    """What became of the rows that were in the quarantine when the replay began."""
+
+    row_count: int
+    remaining_count: int
+    change: SchemaChange | None
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """Some rows of a quarantine and the upload that they are of, in one snapshot."""
+
+    catalog_version: int
+    upload: Upload
+    rows: list[QuarantinedRow]
+
+
+class QuarantineService:
+    """What can be done with the quarantine of an upload."""
+
+    def __init__(self, doors: Doors, large_bodies: LargeBodyDecoder) -> None:
+        self._doors = doors
+        self._large_bodies = large_bodies
+
+    async def page(
+        self, token_hash: TokenHash | None, path: tuple[str, str], after_id: int, count: int
+    ) -> QuarantinePage:
+        """Rows after an id, oldest first. `path` is the table reference and the upload's name."""
+
+        def read(view: CatalogView) -> QuarantinePage:
+            upload_id = _visible_upload_id(view, token_hash, path)
+            rows = view.quarantined_rows(upload_id, after_id, count)
+            return QuarantinePage(rows, view.quarantine(upload_id).dropped_count)
+
+        return await self._doors.read(read)
+
+    async def rows(
+        self, token_hash: TokenHash | None, path: tuple[str, str], after_id: int
+    ) -> AsyncIterator[list[QuarantinedRow]]:
+        """All rows after an id, oldest first, some at a time."""
+        upload_id = await self._doors.read(lambda view: _visible_upload_id(view, token_hash, path))
+        return self._parts(upload_id, after_id)
+
+    async def _parts(self, upload_id: int, after_id: int) -> AsyncIterator[list[QuarantinedRow]]:
+        while rows := await self._doors.read(partial(_rows, upload_id=upload_id, after_id=after_id)):
+            yield rows
+            after_id = rows[-1].id
+
+    async def empty(self, token_hash: TokenHash | None, path: tuple[str, str]) -> None:
+        """Throws the rows away. Also where the version is released: its rows do not change by that."""
+
+        def write(editor: CatalogEditor) -> None:
+            editor.empty_quarantine(_visible_upload_id(editor, token_hash, path))
+
+        await self._doors.write(write)
+
+    async def replay(
+        self, token_hash: TokenHash | None, path: tuple[str, str], draft: ReplayDraft
+    ) -> ReplayReport:
+        """Tries the rows again: those that fit become rows of the upload and leave the quarantine."""
+        options = InsertOptions(update_schema=draft.update_schema)
+        upload, last_id = await self._doors.read(lambda view: _begin(view, token_hash, path))
+        row_count = remaining_count = after_id = 0
+        schema = upload.schema
+        while after_id < last_id:
+            part, batch = await self._replay_part(token_hash, path, options, after_id, last_id)
+            if part.upload.id != upload.id or not part.rows:
+                break
+            after_id = part.rows[-1].id
+            row_count += batch.row_count
+            remaining_count += len(part.rows) - batch.row_count
+            schema = batch.schema
+        return ReplayReport(row_count, remaining_count, _change(upload.schema, schema))
+
+    async def _replay_part(
+        self,
+        token_hash: TokenHash | None,
+        path: tuple[str, str],
+        options: InsertOptions,
+        after_id: int,
+        last_id: int,
+    ) -> tuple[_Part, Batch]:
+        """The next rows and those of them that went in, looked at again whenever the catalog has moved."""
+        for _ in range(ATTEMPTS_MAX):
+            part = await self._doors.read(lambda view: _part(view, token_hash, path, after_id, last_id))
+            batch = await self._fitting(part, options)
+            if not batch.row_count or isinstance(await self._doors.submit(batch), Receipt):
+                return part, batch
+        raise unavailable(
+            "The upload kept changing during this replay. Nothing is lost or doubled; replay again.",
+            retry_after_seconds=RETRY_SECONDS,
+        )
+
+    async def _fitting(self, part: _Part, options: InsertOptions) -> Batch:
+        """Those rows of a part that fit, as a batch."""
+        upload = part.upload
+        batch = Batch(upload.id, part.catalog_version, upload.schema, 0, sha256=digest_of(()))
+        if not part.rows:
+            return batch
+        updates = options.updates(by_default=upload.updates_by_default)
+        rows = await self._decoded(part.rows, upload.schema, updates=updates)
+        refused = set() if rows.refused is None else {row.position for row in rows.refused.rows}
+        return msgspec.structs.replace(
+            batch,
+            schema=rows.schema,
+            row_count=rows.row_count,
+            frames=rows.frames,
+            sha256=rows.sha256,
+            change=rows.change,
+            replayed=tuple(row.id for index, row in enumerate(part.rows) if index not in refused),
+        )
+
+    async def _decoded(self, rows: Sequence[QuarantinedRow], schema: Schema, *, updates: bool) -> LargeRows:
+        spool = self._large_bodies.spool()
+        try:
+            # A line each: within a row, a line feed is only white space.
+            await spool.write(b"".join(row.content.replace(b"\n", b" ") + b"\n" for row in rows))
+            body = LargeBody(spool, RowsFormat.LINES)
+            return await self._large_bodies.decode(
+                body, schema, updates_by_default=updates, skipping=_UNBOUNDED
+            )
+        finally:
+            await spool.close()
+
+
+def _rows(
+    view: CatalogView, *, upload_id: int, after_id: int, last_id: int = LAST_ID
+) -> list[QuarantinedRow]:
+    return view.quarantined_rows(
+        upload_id, after_id, ROWS_PER_COMMIT, last_id=last_id, bytes_max=BYTES_PER_COMMIT
+    )
+
+
+def _visible_upload_id(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> int:
+    table_reference, name = path
+    _, _, upload = find_upload(
+        view, principal_of(view, token_hash), parse_table_reference(table_reference), name
+    )
+    return upload.id
+
+
+def _begin(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> tuple[Upload, int]:
+    """Where rows are to go, and the last of those that are there."""
+    upload = _changeable_upload(view, token_hash, path)
+    return upload, view.last_quarantined_id(upload.id)
+
+
+def _part(
+    view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str], after_id: int, last_id: int
+) -> _Part:
+    upload = _changeable_upload(view, token_hash, path)
+    rows = _rows(view, upload_id=upload.id, after_id=after_id, last_id=last_id)
+    return _Part(view.catalog_version(), upload, rows)
+
+
+def _changeable_upload(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> Upload:
+    table_reference, name = path
+    _, _, upload = editable_upload(
+        view, principal_of(view, token_hash), parse_table_reference(table_reference), name
+    )
+    return upload
+
+
+def _change(before: Schema, after: Schema) -> SchemaChange | None:
+    return None if after.version == before.version else schema_change(before, after)
