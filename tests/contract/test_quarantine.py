@@ -18,7 +18,7 @@ from rowkeep.storage.files import DataDirectory
 from rowkeep.storage.journal import Journal
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.verification import verify
-from tests.contract.journaling import Uploads, batch, make_uploads, stored
+from tests.contract.journaling import Uploads, batch, make_uploads, plain, stored
 
 BOUNDS = QuarantineBounds(rows_max=5, bytes_max=60)
 SIZES = some.lists(some.integers(1, 70), max_size=8)
@@ -74,7 +74,9 @@ def test_it_is_a_list_whose_oldest_go_first(steps: list[tuple[str, object]]) -> 
                     again, body=b"", frames=(Journal().frame(again.body, len(ids)),)
                 )
                 if ids:
-                    assert Journal().commit_group(database, [again]) == [Receipt(len(ids))]
+                    assert [plain(item) for item in Journal().commit_group(database, [again])] == [
+                        Receipt(len(ids))
+                    ]
                     assert Journal().commit_group(database, [again]) == [StaleBatch()]
                     row_count += len(ids)
                 model = [size for place, size in enumerate(model) if place not in chosen]

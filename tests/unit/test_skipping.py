@@ -104,7 +104,7 @@ class Sinks:
     def start(self) -> SliceSink:
         """Begins a pass."""
         self.slices: list[tuple[bytes, int]] = []
-        return lambda lines, row_count: self.slices.append((lines, row_count))
+        return lambda lines, rows: self.slices.append((lines, len(rows)))
 
 
 def facts_of_large(outcome: LargeOutcome, sinks: Sinks) -> tuple[object, ...]:

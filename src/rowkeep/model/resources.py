@@ -255,13 +255,13 @@ class Receipt(msgspec.Struct, frozen=True):
 
     row_count: int
     change: SchemaChange | None = None
-    skipped: SkippedRows | None = None
     replayed: bool = False
     validate_only: bool = False
     commit: int | None = None
     first_row: int | None = None
     sha256: bytes | None = None
     chain: bytes | None = None
+    skipped: SkippedRows | None = None
 
     @property
     def last_row(self) -> int | None:
