@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from rowkeep import __version__
+from rowkeep.benchmark.fairness import run_fairness
 from rowkeep.benchmark.growth import GROWTH_COUNTS, run_growth
 from rowkeep.benchmark.opening import OPENING_COUNTS, run_opening
 from rowkeep.benchmark.run import BenchmarkOptions, run_benchmark, run_memory
@@ -229,7 +230,7 @@ def token_revoke(token_id: int, data_dir: Path) -> None:
 @click.option("--peer", "peers", nargs=3, multiple=True, metavar="NAME URL TOKEN", help="Another server.")
 @click.option(
     "--measure",
-    type=click.Choice(["inserts", "memory", "growth", "sustained", "opening", "soak"]),
+    type=click.Choice(["inserts", "memory", "growth", "sustained", "opening", "soak", "fairness"]),
     default="inserts",
     show_default=True,
     help="What; docs/performance.md tells. The options above are for inserts.",
@@ -267,6 +268,7 @@ def bench(
         "sustained": lambda: run_sustained(minutes, directory),
         "opening": lambda: run_opening(_numbers(counts) or OPENING_COUNTS, directory),
         "soak": lambda: run_soak(minutes, directory),
+        "fairness": lambda: run_fairness(rounds, seconds, directory),
     }
     click.echo(measures[measure]())
 

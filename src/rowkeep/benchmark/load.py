@@ -58,7 +58,7 @@ class Run:
 
     def __init__(self, plan: LoadPlan, now: float) -> None:
         self._plan = plan
-        self._requests = [_request(plan, body) for body in bodies(plan.rows_per_request)]
+        self._requests = [insert_request(plan, body) for body in bodies(plan.rows_per_request)]
         self._left = plan.requests_max
         self._sent = 0
         self._answered = 0
@@ -172,7 +172,8 @@ def is_complete(answer: bytes) -> bool:
     return len(body) >= int(lowered[start + 15 :].split(b"\r\n")[0])
 
 
-def _request(plan: LoadPlan, body: bytes) -> bytes:
+def insert_request(plan: LoadPlan, body: bytes) -> bytes:
+    """A whole insert request, as it goes over the wire."""
     head = (
         f"POST {plan.path} HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\n"
         f"Authorization: Bearer {plan.token}\r\nContent-Type: application/json\r\n"
