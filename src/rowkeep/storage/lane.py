@@ -12,7 +12,11 @@ table) or open → closing → closed (what was accepted is still written).
 * What was accepted is written, whether or not its sender still waits.
 * The queue is bounded in bytes. Over the bound a sender waits in line, at most `wait_seconds_max`,
   then gets `unavailable`, and nothing of it was written.
-* Catalog changes go through the same thread, each a transaction of its own, so there is one writer.
+* Both, the line and the queue, are fair between uploads (fairqueue.py tells how): an upload that floods
+  waits for itself. Within an upload the order is that of arrival, so what a sender sends after an answer
+  comes after what was answered.
+* Catalog changes go through the same thread, each a transaction of its own, so there is one writer. They
+  keep their place: after all rows that came before, before all that come later.
 * When rows arrive faster than they can leave the journal, maintenance slows the lane down: it rests after
   each commit for some times as long as the commit took. The queue then fills, its bound does the rest, and
   nobody waits for long where a full stop would make everybody wait at once.
@@ -25,7 +29,6 @@ import asyncio
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -41,6 +44,7 @@ from rowkeep.storage.base import (
     StorageBusyError,
     StorageFailedError,
 )
+from rowkeep.storage.fairqueue import FairQueue
 from rowkeep.storage.journal import Journal
 
 Result = TypeVar("Result")
@@ -61,7 +65,11 @@ class _Edit(msgspec.Struct, frozen=True, eq=False):
     future: "asyncio.Future[Any]"
 
 
-_Job = _Submission | _Edit | None
+class _End(msgspec.Struct, frozen=True):
+    """The last job."""
+
+
+_Job = _Submission | _Edit | _End
 
 
 class Lane:
@@ -76,9 +84,10 @@ class Lane:
         self._wait_seconds_max = wait_seconds_max
         self._journal = Journal()
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._held: _Job = None
+        self._backlog: FairQueue[_Submission] = FairQueue()
+        self._held: _Edit | _End | None = None
         self._queued_bytes = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: FairQueue[asyncio.Future[None]] = FairQueue()
         self._failure: str | None = None
         self._rest_factor = 0.0
         self._rows_inserted = self._batch_count = self._group_count = 0
@@ -123,7 +132,7 @@ class Lane:
 
     async def _submit_in_turn(self, batch: Batch, times: InsertTimes | None) -> Outcome:
         size = batch.byte_count
-        await self._wait_for_room(size)
+        await self._wait_for_room(batch.upload_id, size)
         self._queued_bytes -= size  # its room was kept for it; _enqueue takes it up
         return await self._enqueue(batch, size, times)
 
@@ -139,7 +148,7 @@ class Lane:
         """Writes what was accepted, then ends the thread."""
         if not self._is_closing:
             self._is_closing = True
-            self._jobs.put(None)
+            self._jobs.put(_End())
         await asyncio.to_thread(self._thread.join)
 
     def _refusal(self) -> RowkeepError:
@@ -153,9 +162,9 @@ class Lane:
         # A batch larger than the whole bound may go when it is alone.
         return self._queued_bytes == 0 or self._queued_bytes + size <= self._queue_bytes_max
 
-    async def _wait_for_room(self, size: int) -> None:
+    async def _wait_for_room(self, upload_id: int, size: int) -> None:
         turn: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append((size, turn))
+        self._waiting.put(upload_id, size, turn)
         try:
             await asyncio.wait_for(turn, self._wait_seconds_max)
             if self._failure is not None or self._is_closing:
@@ -172,16 +181,16 @@ class Lane:
             raise
 
     def _release(self, size: int) -> None:
-        """Gives room back and lets in, in order, who fits; room is kept for them from here on."""
+        """Gives room back and lets in, in turns, who fits; room is kept for them from here on."""
         self._queued_bytes -= size
         while self._waiting:
-            next_size, turn = self._waiting[0]
+            next_size, turn = self._waiting.next()
             if not turn.done():
                 if not self._has_room(next_size):
                     return
                 turn.set_result(None)
                 self._queued_bytes += next_size
-            self._waiting.popleft()
+            self._waiting.pop()
 
     def _settle(
         self, group: Sequence[_Submission], outcomes: Sequence[Outcome], size: int, commit: CommitTimes
@@ -203,35 +212,27 @@ class Lane:
 
     def _run(self) -> None:
         while True:
-            job = self._held or self._jobs.get()
-            self._held = None
-            if job is None:
-                return
+            self._collect()
+            if self._backlog:
+                self._commit(*self._backlog.take(self._group_bytes_max, _needs_own_group))
+                continue
+            job, self._held = self._held, None
             if isinstance(job, _Edit):
                 self._run_edit(job)
             else:
-                self._commit(*self._gather(job))
+                return
 
-    def _gather(self, first: _Submission) -> tuple[list[_Submission], int]:
-        group = [first]
-        size = first.batch.byte_count
-        while size < self._group_bytes_max and not first.batch.needs_own_group:
+    def _collect(self) -> None:
+        """Takes over what has come, up to the first job that has to wait until all before it is written."""
+        while self._held is None:
             try:
-                job = self._jobs.get_nowait()
+                job = self._jobs.get(block=not self._backlog)
             except queue.Empty:
-                break
-            if not isinstance(job, _Submission) or job.batch.needs_own_group:
-                self._hold(job)
-                break
-            group.append(job)
-            size += job.batch.byte_count
-        return group, size
-
-    def _hold(self, job: _Job) -> None:
-        """Keeps a job that ends the group for the next turn."""
-        if job is None:
-            self._jobs.put(None)  # closing: it stays the last job
-        self._held = job
+                return
+            if isinstance(job, _Submission):
+                self._backlog.put(job.batch.upload_id, job.batch.byte_count, job)
+            else:
+                self._held = job
 
     def _commit(self, group: list[_Submission], size: int) -> None:
         batches = [submission.batch for submission in group]
@@ -272,6 +273,10 @@ class Lane:
     def _note_failure(self, error: Exception) -> None:
         if isinstance(error, StorageFailedError) and self._failure is None:
             self._failure = str(error)
+
+
+def _needs_own_group(submission: _Submission) -> bool:
+    return submission.batch.needs_own_group
 
 
 def _refusal(error: Exception) -> Exception:
