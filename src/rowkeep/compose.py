@@ -24,6 +24,7 @@ from rowkeep.api.uploads import UploadHandlers
 from rowkeep.api.variables import VariableHandlers
 from rowkeep.api.versions import VersionHandlers
 from rowkeep.config import Settings
+from rowkeep.model.ratelimits import InsertLimits, RateUnit, insert_limits
 from rowkeep.model.resources import Durability, DurabilityClass
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService
@@ -93,7 +94,7 @@ async def application_over(
         asyncio.create_task(maintenance.run()),
         asyncio.create_task(keep_up(doors, sealing, idempotency_hours_min=settings.idempotency_hours_min)),
     ]
-    insert_rows = InsertRows(IngestService(doors, large_bodies), bodies)
+    insert_rows = InsertRows(IngestService(doors, large_bodies), bodies, _insert_limits(settings))
     traffic = Traffic()
     readings = partial(StreamReader, directory.segments)
     statistics = DuckStatistics(database, directory.spool, readings)
@@ -125,6 +126,18 @@ async def _sweep(folder: SegmentFolder, doors: StorageDoors) -> None:
 
 def _sealing_policy(settings: Settings) -> SealingPolicy:
     return SealingPolicy(settings.seal_bytes_min, settings.seal_minutes_max, settings.journal_bytes_max)
+
+
+def _insert_limits(settings: Settings) -> InsertLimits | None:
+    return insert_limits(
+        [
+            ("token", RateUnit.REQUESTS, settings.token_requests_per_second_max),
+            ("token", RateUnit.CONTENT_BYTES, settings.token_bytes_per_second_max),
+            ("upload", RateUnit.REQUESTS, settings.upload_requests_per_second_max),
+            ("upload", RateUnit.CONTENT_BYTES, settings.upload_bytes_per_second_max),
+        ],
+        settings.rate_burst_seconds,
+    )
 
 
 def _durability(directory: DataDirectory) -> Durability:

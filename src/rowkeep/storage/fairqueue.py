@@ -33,13 +33,13 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-SHARE_BYTES = 256 * 1024
+SHARE_BYTES = 128 * 1024
 DEBT_SHARES_MAX = 16
 SHARING_SECONDS = 1.0
 
 
 class _Line(Generic[Item]):
-    """What one upload has in the queue; `credit` is what is left of its shares, negative after a large item."""
+    """What one upload has in the queue; `credit`, what is left of its shares, may be negative."""
 
     __slots__ = ("credit", "items")
 
