@@ -31,11 +31,15 @@ KIB = 1024
 
 @asynccontextmanager
 async def open_lane(
-    database: Database, *, queue_bytes_max: int = 64 * KIB * KIB, wait_seconds_max: float = 20.0
+    database: Database,
+    *,
+    queue_bytes_max: int = 64 * KIB * KIB,
+    wait_seconds_max: float = 20.0,
+    group_bytes_max: int = 8 * KIB * KIB,
 ) -> AsyncIterator[Lane]:
     lane = Lane(
         database,
-        group_bytes_max=8 * KIB * KIB,
+        group_bytes_max=group_bytes_max,
         queue_bytes_max=queue_bytes_max,
         wait_seconds_max=wait_seconds_max,
     )

@@ -128,6 +128,6 @@ def _line(found: list[_Round]) -> str:
     return (
         f"{POLITE_REQUESTS_PER_SECOND} requests/s of {POLITE_ROWS} rows: alone p50 "
         f"{statistics.median(alone):.1f} ms, p99 {_p99(alone):.1f} ms; beside {FLOOD_CONNECTIONS} "
-        f"connections at {FLOOD_ROWS} rows ({flood:,.0f} requests/s) p50 {statistics.median(beside):.1f} ms, p99 "
-        f"{_p99(beside):.1f} ms"
+        f"connections at {FLOOD_ROWS} rows ({flood:,.0f} requests/s) p50 {statistics.median(beside):.1f} ms, "
+        f"p99 {_p99(beside):.1f} ms"
     )

@@ -10,8 +10,8 @@ paid for when it has been read.
 
 * Who is refused pays nothing, and who waits as long as it was told finds a unit in each bucket.
 * Only callers who may insert into an upload draw from its bucket: no stranger can use it up.
-* Buckets live with the process: after a restart all are full. Beyond BUCKETS_MAX those not used for
-  longest go, which are full again long before then in all but an attack with as many tokens.
+* Buckets live with the process: after a restart all are full. Beyond BUCKETS_MAX those that nobody
+  asked for longest go, and count as full.
 
 Used on the event loop; without a policy there is no `InsertLimits`, and nobody pays for one.
 """
@@ -121,6 +121,8 @@ class InsertLimits:
         before = [buckets.state(key, now) for buckets, key in draws]
         narrowest = max(before, key=lambda state: (state.remaining < 1, state.reset_seconds))
         if narrowest.remaining < 1:
+            for buckets, key in draws:
+                buckets.draw(key, 0, now)  # nothing; but who asks must not be forgotten
             raise RateLimited(before, narrowest.reset_seconds, narrowest.policy)
         for buckets, key in draws:
             buckets.draw(key, 1 if buckets.policy.unit is RateUnit.REQUESTS else byte_count, now)

@@ -10,7 +10,7 @@ a bound, and ends when the line does: the queue never looks for long for one who
 
 * Items of one upload leave in the order in which they came.
 * An upload with items waits at most for the shares of the others, once around, before it has a turn,
-  and for DEBT_SHARES_MAX turns more if it has overdrawn: nobody starves.
+  and for DEBT_SHARES_MAX + 1 turns more if it has overdrawn: nobody starves.
 * A flood pays for the fairness, and only while somebody else is there: for SHARING_SECONDS after two
   uploads were seen in one queue, `take` gives a round (one share to each line) rather than all that is
   there. Short rounds are what makes it quick for the others: who comes in the middle of one waits for a
@@ -103,13 +103,15 @@ class FairQueue(Generic[Item]):
         taken_bytes = 0
         turns_left = len(self._turns)
         is_shared = turns_left > 1 or self._clock() < self._shared_until
-        while self._turns and taken_bytes < bytes_max and (turns_left or not taken):
+        while turns_left and taken_bytes < bytes_max:
             line = self._lines[self._turns[0]]
             if not is_shared:
                 line.credit = self._share_bytes
             elif line.credit <= 0:
                 self._end_turn(line)
                 turns_left -= 1
+                if not turns_left and not taken:  # all are in debt
+                    turns_left = len(self._turns)
                 continue
             size, item = line.items[0]
             alone = is_alone(item)
