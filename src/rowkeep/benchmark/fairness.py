@@ -70,7 +70,7 @@ def _round(port: int, seconds: float) -> _Round:
     alone = asyncio.run(_polite(port, seconds))
     target = Target("flood", "127.0.0.1", port, f"{TABLE_PATH}/uploads/bench/rows", TOKEN)
     plan = LoadPlan(
-        target.host, port, target.path, TOKEN, FLOOD_CONNECTIONS, FLOOD_ROWS, seconds + 2 * LEAD_SECONDS
+        target.host, port, target.path, TOKEN, FLOOD_CONNECTIONS, FLOOD_ROWS, seconds + 3 * LEAD_SECONDS
     )
     flood = subprocess.Popen(
         [sys.executable, "-m", "rowkeep.benchmark.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -95,7 +95,8 @@ async def _polite(port: int, seconds: float) -> list[float]:
     free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     for _ in range(POLITE_CONNECTIONS):
         free.put_nowait(await asyncio.open_connection("127.0.0.1", port))
-    count = int(seconds * POLITE_REQUESTS_PER_SECOND)
+    first = int(LEAD_SECONDS * POLITE_REQUESTS_PER_SECOND)  # those before are not counted: all is new to them
+    count = first + int(seconds * POLITE_REQUESTS_PER_SECOND)
     began_at = time.perf_counter()
 
     async def send(number: int) -> float:
@@ -114,7 +115,7 @@ async def _polite(port: int, seconds: float) -> list[float]:
     latencies = await asyncio.gather(*[send(number) for number in range(count)])
     while not free.empty():
         free.get_nowait()[1].close()
-    return latencies
+    return latencies[first:]
 
 
 def _p99(latencies: list[float]) -> float:
