@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from rowkeep import __version__
+from rowkeep.benchmark.fairness import run_fairness
 from rowkeep.benchmark.following import FOLLOWER_COUNTS, run_following
 from rowkeep.benchmark.growth import GROWTH_COUNTS, run_growth
 from rowkeep.benchmark.opening import OPENING_COUNTS, run_opening
@@ -232,7 +233,10 @@ def token_revoke(token_id: int, data_dir: Path) -> None:
 @click.option(
     "--measure",
     type=click.Choice(
-        ["inserts", "memory", "growth", "sustained", "opening", "following", "soak", "variants"]
+        [
+            *("inserts", "memory", "growth", "sustained", "opening", "following", "soak", "variants"),
+            "fairness",
+        ]
     ),
     default="inserts",
     show_default=True,
@@ -271,6 +275,7 @@ def bench(
         "following": lambda: run_following(_numbers(counts) or FOLLOWER_COUNTS, directory),
         "soak": lambda: run_soak(minutes, directory),
         "variants": lambda: run_variants(rounds, seconds, directory),
+        "fairness": lambda: run_fairness(rounds, seconds, directory),
     }
     click.echo(measures[measure]())
 

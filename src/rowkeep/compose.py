@@ -28,6 +28,7 @@ from rowkeep.api.variables import VariableHandlers
 from rowkeep.api.versions import VersionHandlers
 from rowkeep.config import Settings
 from rowkeep.model.quarantine import QuarantineBounds
+from rowkeep.model.ratelimits import InsertLimits, RateUnit, insert_limits
 from rowkeep.model.resources import Durability, DurabilityClass
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.follow import FollowService
@@ -104,7 +105,8 @@ async def application_over(
         asyncio.create_task(keep_up(doors, sealing)),
     ]
     bounds = QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
-    insert_rows = InsertRows(IngestService(doors, large_bodies, bounds), bodies)
+    ingest = IngestService(doors, large_bodies, bounds)
+    insert_rows = InsertRows(ingest, bodies, _insert_limits(settings))
     traffic = Traffic()
     readings = partial(StreamReader, directory.segments)
     statistics = DuckStatistics(database, directory.spool, readings)
@@ -144,6 +146,18 @@ async def _sweep(folder: SegmentFolder, doors: StorageDoors) -> None:
 
 def _sealing_policy(settings: Settings) -> SealingPolicy:
     return SealingPolicy(settings.seal_bytes_min, settings.seal_minutes_max, settings.journal_bytes_max)
+
+
+def _insert_limits(settings: Settings) -> InsertLimits | None:
+    return insert_limits(
+        [
+            ("token", RateUnit.REQUESTS, settings.token_requests_per_second_max),
+            ("token", RateUnit.CONTENT_BYTES, settings.token_bytes_per_second_max),
+            ("upload", RateUnit.REQUESTS, settings.upload_requests_per_second_max),
+            ("upload", RateUnit.CONTENT_BYTES, settings.upload_bytes_per_second_max),
+        ],
+        settings.rate_burst_seconds,
+    )
 
 
 def _durability(directory: DataDirectory) -> Durability:

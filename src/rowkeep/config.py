@@ -39,6 +39,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     journal_bytes_max: int = 1024 * MEBIBYTE
     quarantine_rows_max: int = 10_000
     quarantine_bytes_max: int = 16 * MEBIBYTE
+    token_requests_per_second_max: float = 0.0
+    token_bytes_per_second_max: int = 0
+    upload_requests_per_second_max: float = 0.0
+    upload_bytes_per_second_max: int = 0
+    rate_burst_seconds: float = 10.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= PORT_MAX:
@@ -47,8 +52,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"log_level must be one of {', '.join(LOG_LEVELS)}")
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if name != "port" and isinstance(value, int | float) and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be more than 0")
+            if name == "port" or not isinstance(value, int | float):
+                continue
+            may_be_none = name.endswith("_per_second_max")  # 0 is no limit
+            if not (0 < value < math.inf or (may_be_none and value == 0)):
+                raise ValueError(f"{name} must be {'0 (no limit) or more' if may_be_none else 'more than 0'}")
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, **options: object) -> Settings:

@@ -18,11 +18,13 @@ from rowkeep.api.asgi import Receive, Scope, Send
 from rowkeep.api.body import BodyReader, ClientLeft
 from rowkeep.api.endpoint import answer_to, send_answer
 from rowkeep.api.headers import asked_request_id
+from rowkeep.api.ratelimits import rate_limit_headers
 from rowkeep.api.rows import INSERT_ROWS_PATH, InsertRows
 from rowkeep.api.servertiming import server_timing
 from rowkeep.api.traffic import Traffic
 from rowkeep.api.wire import head_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
+from rowkeep.model.ratelimits import RateLimited
 from rowkeep.model.timing import InsertTimes
 
 _slashes = re.compile(rb"/{2,}")
@@ -68,6 +70,8 @@ class RowkeepApplication:
             return
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
             answer = answer_to(error, request_id)
+            if isinstance(error, RateLimited):
+                answer.headers.extend(rate_limit_headers(error.states))
         self._traffic.answers[answer.status] += 1
         answer.headers.append((b"server-timing", server_timing(times)))
         await send_answer(send, answer, request_id)

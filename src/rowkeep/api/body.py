@@ -22,6 +22,7 @@ MEMORY_BYTES_MAX = 1024 * 1024
 INFLATED_AT_ONCE_BYTES_MAX = 256 * 1024
 INFLATING_STEPS_MAX = 4096
 DISCARDED_BYTES_MAX = 64 * 1024
+LIMITED_BYTES_MAX = MEMORY_BYTES_MAX  # of a caller who is known, and is only too early
 DISCARD_SECONDS_MAX = 1.0
 WATCHES_PER_STALL = 10
 _SHORT_DIGITS = 6  # a length of up to 6 digits is below any limit
@@ -72,8 +73,7 @@ class BodyReader:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a body is read within a task")
-        if content_length is not None and len(content_length) > _SHORT_DIGITS:
-            self._check_size(int(content_length), coding)
+        self.check_length(content_length, coding)
         self._waiting_since[task] = time.monotonic()
         try:
             message = await receive()
@@ -91,18 +91,25 @@ class BodyReader:
             del self._waiting_since[task]
             self._overdue.discard(task)
 
-    async def discard(self, receive: Receive, content_length: bytes | None) -> None:
+    def check_length(self, content_length: bytes | None, coding: ContentCoding | None) -> None:
+        """Raises payload_too_large for a length that no body may have."""
+        if content_length is not None and len(content_length) > _SHORT_DIGITS:
+            self._check_size(int(content_length), coding)
+
+    async def discard(
+        self, receive: Receive, content_length: bytes | None, bytes_max: int = DISCARDED_BYTES_MAX
+    ) -> None:
         """Takes in a small body that nobody asked for, before its request is answered.
 
         The connection is closed on a body that was not taken in, and a client that still sends it would
         see that instead of its answer.
         """
         length = int(content_length) if content_length is not None and content_length.isdigit() else 0
-        if not 0 < length <= DISCARDED_BYTES_MAX:
+        if not 0 < length <= bytes_max:
             return
         with contextlib.suppress(RowkeepError, ClientLeft, TimeoutError):
             async with asyncio.timeout(DISCARD_SECONDS_MAX):
-                await self.read(receive, content_length, _no_spool, DISCARDED_BYTES_MAX)
+                await self.read(receive, content_length, _no_spool, bytes_max)
 
     async def _read_on(
         self,

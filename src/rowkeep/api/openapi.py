@@ -159,7 +159,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/readyz"): Operation("Readiness", (503,)),
     ("GET", "/metrics"): Operation(media_types=("text/plain",)),
 }
-_INSERT_ROWS = Operation("InsertRowsResponse", (*_ASKED, 409, 422), body="InsertRowsRequest", status=201)
+_INSERT_ROWS = Operation("InsertRowsResponse", (*_ASKED, 409, 422, 429), body="InsertRowsRequest", status=201)
 
 _parameters_of = re.compile(r"\{(\w+)\}").findall
 _COUNT: Json = {"type": "integer", "minimum": 0}

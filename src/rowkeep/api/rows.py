@@ -12,18 +12,20 @@ from urllib.parse import unquote
 import msgspec
 
 from rowkeep.api.asgi import Receive, Scope
-from rowkeep.api.body import BodyReader, spooled
+from rowkeep.api.body import LIMITED_BYTES_MAX, BodyReader, spooled
 from rowkeep.api.headers import bearer_hash, content_coding, idempotency_key, rows_format
 from rowkeep.api.insertoptions import insert_options
+from rowkeep.api.ratelimits import rate_limit_headers
 from rowkeep.api.resources import receipt_proof
 from rowkeep.api.wire import Answer, Headers
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import NO_OPTIONS
+from rowkeep.model.ratelimits import InsertLimits, RateLimited
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.checking import InsertRequest
+from rowkeep.services.checking import InsertRequest, InsertTarget
 from rowkeep.services.ingest import IngestService
 from rowkeep.storage.engines import LargeBody, Spool
 
@@ -35,9 +37,10 @@ _insert_path = re.compile(rb"/api/v1/tables/([^/]+)/uploads/([^/]+)/rows").fullm
 class InsertRows:
     """The endpoint. `matches` says whether a request is for it."""
 
-    def __init__(self, ingest: IngestService, bodies: BodyReader) -> None:
+    def __init__(self, ingest: IngestService, bodies: BodyReader, limits: InsertLimits | None) -> None:
         self._ingest = ingest
         self._bodies = bodies
+        self._limits = limits
         self._paths: dict[bytes, tuple[str, str]] = {}
 
     def path_of(self, scope: Scope) -> tuple[str, str] | None:
@@ -66,18 +69,28 @@ class InsertRows:
             request = _request(path, headers, scope["query_string"])
             target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
             coding = content_coding(scope["headers"]) if b"content-encoding" in headers else None
+            left: Headers = []
+            if self._limits is not None:
+                self._bodies.check_length(length, coding)  # what is refused for its length draws nothing
+                left = _admit(self._limits, request, target, length)
+        except RateLimited:
+            await self._bodies.discard(receive, length, LIMITED_BYTES_MAX)
+            raise
         except RowkeepError:
             await self._bodies.discard(receive, length)
             raise
         body = await self._bodies.read(receive, length, self._ingest.spool, coding=coding)
         times.read_at = perf_counter()
+        if self._limits is not None and length is None:
+            byte_count = len(body) if isinstance(body, bytes) else body.byte_count
+            self._limits.charge(request.token_hash, target.upload.id, byte_count)
         if coding is not None and isinstance(body, bytes):
             body = await self._inflated(body, coding)
         if isinstance(body, bytes):
-            return _answer(await self._ingest.insert(request, target, body, times))
+            return _answer(await self._ingest.insert(request, target, body, times), left)
         try:
             large = LargeBody(body, request.format, coding)
-            return _answer(await self._ingest.insert_large(request, target, large, times))
+            return _answer(await self._ingest.insert_large(request, target, large, times), left)
         finally:
             await body.close()
 
@@ -98,8 +111,16 @@ def _request(path: tuple[str, str], headers: dict[bytes, bytes], query: bytes) -
     )
 
 
-def _answer(receipt: Receipt) -> Answer:
-    headers: Headers = [(b"content-type", b"application/json")]
+def _admit(
+    limits: InsertLimits, request: InsertRequest, target: InsertTarget, length: bytes | None
+) -> Headers:
+    """Draws on the limits; what to say of them in the answer. Raises RateLimited."""
+    states = limits.admit(request.token_hash, target.upload.id, 0 if length is None else int(length))
+    return rate_limit_headers(states)
+
+
+def _answer(receipt: Receipt, left: Headers) -> Answer:
+    headers: Headers = [(b"content-type", b"application/json"), *left]
     if receipt.replayed:
         headers.append((b"idempotency-replayed", b"true"))
     if receipt.change is None and receipt.skipped is None and receipt.first_row is not None:

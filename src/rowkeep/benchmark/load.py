@@ -60,7 +60,7 @@ class Run:
 
     def __init__(self, plan: LoadPlan, now: float) -> None:
         self._plan = plan
-        self._make = request_maker(plan.kind, _head(plan), plan.path, plan.rows_per_request)
+        self._make = request_maker(plan.kind, request_head(plan), plan.path, plan.rows_per_request)
         self.good_statuses = (b"200", plan.kind.status)
         self._left = plan.requests_max
         self._sent = 0
@@ -175,7 +175,8 @@ def is_complete(answer: bytes) -> bool:
     return len(body) >= int(lowered[start + 15 :].split(b"\r\n")[0])
 
 
-def _head(plan: LoadPlan) -> str:
+def request_head(plan: LoadPlan) -> str:
+    """The head of a request, without its path, its length and what is special about it."""
     return (
         f"HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\n"
         f"Authorization: Bearer {plan.token}\r\nContent-Type: application/json\r\n"
