@@ -10,6 +10,7 @@ import msgspec
 import pyarrow
 from pyarrow import parquet
 
+from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.resources import OwnerKind, ReadStream, Segment, Upload
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash, token_hash
@@ -80,7 +81,8 @@ class World:
         self.maintenance = self.maintenance_under(POLICY)
         self.uploads = UploadService(self.doors)
         self.receipts = ReceiptService(self.doors, partial(ChainReading, self.directory.segments))
-        self.ingest = IngestService(self.doors, DecodingProcess(folder, inflated_bytes_max=2**20))
+        decoding = DecodingProcess(folder, inflated_bytes_max=2**20)
+        self.ingest = IngestService(self.doors, decoding, QuarantineBounds(100, 2**20))
 
     def maintenance_under(self, policy: SealingPolicy) -> Maintenance:
         """Another maintenance of the same data, with bounds of its own."""

@@ -8,6 +8,7 @@ from typing import TypeVar
 import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
+from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services import ingest
@@ -68,7 +69,8 @@ class RestlessDoors:
 def test_a_catalog_that_keeps_changing_ends_the_tries(world: World) -> None:
     """After so many the request is refused with 503: nothing of it is in, and it may be sent again."""
     doors = RestlessDoors(world)
-    service = ingest.IngestService(doors, DecodingProcess(world.folder, inflated_bytes_max=2**20))
+    decoding = DecodingProcess(world.folder, inflated_bytes_max=2**20)
+    service = ingest.IngestService(doors, decoding, QuarantineBounds(100, 2**20))
     request = InsertRequest(world.owner, (TABLE, "s"), None)
 
     async def insert() -> None:
