@@ -35,6 +35,10 @@ def _uri(item: dict[str, Any]) -> str:
     return f"{API}{item['uri']}"
 
 
+def _id(item: dict[str, Any]) -> str:
+    return str(item["id"])
+
+
 def _name(item: dict[str, Any]) -> str:
     return str(item["name"])
 
@@ -50,6 +54,9 @@ LISTS = {
     f"{API}/datasets/{{dataset}}/tables": Listed(f"{API}/datasets/books.full:next/tables", _name, _uri),
     f"{_TABLE}/uploads": Listed(f"{API}/tables/books.full:next.t0/uploads", _name, _uri),
     f"{_TABLE}/variables": Listed(f"{API}/tables/books.full:next.t0/variables", _name),
+    f"{_TABLE}/uploads/{{upload}}/quarantine": Listed(
+        f"{API}/tables/books.full:next.t0/uploads/u0/quarantine", _id
+    ),
     f"{_TABLE}/uploads/{{upload}}/variables": Listed(
         f"{API}/tables/books.full:next.t0/uploads/u0/variables", _name
     ),
@@ -108,6 +115,8 @@ class Pages:
         for number in range(ITEMS):
             body = {"name": f"u{number}", "type": "stream", "schema": SCHEMA}
             self._do("POST", "/tables/books.full:next.t0/uploads", body)
+        rows = {"rows": [None] * ITEMS, "skipInvalidRows": True}
+        self._do("POST", "/tables/books.full:next.t0/uploads/u0/rows", rows)
 
     def page(self, path: str, size: int, token: str | None = None) -> tuple[list[Any], str | None]:
         """The items of a page, and the token of the next."""

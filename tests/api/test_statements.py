@@ -65,6 +65,7 @@ _UPLOAD = f"{API}/tables/{{table}}/uploads/{{upload}}"
 READS_ROWS = {
     f"{API}/tables/{{table}}/rows",
     f"{API}/tables/{{table}}/variables/{{variable}}/statistics",
+    f"{_UPLOAD}/rows",
     f"{_UPLOAD}/variables/{{variable}}/statistics",
     f"{_UPLOAD}/verify",
     f"{API}/readStreams/{{stream}}",

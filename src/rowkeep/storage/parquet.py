@@ -10,7 +10,8 @@ encoding: reading one takes some MiB, whatever the rows look like.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ GROUP_ROWS_MAX = 65_536
 GROUP_CELLS_MAX = 1_048_576
 GROUP_BYTES_MAX = 8 * 1024 * 1024
 _FACTS = b"rowkeep"
+
+# Reads the rows of a row group that are wanted.
+GroupPart = Callable[[], pa.RecordBatch]
 
 
 class SegmentWriter:
@@ -109,28 +113,25 @@ class SegmentFile:
 
         Rows count from 0 within the segment; of `names`, those that the segment has.
         """
-        present = [name for name in names if name in self.names]
-        wanted = self._parts_of_groups(first_row, row_end)
-        groups = one_ahead(lambda part: self._group(part[0], present), wanted)
-        for group, (_, first, end) in zip(groups, wanted, strict=True):
-            yield group.slice(first, end - first)
+        return one_ahead(lambda part: part(), self.parts(names, first_row, row_end))
 
-    def _parts_of_groups(self, first_row: int, row_end: int) -> list[tuple[int, int, int]]:
-        """The row groups that hold some rows: which one, and the first and the end of them within it."""
-        parts = []
+    def parts(self, names: Sequence[str], first_row: int, row_end: int) -> list[GroupPart]:
+        """The same, to be read one by one when they are wanted."""
+        present = [name for name in names if name in self.names]
+        parts: list[GroupPart] = []
         start = 0
         for index in range(self._parquet.num_row_groups):
             size = self._parquet.metadata.row_group(index).num_rows
             first, end = max(first_row - start, 0), min(row_end - start, size)
             if first < end:
-                parts.append((index, first, end))
+                parts.append(partial(self._part, index, present, first, end - first))
             start += size
         return parts
 
-    def _group(self, index: int, names: Sequence[str]) -> pa.RecordBatch:
+    def _part(self, index: int, names: Sequence[str], first: int, count: int) -> pa.RecordBatch:
         table = self._parquet.read_row_group(index, columns=names, use_threads=True).combine_chunks()
         [batch] = table.to_batches()  # with its rows, also when no column is wanted
-        return batch
+        return batch.slice(first, count)
 
 
 def _facts(upload_id: int, first_row: int, schema_version: int) -> bytes:

@@ -7,7 +7,7 @@ that a read stream names are the same at every step, wherever they lie by then. 
 upload was deleted while a list of rows was on its way) the step fails; it never makes a shorter stream look
 complete.
 
-Between steps only entries that wait to be decoded are held, or an open segment with at most two of its row
+Between steps only entries that wait to be decoded are held, or a few open segments with at most two row
 groups: the one in use and the next, which is read while this one is encoded and sent. Cells are bounded
 beside bytes because a row without values takes two bytes in the journal and a pointer for each variable
 once it is decoded.
@@ -20,13 +20,14 @@ from typing import Protocol
 
 from rowkeep.model.decoding import Row, RowDecoder, row_decoder
 from rowkeep.model.errors import not_found
-from rowkeep.model.resources import Entry, ReadStream, RowFormat, RowSlice, Segment
+from rowkeep.model.resources import Entry, ReadStream, RowFormat, RowSlice
 from rowkeep.model.schema import Schema
+from rowkeep.storage.ahead import one_ahead
 from rowkeep.storage.arrow import ArrowEncoder, ArrowRows, CsvEncoder
 from rowkeep.storage.base import CatalogView
 from rowkeep.storage.columns import Column, columns_of
 from rowkeep.storage.jsonlines import JsonLinesEncoder
-from rowkeep.storage.parquet import SegmentFile
+from rowkeep.storage.parquet import GroupPart, SegmentFile
 from rowkeep.storage.rows import decoded_pieces
 
 # What one statement reads, what one batch holds, what one step sends.
@@ -37,12 +38,15 @@ BATCH_BYTES_MAX = 1024 * 1024
 # The same of rows that are Arrow and stay it: they need no Python value a cell, and each step has its price.
 ARROW_BATCH_ROWS_MAX = 65_536
 ARROW_BATCH_BYTES_MAX = 4 * 1024 * 1024
+# How many segments are opened together: the first group of one is read while the last of another is sent.
+SEGMENTS_OPEN_MAX = 4
 STEP_BYTES_MAX = 1024 * 1024
 STEP_BATCHES_MAX = 16
 
 _Rows = tuple[Schema, list[Row]]
 _Batch = _Rows | ArrowRows
 _Piece = tuple[Schema, list[Row], int]  # rows, and how many of them make a batch
+_Part = tuple[Schema, GroupPart]
 
 
 class Encoder(Protocol):
@@ -108,21 +112,33 @@ class StreamReader:
         return batch
 
     def _read_on(self, view: CatalogView, slice_: RowSlice) -> Iterator[_Batch]:
-        segment = view.segment_at(slice_.upload_id, slice_.first_row)
-        if segment is None:
+        parts, row = self._segment_parts(view, slice_)
+        if not parts:
             return self._from_entries(view, slice_)
-        self._leave_rest(slice_, min(segment.row_end, slice_.row_end))
-        schema = view.schema(segment.upload_id, segment.schema_version)
-        return self._from_segment(SegmentFile(self._segments, segment), segment, schema, slice_)
+        self._leave_rest(slice_, min(row, slice_.row_end))
+        return self._from_parts(parts)
 
-    def _from_segment(
-        self, file: SegmentFile, segment: Segment, schema: Schema, slice_: RowSlice
-    ) -> Iterator[ArrowRows]:
+    def _segment_parts(self, view: CatalogView, slice_: RowSlice) -> tuple[list[_Part], int]:
+        """The row groups of the next segments, and the row behind them."""
+        parts: list[_Part] = []
+        row = slice_.first_row
+        for _ in range(SEGMENTS_OPEN_MAX):
+            segment = view.segment_at(slice_.upload_id, row) if row < slice_.row_end else None
+            if segment is None:
+                break
+            schema = view.schema(segment.upload_id, segment.schema_version)
+            file = SegmentFile(self._segments, segment)
+            first, end = row - segment.first_row, slice_.row_end - segment.first_row
+            parts += [(schema, part) for part in file.parts(self._wanted_names(schema), first, end)]
+            row = segment.row_end
+        return parts, row
+
+    def _wanted_names(self, schema: Schema) -> list[str]:
         wanted = {variable.name.lower() for variable in self._schema.variables}
-        names = [variable.name for variable in schema.variables if variable.name.lower() in wanted]
-        first, end = slice_.first_row - segment.first_row, slice_.row_end - segment.first_row
-        for group in file.groups(names, first, end):
-            rows = ArrowRows(group, schema, self._schema)
+        return [variable.name for variable in schema.variables if variable.name.lower() in wanted]
+
+    def _from_parts(self, parts: Sequence[_Part]) -> Iterator[ArrowRows]:
+        for rows in one_ahead(lambda part: ArrowRows(part[1](), part[0], self._schema), parts):
             yield from rows.pieces(self._segment_batch_rows(rows))
 
     def _from_entries(self, view: CatalogView, slice_: RowSlice) -> Iterator[_Rows]:
