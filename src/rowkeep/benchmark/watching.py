@@ -3,6 +3,7 @@
 import re
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -30,18 +31,26 @@ class Look(msgspec.Struct, frozen=True):
 def look_at(target: Target, data_dir: Path) -> Look:
     """Looks at a server and its data directory."""
     metrics = urllib.request.urlopen(f"http://{target.host}:{target.port}/metrics").read().decode()
-    sizes = [file.stat().st_size for file in (data_dir / "segments").iterdir()]
+    sizes = _sizes(data_dir / "segments")
     assert target.pid is not None
     return Look(
         rows_inserted=_figure(metrics, "rowkeep_rows_inserted_total"),
         rows_sealed=_figure(metrics, "rowkeep_rows_sealed_total"),
         journal_bytes=_figure(metrics, "rowkeep_journal_bytes"),
-        database_bytes=sum(file.stat().st_size for file in data_dir.glob("rowkeep.db*")),
+        database_bytes=sum(_sizes(data_dir, "rowkeep.db*")),
         segment_bytes=sum(sizes),
         segment_files=len(sizes),
         memory_mib=sum(memory_mib(pid) for pid in tree_of(target.pid)),
         open_files=open_files(target.pid),
     )
+
+
+def _sizes(folder: Path, pattern: str = "*") -> list[int]:
+    sizes: list[int] = []
+    for file in folder.glob(pattern):
+        with suppress(FileNotFoundError):  # a running server renames and removes files
+            sizes.append(file.stat().st_size)
+    return sizes
 
 
 def wait_until_sealed(target: Target, data_dir: Path, journal_bytes_max: float) -> Look:
