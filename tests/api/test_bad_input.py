@@ -5,7 +5,6 @@ import http.client
 import json
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,14 +12,6 @@ import pytest
 
 from tests.api.stream import ALL_TYPES, Stream
 from tests.serverprocess import ServerProcess
-
-
-@pytest.fixture
-def stream(server: ServerProcess) -> Iterator[Stream]:
-    """An empty stream with a variable of each type."""
-    made = Stream(server.url, server.token, ALL_TYPES, server.user)
-    yield made
-    made.close()
 
 
 def rows(*values: str) -> bytes:

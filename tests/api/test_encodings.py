@@ -31,14 +31,6 @@ CODINGS: dict[str, Compress] = {"gzip": gzip.compress, "zstd": zstd, "deflate": 
 each_coding = pytest.mark.parametrize(("coding", "compress"), CODINGS.items(), ids=CODINGS)
 
 
-@pytest.fixture
-def stream(server: ServerProcess) -> Iterator[Stream]:
-    """An empty stream with a variable of each type."""
-    made = Stream(server.url, server.token, ALL_TYPES, server.user)
-    yield made
-    made.close()
-
-
 @pytest.fixture(scope="module")
 def small_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server that takes bodies of 3 MiB, and of 1 MiB on the wire when they are compressed."""

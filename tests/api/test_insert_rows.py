@@ -4,7 +4,6 @@ import concurrent.futures
 import json
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -14,14 +13,6 @@ from rowkeep.benchmark.processes import children_of, peak_memory_mib
 from tests.api.pings import pinged
 from tests.api.stream import ALL_TYPES, Stream
 from tests.serverprocess import ServerProcess, rowkeep
-
-
-@pytest.fixture
-def stream(server: ServerProcess) -> Iterator[Stream]:
-    """An empty stream with a variable of each type."""
-    made = Stream(server.url, server.token, ALL_TYPES, server.user)
-    yield made
-    made.close()
 
 
 def test_answer(stream: Stream) -> None:

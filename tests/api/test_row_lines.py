@@ -2,33 +2,15 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess
+from tests.api.stream import Stream
 
 LINES = {"Content-Type": "application/x-ndjson"}
 MANY = 60_000
-
-
-@pytest.fixture
-def stream(server: ServerProcess) -> Iterator[Stream]:
-    """An empty stream with a variable of each type."""
-    made = Stream(server.url, server.token, ALL_TYPES, server.user)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def growing(server: ServerProcess) -> Iterator[Stream]:
-    """A stream that takes its variables from the rows."""
-    made = Stream(server.url, server.token, None, server.user)
-    yield made
-    made.close()
 
 
 def send(stream: Stream, body: bytes, query: str = "", **headers: str) -> httpx.Response:

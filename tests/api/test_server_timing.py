@@ -9,19 +9,11 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.api.stream import ALL_TYPES, Stream
+from tests.api.stream import Stream
 from tests.serverprocess import ServerProcess
 
 ALL = ["read", "decode", "queue", "commit"]
 _phase = re.compile(r"(\w+);dur=(\d+\.\d{2})").fullmatch
-
-
-@pytest.fixture
-def stream(server: ServerProcess) -> Iterator[Stream]:
-    """An empty stream with a variable of each type."""
-    made = Stream(server.url, server.token, ALL_TYPES, server.user)
-    yield made
-    made.close()
 
 
 def phases(response: httpx.Response) -> dict[str, float]:

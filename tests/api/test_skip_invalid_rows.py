@@ -2,57 +2,21 @@
 
 import concurrent.futures
 import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.api.stream import ALL_TYPES, Stream
+from tests.api.asking import LINES, Ask, Asking
+from tests.api.stream import Stream
 from tests.serverprocess import ServerProcess
 
-LINES = {"Content-Type": "application/x-ndjson"}
 # So many that their body is decoded elsewhere when they do not fit, in several slices.
 MANY = 12_000
 PROOF = ("commit", "firstRow", "lastRow", "sha256", "chain")
-Ask = Callable[..., httpx.Response]
 
 
-@pytest.fixture
-def stream(server: ServerProcess) -> Iterator[Stream]:
-    """An empty stream with a variable of each type."""
-    made = Stream(server.url, server.token, ALL_TYPES, server.user)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def growing(server: ServerProcess) -> Iterator[Stream]:
-    """An empty stream that takes its variables from the rows."""
-    made = Stream(server.url, server.token, None, server.user)
-    yield made
-    made.close()
-
-
-def ask_in_body(stream: Stream, rows: list[Any], **headers: str) -> httpx.Response:
-    """The option in the JSON body."""
-    return stream.insert({"rows": rows, "skipInvalidRows": True}, **headers)
-
-
-def ask_in_query(stream: Stream, rows: list[Any], **headers: str) -> httpx.Response:
-    """The option in the query of a JSON body."""
-    url = f"{stream.upload_uri}/rows?skipInvalidRows=true"
-    return stream.client.post(url, json={"rows": rows}, headers=headers)
-
-
-def ask_with_lines(stream: Stream, rows: list[Any], **headers: str) -> httpx.Response:
-    """The option in the query of lines."""
-    url = f"{stream.upload_uri}/rows?skipInvalidRows=true"
-    body = "\n".join(json.dumps(row) for row in rows)
-    return stream.client.post(url, content=body, headers={**LINES, **headers})
-
-
-each_way = pytest.mark.parametrize("ask", [ask_in_body, ask_in_query, ask_with_lines])
+asking = Asking("skipInvalidRows")
 BAD: list[Any] = [{"count": "x", "day": "never"}, 5, None, ["count"], {"nowhere": 1}]
 
 
@@ -75,7 +39,7 @@ def bad_count(stream: Stream) -> int:
     return count
 
 
-@each_way
+@asking.each_way
 def test_good_rows_go_in_and_bad_ones_do_not(stream: Stream, ask: Ask) -> None:
     """201 counts both and names what is wrong; good rows stay in order, bad ones are kept as they came."""
     rows = [{"count": 1}, BAD[0], {"COUNT": 2.0}, *BAD[1:], {"count": 3}]
@@ -94,7 +58,7 @@ def test_good_rows_go_in_and_bad_ones_do_not(stream: Stream, ask: Ask) -> None:
     assert bad_count(stream) == 5
 
 
-@each_way
+@asking.each_way
 @pytest.mark.parametrize("count", [0, 3, 100_000])
 def test_all_good(stream: Stream, ask: Ask, count: int) -> None:
     """The answer is that of an insert without the option, and nothing is in the quarantine."""
@@ -107,7 +71,7 @@ def test_all_good(stream: Stream, ask: Ask, count: int) -> None:
     assert held(stream) == []
 
 
-@each_way
+@asking.each_way
 @pytest.mark.parametrize("count", [3, 2_000])
 def test_all_bad(stream: Stream, ask: Ask, count: int) -> None:
     """201 with no row added and the first hundred errors; the schema stays."""
@@ -118,7 +82,7 @@ def test_all_bad(stream: Stream, ask: Ask, count: int) -> None:
     assert bad_count(stream) == count
 
 
-@each_way
+@asking.each_way
 def test_a_large_body(stream: Stream, ask: Ask) -> None:
     """One in two thousand of a body that is decoded elsewhere, and one at either end."""
     rows: list[Any] = [{"count": number} for number in range(MANY)]
@@ -179,7 +143,7 @@ def test_the_body_goes_before_the_query(stream: Stream) -> None:
     assert stream.row_count() == 1
 
 
-@each_way
+@asking.each_way
 @pytest.mark.parametrize("count", [2, MANY])
 def test_the_schema_grows_by_good_rows_alone(growing: Stream, ask: Ask, count: int) -> None:
     """A bad row adds no variable and widens none, wherever it stands; good ones do as without it."""
@@ -207,7 +171,7 @@ def test_rows_that_fit_together_are_all_taken(growing: Stream) -> None:
     assert [row["v"] for row in growing.rows()] == ["1.5", "1e400", "x"]
 
 
-@each_way
+@asking.each_way
 @pytest.mark.parametrize("count", [3, MANY])
 def test_a_repeat_under_a_key(growing: Stream, ask: Ask, count: int) -> None:
     """The same answer, errors and all, even when the schema takes the rows by now; nothing is doubled."""
@@ -240,12 +204,12 @@ def test_a_key_stands_for_the_option_too(stream: Stream) -> None:
 def test_without_a_key_it_comes_again(stream: Stream) -> None:
     """Two requests are two, in the quarantine as in the table."""
     for _ in range(2):
-        assert ask_in_body(stream, [{"count": 1}, 5]).status_code == 201
+        assert asking.in_body(stream, [{"count": 1}, 5]).status_code == 201
     assert (stream.row_count(), bad_count(stream)) == (2, 2)
     assert [row["idempotencyKey"] for row in held(stream)] == [None, None]
 
 
-@each_way
+@asking.each_way
 @pytest.mark.parametrize("count", [3, MANY])
 def test_validate_only(growing: Stream, ask: Ask, count: int) -> None:
     """Says what would happen and writes nothing: no row, no variable, nothing in the quarantine."""

@@ -40,14 +40,6 @@ def statistics_of(stream: Stream, uri: str, name: str) -> dict[str, Any]:
         time.sleep(0.1)
 
 
-@pytest.fixture
-def stream(server: ServerProcess) -> Any:
-    """A stream with one variable of each type."""
-    made = Stream(server.url, server.token, ALL_TYPES, server.user)
-    yield made
-    made.close()
-
-
 @pytest.mark.parametrize("name", [variable["name"] for variable in ALL_TYPES])
 def test_every_type_has_statistics(stream: Stream, name: str) -> None:
     """Table and upload tell the same of the same rows, whatever the case of the name."""

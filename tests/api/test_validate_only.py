@@ -1,51 +1,21 @@
 """validateOnly: the whole check and the answer that would be, and nothing written."""
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.api.stream import ALL_TYPES, Stream
+from tests.api.asking import Ask, Asking
+from tests.api.stream import Stream
 from tests.serverprocess import ServerProcess, rowkeep
 
-LINES = {"Content-Type": "application/x-ndjson"}
 MANY = 60_000
-Ask = Callable[..., httpx.Response]
 
 
-@pytest.fixture
-def stream(server: ServerProcess) -> Iterator[Stream]:
-    """An empty stream with a variable of each type."""
-    made = Stream(server.url, server.token, ALL_TYPES, server.user)
-    yield made
-    made.close()
+asking = Asking("validateOnly")
 
 
-def ask_in_body(stream: Stream, rows: list[Any], **headers: str) -> httpx.Response:
-    """The option in the JSON body."""
-    return stream.insert({"rows": rows, "validateOnly": True}, **headers)
-
-
-def ask_in_query(stream: Stream, rows: list[Any], **headers: str) -> httpx.Response:
-    """The option in the query of a JSON body."""
-    url = f"{stream.upload_uri}/rows?validateOnly=true"
-    return stream.client.post(url, json={"rows": rows}, headers=headers)
-
-
-def ask_with_lines(stream: Stream, rows: list[Any], **headers: str) -> httpx.Response:
-    """The option in the query of lines."""
-    url = f"{stream.upload_uri}/rows?validateOnly=true"
-    body = "\n".join(json.dumps(row) for row in rows)
-    return stream.client.post(url, content=body, headers={**LINES, **headers})
-
-
-each_way = pytest.mark.parametrize("ask", [ask_in_body, ask_in_query, ask_with_lines])
-
-
-@each_way
+@asking.each_way
 @pytest.mark.parametrize("row", [{"count": 1}, {"COUNT": 1.0}], ids=["strict", "lenient"])
 @pytest.mark.parametrize("count", [0, 1, 2_000, MANY])
 def test_good_rows(stream: Stream, ask: Ask, row: dict[str, Any], count: int) -> None:
@@ -70,7 +40,7 @@ def test_good_rows(stream: Stream, ask: Ask, row: dict[str, Any], count: int) ->
     assert stream.rows() == []
 
 
-@each_way
+@asking.each_way
 @pytest.mark.parametrize("count", [2, MANY])
 def test_bad_rows(stream: Stream, ask: Ask, count: int) -> None:
     """The errors are those of the insert."""
@@ -87,10 +57,10 @@ def test_the_schema_stays(server: ServerProcess, count: int) -> None:
     stream = Stream(server.url, server.token, None, server.user)
     rows = [{"a": 1, "b": "x"}] * count
     before = stream.client.get(stream.upload_uri).json()
-    told = ask_in_body(stream, rows).json()
+    told = asking.in_body(stream, rows).json()
     assert stream.client.get(stream.upload_uri).json() == before
     assert stream.client.get(f"{stream.upload_uri}/variables").json()["results"] == []
-    assert ask_with_lines(stream, rows).json() == told
+    assert asking.with_lines(stream, rows).json() == told
     done = stream.insert({"rows": rows}).json()
     assert done["schemaUpdates"]
     unwritten = dict.fromkeys(("commit", "firstRow", "lastRow", "chain"))
@@ -98,7 +68,7 @@ def test_the_schema_stays(server: ServerProcess, count: int) -> None:
     stream.close()
 
 
-@each_way
+@asking.each_way
 def test_no_key_is_used_up(stream: Stream, ask: Ask) -> None:
     """The key is free afterwards, for these rows or others; one that is taken does not matter."""
     key = {"Idempotency-Key": "k"}
@@ -123,7 +93,7 @@ def test_the_body_goes_before_the_query(stream: Stream) -> None:
     assert stream.client.post(url, json={"rows": rows, "validateOnly": "yes"}).status_code == 400
 
 
-@each_way
+@asking.each_way
 def test_it_is_the_current_schema_that_counts(stream: Stream, ask: Ask) -> None:
     """A schema that changed just now, and an upload that is gone."""
     assert ask(stream, [{"new": 1}]).status_code == 400
@@ -133,7 +103,7 @@ def test_it_is_the_current_schema_that_counts(stream: Stream, ask: Ask) -> None:
     assert ask(stream, [{"new": 1}]).status_code == 404
 
 
-@each_way
+@asking.each_way
 def test_it_takes_what_an_insert_takes(server: ServerProcess, stream: Stream, ask: Ask) -> None:
     """The same scope and access: a token that may not insert may not ask either."""
     token = rowkeep(

@@ -44,7 +44,7 @@ from rowkeep.services.checking import (
     strict_batch,
 )
 from rowkeep.services.looking import CatalogLooks
-from rowkeep.storage.base import CatalogView, Doors, KeyReused, KeyUndone, OffsetMoved, StaleBatch
+from rowkeep.storage.base import CatalogView, Doors, KeyReused, KeyUndone, OffsetMoved, Outcome, StaleBatch
 from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, Spool
 
 TARGETS_MAX = 50_000
@@ -99,11 +99,9 @@ class IngestService:
         else:
             if not validates_only:
                 times.checked_at = perf_counter()
-                outcome = await self._doors.submit(batch, times)
-                if isinstance(outcome, Receipt):
-                    return outcome
-                if not isinstance(outcome, StaleBatch):
-                    raise _refusal(outcome)
+                receipt = _receipt(await self._doors.submit(batch, times))
+                if receipt is not None:
+                    return receipt
                 target = await self.look_up_target(request)
 
         async def digest() -> bytes:
@@ -170,12 +168,7 @@ class IngestService:
             )
             return told if is_current else None
         times.checked_at = perf_counter()
-        outcome = await self._doors.submit(batch, times)
-        if isinstance(outcome, StaleBatch):
-            return None
-        if not isinstance(outcome, Receipt):
-            raise _refusal(outcome)
-        return outcome
+        return _receipt(await self._doors.submit(batch, times))
 
     async def _earlier_answer(
         self, request: InsertRequest, target: InsertTarget, rows: BodyRows
@@ -251,6 +244,15 @@ def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
 def _skipped(batch: Batch) -> SkippedRows | None:
     refused = batch.refused
     return None if refused is None else SkippedRows(refused.row_count, refused.errors)
+
+
+def _receipt(outcome: Outcome) -> Receipt | None:
+    """What a batch came to; None when the catalog has moved. Raises what the caller is to be told."""
+    if isinstance(outcome, Receipt):
+        return outcome
+    if isinstance(outcome, StaleBatch):
+        return None
+    raise _refusal(outcome)
 
 
 def _refusal(outcome: KeyReused | KeyUndone | OffsetMoved) -> RowkeepError:
