@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from rowkeep.model.decoding import CELL_BYTES_MAX
@@ -98,8 +99,20 @@ _CONVERTERS: dict[VariableType, Callable[[object], Any]] = {
 }
 
 
+# The JSON values that a variable may take, beside numbers as text; all others are refused without a look.
+TAKEN_KINDS: dict[VariableType, frozenset[type]] = {type_: frozenset({str}) for type_ in VariableType} | {
+    VariableType.INTEGER: frozenset({int}),
+    VariableType.FLOAT: frozenset({int}),
+    VariableType.BOOLEAN: frozenset({bool}),
+}
+
+
 def misfit(variable: Variable, value: object, error: ValueError) -> str:
     """What is told of a value that `convert_cell` did not take."""
     reason = f" ({error})" if isinstance(error, Unfit) else ""
-    name = shown_name(variable.name)
-    return f"variable {name} takes {EXPECTED[variable.type]}, but got {describe(value)}{reason}"
+    return f"{_expectation(variable)}{describe(value)}{reason}"
+
+
+@lru_cache(maxsize=4096)
+def _expectation(variable: Variable) -> str:
+    return f"variable {shown_name(variable.name)} takes {EXPECTED[variable.type]}, but got "

@@ -11,6 +11,8 @@ SHOWN_CHARACTERS_MAX = 60
 
 Cells = dict[str, Any]
 
+_encode = msgspec.json.Encoder().encode
+
 
 class NumberText(str):
     """A JSON number with a fraction, an exponent or more digits than Python reads, as it was sent."""
@@ -51,20 +53,20 @@ def text_of(value: object) -> object:
 
 def describe(value: object) -> str:
     """The JSON type of a value and a short look at it."""
+    if type(value) is str:  # the most common by far
+        return f"the string {shown_name(value)}"
     if value is None:
         return "null"
     if isinstance(value, bool):
         return f"the boolean {text_of(value)}"
     if isinstance(value, NumberText | int):
         return f"the number {_shortened(str(value))}"
-    if isinstance(value, str):
-        return f"the string {msgspec.json.encode(_shortened(value)).decode()}"
     return "an array" if isinstance(value, list) else "an object"
 
 
 def shown_name(name: str) -> str:
     """A key as a message shows it: quoted, and cut where no variable's name goes on."""
-    return msgspec.json.encode(_shortened(name)).decode()
+    return _encode(_shortened(name)).decode()
 
 
 def _shortened(text: str) -> str:
