@@ -63,10 +63,10 @@ class CountingDatabase:
         with self._database.writing() as connection:
             yield CountingConnection(connection, self.names)
 
-    def commit_statement(self, statement: str, /, **parameters: object) -> int:
+    def commit_statement(self, statement: str, /, **parameters: object) -> None:
         """Notes a statement and runs it."""
         self.names.append(statement)
-        return self._database.commit_statement(statement, **parameters)
+        self._database.commit_statement(statement, **parameters)
 
     def close(self) -> None:
         """Closes the database."""

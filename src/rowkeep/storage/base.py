@@ -64,7 +64,7 @@ class SealingError(StorageError):
 
 
 class DuplicateError(StorageError):
-    """A row with the same unique key exists."""
+    """What was to be written goes against a rule of the schema: mostly, the same unique key exists."""
 
 
 class Connection(Protocol):
@@ -89,10 +89,10 @@ class Database(Protocol):
         Raises StorageBusyError, or StorageFailedError after which nothing may be written any more.
         """
 
-    def commit_statement(self, statement: str, /, **parameters: object) -> int:
-        """Runs one statement as a durable transaction of its own; how many rows it changed.
+    def commit_statement(self, statement: str, /, **parameters: object) -> None:
+        """Runs one statement as a durable transaction of its own.
 
-        Errors as for `writing`.
+        Raises DuplicateError when it fails and nothing was written; other errors as for `writing`.
         """
 
     def problems(self) -> list[str]:

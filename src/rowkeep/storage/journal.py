@@ -13,11 +13,12 @@ A group is whatever batches waited while the last commit ran. It becomes one tra
 4. the rest go in: per upload one entry that holds their bodies, one a line. Rows of theirs that were
    skipped go into the quarantine (storage/quarantine.py), and replayed ones out of it, in the same commit.
 
-The common group (one catalog version, no keys, no offsets, nothing skipped or stale) is one statement that is
-a commit by itself. That is not about SQLite's speed: each statement costs the writer two hand-overs of the
-interpreter lock, and under load each takes as long as the event loop's turn, about a millisecond. So it
-rests on what the journal remembers of where uploads end (placement.py), and the statement says so: where that
-is not true it adds nothing, and the group goes the long way, which asks.
+The common group (one catalog version, new keys or none, no offsets, nothing skipped or stale) is one
+statement that is a commit by itself. That is not about SQLite's speed: each statement costs the writer two
+hand-overs of the interpreter lock, and under load each takes as long as the event loop's turn, about a
+millisecond. So it rests on what the journal remembers of where uploads end (placement.py) and on keys being
+new, and the statement says so: where that is not true it fails and adds nothing, and the group goes the long
+way, which asks.
 
 A batch that brings a new schema is a group of its own: schema version, entry and the move of the
 catalog version are one commit. So is a large batch, which comes in frames that are already encoded
@@ -31,7 +32,7 @@ Rejected: one entry per batch (three times the statements and twice the bytes fo
 
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import zstandard
@@ -39,7 +40,15 @@ import zstandard
 from rowkeep.model.errors import damaged
 from rowkeep.model.receipts import KnownRequest
 from rowkeep.model.resources import Batch, Entry, Frame, Receipt
-from rowkeep.storage.base import Connection, Database, KeyReused, KeyUndone, Outcome, StaleBatch
+from rowkeep.storage.base import (
+    Connection,
+    Database,
+    DuplicateError,
+    KeyReused,
+    KeyUndone,
+    Outcome,
+    StaleBatch,
+)
 from rowkeep.storage.editor import add_schema
 from rowkeep.storage.placement import Placement, StreamEnd, StreamEnds, moved_offset, stream_ends
 from rowkeep.storage.quarantine import are_all_there, keep_refused, release
@@ -75,26 +84,22 @@ class Journal:
         return outcomes
 
     def _commit_common(self, database: Database, batches: Sequence[Batch]) -> list[Outcome] | None:
-        """Receipts when the group went in as one statement; it does not when it is stale."""
+        """Receipts when the group went in as one statement; it does not when it is stale or knows a key."""
         ends = self._ends.of({batch.upload_id for batch in batches})
         if ends is None:
             return None
         placement = Placement(ends)
-        receipts: list[Outcome] = [placement.place(batch) for batch in batches]
+        receipts = [placement.place(batch) for batch in batches]
         entries, payloads = self._entries(batches, placement)
         if not entries:
             return None
-        added = database.commit_statement(
-            "add_entries",
-            entries=_json_text(entries),
-            payloads=payloads,
-            catalog_version=batches[0].catalog_version,
-            now=_now_ms(),
-        )
-        if added != len(entries):
+        group = _Group(entries, payloads, _keyed(zip(batches, receipts, strict=True)))
+        try:
+            database.commit_statement("add_group", **group.parameters(batches[0].catalog_version))
+        except DuplicateError:
             return None
         self._ends.learn(placement.after)
-        return receipts
+        return list(receipts)
 
     def _settle_group(
         self, connection: Connection, batches: Sequence[Batch]
@@ -135,13 +140,9 @@ class Journal:
         if first.frames:
             _add_frames(connection, first, placement, version)
         entries, payloads = self._entries(batches, placement)
-        if entries:
-            _add_entries(connection, entries, payloads, version)
-        receipts = [
-            _receipt_parameters(batch, receipt) for batch, receipt in written if batch.key is not None
-        ]
-        if receipts:
-            connection.records("add_receipts", receipts=_json_text(receipts), now=_now_ms())
+        group = _Group(entries, payloads, _keyed(written))
+        if group.entries or group.receipts:
+            connection.records("add_group", **group.parameters(version))
         tokens = {
             batch.upload_id: batch.offset.token for batch in batches if batch.offset and batch.offset.token
         }
@@ -186,16 +187,27 @@ def _checksum(facts: list[int], payload: bytes) -> int:
     return zlib.crc32(payload, zlib.crc32(b"%d,%d,%d,%d,%d" % tuple(facts)))
 
 
-def _add_entries(
-    connection: Connection, entries: list[list[object]], payloads: bytes, catalog_version: int
-) -> None:
-    connection.records(
-        "add_entries",
-        entries=_json_text(entries),
-        payloads=payloads,
-        catalog_version=catalog_version,
-        now=_now_ms(),
-    )
+class _Group(msgspec.Struct, frozen=True):
+    """What goes in with one statement: entries, their payloads one after the other, receipts."""
+
+    entries: list[list[object]]
+    payloads: bytes
+    receipts: list[list[object]]
+
+    def parameters(self, catalog_version: int) -> dict[str, object]:
+        """Those of `add_group`."""
+        return {
+            "entries": _json_text(self.entries),
+            "payloads": self.payloads,
+            "receipts": _json_text(self.receipts),
+            "catalog_version": catalog_version,
+            "now": _now_ms(),
+        }
+
+
+def _keyed(written: Iterable[tuple[Batch, Receipt]]) -> list[list[object]]:
+    """The receipts to keep: those of batches with a key."""
+    return [_receipt_parameters(batch, receipt) for batch, receipt in written if batch.key is not None]
 
 
 def _add_frames(connection: Connection, batch: Batch, placement: Placement, version: int) -> None:
@@ -206,7 +218,7 @@ def _add_frames(connection: Connection, batch: Batch, placement: Placement, vers
         chains = placement.before if is_continued else placement.after
         chain = chains[batch.upload_id].chain.hex()
         entry = [*_entry(batch, frame, 0), first_row, int(is_continued), chain]
-        _add_entries(connection, [entry], frame.payload, version)
+        connection.records("add_group", **_Group([entry], frame.payload, []).parameters(version))
         first_row += frame.row_count
 
 
@@ -230,10 +242,7 @@ def decoded_lines(codec: int, payload: bytes) -> bytes:
 def _is_common(batches: Sequence[Batch]) -> bool:
     version = batches[0].catalog_version
     is_common = all(
-        batch.key is None
-        and batch.offset is None
-        and batch.refused is None
-        and batch.catalog_version == version
+        batch.offset is None and batch.refused is None and batch.catalog_version == version
         for batch in batches
     )
     return is_common and not batches[0].needs_own_group

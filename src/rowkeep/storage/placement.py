@@ -2,7 +2,7 @@
 
 Only the lane's thread writes rows, so it knows where each upload ends without asking: `StreamEnds` keeps
 that. It is a memory, not a promise. Whatever is written on the strength of it states what it expects
-(`add_entries` in journal.sql), and a statement that expects wrong writes nothing.
+(`add_group` in journal.sql), and a statement that expects wrong writes nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -140,11 +140,13 @@ class SqliteDatabase:
                     raw.execute("ROLLBACK")
                 raise
 
-    def commit_statement(self, statement: str, /, **parameters: object) -> int:
-        """Runs one statement as a durable transaction of its own; how many rows it changed."""
+    def commit_statement(self, statement: str, /, **parameters: object) -> None:
+        """Runs one statement as a durable transaction of its own."""
         with self._write_lock, _translated():
-            self._writer.raw.execute(self._statements[statement], parameters)
-            return self._writer.raw.changes()
+            try:
+                self._writer.raw.execute(self._statements[statement], parameters)
+            except apsw.ConstraintError as error:
+                raise DuplicateError(str(error)) from error
 
     def problems(self) -> list[str]:
         """What SQLite finds wrong with the file: pages, indexes, references."""

@@ -13,32 +13,16 @@ FROM json_each(:keys) AS asked
 JOIN receipts ON receipts.upload_id = asked.value ->> 0 AND receipts.key = asked.value ->> 1
 LEFT JOIN removed_rows ON removed_rows.upload_id = receipts.upload_id AND removed_rows.key = receipts.key;
 
--- name: add_entries
+-- name: add_group
 -- :entries is a JSON array of [upload_id, row_count, byte_count, schema_version, codec, offset, length,
 -- checksum, first_row, is_continued, chain as hex]; offset and length cut the entry's payload out of
--- :payloads. At most one entry per upload. Adds nothing when the catalog is not at :catalog_version, or when
--- any upload does not end where its entry begins. A trigger moves the streams' counters and chains.
-INSERT INTO entries (upload_id, first_row, row_count, byte_count, schema_version, codec, checksum,
-    committed_at, payload, is_continued, chain)
-SELECT added.value ->> 0, added.value ->> 8, added.value ->> 1, added.value ->> 2, added.value ->> 3,
-    added.value ->> 4, added.value ->> 7, :now,
-    substr(:payloads, (added.value ->> 5) + 1, added.value ->> 6), added.value ->> 9,
-    unhex(added.value ->> 10)
-FROM json_each(:entries) AS added
-WHERE (SELECT version FROM catalog_state) = :catalog_version AND json_array_length(:entries) = (
-    SELECT count(*) FROM json_each(:entries) AS stated
-    JOIN streams ON streams.upload_id = stated.value ->> 0 AND streams.row_count = stated.value ->> 8
-);
-
--- name: add_receipts
+-- :payloads. At most one entry per upload.
 -- :receipts is a JSON array of [upload_id, key, digest as hex, row_count, change as JSON text or null,
 -- commit_number, first_row, sha256 as hex, chain as hex, skipped as JSON text or null].
-INSERT INTO receipts (upload_id, key, digest, row_count, change, commit_number, first_row, sha256, chain,
-    skipped, committed_at)
-SELECT added.value ->> 0, added.value ->> 1, unhex(added.value ->> 2), added.value ->> 3,
-    added.value ->> 4, added.value ->> 5, added.value ->> 6, unhex(added.value ->> 7),
-    unhex(added.value ->> 8), added.value ->> 9, :now
-FROM json_each(:receipts) AS added;
+-- Fails, and adds nothing, when the catalog is not at :catalog_version, when any upload does not end where its
+-- entry begins, and when a key is known. Triggers do it, and move the streams' counters and chains.
+INSERT INTO groups (entries, payloads, receipts, catalog_version, committed_at)
+VALUES (:entries, :payloads, :receipts, :catalog_version, :now);
 
 -- name: entries
 -- The entries from :first_row on until their bytes reach :bytes_max, at least one.
