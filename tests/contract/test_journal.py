@@ -297,13 +297,14 @@ def test_any_groups_leave_what_their_receipts_say(
     """The rows that were answered as inserted, and only those, are there, in order, counted."""
     database = open_database()
     uploads = fresh_uploads(database)
+    journal = Journal()
     expected: dict[int, list[int]] = {uploads.first: [], uploads.second: []}
     for step in steps:
         group = [
             batch(uploads, values, into=uploads.second if second else uploads.first, key=key)
             for second, values, key in step
         ]
-        for (second, values, _), outcome in zip(step, commit(database, *group), strict=True):
+        for (second, values, _), outcome in zip(step, journal.commit_group(database, group), strict=True):
             if isinstance(outcome, Receipt) and not outcome.replayed:
                 expected[uploads.second if second else uploads.first] += values
     assert {upload_id: stored(database, upload_id) for upload_id in expected} == expected
