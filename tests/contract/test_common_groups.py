@@ -1,5 +1,8 @@
 """The group that is one statement: a journal that goes on takes it, and leaves it for what it cannot know."""
 
+from contextlib import closing
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -7,8 +10,9 @@ from rowkeep.model.resources import Batch, Receipt
 from rowkeep.storage.base import Database, KeyReused, Outcome, StaleBatch
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.journal import Journal
+from rowkeep.storage.sqlite import SqliteDatabase
 from tests.api.counting import CountingDatabase
-from tests.contract.journaling import Uploads, batch, check_counters, plain, stored
+from tests.contract.journaling import Uploads, batch, check_counters, make_uploads, plain, stored
 
 
 class CountedJournal:
@@ -80,3 +84,16 @@ def test_a_stale_group_writes_nothing(
     fresh = msgspec.structs.replace(uploads, catalog_version=uploads.catalog_version + 1)
     assert journal.commit(batch(fresh, [3], key=key)) == ([Receipt(1)], ["add_group"])
     assert stored(database, uploads.first) == [0, 3]
+
+
+def test_a_memory_of_rows_that_are_not_there(tmp_path: Path, database: Database, uploads: Uploads) -> None:
+    """A journal that remembers more rows than there are leaves no gap before those that it adds."""
+    journal = Journal()
+    journal.commit_group(database, [batch(uploads, [1, 2])])
+    with closing(SqliteDatabase(tmp_path / "other.sqlite")) as other:
+        assert make_uploads(other) == uploads
+        [receipt] = journal.commit_group(other, [batch(uploads, [3])])
+        assert isinstance(receipt, Receipt)
+        assert (receipt.first_row, receipt.commit) == (0, 1)
+        assert stored(other, uploads.first) == [3]
+        check_counters(other, uploads)
