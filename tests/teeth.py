@@ -14,6 +14,8 @@ from pathlib import Path
 from tests.toothlist import TEETH, Tooth
 
 ROOT = Path(__file__).parents[1]
+# A change that makes the tests wait for ever is a bad change, and does not count as noticed.
+TEST_SECONDS_MAX = 600
 _failed = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE).search
 
 
@@ -29,17 +31,28 @@ def caught_by(tooth: Tooth, folder: Path) -> str | None:
         raise SystemExit(f"{tooth.name}: {tooth.file} does not hold {tooth.before!r} once")
     file.write_text(text.replace(tooth.before, tooth.after), encoding="utf-8")
     options = ["-m", "pytest", "-q", "-x", "-m", "not long", "-p", "no:cacheprovider", *tooth.tests.split()]
-    done = subprocess.run(
-        [sys.executable, *options],
-        cwd=tree,
-        env={"PYTHONPATH": str(tree / "src"), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    printed = _printed_by([sys.executable, *options], tree)
     shutil.rmtree(tree)
-    match = _failed(done.stdout)
-    return match[1] if done.returncode and match else None
+    match = _failed(printed)
+    return match[1] if match else None
+
+
+def _printed_by(command: list[str], tree: Path) -> str:
+    """What tests print; nothing when they do not end."""
+    environment = {"PYTHONPATH": str(tree / "src"), "PATH": "/usr/bin:/bin"}
+    try:
+        done = subprocess.run(
+            command,
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TEST_SECONDS_MAX,
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout
 
 
 def main() -> None:
