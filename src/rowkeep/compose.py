@@ -12,6 +12,7 @@ from rowkeep.api.app import RowkeepApplication
 from rowkeep.api.body import BodyLimits, BodyReader
 from rowkeep.api.datasets import DatasetHandlers, GrantHandlers
 from rowkeep.api.follow import FollowAnswers
+from rowkeep.api.longinsert import LongInserts
 from rowkeep.api.openapi import DocumentHandlers
 from rowkeep.api.operations import OperationHandlers
 from rowkeep.api.owners import OwnerHandlers
@@ -34,6 +35,7 @@ from rowkeep.services.datasets import DatasetService
 from rowkeep.services.follow import FollowService
 from rowkeep.services.grants import GrantService
 from rowkeep.services.ingest import IngestService
+from rowkeep.services.longinsert import LongInsertService
 from rowkeep.services.maintain import Maintenance, SealingPolicy
 from rowkeep.services.organizations import OrganizationService
 from rowkeep.services.quarantine import QuarantineService
@@ -81,12 +83,7 @@ async def application_over(
     database: Database, directory: DataDirectory, settings: Settings
 ) -> AsyncIterator[RowkeepApplication]:
     """Builds services and the application over an open database; the database stays open."""
-    lane = Lane(
-        database,
-        group_bytes_max=settings.group_bytes_max,
-        queue_bytes_max=settings.queue_bytes_max,
-        wait_seconds_max=settings.queue_wait_seconds_max,
-    )
+    lane = _lane(database, settings)
     doors = StorageDoors(database, lane, readers_max=settings.readers_max)
     folder = SegmentFolder(directory.segments, Disk())
     await _sweep(folder, doors)
@@ -94,11 +91,7 @@ async def application_over(
     maintenance = Maintenance(doors, sealing, _sealing_policy(settings), lane.slow_down)
     large_bodies = DecodingProcess(directory.spool, inflated_bytes_max=settings.body_bytes_max)
     await large_bodies.start()
-    bodies = BodyReader(
-        BodyLimits(
-            settings.body_bytes_max, settings.compressed_body_bytes_max, settings.body_stall_seconds_max
-        )
-    )
+    bodies = BodyReader(_body_limits(settings))
     background = [
         asyncio.create_task(bodies.watch()),
         asyncio.create_task(maintenance.run()),
@@ -106,7 +99,8 @@ async def application_over(
     ]
     bounds = QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
     ingest = IngestService(doors, large_bodies, bounds)
-    insert_rows = InsertRows(ingest, bodies, _insert_limits(settings))
+    limits = _insert_limits(settings)
+    long_inserts = LongInsertService(doors, ingest, limits, long_inserts_max=settings.long_inserts_max)
     traffic = Traffic()
     readings = partial(StreamReader, directory.segments)
     statistics = DuckStatistics(database, directory.spool, readings)
@@ -125,7 +119,14 @@ async def application_over(
     )
     table = _route_table(doors, reads, handlers)
     try:
-        yield RowkeepApplication(insert_rows, routes_of(table, bodies), bodies, traffic, follows.stop)
+        yield RowkeepApplication(
+            InsertRows(ingest, bodies, limits),
+            _long_inserts(long_inserts, settings),
+            routes_of(table, bodies),
+            bodies,
+            traffic,
+            (follows.stop, long_inserts.stop),
+        )
     finally:
         for task in background:
             task.cancel()
@@ -136,6 +137,29 @@ async def application_over(
             await _sweep(folder, doors)
         statistics.close()
         doors.close()
+
+
+def _lane(database: Database, settings: Settings) -> Lane:
+    return Lane(
+        database,
+        group_bytes_max=settings.group_bytes_max,
+        queue_bytes_max=settings.queue_bytes_max,
+        wait_seconds_max=settings.queue_wait_seconds_max,
+    )
+
+
+def _body_limits(settings: Settings) -> BodyLimits:
+    return BodyLimits(
+        settings.body_bytes_max, settings.compressed_body_bytes_max, settings.body_stall_seconds_max
+    )
+
+
+def _long_inserts(inserts: LongInsertService, settings: Settings) -> LongInserts:
+    return LongInserts(
+        inserts,
+        idle_seconds_max=settings.long_insert_idle_seconds_max,
+        stall_seconds_max=settings.body_stall_seconds_max,
+    )
 
 
 async def _sweep(folder: SegmentFolder, doors: StorageDoors) -> None:

@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_session_hours: int = 6
     followers_max: int = 50
     follow_stall_seconds_max: float = 30.0
+    long_inserts_max: int = 100
+    long_insert_idle_seconds_max: float = 300.0
     seal_bytes_min: int = 16 * MEBIBYTE
     seal_minutes_max: float = 10.0
     journal_bytes_max: int = 1024 * MEBIBYTE

@@ -24,6 +24,8 @@ FUNCTION_LINES_MEDIAN_MAX = 10
 # Where everything may be caught, and why. Anywhere else it would hide a mistake.
 BROAD_EXCEPTS = {
     "api.app.RowkeepApplication.__call__": "the last resort: an unexpected error is logged and answered",
+    "api.app.RowkeepApplication._insert_long": "the same for an answer that lasts, before it begins",
+    "api.longinsert.LongInsertAnswer._run": "the same after that: its last line says what happened",
     "api.endpoint.Endpoint.__call__": "the same for every other route",
     "services.maintain.Maintenance._tried": "what fails is put off, and the rows stay in the journal",
     "storage.lane.Lane._commit": "the writer's thread must not die: the error goes to those who wait",

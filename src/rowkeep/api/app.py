@@ -16,13 +16,15 @@ from starlette.routing import BaseRoute, Route, Router
 
 from rowkeep.api.asgi import Receive, Scope, Send
 from rowkeep.api.body import BodyReader, ClientLeft
+from rowkeep.api.bodylines import linger
 from rowkeep.api.endpoint import answer_to, send_answer
 from rowkeep.api.headers import asked_request_id
+from rowkeep.api.longinsert import LongInserts, is_long_insert
 from rowkeep.api.ratelimits import rate_limit_headers
 from rowkeep.api.rows import INSERT_ROWS_PATH, InsertRows
 from rowkeep.api.servertiming import server_timing
 from rowkeep.api.traffic import Traffic
-from rowkeep.api.wire import head_answer
+from rowkeep.api.wire import Answer, head_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
 from rowkeep.model.ratelimits import RateLimited
 from rowkeep.model.timing import InsertTimes
@@ -36,13 +38,15 @@ class RowkeepApplication:
     def __init__(
         self,
         insert_rows: InsertRows,
+        long_inserts: LongInserts,
         routes: Iterable[BaseRoute],
         bodies: BodyReader,
         traffic: Traffic,
-        end_live_answers: Callable[[], None],
+        enders: Iterable[Callable[[], None]],
     ) -> None:
-        self.end_live_answers = end_live_answers
+        self._enders = tuple(enders)
         self._insert_rows = insert_rows
+        self._long_inserts = long_inserts
         self._bodies = bodies
         self._traffic = traffic
         # A POST to this path never reaches the router; any other method must hear that it is the wrong one.
@@ -50,6 +54,11 @@ class RowkeepApplication:
         self._router = Router([*routes, inserts], redirect_slashes=False, default=_no_route)
         self._request_prefix = secrets.token_hex(4).encode()
         self._request_numbers = itertools.count(1)
+
+    def end_live_answers(self) -> None:
+        """Has answers that last come to their end, and takes no more of them."""
+        for end in self._enders:
+            end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -63,18 +72,30 @@ class RowkeepApplication:
         if path is None:
             await self._route(scope, receive, self._traffic.counted(send), request_id)
             return
+        if scope["query_string"] and is_long_insert(scope["query_string"]):
+            await self._insert_long(path, scope, receive, self._traffic.counted(send), request_id)
+            return
         times = InsertTimes(perf_counter())
         try:
             answer = await self._insert_rows.answer(path, scope, receive, times)
         except ClientLeft:
             return
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
-            answer = answer_to(error, request_id)
-            if isinstance(error, RateLimited):
-                answer.headers.extend(rate_limit_headers(error.states))
+            answer = _refused(error, request_id)
         self._traffic.answers[answer.status] += 1
         answer.headers.append((b"server-timing", server_timing(times)))
         await send_answer(send, answer, request_id)
+
+    async def _insert_long(
+        self, path: tuple[str, str], scope: Scope, receive: Receive, send: Send, request_id: bytes
+    ) -> None:
+        try:
+            answer = await self._long_inserts.open(path, scope)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
+            await linger(receive)
+            await send_answer(send, _refused(error, request_id), request_id)
+        else:
+            await answer.send(receive, send, request_id)
 
     def _new_request_id(self) -> bytes:
         return b"%b-%x" % (self._request_prefix, next(self._request_numbers))
@@ -93,6 +114,13 @@ class RowkeepApplication:
             await self._bodies.discard(receive, dict(scope["headers"]).get(b"content-length"))
             answer = answer_to(_refusal(error, scope), request_id)
             await send_answer(send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id)
+
+
+def _refused(error: Exception, request_id: bytes) -> Answer:
+    answer = answer_to(error, request_id)
+    if isinstance(error, RateLimited):
+        answer.headers.extend(rate_limit_headers(error.states))
+    return answer
 
 
 def _is_untidy(scope: Scope) -> bool:

@@ -19,7 +19,7 @@ _FLAGS = {"true": True, "false": False}
 def insert_options(query_string: bytes) -> InsertOptions:
     """The options of a query; other parameters are ignored. Raises invalid_request_error."""
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
-    update_schema, update_variables, validate_only, skip = (_flag(query, name) for name in INSERT_OPTIONS)
+    update_schema, update_variables, validate_only, skip = (flag(query, name) for name in INSERT_OPTIONS)
     token, expected = (_token(query, name) for name in OFFSET_OPTIONS)
     options = InsertOptions(
         update_variables if update_schema is None else update_schema,
@@ -30,14 +30,15 @@ def insert_options(query_string: bytes) -> InsertOptions:
     return NO_OPTIONS if options == NO_OPTIONS else options
 
 
-def _flag(query: dict[str, list[str]], name: str) -> bool | None:
+def flag(query: dict[str, list[str]], name: str) -> bool | None:
+    """What a query says of an option; None when it does not. Raises invalid_request_error."""
     values = query.get(name)
     if values is None:
         return None
-    flag = _FLAGS.get(values[-1])
-    if flag is None:
+    value = _FLAGS.get(values[-1])
+    if value is None:
         raise invalid_request(f"The query parameter {name} must be true or false, not {values[-1][:60]!r}.")
-    return flag
+    return value
 
 
 def _token(query: dict[str, list[str]], name: str) -> str | UnsetType | None:

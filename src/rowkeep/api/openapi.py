@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from rowkeep.api.insertoptions import INSERT_OPTIONS, OFFSET_OPTIONS
+from rowkeep.api.insertdocument import complete_insert_rows
 from rowkeep.api.quarantine import FORMATS
 from rowkeep.api.reads import ReadSessionDraft
 from rowkeep.api.request import ApiRequest
@@ -21,7 +21,6 @@ from rowkeep.api.rows import INSERT_ROWS_PATH
 from rowkeep.api.shapes import SHAPES, reference
 from rowkeep.api.wire import STATUS_OF_CODE, Answer, json_answer
 from rowkeep.model.decoding import OFFSET_TOKEN_CHARACTERS_MAX
-from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.types import VariableType
 from rowkeep.services.datasets import DatasetChanges, DatasetDraft
 from rowkeep.services.grants import GrantDraft
@@ -299,54 +298,7 @@ def _error_response(status: int, operation: Operation) -> Json:
 
 def _insert_rows() -> Json:
     described = _operation("POST", INSERT_ROWS_PATH, _INSERT_ROWS, "insertRows", "Inserts rows.")
-    described["parameters"] += [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            "description": "A repeat with the same key and body inserts nothing and gets the same answer.",
-        },
-        *(
-            {
-                "name": name,
-                "in": "query",
-                "schema": {"type": "string", "enum": ["true", "false"]},
-                "description": "As in the JSON body, which goes before it.",
-            }
-            for name in INSERT_OPTIONS
-        ),
-        *(
-            {
-                "name": name,
-                "in": "query",
-                "schema": {"type": "string", "maxLength": OFFSET_TOKEN_CHARACTERS_MAX},
-                "description": "As in the JSON body, which goes before it; without a value for null.",
-            }
-            for name in OFFSET_OPTIONS
-        ),
-    ]
-    described["requestBody"]["description"] = (
-        "Rows as a JSON object, or one a line. Like every body it may be compressed, with "
-        f"`Content-Encoding: {', '.join(ContentCoding)}` (one of them)."
-    )
-    described["requestBody"]["content"]["application/x-ndjson"] = {
-        "schema": {"type": "string", "description": "A JSON object a line, each one row."}
-    }
-    described["responses"]["200"] = {
-        "description": "With validateOnly: what the answer would be. Nothing was written.",
-        "content": {"application/json": {"schema": reference("InsertRowsValidation")}},
-    }
-    created = described["responses"]["201"]
-    created["description"] = (
-        "Every row of the request is durable and visible to the next read, but for those skipped on request."
-    )
-    created["headers"] = {
-        "Server-Timing": {
-            "schema": {"type": "string"},
-            "description": "Milliseconds by phase: read, decode, queue, commit. On refusals those reached.",
-        },
-        "Idempotency-Replayed": {"schema": {"const": "true"}, "description": "On the answer to a repeat."},
-    }
+    complete_insert_rows(described)
     return described
 
 

@@ -66,7 +66,7 @@ class InsertRows:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length")
         try:
-            request = _request(path, headers, scope["query_string"])
+            request = insert_request(path, headers, scope["query_string"])
             target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
             coding = content_coding(scope["headers"]) if b"content-encoding" in headers else None
             left: Headers = []
@@ -100,7 +100,8 @@ class InsertRows:
         return await spooled(body, self._ingest.spool) if small is None else small
 
 
-def _request(path: tuple[str, str], headers: dict[bytes, bytes], query: bytes) -> InsertRequest:
+def insert_request(path: tuple[str, str], headers: dict[bytes, bytes], query: bytes) -> InsertRequest:
+    """What a request says before its body. Raises 400, 401 and 415 errors."""
     key = headers.get(b"idempotency-key")
     return InsertRequest(
         bearer_hash(headers.get(b"authorization")),
@@ -125,6 +126,14 @@ def _answer(receipt: Receipt, left: Headers) -> Answer:
         headers.append((b"idempotency-replayed", b"true"))
     if receipt.change is None and receipt.skipped is None and receipt.first_row is not None:
         return Answer(201, headers, _plain(receipt, receipt.first_row))
+    body = receipt_body(receipt)
+    if receipt.validate_only:
+        return Answer(200, headers, msgspec.json.encode({**body, "validateOnly": True}))
+    return Answer(201, headers, msgspec.json.encode(body))
+
+
+def receipt_body(receipt: Receipt) -> dict[str, Any]:
+    """What a receipt says."""
     body: dict[str, Any] = {
         "kind": "insertRowsResponse",
         "rowsAdded": receipt.row_count,
@@ -137,9 +146,7 @@ def _answer(receipt: Receipt, left: Headers) -> Answer:
         body.update(rowsSkipped=skipped.row_count, errors=skipped.errors)
         if skipped.dropped_count:
             body["droppedCount"] = skipped.dropped_count
-    if receipt.validate_only:
-        return Answer(200, headers, msgspec.json.encode({**body, "validateOnly": True}))
-    return Answer(201, headers, msgspec.json.encode(body))
+    return body
 
 
 def _plain(receipt: Receipt, first_row: int) -> bytes:

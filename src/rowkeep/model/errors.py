@@ -10,6 +10,7 @@ RowkeepError reaches the caller as a bland `internal_error`.
 Source: contract 1.4 and 7.19.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -69,18 +70,20 @@ class RowsRefused(RowkeepError):
     """A request whose rows do not fit the schema; nothing of it was written.
 
     `row_errors` holds the first errors (bounded by the decoder), `row_error_count` counts all;
-    `validate_only` is what the body says, if it does.
+    `validate_only` is what the body says, if it does. `consequence` ends the message.
     """
 
     def __init__(
-        self, row_errors: list[RowError], row_error_count: int, *, validate_only: bool | None = None
+        self,
+        row_errors: Sequence[RowError],
+        row_error_count: int,
+        *,
+        validate_only: bool | None = None,
+        consequence: str = "No row of this request was inserted.",
     ) -> None:
         first = row_errors[0]
         more = f" (and {row_error_count - 1} more, see `errors`)" if row_error_count > 1 else ""
-        super().__init__(
-            ErrorCode.INVALID_REQUEST,
-            f"Row {first.row}: {first.message}{more}. No row of this request was inserted.",
-        )
+        super().__init__(ErrorCode.INVALID_REQUEST, f"Row {first.row}: {first.message}{more}. {consequence}")
         self.row_errors = row_errors
         self.row_error_count = row_error_count
         self.validate_only = validate_only

@@ -74,6 +74,11 @@ class SkippedRows(msgspec.Struct, frozen=True):
     dropped_count: int = 0
 
 
+def numbered_from(errors: Sequence[RowError], first_row: int) -> tuple[RowError, ...]:
+    """The same errors of rows that are counted from a row on."""
+    return tuple(msgspec.structs.replace(error, row=first_row + error.row) for error in errors)
+
+
 class QuarantinedRow(msgspec.Struct, frozen=True):
     """A row in the quarantine of an upload. Ids grow; `key` is that of its request, if it had one."""
 

@@ -12,6 +12,7 @@ from itertools import groupby
 import msgspec
 
 from rowkeep.model.access import Principal, Scope
+from rowkeep.model.longinserts import LAST_ROW, group_key
 from rowkeep.model.quarantine import Quarantine, QuarantinedRow
 from rowkeep.model.receipts import ChainState, KnownRequest, Rejection
 from rowkeep.model.references import upload_key
@@ -286,6 +287,15 @@ class SqlCatalogView:
         """A request with a key whose rows went in."""
         record = self._connection.record("receipts_of_keys", keys=json_text([[upload_id, key]]))
         return None if record is None else records.known_request(record)
+
+    def last_group(self, upload_id: int, key: str) -> tuple[str, KnownRequest] | None:
+        """The last group of the long insert with a key, with the key of its own."""
+        bounds = {"first_key": group_key(key, 0), "last_key": group_key(key, LAST_ROW)}
+        record = self._connection.record("last_key_between", upload_id=upload_id, **bounds)
+        if record is None:
+            return None
+        known = self.request(upload_id, record["key"])
+        return None if known is None else (record["key"], known)
 
     def rejection(self, upload_id: int, key: str) -> Rejection | None:
         """A request with a key that was refused, unless it has been sent again and went in."""

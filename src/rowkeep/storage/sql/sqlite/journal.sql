@@ -61,6 +61,14 @@ DELETE FROM rejections WHERE upload_id = :upload_id AND id <= (
     SELECT id FROM rejections WHERE upload_id = :upload_id ORDER BY id DESC LIMIT 1 OFFSET :count
 );
 
+-- name: last_key_between
+-- The last key of a long insert's groups: those between its bounds that end in as many digits as they do.
+SELECT key FROM receipts
+WHERE upload_id = :upload_id AND key BETWEEN :first_key AND :last_key
+    AND length(key) = length(:first_key) AND substr(key, -12) NOT GLOB '*[^0-9]*'
+ORDER BY key DESC
+LIMIT 1;
+
 -- name: rejection
 SELECT * FROM rejections WHERE upload_id = :upload_id AND key = :key;
 
