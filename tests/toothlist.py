@@ -235,7 +235,7 @@ TEETH = (
     Tooth(
         "counting rows that go into a segment",
         f"{STORAGE}/sealer.py",
-        "if found != plan.row_count:",
+        "if found.row_count != plan.row_count:",
         "if False:",
         "tests/crash/test_segment_faults.py",
     ),
