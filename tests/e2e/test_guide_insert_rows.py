@@ -37,9 +37,24 @@ def test_commands_work_as_pasted(own_server: ServerProcess, folder: Path) -> Non
 def test_the_function_works_as_pasted(own_server: ServerProcess, folder: Path) -> None:
     """The Python function inserts once, with a key."""
     announce(own_server, folder)
-    (snippet,) = [match[2] for match in _blocks.finditer(GUIDE) if match[1] == "python"]
-    url = f"{own_server.url}/tables/demo.weather.measurements/uploads/live/rows"
-    call = f'print(insert({url!r}, {own_server.token!r}, [{{"site": "Zurich"}}] * 3).json()["rowsAdded"])'
+    call = 'print(insert(url, token, [{"site": "Zurich"}] * 3).json()["rowsAdded"])'
+    assert pasted("def insert(", call, own_server) == "3"
+
+
+def test_the_function_for_tables_works_as_pasted(own_server: ServerProcess, folder: Path) -> None:
+    """It inserts an Arrow table."""
+    announce(own_server, folder)
+    call = 'print(insert_table(url, token, pa.table({"site": ["Zurich"], "count": [1]}))["rowsAdded"])'
+    assert pasted("def insert_table(", call, own_server) == "1"
+
+
+def pasted(definition: str, call: str, server: ServerProcess) -> str:
+    """What the guide's Python with a definition prints when it is called."""
+    [snippet] = [
+        match[2] for match in _blocks.finditer(GUIDE) if match[1] == "python" and definition in match[2]
+    ]
+    url = f"{server.url}/tables/demo.weather.measurements/uploads/live/rows"
+    call = f"url, token = {url!r}, {server.token!r}\n{call}"
     done = subprocess.run(
         [sys.executable, "-c", f"{snippet}\n{call}"],
         capture_output=True,
@@ -48,4 +63,5 @@ def test_the_function_works_as_pasted(own_server: ServerProcess, folder: Path) -
         timeout=60,
         env={**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"},
     )
-    assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -58,8 +58,9 @@ def rows_format(content_type: bytes | None) -> RowsFormat:
     if format_ is None:
         raise _unsupported(
             content_type,
-            "send JSON with `Content-Type: application/json`, or a row of JSON a line with "
-            "`Content-Type: application/x-ndjson`.",
+            "send JSON with `Content-Type: application/json`, a row of JSON a line with "
+            "`Content-Type: application/x-ndjson`, or an Arrow stream with "
+            "`Content-Type: application/vnd.apache.arrow.stream`.",
         )
     return format_
 
@@ -80,6 +81,7 @@ _FORMATS = {
     b"application/x-ndjson": RowsFormat.LINES,
     b"application/ndjson": RowsFormat.LINES,
     b"application/jsonl": RowsFormat.LINES,
+    b"application/vnd.apache.arrow.stream": RowsFormat.ARROW,
 }
 
 

@@ -54,12 +54,13 @@ def _query(name: str, schema: Json, description: str) -> Json:
 
 def _complete_body(body: Json) -> None:
     body["description"] = (
-        "Rows as a JSON object, or one a line. Like every body it may be compressed, with "
+        "Rows as a JSON object, one a line, or an Arrow stream. Like every body it may be compressed, with "
         f"`Content-Encoding: {', '.join(ContentCoding)}` (one of them); with acks it may not."
     )
     body["content"][_LINES] = {
         "schema": {"type": "string", "description": "A JSON object a line, each one row."}
     }
+    body["content"]["application/vnd.apache.arrow.stream"] = {}
 
 
 def _complete_answers(answers: Json) -> None:

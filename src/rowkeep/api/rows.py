@@ -21,7 +21,7 @@ from rowkeep.api.wire import Answer, Headers
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
-from rowkeep.model.inserts import NO_OPTIONS
+from rowkeep.model.inserts import NO_OPTIONS, RowsFormat
 from rowkeep.model.ratelimits import InsertLimits, RateLimited
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
@@ -84,7 +84,9 @@ class InsertRows:
         if self._limits is not None and length is None:
             byte_count = len(body) if isinstance(body, bytes) else body.byte_count
             self._limits.charge(request.token_hash, target.upload.id, byte_count)
-        if coding is not None and isinstance(body, bytes):
+        if isinstance(body, bytes) and request.format is RowsFormat.ARROW:
+            body = await spooled(body, self._ingest.spool)  # never decoded in this process, see arrowbody.py
+        elif coding is not None and isinstance(body, bytes):
             body = await self._inflated(body, coding)
         if isinstance(body, bytes):
             return _answer(await self._ingest.insert(request, target, body, times), left)

@@ -8,10 +8,11 @@ from rowkeep.model.quarantine import QuarantineBounds, Skipping
 
 
 class RowsFormat(StrEnum):
-    """How a body holds rows: one JSON object with `rows`, or one row a line."""
+    """How a body holds rows: one JSON object with `rows`, one row a line, or an Arrow stream."""
 
     JSON = "json"
     LINES = "ndjson"
+    ARROW = "arrow"
 
 
 class OffsetMove(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Rows as Arrow streams and CSV. Beside parquet.py the only file that knows pyarrow.
+"""Rows as Arrow streams and CSV. Beside it only arrowbody.py, arrowstream.py and parquet.py know pyarrow.
 
 Clients compare an Arrow stream's schema with the one they derive from the variables: plain `utf8`,
 timestamps in microseconds without a zone, every field nullable, no compression, and no batch without

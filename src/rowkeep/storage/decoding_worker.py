@@ -7,7 +7,7 @@ import hashlib
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 import msgspec
 
 from rowkeep.model.chain import canonical_text
-from rowkeep.model.decoding import Row
+from rowkeep.model.decoding import Row, StrictRefusal
 from rowkeep.model.errors import ErrorCode, RowError, RowkeepError, RowsRefused
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding, inflated_pieces, inflated_too_large
@@ -23,6 +23,7 @@ from rowkeep.model.inserts import OffsetMove, RowsFormat
 from rowkeep.model.large import LargeOutcome, SliceSink, decode_large, decode_large_lines
 from rowkeep.model.quarantine import Skipping
 from rowkeep.model.schema import Schema
+from rowkeep.storage.arrowbody import canonical_texts, write_lines
 from rowkeep.storage.child_loop import answer_jobs
 from rowkeep.storage.journal import Journal
 
@@ -92,7 +93,7 @@ def _decode(job: DecodingJob) -> DecodingAnswer:
         # Not closed by hand: the rows of a refused body still point into it while the error is raised.
         view = _view(file)
         frames = _Frames(output)
-        outcome = _outcome(view, job, frames.restart)
+        outcome = _outcome(view, job, frames)
         digest = hashlib.sha256(view).digest()
         refused = b"" if outcome.refused is None else msgspec.msgpack.encode(outcome.refused)
         output.write(refused)
@@ -109,16 +110,44 @@ def _decode(job: DecodingJob) -> DecodingAnswer:
     )
 
 
-def _outcome(view: memoryview, job: DecodingJob, start: Callable[[], SliceSink]) -> LargeOutcome:
-    if job.format is RowsFormat.LINES:
+def _outcome(view: memoryview, job: DecodingJob, frames: "_Frames") -> LargeOutcome:
+    if job.format is RowsFormat.ARROW:
+        try:
+            return _columns_outcome(view, job, frames)
+        except StrictRefusal:
+            view = _lines_view(view, job)
+    if job.format is not RowsFormat.JSON:
         asked = job.skipping
         bounds = asked.bounds if asked is not None and asked.by_default else None
         return decode_large_lines(
-            view, job.schema, may_update=job.updates_by_default, start=start, bounds=bounds
+            view, job.schema, may_update=job.updates_by_default, start=frames.restart, bounds=bounds
         )
     return decode_large(
-        view, job.schema, updates_by_default=job.updates_by_default, start=start, skipping=job.skipping
+        view,
+        job.schema,
+        updates_by_default=job.updates_by_default,
+        start=frames.restart,
+        skipping=job.skipping,
     )
+
+
+def _columns_outcome(view: memoryview, job: DecodingJob, frames: "_Frames") -> LargeOutcome:
+    """The rows of an Arrow stream whose columns all fit. Raises StrictRefusal."""
+    row_count = 0
+    frames.restart()
+    for count, text in canonical_texts(view, job.schema, bytes_max=job.inflated_bytes_max):
+        # The text has a line feed behind each row, and nowhere else.
+        frames.add(b'{"rows":[' + text[:-1].replace(b"\n", b",") + b"]}", count, text)
+        row_count += count
+    return LargeOutcome(row_count, job.schema, None)
+
+
+def _lines_view(view: memoryview, job: DecodingJob) -> memoryview:
+    """The rows of an Arrow stream as lines of JSON."""
+    with tempfile.TemporaryFile(dir=Path(job.body_path).parent) as lines:
+        write_lines(view, cast(BinaryIO, lines), bytes_max=job.inflated_bytes_max)
+        lines.flush()
+        return _view(cast(BinaryIO, lines))
 
 
 @contextmanager
@@ -166,13 +195,17 @@ class _Frames:
         self._output.truncate()
         self.places.clear()
         self._sha256 = hashlib.sha256()
-        return self._add
+        return self._add_rows
 
-    def _add(self, lines: bytes, rows: list[Row]) -> None:
-        frame = self._journal.frame(lines, len(rows))
+    def add(self, lines: bytes, row_count: int, text: bytes) -> None:
+        """Adds rows: as a request body of one line, and as canonical text."""
+        frame = self._journal.frame(lines, row_count)
         self._output.write(frame.payload)
-        self.places.append(FramePlace(len(rows), frame.byte_count, frame.codec, len(frame.payload)))
-        self._sha256.update(canonical_text(rows))
+        self.places.append(FramePlace(row_count, frame.byte_count, frame.codec, len(frame.payload)))
+        self._sha256.update(text)
+
+    def _add_rows(self, lines: bytes, rows: list[Row]) -> None:
+        self.add(lines, len(rows), canonical_text(rows))
 
 
 def main() -> None:

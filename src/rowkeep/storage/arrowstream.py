@@ -1,0 +1,162 @@
+"""Arrow streams that clients send: read, and not trusted.
+
+Every batch is validated in full before anything is made of it. Compressed buffers are refused, because
+what they inflate to is known only when it is in memory; a body as a whole may be compressed. What a
+dictionary repeats is counted before it is written out (`text_bytes`). What pyarrow says of a stream that it
+cannot read becomes the caller's error (`translated`).
+
+Views of strings are refused: of those pyarrow 26 takes some as valid that crash it when they are cast.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rowkeep.model.errors import RowkeepError, invalid_request
+
+_FILE_START = b"ARROW1"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Makes errors of reading a stream invalid_request_error."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, OverflowError, UnicodeDecodeError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")[:200]
+        raise _unreadable(f"The body cannot be read as an Arrow stream: {reason}.") from error
+
+
+def _unreadable(problem: str) -> RowkeepError:
+    return invalid_request(
+        f"{problem} Send record batches in Arrow's IPC streaming format, as pyarrow.ipc.new_stream writes "
+        "them."
+    )
+
+
+def arrow_batches(body: bytes | memoryview) -> Iterator[pa.RecordBatch]:
+    """The batches of a stream, valid, with names and types that can be had as JSON."""
+    if bytes(body[: len(_FILE_START)]) == _FILE_START:
+        raise _unreadable("The body is an Arrow file, not a stream.")
+    source = pa.py_buffer(body)
+    for message in pa.ipc.MessageReader.open_stream(source):
+        if _is_compressed(message):
+            raise invalid_request(
+                "The buffers of the Arrow stream are compressed. Send them as they are; the body as a whole "
+                "may be compressed, with a Content-Encoding."
+            )
+    reader = pa.ipc.open_stream(source)
+    _check_columns(reader.schema)
+    for batch in reader:
+        batch.validate(full=True)
+        yield batch
+
+
+def _check_columns(schema: pa.Schema) -> None:
+    seen: set[str] = set()
+    for field in schema:
+        if field.name.lower() in seen:
+            raise invalid_request(f'The Arrow stream has two columns "{field.name}"; case does not count.')
+        seen.add(field.name.lower())
+        type_ = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if not _is_readable(type_):
+            raise invalid_request(
+                f'The column "{field.name}" has the Arrow type {field.type}, which no variable takes. Cast '
+                "it to a boolean, integer, float, string, date, time, or timestamp without a time zone."
+            )
+
+
+def _is_readable(type_: pa.DataType) -> bool:
+    if pa.types.is_timestamp(type_):
+        return type_.tz is None
+    return any(is_type(type_) for is_type in _READABLE)
+
+
+_READABLE: tuple[Callable[[pa.DataType], bool], ...] = (
+    pa.types.is_null,
+    pa.types.is_boolean,
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_date,
+    pa.types.is_time,
+)
+
+
+def plain_column(column: pa.Array) -> pa.Array:
+    """A column without a dictionary, in the type of its kind that has 64 bits or the usual layout."""
+    if pa.types.is_dictionary(column.type):
+        return plain_column(column.dictionary_decode())
+    if pa.types.is_large_string(column.type):
+        return column.cast(pa.string())
+    if pa.types.is_floating(column.type):
+        return column.cast(pa.float64())
+    if pa.types.is_date(column.type):
+        return column.cast(pa.date32())
+    return column
+
+
+def text_bytes(column: pa.Array) -> int:
+    """How many bytes of text a column holds when it is written out."""
+    if pa.types.is_dictionary(column.type):
+        if not _is_text(column.dictionary.type):
+            return 0
+        return _sum(pc.take(_lengths(column.dictionary), column.indices))
+    return _sum(_lengths(column)) if _is_text(column.type) else 0
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+def _lengths(column: pa.Array) -> pa.Array:
+    return pc.binary_length(column).cast(pa.int64())
+
+
+def _sum(lengths: pa.Array) -> int:
+    return pc.sum(lengths).as_py() or 0
+
+
+def _is_compressed(message: pa.ipc.Message) -> bool:
+    """Whether a message holds compressed buffers, which pyarrow does not tell without inflating them."""
+    if message.type not in ("record batch", "dictionary"):
+        return False
+    try:
+        header = _Table.root(message.metadata.to_pybytes()).table(2)
+        batch = header if message.type == "record batch" else header.table(1)
+        return batch.field(3) is not None
+    except struct.error as error:
+        raise _unreadable("The body cannot be read as an Arrow stream: a message is cut off.") from error
+
+
+class _Table:
+    """A table of a FlatBuffer, which is how Arrow writes its messages' heads."""
+
+    def __init__(self, buffer: bytes, position: int) -> None:
+        self._buffer = buffer
+        self._position = position
+
+    @classmethod
+    def root(cls, buffer: bytes) -> "_Table":
+        """The outermost table."""
+        return cls(buffer, struct.unpack_from("<I", buffer, 0)[0])
+
+    def field(self, number: int) -> int | None:
+        """Where a field lies; None when it has its default."""
+        fields = self._position - struct.unpack_from("<i", self._buffer, self._position)[0]
+        place = 4 + 2 * number
+        if place >= struct.unpack_from("<H", self._buffer, fields)[0]:
+            return None
+        offset: int = struct.unpack_from("<H", self._buffer, fields + place)[0]
+        return self._position + offset if offset else None
+
+    def table(self, number: int) -> "_Table":
+        """The table that a field points at."""
+        at = self.field(number)
+        if at is None:
+            raise struct.error("a table is missing")
+        return _Table(self._buffer, at + struct.unpack_from("<I", self._buffer, at)[0])
