@@ -12,8 +12,10 @@ import click
 from rowkeep import __version__
 from rowkeep.benchmark.fairness import run_fairness
 from rowkeep.benchmark.following import FOLLOWER_COUNTS, run_following
+from rowkeep.benchmark.formats import run_formats
 from rowkeep.benchmark.growth import GROWTH_COUNTS, run_growth
 from rowkeep.benchmark.opening import OPENING_COUNTS, run_opening
+from rowkeep.benchmark.overload import run_overload
 from rowkeep.benchmark.run import BenchmarkOptions, run_benchmark, run_memory
 from rowkeep.benchmark.soak import run_soak
 from rowkeep.benchmark.sustained import run_sustained
@@ -235,7 +237,7 @@ def token_revoke(token_id: int, data_dir: Path) -> None:
     type=click.Choice(
         [
             *("inserts", "memory", "growth", "sustained", "opening", "following", "soak", "variants"),
-            "fairness",
+            *("fairness", "formats", "overload"),
         ]
     ),
     default="inserts",
@@ -276,6 +278,8 @@ def bench(
         "soak": lambda: run_soak(minutes, directory),
         "variants": lambda: run_variants(rounds, seconds, directory),
         "fairness": lambda: run_fairness(rounds, seconds, directory),
+        "formats": lambda: run_formats(rounds, seconds, directory),
+        "overload": lambda: run_overload(rounds, seconds, directory),
     }
     click.echo(measures[measure]())
 

@@ -14,7 +14,7 @@ from rowkeep.api.datasets import DatasetHandlers, GrantHandlers
 from rowkeep.api.follow import FollowAnswers
 from rowkeep.api.longinsert import LongInserts
 from rowkeep.api.openapi import DocumentHandlers
-from rowkeep.api.operations import OperationHandlers
+from rowkeep.api.operations import LiveFigures, OperationHandlers
 from rowkeep.api.owners import OwnerHandlers
 from rowkeep.api.quarantine import QuarantineHandlers
 from rowkeep.api.reads import ReadHandlers
@@ -104,14 +104,15 @@ async def application_over(
     traffic = Traffic()
     readings = partial(StreamReader, directory.segments)
     statistics = DuckStatistics(database, directory.spool, readings)
+    follows = FollowService(doors, readings, lane.commits, followers_max=settings.followers_max)
+    live = partial(_live_figures, follows, long_inserts)
     receipts = ReceiptService(doors, partial(ChainReading, directory.segments))
     handlers: list[_Handlers] = [
         ReceiptHandlers(receipts),
         QuarantineHandlers(QuarantineService(doors, large_bodies)),
         StatisticsHandlers(StatisticsService(doors, statistics)),
-        OperationHandlers(lane.health, maintenance.health, traffic, _durability(directory)),
+        OperationHandlers(lane.health, maintenance.health, traffic, live, _durability(directory)),
     ]
-    follows = FollowService(doors, readings, lane.commits, followers_max=settings.followers_max)
     background.append(asyncio.create_task(follows.watch()))
     reads = ReadHandlers(
         ReadService(doors, readings, session_hours=settings.read_session_hours),
@@ -160,6 +161,10 @@ def _long_inserts(inserts: LongInsertService, settings: Settings) -> LongInserts
         idle_seconds_max=settings.long_insert_idle_seconds_max,
         stall_seconds_max=settings.body_stall_seconds_max,
     )
+
+
+def _live_figures(follows: FollowService, inserts: LongInsertService) -> LiveFigures:
+    return LiveFigures(follows.follower_count, follows.dropped_count, inserts.count)
 
 
 async def _sweep(folder: SegmentFolder, doors: StorageDoors) -> None:

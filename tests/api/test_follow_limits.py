@@ -10,6 +10,7 @@ import pytest
 
 from rowkeep.benchmark.processes import memory_mib
 from tests.api.stream import Stream
+from tests.api.test_sealing import metric
 from tests.follower import Follower
 from tests.serverprocess import ServerProcess, wait_until
 
@@ -75,6 +76,7 @@ def test_a_reader_that_takes_nothing(narrow_server: ServerProcess, stream: Strea
         while chunk := connection.recv(2**20):
             received += chunk
     assert b"\r\n0\r\n\r\n" not in received  # it cannot be taken for whole
+    assert metric(narrow_server, "rowkeep_followers_dropped_total") == 1
     # Chunks are cut where they are; what is in pieces because of that is put together again.
     body = re.sub(rb"\r\n[0-9a-f]+\r\n", b"", received)
     came = [(position.decode(), json.loads(row)["count"]) for position, row in _events(body)]

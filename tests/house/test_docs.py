@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from rowkeep.api.openapi import OPERATIONS
-from rowkeep.api.operations import OperationHandlers
+from rowkeep.api.operations import LiveFigures, OperationHandlers
 from rowkeep.api.rows import INSERT_ROWS_PATH
 from rowkeep.api.traffic import Traffic
 from rowkeep.api.wire import STATUS_OF_CODE, Answer
@@ -61,7 +61,8 @@ def test_every_metric_is_documented() -> None:
     """docs/operating.md lists every metric that /metrics shows, and no other."""
     health = Health(failure=None, queued_bytes=0, rows_inserted=0, batches=0, groups=0, commit_seconds=0.0)
     durability = Durability(DurabilityClass.DURABLE, 0.2, "ext4")
-    handlers = OperationHandlers(lambda: health, MaintenanceHealth(), Traffic(), durability)
+    live = LiveFigures(followers=0, followers_dropped=0, long_inserts=0)
+    handlers = OperationHandlers(lambda: health, MaintenanceHealth(), Traffic(), lambda: live, durability)
     answer: Answer = asyncio.run(handlers.metrics(cast(Any, None)))
     names = re.findall(r"^# TYPE (\w+) ", answer.body.decode(), re.MULTILINE)
     documented = [name for name in first_cells(page("operating.md")) if name.startswith("rowkeep_")]

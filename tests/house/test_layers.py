@@ -37,6 +37,7 @@ PLACES = {
         "storage.arrowbody",
         "storage.arrowstream",
         "storage.parquet",
+        "benchmark.kinds",
         "benchmark.reading",
     ),
     "shapely": ("model.geography",),

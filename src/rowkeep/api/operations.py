@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -14,6 +15,14 @@ from rowkeep.model.resources import Durability, Health
 from rowkeep.services.maintain import MaintenanceHealth
 
 
+class LiveFigures(msgspec.Struct, frozen=True):
+    """Answers that last: how many there are, and how many readers were dropped since the start."""
+
+    followers: int
+    followers_dropped: int
+    long_inserts: int
+
+
 class OperationHandlers:
     """Health and metrics; they need no token and say nothing about data."""
 
@@ -22,12 +31,13 @@ class OperationHandlers:
         health: Callable[[], Health],
         maintenance: MaintenanceHealth,
         traffic: Traffic,
+        live: Callable[[], LiveFigures],
         durability: Durability,
     ) -> None:
         self._health = health
         self._durability = durability
         self._registry = CollectorRegistry()
-        self._registry.register(_Figures(health, maintenance, traffic))
+        self._registry.register(_Figures(health, maintenance, traffic, live))
 
     def table(self) -> RouteTable:
         """The routes."""
@@ -63,11 +73,16 @@ class OperationHandlers:
 
 class _Figures(Collector):
     def __init__(
-        self, health: Callable[[], Health], maintenance: MaintenanceHealth, traffic: Traffic
+        self,
+        health: Callable[[], Health],
+        maintenance: MaintenanceHealth,
+        traffic: Traffic,
+        live: Callable[[], LiveFigures],
     ) -> None:
         self._health = health
         self._maintenance = maintenance
         self._traffic = traffic
+        self._live = live
 
     def collect(self) -> Iterator[Metric]:
         health = self._health()
@@ -83,6 +98,10 @@ class _Figures(Collector):
             "rowkeep_queue_bytes", "Bytes accepted and not yet committed.", health.queued_bytes
         )
         yield from self._maintenance_figures()
+        live = self._live()
+        yield GaugeMetricFamily("rowkeep_followers", "Readers that follow now.", live.followers)
+        yield _counter("rowkeep_followers_dropped", "Readers that were too slow.", live.followers_dropped)
+        yield GaugeMetricFamily("rowkeep_long_inserts", "Long inserts that go on now.", live.long_inserts)
         yield GaugeMetricFamily(
             "rowkeep_ready", "1 while the journal takes rows, else 0.", int(health.failure is None)
         )

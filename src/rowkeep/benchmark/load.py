@@ -21,6 +21,7 @@ import uvloop
 from rowkeep.benchmark.kinds import RequestKind, request_maker
 
 LEAD_SECONDS = 0.3
+REFUSALS = (b"429", b"503")
 
 
 class LoadPlan(msgspec.Struct, frozen=True):
@@ -38,6 +39,10 @@ class LoadPlan(msgspec.Struct, frozen=True):
     seconds: float
     requests_max: int | None = None
     kind: RequestKind = RequestKind.PLAIN
+    expects_refusals: bool = False
+    """Whether 429 and 503 are answers like others, and not failures."""
+    waits_when_refused: bool = False
+    """Whether a connection that was refused waits as long as it was told."""
 
 
 class LoadResult(msgspec.Struct, frozen=True):
@@ -53,6 +58,10 @@ class LoadResult(msgspec.Struct, frozen=True):
     p99_ms: float
     failures: int
     first_failure: str | None
+    accepted_in_all: int = 0
+    """Requests that were not refused, before, within and after the window."""
+    refused: int = 0
+    """Requests that were refused within the window; `requests` and latencies are of the others."""
 
 
 class Run:
@@ -61,10 +70,12 @@ class Run:
     def __init__(self, plan: LoadPlan, now: float) -> None:
         self._plan = plan
         self._make = request_maker(plan.kind, request_head(plan), plan.path, plan.rows_per_request)
-        self.good_statuses = (b"200", plan.kind.status)
+        self._good_statuses = (b"200", plan.kind.status)
         self._left = plan.requests_max
         self._sent = 0
         self._answered = 0
+        self._refused_in_all = 0
+        self._refused = 0
         self._first_answers = 0
         self._failures = 0
         self._first_failure: str | None = None
@@ -82,16 +93,31 @@ class Run:
         self._sent += 1
         return self._make(self._sent)
 
-    def note_answer(self, sent_at: float, now: float, *, is_first: bool) -> None:
-        """Counts a good answer; `is_first` on its connection."""
+    def takes(self, status: bytes) -> bool:
+        """Whether an answer with this status is none that ends the measurement."""
+        return status in self._good_statuses or (self._plan.expects_refusals and status in REFUSALS)
+
+    def note_answer(self, status: bytes, sent_at: float, now: float, *, is_first: bool) -> None:
+        """Counts an answer; `is_first` on its connection."""
+        is_refused = status in REFUSALS
         self._answered += 1
+        self._refused_in_all += is_refused
         if self._opened_at is None:
             self._first_answers += is_first
             if self._first_answers == self._plan.connections and now >= self._began_at + LEAD_SECONDS:
                 self._opened_at = now
         elif self._left is not None or not self._is_over(now):
-            self._latencies.append(now - sent_at)
             self._last_answer_at = now
+            if is_refused:
+                self._refused += 1
+            else:
+                self._latencies.append(now - sent_at)
+
+    def pause_after(self, status: bytes, answer: bytes) -> float:
+        """How long a connection waits after an answer."""
+        if not self._plan.waits_when_refused or status not in REFUSALS:
+            return 0.0
+        return float(answer.lower().partition(b"retry-after:")[2].split(b"\r\n")[0])
 
     def note_failure(self, text: str) -> None:
         """Ends the measurement: it would not tell what it is meant to."""
@@ -114,6 +140,8 @@ class Run:
             p99_ms=latencies[int(len(latencies) * 0.99)] * 1000,
             failures=self._failures,
             first_failure=self._first_failure,
+            accepted_in_all=self._answered - self._refused_in_all,
+            refused=self._refused,
         )
 
     def _is_over(self, now: float) -> bool:
@@ -150,12 +178,22 @@ class _Connection(asyncio.Protocol):
             return
         now = time.perf_counter()
         self._received = b""
-        if self._sent_at is None or received[9:12] not in self._run.good_statuses:
+        status = received[9:12]
+        if self._sent_at is None or not self._run.takes(status):
             self._run.note_failure(received[:400].decode("latin-1"))
         else:
-            self._run.note_answer(self._sent_at, now, is_first=self._is_first)
+            self._run.note_answer(status, self._sent_at, now, is_first=self._is_first)
         self._is_first = False
-        self._send(now)
+        seconds = self._run.pause_after(status, received)
+        if seconds:
+            self._sent_at = None
+            asyncio.get_running_loop().call_later(seconds, self._send_again)
+        else:
+            self._send(now)
+
+    def _send_again(self) -> None:
+        if not self.closed.done():
+            self._send(time.perf_counter())
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._sent_at is not None:
@@ -179,7 +217,7 @@ def request_head(plan: LoadPlan) -> str:
     """The head of a request, without its path, its length and what is special about it."""
     return (
         f"HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\n"
-        f"Authorization: Bearer {plan.token}\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {plan.token}\r\nContent-Type: {plan.kind.media_type}\r\n"
     )
 
 

@@ -54,6 +54,7 @@ class Follower:
         self._news.set()
         self._rested_until = 0.0
         self._newest_upload_id = 0
+        self._is_too_slow = False
 
     def opening(self) -> FollowPart:
         """What is sent first."""
@@ -84,6 +85,8 @@ class Follower:
     def release(self) -> None:
         """Lets go of what is held for a reader that does not take it."""
         self._reading.release()
+        self._service.dropped_count += not self._is_too_slow
+        self._is_too_slow = True
 
     def wake(self) -> None:
         """Has it look for news."""
@@ -117,7 +120,13 @@ class FollowService:
         self._commits = commits
         self._followers_max = followers_max
         self._followers: set[Follower] = set()
+        self.dropped_count = 0  # readers that were too slow
         self.is_stopping = False
+
+    @property
+    def follower_count(self) -> int:
+        """How many follow now."""
+        return len(self._followers)
 
     @property
     def pause_seconds(self) -> float:

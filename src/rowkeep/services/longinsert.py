@@ -57,6 +57,11 @@ class LongInsertService:
         """Whether the server is shutting down."""
         return self._stopping.is_set()
 
+    @property
+    def count(self) -> int:
+        """How many go on now."""
+        return len(self._enders)
+
     async def open(self, request: InsertRequest, first_row: int | None) -> "LongInsert":
         """A long insert that knows how far it has come; `first_row` is the first that will be sent.
 

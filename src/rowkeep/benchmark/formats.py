@@ -1,0 +1,46 @@
+"""The formats of bodies beside each other: the same rows as JSON, as lines, as an Arrow stream."""
+
+import statistics
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from rowkeep.benchmark.kinds import RequestKind
+from rowkeep.benchmark.load import LoadPlan
+from rowkeep.benchmark.processes import end
+from rowkeep.benchmark.report import Bar, bar_lines, table_text
+from rowkeep.benchmark.run import carry_out
+from rowkeep.benchmark.targets import ROWS_PATH, TOKEN, free_port, launch_rowkeep, make_stream
+
+CONNECTIONS = 16
+ROWS = 1_000
+FORMATS = (RequestKind.PLAIN, RequestKind.LINES, RequestKind.ARROW)
+ARROW_RATIO_MIN = 5.0
+
+
+def run_formats(rounds: int, seconds: float, directory: Path) -> str:
+    """Sends each format in turn, in so many rounds. Progress goes to stderr."""
+    with ExitStack() as stack:
+        data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=directory))) / "data"
+        make_stream(data_dir)
+        port = free_port()
+        stack.callback(end, launch_rowkeep(data_dir, port))
+        found: dict[RequestKind, list[float]] = {kind: [] for kind in FORMATS}
+        for _ in range(rounds):
+            for kind in FORMATS:
+                plan = LoadPlan("127.0.0.1", port, ROWS_PATH, TOKEN, CONNECTIONS, ROWS, seconds, kind=kind)
+                result = carry_out(plan)
+                found[kind].append(result.requests * ROWS / result.seconds)
+                sys.stderr.write(f"{kind}: {found[kind][-1]:,.0f} rows/s\n")
+    rates = {kind: statistics.median(values) for kind, values in found.items()}
+    plain = rates[RequestKind.PLAIN]
+    head = [f"request of {ROWS} rows, {CONNECTIONS} connections", "rows/s", "against plain ones"]
+    lines = [[str(kind), f"{rate:,.0f}", f"{rate / plain:.2f}"] for kind, rate in rates.items()]
+    bar = Bar(
+        "rows/s as an Arrow stream, against plain ones",
+        rates[RequestKind.ARROW] / plain,
+        ARROW_RATIO_MIN,
+        at_least=True,
+    )
+    return f"{table_text(head, lines)}\n{bar_lines([bar])}"

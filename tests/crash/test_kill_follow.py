@@ -1,0 +1,145 @@
+"""kill -9 of the server and of a reader that follows: the reader has each row once, in order.
+
+The reader is the function of the guide, as it stands there; a reader that dies keeps its rows and the
+position behind the last of them.
+"""
+
+import random
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.api.stream import Stream
+from tests.house.sources import ROOT
+from tests.serverprocess import ServerProcess
+
+GUIDE = (ROOT / "docs" / "guide-follow.md").read_text(encoding="utf-8")
+WRITERS = 3
+READER_LIFE_SECONDS = 0.6
+REQUEST_SECONDS_MAX = 10
+
+
+def guide_function() -> Any:
+    """The function `follow` of the guide."""
+    defined: dict[str, Any] = {}
+    exec(re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)[0], defined)
+    return defined["follow"]
+
+
+class Writer:
+    """Inserts numbered rows one after the other, each under a key until there is an answer."""
+
+    def __init__(self, server: ServerProcess, stream: Stream, number: int) -> None:
+        self._url = f"{server.url}{stream.upload_uri}/rows"
+        self._headers = {"Authorization": f"Bearer {server.token}"}
+        self._number = number
+        self._is_over = threading.Event()
+        self.acknowledged = 0
+        self.thread = threading.Thread(target=self._write, daemon=True)
+
+    def finish(self) -> None:
+        """Ends after the row that it is at."""
+        self._is_over.set()
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+
+    def _write(self) -> None:
+        with httpx.Client(trust_env=False, timeout=REQUEST_SECONDS_MAX) as client:
+            while not self._is_over.is_set():
+                row = {"writer": self._number, "number": self.acknowledged}
+                headers = {**self._headers, "Idempotency-Key": f"{self._number}-{self.acknowledged}"}
+                try:
+                    response = client.post(self._url, json={"rows": [row]}, headers=headers)
+                except httpx.TransportError:
+                    time.sleep(0.05)
+                    continue
+                assert response.status_code in {201, 503}, response.text
+                self.acknowledged += response.status_code == 201
+
+
+class Reader:
+    """Follows, dies after a while, and goes on from what it had."""
+
+    def __init__(self, server: ServerProcess, stream: Stream, seed: int) -> None:
+        self._place = (f"{server.url}{stream.table_uri}/rows", server.token)
+        self._chance = random.Random(seed)
+        self._follow = guide_function()
+        self.rows: list[tuple[int, int]] = []
+        self.deaths = 0
+        self.thread = threading.Thread(target=self._read, daemon=True)
+
+    def _read(self) -> None:
+        position: str | None = None
+        while True:
+            dies_at = time.monotonic() + self._chance.expovariate(1 / READER_LIFE_SECONDS)
+            rows: Iterator[tuple[dict[str, Any], str]] = self._follow(*self._place, position)
+            for row, behind in rows:
+                self.rows.append((row["writer"], row["number"]))
+                position = behind
+                if time.monotonic() > dies_at:
+                    break
+            rows.close()  # type: ignore[attr-defined]  # it is a generator
+            self.deaths += 1
+
+    def wait_for(self, row_count: int) -> None:
+        """Waits until it has so many rows; none may come after those."""
+        deadline = time.monotonic() + 60
+        while len(self.rows) < row_count:
+            assert time.monotonic() < deadline, f"{len(self.rows)} rows of {row_count} came"
+            time.sleep(0.05)
+        time.sleep(0.3)
+
+
+def kill_again_and_again(server: ServerProcess, seed: int, kills: int) -> Reader:
+    """Kills the server while writers insert and a reader follows; the reader has what is there."""
+    chance = random.Random(seed)
+    server.start()
+    port = urlsplit(server.url).port or 0
+    stream = Stream(server.url, server.token, None, server.user)
+    writers = [Writer(server, stream, number) for number in range(WRITERS)]
+    reader = Reader(server, stream, seed)
+    for thread in (*(writer.thread for writer in writers), reader.thread):
+        thread.start()
+    for _ in range(kills):
+        time.sleep(chance.uniform(0.3, 1.5))
+        server.kill()
+        server.start(port)
+    for writer in writers:
+        writer.finish()
+    stored = [(row["writer"], row["number"]) for row in stream.rows()]
+    reader.wait_for(len(stored))
+    assert reader.rows == stored
+    assert sorted(stored) == [
+        (number, row) for number, writer in enumerate(writers) for row in range(writer.acknowledged)
+    ]
+    stream.close()
+    return reader
+
+
+def test_kill(tmp_path: Path) -> None:
+    """Some kills of the server, and some deaths of the reader."""
+    server = ServerProcess(tmp_path / "data", seal_bytes_min="2000", seal_minutes_max="0.01")
+    try:
+        reader = kill_again_and_again(server, seed=1, kills=4)
+        assert reader.deaths > 0
+        assert reader.rows
+    finally:
+        server.close()
+
+
+@pytest.mark.long
+def test_many_kills(tmp_path: Path) -> None:
+    """The same with fifty."""
+    server = ServerProcess(tmp_path / "data", seal_bytes_min="20000", seal_minutes_max="0.01")
+    try:
+        reader = kill_again_and_again(server, seed=2, kills=50)
+        assert reader.deaths > 50
+    finally:
+        server.close()
