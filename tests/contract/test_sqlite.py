@@ -25,6 +25,17 @@ def test_every_connection_has_the_settings(tmp_path: Path, name: str, value: obj
     database.close()
 
 
+def test_statements_are_compiled_once(tmp_path: Path) -> None:
+    """No connection compiles a statement again for each set of parameters."""
+    database = SqliteDatabase(tmp_path / "rowkeep.db")
+    with database.writing() as writer, database.reading() as reader:
+        asked = [
+            connection.raw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1) for connection in (writer, reader)
+        ]
+    assert asked == [1, 1]
+    database.close()
+
+
 def test_a_transaction_that_sqlite_has_ended(tmp_path: Path) -> None:
     """Some failures roll back by themselves: they are told as what they are, and the next may write."""
     database = SqliteDatabase(tmp_path / "rowkeep.db")

@@ -63,6 +63,9 @@ class SqliteConnection:
         self._statements = statements
         self.raw = raw
         self.raw.set_busy_timeout(_BUSY_MS_MAX)
+        # Else a statement is compiled again for whatever values it is run with, in case another plan suits
+        # them better: most of what a look at the catalog costs (measured), and all our plans are by index.
+        self.raw.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         # To the end: execute alone stops at the first statement that answers, which journal_mode does.
         self.raw.execute(_SETTINGS).fetchall()
         self.raw.wal_autocheckpoint(checkpoint_pages)
