@@ -1,9 +1,10 @@
 """Arrow streams that clients send: read, and not trusted.
 
-Every batch is validated in full before anything is made of it. Compressed buffers are refused, because
-what they inflate to is known only when it is in memory; a body as a whole may be compressed. What a
-dictionary repeats is counted before it is written out (`text_bytes`). What pyarrow says of a stream that it
-cannot read becomes the caller's error (`translated`).
+A stream must have its end mark, else one that was cut off between two batches would look whole. Every
+batch is validated in full before anything is made of it. Compressed buffers are refused, because what they
+inflate to is known only when it is in memory; a body as a whole may be compressed. What a dictionary repeats
+is counted before it is written out (`text_bytes`). What pyarrow says of a stream that it cannot read becomes
+the caller's error (`translated`).
 
 Views of strings are refused: of those pyarrow 26 takes some as valid that crash it when they are cast.
 """
@@ -18,6 +19,9 @@ import pyarrow.compute as pc
 from rowkeep.model.errors import RowkeepError, invalid_request
 
 _FILE_START = b"ARROW1"
+_STREAM_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+# How messages of the format's fourth version say that their buffers are compressed.
+_OLD_COMPRESSION = b"ARROW:experimental_compression"
 
 
 @contextmanager
@@ -37,17 +41,20 @@ def _unreadable(problem: str) -> RowkeepError:
     )
 
 
-def arrow_batches(body: bytes | memoryview) -> Iterator[pa.RecordBatch]:
+def arrow_batches(body: memoryview) -> Iterator[pa.RecordBatch]:
     """The batches of a stream, valid, with names and types that can be had as JSON."""
     if bytes(body[: len(_FILE_START)]) == _FILE_START:
         raise _unreadable("The body is an Arrow file, not a stream.")
-    source = pa.py_buffer(body)
+    # Not of the view: Python 3.11 crashes when it collects a view that is in a cycle and in use.
+    source = pa.py_buffer(body.obj)
     for message in pa.ipc.MessageReader.open_stream(source):
         if _is_compressed(message):
             raise invalid_request(
                 "The buffers of the Arrow stream are compressed. Send them as they are; the body as a whole "
                 "may be compressed, with a Content-Encoding."
             )
+    if not bytes(body[-len(_STREAM_END) :]).endswith(_STREAM_END):
+        raise _unreadable("The Arrow stream is cut off: it lacks the mark of its end.")
     reader = pa.ipc.open_stream(source)
     _check_columns(reader.schema)
     for batch in reader:
@@ -125,8 +132,11 @@ def _is_compressed(message: pa.ipc.Message) -> bool:
     """Whether a message holds compressed buffers, which pyarrow does not tell without inflating them."""
     if message.type not in ("record batch", "dictionary"):
         return False
+    metadata = message.metadata.to_pybytes()
+    if _OLD_COMPRESSION in metadata:
+        return True
     try:
-        header = _Table.root(message.metadata.to_pybytes()).table(2)
+        header = _Table.root(metadata).table(2)
         batch = header if message.type == "record batch" else header.table(1)
         return batch.field(3) is not None
     except struct.error as error:
