@@ -10,7 +10,6 @@ process would fsync for itself, and the group commit that makes the server fast 
 
 import asyncio
 import gc
-import resource
 import signal
 import socket
 import sys
@@ -45,14 +44,7 @@ def serve(settings: Settings) -> None:
         raise StartError("This version serves with one worker; start it without --workers.")
     _configure_log(settings.log_level)
     _lock(DataDirectory(settings.data_dir))
-    _take_all_files_allowed()
     uvloop.run(_serve(settings, free_port(settings.host, settings.port)))
-
-
-def _take_all_files_allowed() -> None:
-    """Each connection is an open file, and most systems allow 1,024 to who does not ask for more."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _lock(directory: DataDirectory) -> None:
