@@ -10,7 +10,6 @@ import msgspec
 def answer_jobs(answer: Callable[[bytes], msgspec.Struct]) -> None:
     """Answers jobs until stdin ends, or nobody is there to hear the answer."""
     gc.disable()  # jobs make millions of objects and no cycles
-    gc.freeze()  # nor is what there is before them looked at after each: that takes 20 ms
     answers = sys.stdout.buffer
     for line in sys.stdin.buffer:
         try:
@@ -21,3 +20,4 @@ def answer_jobs(answer: Callable[[bytes], msgspec.Struct]) -> None:
             sys.stdout = None
             return
         gc.collect()
+        gc.freeze()  # modules that a job had imported need not be looked at after each: that takes 20 ms
