@@ -5,7 +5,6 @@ position behind the last of them.
 """
 
 import random
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import httpx
 import pytest
 
 from tests.api.stream import Stream
+from tests.guides import python_of
 from tests.house.sources import ROOT
 from tests.serverprocess import ServerProcess
 
@@ -29,7 +29,7 @@ REQUEST_SECONDS_MAX = 10
 def guide_function() -> Any:
     """The function `follow` of the guide."""
     defined: dict[str, Any] = {}
-    exec(re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)[0], defined)
+    exec(python_of(GUIDE), defined)
     return defined["follow"]
 
 

@@ -4,7 +4,6 @@ The producers are the class of the guide, as it stands there.
 """
 
 import random
-import re
 import threading
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.api.stream import Stream
+from tests.guides import python_of
 from tests.house.sources import ROOT
 from tests.serverprocess import ServerProcess, rowkeep
 
@@ -31,7 +31,7 @@ class Producers:
         self.streams = [Stream(server.url, server.token, None, server.user) for _ in range(PRODUCERS)]
         self._url = server.url
         defined: dict[str, Any] = {}
-        exec(re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)[0], defined)
+        exec(python_of(GUIDE), defined)
         self._long_insert = defined["LongInsert"]
         self._is_over = threading.Event()
         self.deaths = 0

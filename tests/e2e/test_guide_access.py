@@ -10,22 +10,22 @@ from pathlib import Path
 import pytest
 
 from rowkeep.model.access import SCOPE_OF_LEVEL, AccessLevel
+from tests.guides import blocks_of
 from tests.house.sources import ROOT
 from tests.serverprocess import ServerProcess
 
 GUIDE = (ROOT / "docs" / "guide-access.md").read_text(encoding="utf-8")
 ORIGIN = "http://127.0.0.1:8080"
 DATA_DIR = "./my-data"
-_blocks = re.compile(r"^```(sh)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_guide_works_as_pasted(own_server: ServerProcess, tmp_path: Path) -> None:
     """All commands of the guide, in one shell and in order, print what stands below them."""
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
-    blocks = [(match[1], match[2]) for match in _blocks.finditer(GUIDE)]
+    blocks = blocks_of(GUIDE)
     script = "".join(text for language, text in blocks if language == "sh")
-    printed = "".join(text for language, text in blocks if language is None)
+    printed = "".join(text for language, text in blocks if not language)
     assert script.count("status_for") > 10
     script = script.replace(ORIGIN, own_server.url.removesuffix("/api/v1"))
     script = script.replace(DATA_DIR, str(own_server.data_dir))

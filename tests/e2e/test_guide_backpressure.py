@@ -1,6 +1,5 @@
 """The guide to backpressure, pasted: its commands print what stands below them, its client obeys."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -10,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_demo import README_ORIGIN, announce, paste
+from tests.guides import blocks_of
 from tests.house.sources import ROOT
 from tests.serverprocess import ServerProcess
 
 GUIDE = (ROOT / "docs" / "guide-backpressure.md").read_text(encoding="utf-8")
-_blocks = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def test_guide_works_as_pasted(limited_server: ServerProcess, tmp_path: Path) ->
     (tmp_path / "rowkeep-data").mkdir()
     (tmp_path / "rowkeep-data" / "demo-token").write_text(f"{limited_server.token}\n")
     announce(limited_server, tmp_path)
-    blocks = [(match[1], match[2]) for match in _blocks.finditer(GUIDE)]
+    blocks = blocks_of(GUIDE)
     (script,) = [text for language, text in blocks if language == "sh"]
     (snippet,) = [text for language, text in blocks if language == "python"]
     printed = [text for language, text in blocks if not language][-1]

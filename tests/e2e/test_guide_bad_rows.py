@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste
+from tests.guides import blocks_of
 from tests.house.sources import ROOT
 from tests.serverprocess import ServerProcess
 
 __all__ = ["folder"]  # a fixture, shared with the demo
-
-_blocks = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL).findall
 
 
 def test_commands_work_as_pasted(own_server: ServerProcess, folder: Path) -> None:
@@ -21,7 +20,7 @@ def test_commands_work_as_pasted(own_server: ServerProcess, folder: Path) -> Non
         pytest.skip("needs curl")
     announce(own_server, folder)
     guide = (ROOT / "docs" / "guide-bad-rows.md").read_text(encoding="utf-8")
-    blocks = _blocks(guide)
+    blocks = blocks_of(guide)
     script = "".join(text for language, text in blocks if language == "sh")
     printed = "".join(text for language, text in blocks if not language)
     assert script.count("curl ") == 5

@@ -13,13 +13,13 @@ import httpx
 import pytest
 
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste
+from tests.guides import blocks_of, python_of
 from tests.house.sources import ROOT
 from tests.serverprocess import ServerProcess, wait_until
 
 __all__ = ["folder"]  # a fixture, shared with the demo
 
 GUIDE = (ROOT / "docs" / "guide-follow.md").read_text(encoding="utf-8")
-_blocks = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 Follow = Callable[[str, str, str | None], Iterator[tuple[dict[str, Any], str]]]
 
@@ -34,7 +34,7 @@ def test_commands_work_as_pasted(own_server: ServerProcess, folder: Path) -> Non
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
     announce(own_server, folder)
-    blocks = [(match[1], match[2]) for match in _blocks.finditer(GUIDE)]
+    blocks = blocks_of(GUIDE)
     script = "".join(text for language, text in blocks if language == "sh")
     printed = "".join(text for language, text in blocks if not language)
     assert script.count("follow=true") == 3
@@ -50,7 +50,7 @@ def test_the_function_works_as_pasted(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     announce(own_server, folder)
-    (snippet,) = [match[2] for match in _blocks.finditer(GUIDE) if match[1] == "python"]
+    snippet = python_of(GUIDE)
     defined: dict[str, Any] = {}
     exec(snippet, defined)
     follow: Follow = defined["follow"]

@@ -11,6 +11,7 @@ import pytest
 
 from rowkeep.commands import insert
 from tests.e2e.test_demo import README_ORIGIN, announce, folder
+from tests.guides import blocks_of
 from tests.house.sources import ROOT
 from tests.serverprocess import ServerProcess
 
@@ -18,7 +19,6 @@ __all__ = ["folder"]  # a fixture, shared with the demo
 
 FILES = (ROOT / "docs" / "guide-insert-files.md").read_text(encoding="utf-8")
 ROWS = (ROOT / "docs" / "guide-insert-rows.md").read_text(encoding="utf-8")
-_blocks = re.compile(r"^```(sh|python)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def without_figures(text: str) -> list[str]:
@@ -31,7 +31,7 @@ def test_the_guide_to_files_works_as_pasted(own_server: ServerProcess, folder: P
     announce(own_server, folder)
     script = ""
     printed = ""
-    for language, text in _blocks.findall(FILES):
+    for language, text in blocks_of(FILES):
         if language == "python":
             (folder / "snippet.py").write_text(text)
             script += f'"{sys.executable}" snippet.py\n'
@@ -75,7 +75,7 @@ def test_repeats_as_pasted(own_server: ServerProcess, folder: Path) -> None:
     announce(own_server, folder)
     section = ROWS[ROWS.index("## Repeats") : ROWS.index("## Missing values")]
     section = section.replace(README_ORIGIN, own_server.url.removesuffix("/api/v1"))
-    blocks = _blocks.findall(section)
+    blocks = blocks_of(section)
     shell = "".join(text for language, text in blocks if language == "sh")
     printed = "".join(text for language, text in blocks if not language)
     environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}

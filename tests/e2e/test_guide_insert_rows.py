@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste
+from tests.guides import blocks_of
 from tests.house.sources import ROOT
 from tests.serverprocess import ServerProcess
 
 __all__ = ["folder"]  # a fixture, shared with the demo
 
 GUIDE = (ROOT / "docs" / "guide-insert-rows.md").read_text(encoding="utf-8")
-_blocks = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_commands_work_as_pasted(own_server: ServerProcess, folder: Path) -> None:
@@ -24,7 +24,7 @@ def test_commands_work_as_pasted(own_server: ServerProcess, folder: Path) -> Non
     if shutil.which("curl") is None or shutil.which("gzip") is None:
         pytest.skip("needs curl and gzip")
     announce(own_server, folder)
-    blocks = [(match[1], match[2]) for match in _blocks.finditer(GUIDE)]
+    blocks = blocks_of(GUIDE)
     script = "".join(text for language, text in blocks if language == "sh")
     printed = "".join(text for language, text in blocks if not language)
     assert script.count("curl ") >= 6
@@ -50,9 +50,7 @@ def test_the_function_for_tables_works_as_pasted(own_server: ServerProcess, fold
 
 def pasted(definition: str, call: str, server: ServerProcess) -> str:
     """What the guide's Python with a definition prints when it is called."""
-    [snippet] = [
-        match[2] for match in _blocks.finditer(GUIDE) if match[1] == "python" and definition in match[2]
-    ]
+    [snippet] = [text for language, text in blocks_of(GUIDE) if language == "python" and definition in text]
     url = f"{server.url}/tables/demo.weather.measurements/uploads/live/rows"
     call = f"url, token = {url!r}, {server.token!r}\n{call}"
     done = subprocess.run(

@@ -1,6 +1,5 @@
 """The guide to long inserts, pasted: its commands print what stands below them, its class survives kills."""
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste
+from tests.guides import blocks_of, python_of
 from tests.house.sources import ROOT
 from tests.serverprocess import ServerProcess
 
@@ -17,7 +17,6 @@ __all__ = ["folder"]  # a fixture, shared with the demo
 
 GUIDE = (ROOT / "docs" / "guide-long-inserts.md").read_text(encoding="utf-8")
 UPLOAD = "/tables/demo.weather.measurements/uploads/live"
-_blocks = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def test_commands_work_as_pasted(own_server: ServerProcess, folder: Path) -> None:
@@ -25,7 +24,7 @@ def test_commands_work_as_pasted(own_server: ServerProcess, folder: Path) -> Non
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
     announce(own_server, folder)
-    blocks = [(match[1], match[2]) for match in _blocks.finditer(GUIDE)]
+    blocks = blocks_of(GUIDE)
     script = "".join(text for language, text in blocks if language == "sh")
     printed = "".join(text for language, text in blocks if not language)
     assert script.count("acks=true") == 5
@@ -36,7 +35,7 @@ def test_commands_work_as_pasted(own_server: ServerProcess, folder: Path) -> Non
 def test_the_class_works_as_pasted(own_server: ServerProcess, folder: Path) -> None:
     """Over a server that is killed and one that stops in order, each row is in once and in order."""
     announce(own_server, folder)
-    (snippet,) = [match[2] for match in _blocks.finditer(GUIDE) if match[1] == "python"]
+    snippet = python_of(GUIDE)
     defined: dict[str, Any] = {}
     exec(snippet, defined)
     url = f"{own_server.url}{UPLOAD}/rows"

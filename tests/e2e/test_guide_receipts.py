@@ -19,14 +19,14 @@ from rowkeep.model.decoding import row_decoder
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste
+from tests.guides import blocks_of
 from tests.house.sources import ROOT
 from tests.serverprocess import ServerProcess
 
 __all__ = ["folder"]  # a fixture, shared with the demo
 
 GUIDE = (ROOT / "docs" / "guide-receipts.md").read_text(encoding="utf-8")
-_blocks = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = [(match[1], match[2]) for match in _blocks.finditer(GUIDE)]
+BLOCKS = blocks_of(GUIDE)
 (PROGRAM,) = [text for language, text in BLOCKS if language == "python"]
 TYPES = {f"v_{type_.value}": type_ for type_ in VariableType}
 TEXTS = some.text(some.characters(exclude_categories=["Cs"]))
