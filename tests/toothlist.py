@@ -101,7 +101,7 @@ TEETH = (
         f"{STORAGE}/lane.py",
         "outcomes = self._journal.commit_group(self._database, batches)",
         "outcomes = [Receipt(batch.row_count, batch.change) for batch in batches]\n"
-        "            early = CommitTimes(started, started)\n"
+        "            early = CommitTimes(started, started, started)\n"
         "            self._loop.call_soon_threadsafe(self._settle, group, outcomes, size, early)\n"
         "            return self._journal.commit_group(self._database, batches) and None",
         "tests/contract/test_lane.py tests/crash/test_disk_faults.py",

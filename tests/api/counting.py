@@ -51,6 +51,11 @@ class CountingDatabase:
         self._database = database
         self.names: list[str] = []
 
+    @property
+    def written_at(self) -> float:
+        """That of the database."""
+        return self._database.written_at
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A snapshot whose statements are noted."""

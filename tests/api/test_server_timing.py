@@ -12,7 +12,7 @@ import pytest
 from tests.api.stream import Stream
 from tests.serverprocess import ServerProcess
 
-ALL = ["read", "decode", "queue", "commit"]
+ALL = ["read", "decode", "queue", "commit", "fsync"]
 _phase = re.compile(r"(\w+);dur=(\d+\.\d{2})").fullmatch
 
 
@@ -37,6 +37,7 @@ def test_an_insert_tells_all_phases(stream: Stream, count: int, row: dict[str, o
         assert list(told) == ALL
         assert told["read"] > 0
         assert told["commit"] > 0
+        assert told["fsync"] > 0
         assert sum(told.values()) <= waited
         if count > 1:
             assert told["decode"] > 1

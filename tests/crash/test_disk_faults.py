@@ -6,6 +6,7 @@ operating system holds a real server to.
 
 import asyncio
 import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import Receipt
+from rowkeep.model.timing import InsertTimes
 from rowkeep.storage.doors import StorageDoors, read_snapshot
 from rowkeep.storage.lane import Lane
 from rowkeep.storage.sqlite import SqliteDatabase
@@ -60,6 +62,32 @@ def test_a_fault_closes_the_lane(tmp_path: Path, fault: str, heals: bool) -> Non
     asyncio.run(run())
     database.close()
     check_restart(tmp_path / "rowkeep.db", uploads)
+
+
+def test_a_slow_disk_is_seen_in_what_fsync_takes(tmp_path: Path) -> None:
+    """Not in the part of the commit before it, which is the processor's."""
+    disk = FailingDisk()
+    database = SqliteDatabase(tmp_path / "rowkeep.db", vfs=disk.name)
+    uploads = make_uploads(database)
+    times = InsertTimes(time.perf_counter())
+
+    def slow(call: str) -> None:
+        if call == "sync":
+            time.sleep(1)
+
+    async def run() -> None:
+        lane = Lane(database, group_bytes_max=2**20, queue_bytes_max=2**20, wait_seconds_max=1)
+        await lane.submit(batch(uploads, [1]))
+        disk.failure = slow
+        await lane.submit(batch(uploads, [2]), times)
+        await lane.close()
+
+    asyncio.run(run())
+    database.close()
+    commit = times.commit
+    assert commit is not None
+    assert commit.ended_at - commit.written_at >= 1
+    assert commit.written_at - commit.began_at < 0.5
 
 
 async def refused(lane: Lane, uploads: Uploads) -> None:

@@ -79,7 +79,7 @@ def _complete_answers(answers: Json) -> None:
     created["headers"] = {
         "Server-Timing": {
             "schema": {"type": "string"},
-            "description": "Milliseconds by phase: read, decode, queue, commit. On refusals those reached.",
+            "description": "Milliseconds by phase, of those reached: read, decode, queue, commit, fsync.",
         },
         "Idempotency-Replayed": {"schema": {"const": "true"}, "description": "On the answer to a repeat."},
     }

@@ -4,11 +4,11 @@
     decode   until its rows were checked; of a large body also its turn in the decoding process, of one that
              had to start over (the schema changed meanwhile) everything up to the last check
     queue    until the commit of its group began
-    commit   the commit of the whole group, which ends with the fsync
+    commit   until all that its group changes was in its place, in memory
+    fsync    until that had reached the disk: the write of the changed pages, their fsync, and now and then
+             the checkpoint that folds the WAL back
 
-A phase that an insert did not reach is left out; the one that it ended in lasts until now. The fsync is not
-told apart: it happens inside SQLite's COMMIT, and to see it every call of SQLite to the file system would
-have to pass through Python, which takes the interpreter lock each time.
+A phase that an insert did not reach is left out; the one that it ended in lasts until now.
 """
 
 import time
@@ -26,10 +26,11 @@ def server_timing(times: InsertTimes) -> bytes:
             _SHOWN[int((read_at - began_at) * 1e5)],
             _SHOWN[int((checked_at - read_at) * 1e5)],
             _SHOWN[int((commit.began_at - checked_at) * 1e5)],
-            _SHOWN[int((commit.ended_at - commit.began_at) * 1e5)],
+            _SHOWN[int((commit.written_at - commit.began_at) * 1e5)],
+            _SHOWN[int((commit.ended_at - commit.written_at) * 1e5)],
         )
     except IndexError:
-        return _listed(began_at, read_at, checked_at, commit.began_at, commit.ended_at)
+        return _listed(began_at, read_at, checked_at, commit.began_at, commit.written_at, commit.ended_at)
 
 
 def _listed(*moments: float | None) -> bytes:
@@ -39,7 +40,7 @@ def _listed(*moments: float | None) -> bytes:
     return b", ".join(b"%b;dur=%.2f" % (name, (end - start) * 1000) for name, start, end in phases)
 
 
-_PHASES = (b"read", b"decode", b"queue", b"commit")
+_PHASES = (b"read", b"decode", b"queue", b"commit", b"fsync")
 _ALL = b", ".join(b"%b;dur=%%b" % name for name in _PHASES)
 # The durations below 100 ms, by hundredths: formatting floats would make this twice as slow.
 _SHOWN = tuple(b"%d.%02d" % divmod(hundredths, 100) for hundredths in range(10_000))

@@ -4,9 +4,11 @@ import msgspec
 
 
 class CommitTimes(msgspec.Struct, frozen=True, gc=False):
-    """When the commit of a group began and ended; all requests of the group share it."""
+    """The moments of the commit of a group; all requests of the group share it."""
 
     began_at: float
+    written_at: float
+    """Every row is in its place, and what is left is to make it last."""
     ended_at: float
 
 

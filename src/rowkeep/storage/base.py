@@ -80,6 +80,10 @@ class Connection(Protocol):
 class Database(Protocol):
     """An open database with its schema up to date."""
 
+    @property
+    def written_at(self) -> float:
+        """When the last transaction had nothing left to do but to last, by `time.perf_counter`."""
+
     def reading(self) -> AbstractContextManager[Connection]:
         """A consistent snapshot, for the thread that asks."""
 

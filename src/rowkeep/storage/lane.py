@@ -248,7 +248,7 @@ class Lane:
             self._note_failure(error)
             self._loop.call_soon_threadsafe(self._refuse, group, _refusal(error), size)
         else:
-            commit = CommitTimes(started, time.perf_counter())
+            commit = CommitTimes(started, self._database.written_at, time.perf_counter())
             self._count(outcomes, commit.ended_at - started)
             self._loop.call_soon_threadsafe(self._settle, group, outcomes, size, commit)
             if self._rest_factor:

@@ -18,6 +18,7 @@ SQLite brings atomic catalog changes), `synchronous=NORMAL` (loses acknowledged 
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,6 +108,8 @@ class SqliteDatabase:
         self._write_lock = threading.Lock()
         self._writer = self._open()
         _migrate(self._writer)
+        self.written_at = time.perf_counter()
+        self._writer.raw.set_commit_hook(self._note_written)
 
     def _open(self) -> SqliteConnection:
         with _translated():
@@ -114,6 +117,11 @@ class SqliteDatabase:
             connection = SqliteConnection(raw, self._statements, self._checkpoint_pages)
         self._connections.append(connection)
         return connection
+
+    def _note_written(self) -> bool:
+        """Called by SQLite within COMMIT, before it goes to the disk. True would roll back."""
+        self.written_at = time.perf_counter()
+        return False
 
     @contextmanager
     def reading(self) -> Iterator[SqliteConnection]:
