@@ -28,6 +28,8 @@ BROAD_EXCEPTS = {
     "api.longinsert.LongInsertAnswer._run": "the same after that: its last line says what happened",
     "api.endpoint.Endpoint.__call__": "the same for every other route",
     "services.maintain.Maintenance._tried": "what fails is put off, and the rows stay in the journal",
+    "services.rounds.Rounds._run_round": "who waits for a round hears of whatever ended it",
+    "services.rounds.read_together": "an error of one reader's must not be that of all others",
     "storage.lane.Lane._commit": "the writer's thread must not die: the error goes to those who wait",
     "storage.lane.Lane._run_edit": "the same for an edit of the catalog",
 }

@@ -11,8 +11,7 @@ the same table), or at another version of the catalog than its own, which the la
 while anybody follows; and every `LOOK_SECONDS`, so that a reader who may not read on (its token was revoked,
 perhaps by another process, or has expired) hears of it.
 
-Rounds of one follower keep a pause between them, the longer the more follow: together they take a
-bounded share of the processor, and a row still leaves well within 100 ms of its commit.
+Those that wait read together (services/rounds.py).
 """
 
 import asyncio
@@ -25,13 +24,14 @@ import msgspec
 from rowkeep.model.errors import RowkeepError, invalid_request, unavailable
 from rowkeep.model.resources import Batch
 from rowkeep.services.access import TokenHash
-from rowkeep.services.following import FollowReading, FollowRequest, Framing
+from rowkeep.services.following import FollowReading, FollowRequest, Framing, Snapshot
+from rowkeep.services.rounds import Rounds
 from rowkeep.storage.base import Doors
 from rowkeep.storage.engines import CommitNotices, RowReadings
 
 HEARTBEAT_SECONDS = 15.0
 LOOK_SECONDS = 1.0
-PAUSE_SECONDS_EACH = 0.001
+PAUSE_SECONDS_EACH = 0.0005
 PAUSE_SECONDS_MAX = 0.05
 RETRY_SECONDS = 5
 
@@ -52,7 +52,6 @@ class Follower:
         self._framing = framing
         self._news = asyncio.Event()
         self._news.set()
-        self._rested_until = 0.0
         self._newest_upload_id = 0
         self._is_too_slow = False
 
@@ -104,8 +103,6 @@ class Follower:
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 await self._news.wait()
-        await asyncio.sleep(max(0.0, self._rested_until - time.monotonic()))
-        self._rested_until = time.monotonic() + self._service.pause_seconds
         self._news.clear()
 
 
@@ -119,6 +116,7 @@ class FollowService:
         self._readings = readings
         self._commits = commits
         self._followers_max = followers_max
+        self._rounds = Rounds(doors, self._pause_seconds)
         self._followers: set[Follower] = set()
         self.dropped_count = 0  # readers that were too slow
         self.is_stopping = False
@@ -127,11 +125,6 @@ class FollowService:
     def follower_count(self) -> int:
         """How many follow now."""
         return len(self._followers)
-
-    @property
-    def pause_seconds(self) -> float:
-        """How long a follower rests between rounds."""
-        return min(PAUSE_SECONDS_EACH * len(self._followers), PAUSE_SECONDS_MAX)
 
     async def open(self, token_hash: TokenHash | None, request: FollowRequest, framing: Framing) -> Follower:
         """A follower that has found where it begins. Raises what listRows would."""
@@ -161,7 +154,9 @@ class FollowService:
 
     async def read_step(self, reading: FollowReading) -> bytes:
         """One step of a reading, on a snapshot as of now."""
-        return await self._doors.read(reading.step)
+        if reading.is_under_way:
+            return await self._doors.read(lambda view: reading.step(Snapshot(view)))
+        return await self._rounds.step(reading)
 
     def stop(self) -> None:
         """Ends all, each with where it resumes, and takes no more."""
@@ -175,6 +170,9 @@ class FollowService:
             await asyncio.sleep(LOOK_SECONDS)
             for follower in self._followers:
                 follower.wake()
+
+    def _pause_seconds(self) -> float:
+        return min(PAUSE_SECONDS_EACH * len(self._followers), PAUSE_SECONDS_MAX)
 
     def _notice(self, batches: Sequence[Batch]) -> None:
         versions = {batch.catalog_version for batch in batches}

@@ -4,8 +4,9 @@ Theory
 ------
 All that a follower knows of the rows is its positions: the number of the next row of each upload. A round
 takes the rows that a snapshot has behind them as an ordinary stream of rows and reads it step by step,
-each step on a snapshot of its own. Every step looks the source up again, which is where access is checked:
-nothing is read that the caller may not see by then. (The catalog version does not tell: it moves with what
+each step on a snapshot, which readings share when they begin together (services/rounds.py). Every step looks
+the source up in its snapshot, which is where access is checked: nothing is read that the caller may not see
+by then. (The catalog version does not tell: it moves with what
 inserts depend on, not with every right to read.) When it has moved, an upload may be gone or a schema
 changed, and the round starts over from the positions, so that rows are read in the schema of their time.
 
@@ -55,6 +56,31 @@ class Framing(Protocol):
         """What comes last."""
 
 
+class _Round(msgspec.Struct, frozen=True):
+    """What the first step of a round came to: rows to send, and where the reading stands behind them."""
+
+    body: bytes
+    positions: Positions
+    slices: tuple[RowSlice, ...]
+    rows_left: int | None
+
+
+class Snapshot:
+    """One snapshot, and what readings that step on it find out for each other."""
+
+    def __init__(self, view: CatalogView) -> None:
+        self.view = view
+        self.rounds: dict[tuple[object, ...], _Round] = {}
+        self._sources: dict[tuple[TokenHash | None, ReadRequest], ReadSource] = {}
+
+    def source(self, token_hash: TokenHash | None, request: ReadRequest) -> ReadSource:
+        """What a caller asks for, found and permitted. Raises what `find_source` does."""
+        asked = token_hash, request
+        if asked not in self._sources:
+            self._sources[asked] = find_source(self.view, token_hash, request)
+        return self._sources[asked]
+
+
 class FollowReading:
     """One follower's reading. One thread at a time uses it."""
 
@@ -94,7 +120,7 @@ class FollowReading:
 
     def open(self, view: CatalogView) -> None:
         """Finds where to begin. Raises what listRows would, and invalid_request_error for a bad position."""
-        source = self._look_up(view)
+        source = self._look_up(Snapshot(view))
         uploads = source.uploads(view)
         subject = f"t.{source.table.identifier}" if source.upload is None else f"u.{source.upload.id}"
         stream_of(source, self._request.rows, source.schema(uploads), ())  # are there such variables?
@@ -104,38 +130,59 @@ class FollowReading:
             self._positions = Positions(subject, _tail_rows(view, uploads, self._request.tail))
         self._take_up(uploads)
 
-    def step(self, view: CatalogView) -> bytes:
+    def step(self, snapshot: Snapshot) -> bytes:
         """What is new, a part of it; empty when nothing is.
 
         Raises invalid_token, not_found_error and 403 errors when the caller may not read on.
         """
         version = self._source_version
-        source = self._look_up(view)
+        source = self._look_up(snapshot)
         if self._source_version != version:
             self._reading = None
-        if self._reading is None:
-            self._begin_round(view, source)
-        part = b"" if self._reading is None else self._reading.step(view)
-        if part is None:
-            raise RuntimeError("a reading ended before its last row")
-        return self._framed(part) if part else b""
+        return self._begin_round(snapshot, source) if self._reading is None else self._read_on(snapshot.view)
 
     def release(self) -> None:
         """Lets go of what is held between steps; the next begins a round."""
         self._reading = None
         self._slices.clear()
 
-    def _look_up(self, view: CatalogView) -> ReadSource:
-        self._source_version = view.catalog_version()
-        return find_source(view, self._token_hash, self._request.rows)
+    def _look_up(self, snapshot: Snapshot) -> ReadSource:
+        self._source_version = snapshot.view.catalog_version()
+        return snapshot.source(self._token_hash, self._request.rows)
 
-    def _begin_round(self, view: CatalogView, source: ReadSource) -> None:
+    def _begin_round(self, snapshot: Snapshot, source: ReadSource) -> bytes:
+        """The first step of a round, which readings that stand and want alike take over from each other."""
+        place = (source.table.id, source.upload and source.upload.id, self.position, self._rows_left)
+        rows = self._request.rows
+        alike = (*place, rows.selected_variables, rows.format, type(self._framing))
+        begun = snapshot.rounds.get(alike)
+        if begun is None:
+            body = self._read_round(snapshot.view, source)
+            positions = Positions(self._positions.subject, dict(self._positions.next_rows))
+            begun = _Round(body, positions, tuple(self._slices), self._rows_left)
+            snapshot.rounds[alike] = begun
+        else:
+            self._positions = Positions(begun.positions.subject, dict(begun.positions.next_rows))
+            self._slices = deque(begun.slices)
+            self._rows_left = begun.rows_left
+            self.catalog_version = self._source_version
+        return begun.body
+
+    def _read_round(self, view: CatalogView, source: ReadSource) -> bytes:
         uploads = source.uploads(view)
         self._take_up(uploads)
         self._slices = deque(self._new_slices(view, uploads))
-        if self._slices:
-            stream = stream_of(source, self._request.rows, source.schema(uploads), self._slices)
-            self._reading = self._readings(stream, offset=0, with_sentinel=False)
+        if not self._slices:
+            return b""
+        stream = stream_of(source, self._request.rows, source.schema(uploads), self._slices)
+        self._reading = self._readings(stream, offset=0, with_sentinel=False)
+        return self._read_on(view)
+
+    def _read_on(self, view: CatalogView) -> bytes:
+        part = b"" if self._reading is None else self._reading.step(view)
+        if part is None:
+            raise RuntimeError("a reading ended before its last row")
+        return self._framed(part) if part else b""
 
     def _take_up(self, uploads: Sequence[Upload]) -> None:
         """Follows these uploads and no others, new ones from their first row."""
