@@ -49,7 +49,7 @@ from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
 from rowkeep.storage.base import Database, StorageError
 from rowkeep.storage.chaining import ChainReading
-from rowkeep.storage.decoding_process import DecodingProcess
+from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.durability import measure_durability
@@ -89,7 +89,7 @@ async def application_over(
     await _sweep(folder, doors)
     sealing = SealingProcess(directory, folder, grace_seconds=GRACE_SECONDS)
     maintenance = Maintenance(doors, sealing, _sealing_policy(settings), lane.slow_down)
-    large_bodies = DecodingProcess(directory.spool, inflated_bytes_max=settings.body_bytes_max)
+    large_bodies = DecodingProcesses(directory.spool, inflated_bytes_max=settings.body_bytes_max)
     await large_bodies.start()
     bodies = BodyReader(_body_limits(settings))
     background = [

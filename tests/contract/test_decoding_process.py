@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import hashlib
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from rowkeep.model.inserts import RowsFormat
 from rowkeep.model.large import SLICE_ROWS_MAX
 from rowkeep.model.schema import Schema
 from rowkeep.storage import child_process
-from rowkeep.storage.decoding_process import DecodingProcess
+from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.engines import LargeBody, LargeRows
 from rowkeep.storage.journal import decoded_lines
 from tests.unit.bodies import encoded, one, values_of
@@ -25,8 +26,8 @@ INFLATED_BYTES_MAX = 8 * 1024 * 1024
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[DecodingProcess]:
-    process = DecodingProcess(folder, inflated_bytes_max=INFLATED_BYTES_MAX)
+async def running(folder: Path) -> AsyncIterator[DecodingProcesses]:
+    process = DecodingProcesses(folder, inflated_bytes_max=INFLATED_BYTES_MAX)
     await process.start()
     try:
         yield process
@@ -47,7 +48,7 @@ async def begun(folder: Path) -> None:
 
 
 async def decode(
-    process: DecodingProcess,
+    process: DecodingProcesses,
     body: bytes,
     schema: Schema,
     *,
@@ -135,6 +136,28 @@ def test_jobs_wait_for_their_turn(tmp_path: Path) -> None:
     assert [values(rows) for rows in asyncio.run(run())] == [[number] * (number + 1) for number in range(8)]
 
 
+def test_a_large_body_does_not_hold_up_others(tmp_path: Path) -> None:
+    """Others are decoded while one takes its time, here for as long as its process is stopped."""
+
+    async def run() -> None:
+        async with running(tmp_path) as process:
+            big = encoded({"rows": [{"v": number} for number in range(400_000)]})
+            working = asyncio.create_task(decode(process, big, one("integer")))
+            child = process._children[-1]._process
+            assert child is not None
+            await begun(tmp_path)
+            child.send_signal(signal.SIGSTOP)
+            for number in range(5):
+                body = encoded({"rows": [{"v": number}]})
+                assert values(await decode(process, body, one("integer"))) == [number]
+            assert not working.done()
+            child.send_signal(signal.SIGCONT)
+            more = [decode(process, big, one("integer")) for _ in range(3)]
+            assert [rows.row_count for rows in await asyncio.gather(working, *more)] == [400_000] * 4
+
+    asyncio.run(run())
+
+
 def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
     """The request it worked on gets `unavailable`, the next one an answer."""
 
@@ -142,7 +165,7 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
         async with running(tmp_path) as process:
             big = encoded({"rows": [{"v": number} for number in range(400_000)]})
             working = asyncio.create_task(decode(process, big, one("integer")))
-            child = process._child._process
+            child = process._children[-1]._process
             assert child is not None
             await begun(tmp_path)
             child.kill()

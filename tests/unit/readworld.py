@@ -27,7 +27,7 @@ from rowkeep.services.uploads import UploadDraft, UploadService
 from rowkeep.services.versions import ReleaseDraft, VersionService
 from rowkeep.storage.base import CatalogEditor
 from rowkeep.storage.chaining import ChainReading
-from rowkeep.storage.decoding_process import DecodingProcess
+from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.storage.files import DataDirectory, Disk
 from rowkeep.storage.lane import Lane
@@ -81,7 +81,7 @@ class World:
         self.maintenance = self.maintenance_under(POLICY)
         self.uploads = UploadService(self.doors)
         self.receipts = ReceiptService(self.doors, partial(ChainReading, self.directory.segments))
-        decoding = DecodingProcess(folder, inflated_bytes_max=2**20)
+        decoding = DecodingProcesses(folder, inflated_bytes_max=2**20)
         self.ingest = IngestService(self.doors, decoding, QuarantineBounds(100, 2**20))
 
     def maintenance_under(self, policy: SealingPolicy) -> Maintenance:

@@ -14,7 +14,7 @@ from rowkeep.model.timing import InsertTimes
 from rowkeep.services import ingest
 from rowkeep.services.ingest import InsertRequest
 from rowkeep.storage.base import CatalogView, Connection, Outcome
-from rowkeep.storage.decoding_process import DecodingProcess
+from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.doors import StorageDoors, edit_catalog
 from tests.unit.readworld import TABLE, World
 
@@ -69,7 +69,7 @@ class RestlessDoors:
 def test_a_catalog_that_keeps_changing_ends_the_tries(world: World) -> None:
     """After so many the request is refused with 503: nothing of it is in, and it may be sent again."""
     doors = RestlessDoors(world)
-    decoding = DecodingProcess(world.folder, inflated_bytes_max=2**20)
+    decoding = DecodingProcesses(world.folder, inflated_bytes_max=2**20)
     service = ingest.IngestService(doors, decoding, QuarantineBounds(100, 2**20))
     request = InsertRequest(world.owner, (TABLE, "s"), None)
 

@@ -14,7 +14,7 @@ from rowkeep.benchmark.run import carry_out
 from rowkeep.benchmark.targets import ROWS_PATH, TOKEN, free_port, launch_rowkeep, make_stream
 
 CONNECTIONS = 16
-ROWS = 1_000
+ROWS = (1_000, 10_000)
 FORMATS = (RequestKind.PLAIN, RequestKind.LINES, RequestKind.ARROW)
 ARROW_RATIO_MIN = 5.0
 
@@ -26,21 +26,27 @@ def run_formats(rounds: int, seconds: float, directory: Path) -> str:
         make_stream(data_dir)
         port = free_port()
         stack.callback(end, launch_rowkeep(data_dir, port))
-        found: dict[RequestKind, list[float]] = {kind: [] for kind in FORMATS}
-        for _ in range(rounds):
-            for kind in FORMATS:
-                plan = LoadPlan("127.0.0.1", port, ROWS_PATH, TOKEN, CONNECTIONS, ROWS, seconds, kind=kind)
-                result = carry_out(plan)
-                found[kind].append(result.requests * ROWS / result.seconds)
-                sys.stderr.write(f"{kind}: {found[kind][-1]:,.0f} rows/s\n")
-    rates = {kind: statistics.median(values) for kind, values in found.items()}
-    plain = rates[RequestKind.PLAIN]
-    head = [f"request of {ROWS} rows, {CONNECTIONS} connections", "rows/s", "against plain ones"]
-    lines = [[str(kind), f"{rate:,.0f}", f"{rate / plain:.2f}"] for kind, rate in rates.items()]
-    bar = Bar(
-        "rows/s as an Arrow stream, against plain ones",
-        rates[RequestKind.ARROW] / plain,
-        ARROW_RATIO_MIN,
-        at_least=True,
-    )
-    return f"{table_text(head, lines)}\n{bar_lines([bar])}"
+        found = {rows: _rates(port, rows, rounds, seconds) for rows in ROWS}
+    lines: list[list[str]] = []
+    bars: list[Bar] = []
+    for rows, rates in found.items():
+        plain = rates[RequestKind.PLAIN]
+        lines += [
+            [f"{rows:,}", str(kind), f"{rate:,.0f}", f"{rate / plain:.2f}"] for kind, rate in rates.items()
+        ]
+        told = f"rows/s as an Arrow stream of {rows:,} rows, against plain ones"
+        bars.append(Bar(told, rates[RequestKind.ARROW] / plain, ARROW_RATIO_MIN, at_least=True))
+    head = ["rows a request", f"{CONNECTIONS} connections", "rows/s", "against plain ones"]
+    return f"{table_text(head, lines)}\n{bar_lines(bars)}"
+
+
+def _rates(port: int, rows: int, rounds: int, seconds: float) -> dict[RequestKind, float]:
+    """Rows/s of each format, the median of some rounds over all of them."""
+    found: dict[RequestKind, list[float]] = {kind: [] for kind in FORMATS}
+    for _ in range(rounds):
+        for kind in FORMATS:
+            plan = LoadPlan("127.0.0.1", port, ROWS_PATH, TOKEN, CONNECTIONS, rows, seconds, kind=kind)
+            result = carry_out(plan)
+            found[kind].append(result.requests * rows / result.seconds)
+            sys.stderr.write(f"{rows} rows {kind}: {found[kind][-1]:,.0f} rows/s\n")
+    return {kind: statistics.median(values) for kind, values in found.items()}

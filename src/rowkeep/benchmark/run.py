@@ -61,12 +61,12 @@ def run_memory(directory: Path) -> str:
         result = send(target, 16, MEMORY_ROWS_PER_REQUEST, 600.0, requests)
         peak = peak_memory_mib(process.pid)
         children = sum(peak_memory_mib(child) for child in children_of(process.pid))
-        stored = sum(file.stat().st_size for file in (folder / "data").iterdir() if file.is_file())
+        stored = sum(file.stat().st_size for file in (folder / "data").rglob("*") if file.is_file())
         rows = result.requests * MEMORY_ROWS_PER_REQUEST
         return (
             f"{rows:,} rows in {result.seconds:.0f} s ({rows / result.seconds:,.0f} rows/s), peak memory "
-            f"{peak:.0f} MiB + {children:.0f} MiB in the decoding process, {stored / rows:.0f} bytes on disk "
-            "a row"
+            f"{peak:.0f} MiB + {children:.0f} MiB in the processes that seal and decode, {stored / rows:.0f} "
+            "bytes on disk a row"
         )
 
 

@@ -5,10 +5,17 @@ job at a time; a child that has died is replaced for the next job.
 """
 
 import asyncio
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
+# For glibc's allocator, which others do not read: what a job has freed is kept for the next one. Else each
+# megabyte goes back to the system and is fetched again page by page, a sixth of a job's time (measured).
+_ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(16 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024),
+}
 
 
 class ChildProcess:
@@ -26,6 +33,7 @@ class ChildProcess:
             stdin=PIPE,
             stdout=PIPE,
             limit=ANSWER_BYTES_MAX,
+            env={**_ALLOCATOR, **os.environ},
             start_new_session=True,  # an interrupt at the terminal is the server's to handle
         )
 

@@ -1,9 +1,13 @@
-"""Large bodies are decoded in a process of their own, one at a time.
+"""Large bodies are decoded in processes of their own, two at a time.
 
 Decoding holds the interpreter lock, and a body of 100 MiB takes half a second of it: in the answering
 process that would stop every other request, in a thread just the same. The body goes there as a file
 (see FileSpool), comes back as encoded frames in another, and neither is ever in this process's memory
 at once. A process that dies (out of memory, say) is replaced; the request it worked on gets 503.
+
+Two, so that a body that takes a second does not hold up all others, and so that one decodes while this
+process takes the rows of the other. The second starts when it is first needed. Not more: a bound on how many
+bodies are decoded at once is a bound on memory.
 """
 
 import asyncio
@@ -25,19 +29,23 @@ from rowkeep.storage.engines import LargeBody, LargeRows
 from rowkeep.storage.files import FileSpool
 
 RETRY_SECONDS = 1
+PROCESSES = 2
 
 
-class DecodingProcess:
-    """The parent's end of the decoding process."""
+class DecodingProcesses:
+    """The parent's end of the decoding processes."""
 
     def __init__(self, spool_folder: Path, *, inflated_bytes_max: int) -> None:
         self._spool_folder = spool_folder
         self._inflated_bytes_max = inflated_bytes_max
-        self._child = ChildProcess("rowkeep.storage.decoding_worker")
+        self._children = [ChildProcess("rowkeep.storage.decoding_worker") for _ in range(PROCESSES)]
+        self._free: asyncio.LifoQueue[ChildProcess] = asyncio.LifoQueue()  # the last that was busy goes first
+        for child in self._children:
+            self._free.put_nowait(child)
 
     async def start(self) -> None:
-        """Starts the process, so that the first large body does not wait for it."""
-        await self._child.start()
+        """Starts one, so that the first large body does not wait for it."""
+        await self._children[-1].start()
 
     def spool(self) -> FileSpool:
         """A file for one large body."""
@@ -87,8 +95,9 @@ class DecodingProcess:
         return await asyncio.to_thread(_digest, body.spool.path, body.coding)
 
     async def _ask(self, job: DecodingJob) -> DecodingAnswer:
+        child = await self._free.get()
         try:
-            answer = await self._child.ask(msgspec.json.encode(job))
+            answer = await child.ask(msgspec.json.encode(job))
         except (OSError, EOFError, ValueError) as error:
             raise unavailable(
                 "The server could not decode a body of this size. Nothing was inserted; "
@@ -96,11 +105,14 @@ class DecodingProcess:
                 retry_after_seconds=RETRY_SECONDS,
                 detail=str(error),
             ) from error
+        finally:
+            self._free.put_nowait(child)
         return msgspec.json.decode(answer, type=DecodingAnswer)
 
     async def close(self) -> None:
-        """Ends the process."""
-        await self._child.close()
+        """Ends the processes."""
+        for child in self._children:
+            await child.close()
 
 
 def _digest(path: Path, coding: ContentCoding | None) -> bytes:
