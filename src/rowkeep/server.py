@@ -1,7 +1,7 @@
 """The HTTP server process. The only file that knows granian.
 
-One process serves everything, on one event loop: kill it and nothing of it is left (the decoding process
-ends with its standard input). Stopping goes from the outside in: those who follow are told where to
+One process serves everything, on one event loop: kill it and nothing of it is left (its child processes
+end with their standard input). Stopping goes from the outside in: those who follow are told where to
 resume, no new connections, what was accepted is answered, the journal is closed.
 
 Rejected: several worker processes over one SQLite file. There is one writer at a time anyway, each

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import signal
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from rowkeep.storage.journal import decoded_lines
 from tests.unit.bodies import encoded, one, values_of
 
 INFLATED_BYTES_MAX = 8 * 1024 * 1024
+LARGE = encoded({"rows": [{"v": number} for number in range(400_000)]})
 
 
 @asynccontextmanager
@@ -38,13 +40,6 @@ async def running(folder: Path) -> AsyncIterator[DecodingProcesses]:
 
 def files_of(folder: Path) -> list[str]:
     return [file.suffix for file in folder.iterdir()]
-
-
-async def begun(folder: Path) -> None:
-    """Waits until the process writes frames."""
-    async with asyncio.timeout(20):
-        while ".frames" not in files_of(folder):  # noqa: ASYNC110  # another process makes them
-            await asyncio.sleep(0.001)
 
 
 async def decode(
@@ -64,6 +59,17 @@ async def decode(
         return await process.decode(LargeBody(spool, format_, coding), schema, updates_by_default=updates)
     finally:
         await spool.close()
+
+
+async def under_way(process: DecodingProcesses, folder: Path) -> tuple["asyncio.Task[LargeRows]", Process]:
+    """A large body that is being decoded: frames are written; and the process that does it."""
+    working = asyncio.create_task(decode(process, LARGE, one("integer")))
+    async with asyncio.timeout(20):
+        while ".frames" not in files_of(folder):  # noqa: ASYNC110  # another process makes them
+            await asyncio.sleep(0.001)
+    child = process._children[-1]._process
+    assert child is not None
+    return working, child
 
 
 def values(rows: LargeRows) -> list[object]:
@@ -141,18 +147,14 @@ def test_a_large_body_does_not_hold_up_others(tmp_path: Path) -> None:
 
     async def run() -> None:
         async with running(tmp_path) as process:
-            big = encoded({"rows": [{"v": number} for number in range(400_000)]})
-            working = asyncio.create_task(decode(process, big, one("integer")))
-            child = process._children[-1]._process
-            assert child is not None
-            await begun(tmp_path)
+            working, child = await under_way(process, tmp_path)
             child.send_signal(signal.SIGSTOP)
             for number in range(5):
                 body = encoded({"rows": [{"v": number}]})
                 assert values(await decode(process, body, one("integer"))) == [number]
             assert not working.done()
             child.send_signal(signal.SIGCONT)
-            more = [decode(process, big, one("integer")) for _ in range(3)]
+            more = [decode(process, LARGE, one("integer")) for _ in range(3)]
             assert [rows.row_count for rows in await asyncio.gather(working, *more)] == [400_000] * 4
 
     asyncio.run(run())
@@ -163,11 +165,7 @@ def test_a_process_that_dies_is_replaced(tmp_path: Path) -> None:
 
     async def run() -> None:
         async with running(tmp_path) as process:
-            big = encoded({"rows": [{"v": number} for number in range(400_000)]})
-            working = asyncio.create_task(decode(process, big, one("integer")))
-            child = process._children[-1]._process
-            assert child is not None
-            await begun(tmp_path)
+            working, child = await under_way(process, tmp_path)
             child.kill()
             with pytest.raises(RowkeepError, match="Nothing was inserted") as error:
                 await working
@@ -183,9 +181,7 @@ def test_a_request_that_is_cancelled_leaves_no_answer_behind(tmp_path: Path) -> 
 
     async def run() -> None:
         async with running(tmp_path) as process:
-            big = encoded({"rows": [{"v": number} for number in range(400_000)]})
-            working = asyncio.create_task(decode(process, big, one("integer")))
-            await begun(tmp_path)
+            working, _ = await under_way(process, tmp_path)
             working.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await working

@@ -1,7 +1,7 @@
 """The header Server-Timing of an insert: where its time went, in milliseconds.
 
     read     until the whole body was there, who calls and where to included
-    decode   until its rows were checked; of a large body also its turn in the decoding process, of one that
+    decode   until its rows were checked; of a large body also its turn in a decoding process, of one that
              had to start over (the schema changed meanwhile) everything up to the last check
     queue    until the commit of its group began
     commit   until all that its group changes was in its place, in memory

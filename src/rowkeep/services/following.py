@@ -6,9 +6,9 @@ All that a follower knows of the rows is its positions: the number of the next r
 takes the rows that a snapshot has behind them as an ordinary stream of rows and reads it step by step,
 each step on a snapshot, which readings share when they begin together (services/rounds.py). Every step looks
 the source up in its snapshot, which is where access is checked: nothing is read that the caller may not see
-by then. (The catalog version does not tell: it moves with what
-inserts depend on, not with every right to read.) When it has moved, an upload may be gone or a schema
-changed, and the round starts over from the positions, so that rows are read in the schema of their time.
+by then. (The catalog version does not tell: it moves with what inserts depend on, not with every right to
+read.) When it has moved, an upload may be gone or a schema changed, and the round starts over from the
+positions, so that rows are read in the schema of their time.
 
 Rejected: a queue of new rows for each follower, filled by the writer. It has to be bounded, so that what does
 not fit must be read from the journal all the same; the positions alone are enough.

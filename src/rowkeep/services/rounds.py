@@ -11,7 +11,8 @@ own, in this snapshot, has not permitted.
 Between rounds there is a pause, the longer the more follow: together they take a bounded share of the
 processor, and a row still leaves well within 100 ms of its commit.
 
-Who is catching up (a round has left rows over) does not come here: nobody waits for what they read.
+Who is catching up (a round has left rows over) does not come here: others wait for no more than the first
+part of what such a reader reads.
 """
 
 import asyncio
