@@ -43,6 +43,7 @@ from rowkeep.services.read import ReadService
 from rowkeep.services.receipts import ReceiptService
 from rowkeep.services.statistics import StatisticsService
 from rowkeep.services.tables import TableService
+from rowkeep.services.turns import Turns
 from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
@@ -98,7 +99,8 @@ async def application_over(
         asyncio.create_task(keep_up(doors, sealing)),
     ]
     bounds = QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
-    ingest = IngestService(doors, large_bodies, bounds)
+    turns = Turns(wait_seconds_max=settings.queue_wait_seconds_max)
+    ingest = IngestService(doors, large_bodies, bounds, turns)
     limits = _insert_limits(settings)
     long_inserts = LongInsertService(doors, ingest, limits, long_inserts_max=settings.long_inserts_max)
     traffic = Traffic()

@@ -22,6 +22,7 @@ from rowkeep.services.maintain import Maintenance, SealingPolicy
 from rowkeep.services.read import OpenedSession, ReadService, read_request
 from rowkeep.services.receipts import ReceiptService
 from rowkeep.services.tables import TableDraft, TableService
+from rowkeep.services.turns import Turns
 from rowkeep.services.upkeep import forget_deleted
 from rowkeep.services.uploads import UploadDraft, UploadService
 from rowkeep.services.versions import ReleaseDraft, VersionService
@@ -82,7 +83,9 @@ class World:
         self.uploads = UploadService(self.doors)
         self.receipts = ReceiptService(self.doors, partial(ChainReading, self.directory.segments))
         decoding = DecodingProcesses(folder, inflated_bytes_max=2**20)
-        self.ingest = IngestService(self.doors, decoding, QuarantineBounds(100, 2**20))
+        self.ingest = IngestService(
+            self.doors, decoding, QuarantineBounds(100, 2**20), Turns(wait_seconds_max=20)
+        )
 
     def maintenance_under(self, policy: SealingPolicy) -> Maintenance:
         """Another maintenance of the same data, with bounds of its own."""

@@ -1,8 +1,9 @@
 """The header Server-Timing of an insert: where its time went, in milliseconds.
 
     read     until the whole body was there, who calls and where to included
-    decode   until its rows were checked; of a large body also its turn in a decoding process, of one that
-             had to start over (the schema changed meanwhile) everything up to the last check
+    decode   until its rows were checked; with its turn beside other uploads, or that of a large body in a
+             decoding process; of one that had to start over (the schema changed meanwhile) everything up to
+             the last check
     queue    until the commit of its group began
     commit   until all that its group changes was in its place, in memory
     fsync    until that had reached the disk: the write of the changed pages, their fsync, and now and then

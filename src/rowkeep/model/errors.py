@@ -135,3 +135,12 @@ def unavailable(message: str, *, retry_after_seconds: int, detail: str | None = 
     return RowkeepError(
         ErrorCode.UNAVAILABLE, message, retry_after_seconds=retry_after_seconds, detail=detail
     )
+
+
+def too_slow() -> RowkeepError:
+    """503: the request has waited as long as one may, for room or for its turn."""
+    return unavailable(
+        "The server takes in rows more slowly than they arrive. Nothing of this request was inserted; "
+        "send it again later.",
+        retry_after_seconds=1,
+    )

@@ -11,6 +11,9 @@ before the caller hears of it, so that a revoked token gets 401 and not advice a
 
 A repeat under a key is answered as the first was, even if the schema has been widened meanwhile and would
 refuse its rows now: a caller that is told so of rows that are in would send them once more, corrected.
+
+Small bodies are decoded here, on the event loop, and take turns by upload (`turns.py`) until their commit.
+Large ones do not: they are decoded elsewhere, two at a time, and hold up nobody.
 """
 
 import hashlib
@@ -44,6 +47,7 @@ from rowkeep.services.checking import (
     strict_batch,
 )
 from rowkeep.services.looking import CatalogLooks
+from rowkeep.services.turns import Turns
 from rowkeep.storage.base import CatalogView, Doors, KeyReused, KeyUndone, OffsetMoved, Outcome, StaleBatch
 from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, Spool
 
@@ -63,11 +67,14 @@ class BodyRows(msgspec.Struct, frozen=True):
 class IngestService:
     """Takes rows in. One per process; used on the event loop."""
 
-    def __init__(self, doors: Doors, large_bodies: LargeBodyDecoder, quarantine: QuarantineBounds) -> None:
+    def __init__(
+        self, doors: Doors, large_bodies: LargeBodyDecoder, quarantine: QuarantineBounds, turns: Turns
+    ) -> None:
         self._doors = doors
         self._large_bodies = large_bodies
         self._looks = CatalogLooks(doors)
         self._quarantine = quarantine
+        self._turns = turns
         self._targets: dict[tuple[TokenHash | None, tuple[str, str]], InsertTarget] = {}
 
     def kept_target(self, request: InsertRequest) -> InsertTarget | None:
@@ -92,6 +99,17 @@ class IngestService:
         self, request: InsertRequest, target: InsertTarget, body: bytes, times: InsertTimes
     ) -> Receipt:
         """Inserts the rows of a body, durably and whole, or raises and inserts nothing."""
+        upload_id, byte_count = target.upload.id, len(body)
+        if not self._turns.enter(upload_id, byte_count, perf_counter()):
+            await self._turns.wait(upload_id, byte_count)
+        try:
+            return await self._insert_small(request, target, body, times)
+        finally:
+            self._turns.leave(upload_id, byte_count)
+
+    async def _insert_small(
+        self, request: InsertRequest, target: InsertTarget, body: bytes, times: InsertTimes
+    ) -> Receipt:
         try:
             batch, validates_only = strict_batch(request, target, body)
         except StrictRefusal:

@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from rowkeep.model.errors import RowkeepError, unavailable
+from rowkeep.model.errors import RowkeepError, too_slow, unavailable
 from rowkeep.model.resources import Batch, Health, Receipt
 from rowkeep.model.timing import CommitTimes, InsertTimes
 from rowkeep.storage.base import (
@@ -166,11 +166,7 @@ class Lane:
             # A turn may come in the moment its sender gives up: the room goes to the next in line.
             self._release(size if turn.done() and not turn.cancelled() else 0)
             if isinstance(error, TimeoutError):
-                raise unavailable(
-                    "The server takes in rows more slowly than they arrive. Nothing of this request was "
-                    "inserted; send it again later.",
-                    retry_after_seconds=BUSY_RETRY_SECONDS,
-                ) from error
+                raise too_slow() from error
             raise
 
     def _release(self, size: int) -> None:
