@@ -50,6 +50,7 @@ from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
 from rowkeep.storage.base import Database, StorageError
 from rowkeep.storage.chaining import ChainReading
+from rowkeep.storage.checking_process import CheckingProcess
 from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
@@ -92,15 +93,15 @@ async def application_over(
     maintenance = Maintenance(doors, sealing, _sealing_policy(settings), lane.slow_down)
     large_bodies = DecodingProcesses(directory.spool, inflated_bytes_max=settings.body_bytes_max)
     await large_bodies.start()
+    checker = CheckingProcess()
+    await checker.start()
     bodies = BodyReader(_body_limits(settings))
     background = [
         asyncio.create_task(bodies.watch()),
         asyncio.create_task(maintenance.run()),
         asyncio.create_task(keep_up(doors, sealing)),
     ]
-    bounds = QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
-    turns = Turns(wait_seconds_max=settings.queue_wait_seconds_max)
-    ingest = IngestService(doors, large_bodies, bounds, turns)
+    ingest = _ingest(doors, large_bodies, checker, settings)
     limits = _insert_limits(settings)
     long_inserts = LongInsertService(doors, ingest, limits, long_inserts_max=settings.long_inserts_max)
     traffic = Traffic()
@@ -116,11 +117,9 @@ async def application_over(
         OperationHandlers(lane.health, maintenance.health, traffic, live, _durability(directory)),
     ]
     background.append(asyncio.create_task(follows.watch()))
-    reads = ReadHandlers(
-        ReadService(doors, readings, session_hours=settings.read_session_hours),
-        FollowAnswers(follows, stall_seconds_max=settings.follow_stall_seconds_max),
-    )
-    table = _route_table(doors, reads, handlers)
+    reads = ReadService(doors, readings, session_hours=settings.read_session_hours)
+    answers = FollowAnswers(follows, stall_seconds_max=settings.follow_stall_seconds_max)
+    table = _route_table(doors, ReadHandlers(reads, answers), handlers)
     try:
         yield RowkeepApplication(
             InsertRows(ingest, bodies, limits),
@@ -135,6 +134,7 @@ async def application_over(
             task.cancel()
         await lane.close()
         await large_bodies.close()
+        await checker.close()
         await sealing.close()
         with suppress(StorageError, OSError):  # the next start does it
             await _sweep(folder, doors)
@@ -149,6 +149,14 @@ def _lane(database: Database, settings: Settings) -> Lane:
         queue_bytes_max=settings.queue_bytes_max,
         wait_seconds_max=settings.queue_wait_seconds_max,
     )
+
+
+def _ingest(
+    doors: StorageDoors, large_bodies: DecodingProcesses, checker: CheckingProcess, settings: Settings
+) -> IngestService:
+    bounds = QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
+    turns = Turns(wait_seconds_max=settings.queue_wait_seconds_max)
+    return IngestService(doors, large_bodies, checker, bounds, turns)
 
 
 def _body_limits(settings: Settings) -> BodyLimits:

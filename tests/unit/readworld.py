@@ -28,6 +28,7 @@ from rowkeep.services.uploads import UploadDraft, UploadService
 from rowkeep.services.versions import ReleaseDraft, VersionService
 from rowkeep.storage.base import CatalogEditor
 from rowkeep.storage.chaining import ChainReading
+from rowkeep.storage.checking_process import CheckingProcess
 from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.storage.files import DataDirectory, Disk
@@ -84,7 +85,7 @@ class World:
         self.receipts = ReceiptService(self.doors, partial(ChainReading, self.directory.segments))
         decoding = DecodingProcesses(folder, inflated_bytes_max=2**20)
         self.ingest = IngestService(
-            self.doors, decoding, QuarantineBounds(100, 2**20), Turns(wait_seconds_max=20)
+            self.doors, decoding, CheckingProcess(), QuarantineBounds(100, 2**20), Turns(wait_seconds_max=20)
         )
 
     def maintenance_under(self, policy: SealingPolicy) -> Maintenance:

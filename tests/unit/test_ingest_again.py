@@ -15,6 +15,7 @@ from rowkeep.services import ingest
 from rowkeep.services.ingest import InsertRequest
 from rowkeep.services.turns import Turns
 from rowkeep.storage.base import CatalogView, Connection, Outcome
+from rowkeep.storage.checking_process import CheckingProcess
 from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.doors import StorageDoors, edit_catalog
 from tests.unit.readworld import TABLE, World
@@ -71,7 +72,9 @@ def test_a_catalog_that_keeps_changing_ends_the_tries(world: World) -> None:
     """After so many the request is refused with 503: nothing of it is in, and it may be sent again."""
     doors = RestlessDoors(world)
     decoding = DecodingProcesses(world.folder, inflated_bytes_max=2**20)
-    service = ingest.IngestService(doors, decoding, QuarantineBounds(100, 2**20), Turns(wait_seconds_max=20))
+    service = ingest.IngestService(
+        doors, decoding, CheckingProcess(), QuarantineBounds(100, 2**20), Turns(wait_seconds_max=20)
+    )
     request = InsertRequest(world.owner, (TABLE, "s"), None)
 
     async def insert() -> None:

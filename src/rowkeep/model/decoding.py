@@ -39,6 +39,7 @@ from rowkeep.model.errors import invalid_request
 from rowkeep.model.geography import are_plain_points, geographies_are_valid
 from rowkeep.model.inserts import OffsetMove, offset_move
 from rowkeep.model.quarantine import QuarantineBounds, Skipping
+from rowkeep.model.rowlines import rows_body
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
 
@@ -160,7 +161,7 @@ class RowDecoder:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise StrictRefusal from error
         # Joined only now: each line is known to be one row and nothing else.
-        body = b'{"rows":[' + b",".join(lines) + b"]}"
+        body = rows_body(lines)
         self._check_cells(rows, body, geographies_fit)
         return rows, body
 

@@ -7,7 +7,7 @@ Lines may be joined only after that: `{"a":1},{"a":2}` is no row, and would beco
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 _BLANK = b" \t\r"
 _find_line_end = re.compile(b"\n").search
@@ -16,6 +16,11 @@ _find_line_end = re.compile(b"\n").search
 def split_lines(body: bytes) -> list[bytes]:
     """The lines that are not blank, without their line feeds."""
     return [line for line in body.split(b"\n") if line.strip(_BLANK)]
+
+
+def rows_body(lines: Sequence[bytes]) -> bytes:
+    """Lines that are known to be one row each, as a request body of one line."""
+    return b'{"rows":[' + b",".join(lines) + b"]}"
 
 
 def line_slices(body: memoryview, bytes_min: int, rows_max: int) -> Iterator[tuple[int, list[bytes]]]:

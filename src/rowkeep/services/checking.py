@@ -1,6 +1,6 @@
 """From a request's body to a checked batch: strictly if it goes, leniently if not, elsewhere if it is large.
 
-All three end in a `CheckedBatch`, or raise what the caller is to be told. Nothing here waits for the disk.
+All end in a `CheckedBatch`, or raise what the caller is to be told. Nothing here waits for the disk.
 """
 
 import hashlib
@@ -9,13 +9,14 @@ import msgspec
 
 from rowkeep.model.chain import digest_of
 from rowkeep.model.decoding import RowDecoder, row_decoder
-from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, RowsFormat, offset_move
+from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, RowsFormat
 from rowkeep.model.lenient import decode_leniently, decode_lines_leniently
 from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.resources import Batch, Upload
 from rowkeep.model.rowlines import split_lines
+from rowkeep.model.strict import StrictRows, line_of, strict_rows
 from rowkeep.services.access import TokenHash
-from rowkeep.storage.engines import LargeRows
+from rowkeep.storage.engines import BodyChecker, LargeRows
 
 
 class InsertTarget(msgspec.Struct, frozen=True):
@@ -47,30 +48,40 @@ CheckedBatch = tuple[Batch, bool]
 
 def strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> CheckedBatch:
     """The rows of a body in the strict spelling. Raises StrictRefusal."""
-    decoder, options = target.decoder, request.options
-    if options is not NO_OPTIONS:
+    decoder = target.decoder
+    if request.options is not NO_OPTIONS:
         decoder = row_decoder(target.upload.schema, widens=request.updates(target))
-    if request.format is RowsFormat.JSON:
-        accepted = decoder.accept(body)
-        accepted_rows, line, asked = accepted.rows, _one_line(body), accepted.validateOnly
-        offset = offset_move(accepted.offsetToken, accepted.expectedOffsetToken) or options.offset
-    else:
-        accepted_rows, line = decoder.accept_lines(split_lines(body))
-        asked, offset = None, options.offset
-    row_count = len(accepted_rows)
+    rows, line = strict_rows(decoder, body, request.format)
+    return _strict_batch(request, target, body, rows, line)
+
+
+async def strict_batch_elsewhere(
+    request: InsertRequest, target: InsertTarget, body: bytes, checker: BodyChecker
+) -> CheckedBatch:
+    """The same while the event loop does other things. Raises unavailable too."""
+    rows = await checker.check(
+        body, target.upload.schema, widens=request.updates(target), written_as=request.format
+    )
+    return _strict_batch(request, target, body, rows, line_of(body, request.format))
+
+
+def _strict_batch(
+    request: InsertRequest, target: InsertTarget, body: bytes, rows: StrictRows, line: bytes
+) -> CheckedBatch:
+    options = request.options
     batch = Batch(
         upload_id=target.upload.id,
         catalog_version=target.catalog_version,
         schema=target.upload.schema,
-        row_count=row_count,
-        sha256=digest_of(accepted_rows),
-        body=line if row_count else b"",
+        row_count=rows.row_count,
+        sha256=rows.sha256,
+        body=line if rows.row_count else b"",
         key=request.key,
         digest=None if request.key is None else _digest(request, body),
-        offset=offset,
+        offset=rows.offset or options.offset,
     )
-    asks = asked is not None or options is not NO_OPTIONS
-    return batch, asks and options.validates_only(asked)
+    asks = rows.validate_only is not None or options is not NO_OPTIONS
+    return batch, asks and options.validates_only(rows.validate_only)
 
 
 def lenient_batch(
@@ -119,11 +130,6 @@ def large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) -
         refused=rows.refused,
     )
     return (batch, request.options.validates_only(rows.validate_only))
-
-
-def _one_line(body: bytes) -> bytes:
-    # A line feed is only white space in JSON (within a string it must be escaped).
-    return body.replace(b"\n", b" ") if b"\n" in body else body
 
 
 def _digest(request: InsertRequest, body: bytes) -> bytes | None:

@@ -12,8 +12,9 @@ before the caller hears of it, so that a revoked token gets 401 and not advice a
 A repeat under a key is answered as the first was, even if the schema has been widened meanwhile and would
 refuse its rows now: a caller that is told so of rows that are in would send them once more, corrected.
 
-Small bodies are decoded here, on the event loop, and take turns by upload (`turns.py`) until their commit.
-Large ones do not: they are decoded elsewhere, two at a time, and hold up nobody.
+Bodies up to a megabyte take turns by upload (`turns.py`) until their commit. They are decoded here, on the
+event loop, as long as that takes no other upload's time: those of some size go to another process while
+others send too (`checking_process.py` says why). Larger ones are decoded elsewhere always, two at a time.
 """
 
 import hashlib
@@ -45,15 +46,17 @@ from rowkeep.services.checking import (
     lenient_batch,
     request_digest,
     strict_batch,
+    strict_batch_elsewhere,
 )
 from rowkeep.services.looking import CatalogLooks
 from rowkeep.services.turns import Turns
 from rowkeep.storage.base import CatalogView, Doors, KeyReused, KeyUndone, OffsetMoved, Outcome, StaleBatch
-from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, Spool
+from rowkeep.storage.engines import BodyChecker, LargeBody, LargeBodyDecoder, Spool
 
 TARGETS_MAX = 50_000
 ATTEMPTS_MAX = 20
 LENIENT_BYTES_MAX = 32 * 1024
+CHECKED_ELSEWHERE_BYTES_MIN = 16 * 1024
 RETRY_SECONDS = 1
 
 
@@ -68,10 +71,16 @@ class IngestService:
     """Takes rows in. One per process; used on the event loop."""
 
     def __init__(
-        self, doors: Doors, large_bodies: LargeBodyDecoder, quarantine: QuarantineBounds, turns: Turns
+        self,
+        doors: Doors,
+        large_bodies: LargeBodyDecoder,
+        checker: BodyChecker,
+        quarantine: QuarantineBounds,
+        turns: Turns,
     ) -> None:
         self._doors = doors
         self._large_bodies = large_bodies
+        self._checker = checker
         self._looks = CatalogLooks(doors)
         self._quarantine = quarantine
         self._turns = turns
@@ -111,7 +120,10 @@ class IngestService:
         self, request: InsertRequest, target: InsertTarget, body: bytes, times: InsertTimes
     ) -> Receipt:
         try:
-            batch, validates_only = strict_batch(request, target, body)
+            if len(body) >= CHECKED_ELSEWHERE_BYTES_MIN and self._turns.is_shared(target.upload.id):
+                batch, validates_only = await strict_batch_elsewhere(request, target, body, self._checker)
+            else:
+                batch, validates_only = strict_batch(request, target, body)
         except StrictRefusal:
             pass
         else:

@@ -115,7 +115,7 @@ class Turns:
                 line.timer.cancel()
 
     def _let_in(self, upload_id: int, line: _Line) -> None:
-        is_bounded = self._is_shared(upload_id, self._latest_at)
+        is_bounded = self.is_shared(upload_id)
         while line.waiting:
             waiter = line.waiting[0]
             if not waiter.turn.done():
@@ -124,6 +124,10 @@ class Turns:
                 line.take_in(waiter.byte_count)
                 waiter.turn.set_result(None)
             line.waiting.popleft()
+
+    def is_shared(self, upload_id: int) -> bool:
+        """Whether other uploads send too."""
+        return self._is_shared(upload_id, self._latest_at)
 
     def _is_shared(self, upload_id: int, now: float) -> bool:
         newest_of_others = self._other_at if upload_id == self._latest_id else self._latest_at

@@ -37,23 +37,26 @@ class ChildProcess:
             start_new_session=True,  # an interrupt at the terminal is the server's to handle
         )
 
-    async def ask(self, line: bytes) -> bytes:
-        """The answer to one job. Raises EOFError when the process died of it, OSError, or ValueError."""
+    async def ask(self, line: bytes, body: bytes = b"") -> bytes:
+        """The answer to one job: a line, and the bytes that it says come behind it.
+
+        Raises EOFError when the process died of it, OSError, or ValueError.
+        """
         async with self._turn:
             if self._process is None or self._process.returncode is not None:
                 await self.start()
             try:
-                return await self._exchange(line)
+                return await self._exchange(line, body)
             except BaseException:
                 # What it would still answer would be taken for the next job's answer.
                 await self.close()
                 raise
 
-    async def _exchange(self, line: bytes) -> bytes:
+    async def _exchange(self, line: bytes, body: bytes) -> bytes:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise EOFError("the process has no pipes")
-        process.stdin.write(line + b"\n")
+        process.stdin.write(b"%b\n%b" % (line, body))
         await process.stdin.drain()
         answer = await process.stdout.readline()
         if not answer.endswith(b"\n"):

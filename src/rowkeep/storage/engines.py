@@ -16,6 +16,7 @@ from rowkeep.model.receipts import ChainOutcome
 from rowkeep.model.resources import Batch, Frame, ReadStream, Segment
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import Statistics
+from rowkeep.model.strict import StrictRows
 from rowkeep.storage.base import CatalogView
 
 
@@ -75,6 +76,13 @@ class LargeBodyDecoder(Protocol):
 
     async def digest(self, body: LargeBody) -> bytes:
         """The SHA-256 of a body as it was before any coding. Raises as `decode` does."""
+
+
+class BodyChecker(Protocol):
+    """Checks bodies that are held in memory where that does not hold up the answering process."""
+
+    async def check(self, body: bytes, schema: Schema, *, widens: bool, written_as: RowsFormat) -> StrictRows:
+        """Checks a body; `widens` as for RowDecoder. Raises StrictRefusal or unavailable."""
 
 
 class RowReading(Protocol):
