@@ -11,7 +11,7 @@ SETTINGS = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: COMMIT fsyncs the WAL
     "foreign_keys": 1,
-    "wal_autocheckpoint": 4_000,
+    "wal_autocheckpoint": 1_000,
     "cache_size": -16 * 1024,
 }
 
