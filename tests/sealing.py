@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable
 
 from rowkeep.model.resources import Segment
-from rowkeep.services.maintain import Maintenance, SealingPolicy
+from rowkeep.services.maintenance import Maintenance, SealingPolicy
 from rowkeep.storage.base import Database, Doors
-from rowkeep.storage.files import DataDirectory, Disk
-from rowkeep.storage.sealer import SegmentSealer
-from rowkeep.storage.segments import SegmentFolder
+from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.segments.folder import SegmentFolder
+from rowkeep.storage.segments.sealer import SegmentSealer
 
 POLICY = SealingPolicy(seal_bytes_min=2**24, seal_minutes_max=10.0, journal_bytes_max=2**30)
 

@@ -10,17 +10,6 @@ from typing import Any, TypeVar
 import click
 
 from rowkeep import __version__
-from rowkeep.benchmark.fairness import run_fairness
-from rowkeep.benchmark.following import FOLLOWER_COUNTS, run_following
-from rowkeep.benchmark.formats import run_formats
-from rowkeep.benchmark.growth import GROWTH_COUNTS, run_growth
-from rowkeep.benchmark.opening import OPENING_COUNTS, run_opening
-from rowkeep.benchmark.overload import run_overload
-from rowkeep.benchmark.run import BenchmarkOptions, run_benchmark, run_memory
-from rowkeep.benchmark.soak import run_soak
-from rowkeep.benchmark.sustained import run_sustained
-from rowkeep.benchmark.targets import peer
-from rowkeep.benchmark.variants import run_variants
 from rowkeep.commands.insert import insert_command
 from rowkeep.config import Settings, read_settings
 from rowkeep.model.errors import RowkeepError
@@ -33,10 +22,21 @@ from rowkeep.services.organizations import delete_member, set_member
 from rowkeep.storage.backup import back_up, restore
 from rowkeep.storage.base import CatalogEditor, CatalogView, StorageError
 from rowkeep.storage.doors import edit_catalog, read_snapshot
-from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.verification import verify
-from rowkeep.torture import TortureOptions, run_torture
+from rowkeep.trials.fairness import run_fairness
+from rowkeep.trials.following import FOLLOWER_COUNTS, run_following
+from rowkeep.trials.formats import run_formats
+from rowkeep.trials.growth import GROWTH_COUNTS, run_growth
+from rowkeep.trials.opening import OPENING_COUNTS, run_opening
+from rowkeep.trials.overload import run_overload
+from rowkeep.trials.run import BenchmarkOptions, run_benchmark, run_memory
+from rowkeep.trials.soak import run_soak
+from rowkeep.trials.sustained import run_sustained
+from rowkeep.trials.targets import peer
+from rowkeep.trials.torture import TortureOptions, run_torture
+from rowkeep.trials.variants import run_variants
 
 Result = TypeVar("Result")
 

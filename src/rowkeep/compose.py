@@ -8,59 +8,59 @@ from functools import partial
 import msgspec
 import structlog
 
-from rowkeep.api.app import RowkeepApplication
-from rowkeep.api.body import BodyLimits, BodyReader
-from rowkeep.api.datasets import DatasetHandlers, GrantHandlers
-from rowkeep.api.follow import FollowAnswers
-from rowkeep.api.longinsert import LongInserts
-from rowkeep.api.openapi import DocumentHandlers
-from rowkeep.api.operations import LiveFigures, OperationHandlers
-from rowkeep.api.owners import OwnerHandlers
-from rowkeep.api.quarantine import QuarantineHandlers
-from rowkeep.api.reads import ReadHandlers
-from rowkeep.api.receipts import ReceiptHandlers
-from rowkeep.api.routes import RouteTable, routes_of
-from rowkeep.api.rows import InsertRows
-from rowkeep.api.statistics import StatisticsHandlers
-from rowkeep.api.tables import TableHandlers
-from rowkeep.api.traffic import Traffic
-from rowkeep.api.uploads import UploadHandlers
-from rowkeep.api.variables import VariableHandlers
-from rowkeep.api.versions import VersionHandlers
+from rowkeep.api.http.app import RowkeepApplication
+from rowkeep.api.http.body import BodyLimits, BodyReader
+from rowkeep.api.http.openapi import DocumentHandlers
+from rowkeep.api.http.routes import RouteTable, routes_of
+from rowkeep.api.http.traffic import Traffic
+from rowkeep.api.resources.datasets import DatasetHandlers, GrantHandlers
+from rowkeep.api.resources.follow import FollowAnswers
+from rowkeep.api.resources.insert_rows import InsertRows
+from rowkeep.api.resources.long_insert import LongInserts
+from rowkeep.api.resources.operations import LiveFigures, OperationHandlers
+from rowkeep.api.resources.owners import OwnerHandlers
+from rowkeep.api.resources.quarantine import QuarantineHandlers
+from rowkeep.api.resources.reads import ReadHandlers
+from rowkeep.api.resources.receipts import ReceiptHandlers
+from rowkeep.api.resources.statistics import StatisticsHandlers
+from rowkeep.api.resources.tables import TableHandlers
+from rowkeep.api.resources.uploads import UploadHandlers
+from rowkeep.api.resources.variables import VariableHandlers
+from rowkeep.api.resources.versions import VersionHandlers
 from rowkeep.config import Settings
 from rowkeep.model.quarantine import QuarantineBounds
-from rowkeep.model.ratelimits import InsertLimits, RateUnit, insert_limits
+from rowkeep.model.rate_limits import InsertLimits, RateUnit, insert_limits
 from rowkeep.model.resources import Durability, DurabilityClass
 from rowkeep.services.datasets import DatasetService
-from rowkeep.services.follow import FollowService
 from rowkeep.services.grants import GrantService
-from rowkeep.services.ingest import IngestService
-from rowkeep.services.longinsert import LongInsertService
-from rowkeep.services.maintain import Maintenance, SealingPolicy
+from rowkeep.services.insert.insert import InsertService
+from rowkeep.services.insert.long_insert import LongInsertService
+from rowkeep.services.insert.receipts import ReceiptService
+from rowkeep.services.insert.turns import Turns
+from rowkeep.services.maintenance import Maintenance, SealingPolicy
 from rowkeep.services.organizations import OrganizationService
 from rowkeep.services.quarantine import QuarantineService
-from rowkeep.services.read import ReadService
-from rowkeep.services.receipts import ReceiptService
+from rowkeep.services.read.follow import FollowService
+from rowkeep.services.read.read import ReadService
 from rowkeep.services.statistics import StatisticsService
 from rowkeep.services.tables import TableService
-from rowkeep.services.turns import Turns
 from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
 from rowkeep.storage.base import Database, StorageError
-from rowkeep.storage.chaining import ChainReading
-from rowkeep.storage.checking_process import CheckingProcess
-from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.durability import measure_durability
-from rowkeep.storage.files import DataDirectory, Disk
-from rowkeep.storage.lane import Lane
-from rowkeep.storage.reader import StreamReader
-from rowkeep.storage.sealing_process import SealingProcess
-from rowkeep.storage.segments import GRACE_SECONDS, SegmentFolder
+from rowkeep.storage.journal.chaining import ChainReading
+from rowkeep.storage.journal.lane import Lane
+from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.segments.folder import GRACE_SECONDS, SegmentFolder
+from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.workers.checking_process import CheckingProcess
+from rowkeep.workers.decoding_process import DecodingProcesses
+from rowkeep.workers.sealing_process import SealingProcess
 
 _Handlers = QuarantineHandlers | ReceiptHandlers | StatisticsHandlers | OperationHandlers
 
@@ -153,10 +153,10 @@ def _lane(database: Database, settings: Settings) -> Lane:
 
 def _ingest(
     doors: StorageDoors, large_bodies: DecodingProcesses, checker: CheckingProcess, settings: Settings
-) -> IngestService:
+) -> InsertService:
     bounds = QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
     turns = Turns(wait_seconds_max=settings.queue_wait_seconds_max)
-    return IngestService(doors, large_bodies, checker, bounds, turns)
+    return InsertService(doors, large_bodies, checker, bounds, turns)
 
 
 def _body_limits(settings: Settings) -> BodyLimits:

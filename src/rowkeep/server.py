@@ -22,7 +22,7 @@ from granian.server.embed import Server
 
 from rowkeep.compose import open_application
 from rowkeep.config import Settings
-from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.local_files import DataDirectory
 
 BACKLOG = 1024
 DRAIN_SECONDS_MAX = 8.0

@@ -10,7 +10,7 @@ from rowkeep.model.resources import MemberRole
 from rowkeep.services.accounts import create_organization, create_token, create_user, find_user, revoke_token
 from rowkeep.storage.base import CatalogEditor
 from rowkeep.storage.doors import edit_catalog
-from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.api.accesstable import API, CALLERS, TARGETS
 from tests.api.caller import Caller

@@ -11,7 +11,7 @@ from rowkeep.config import Settings
 from rowkeep.services.accounts import create_organization, create_token, create_user
 from rowkeep.storage.base import Connection, Database, Record
 from rowkeep.storage.doors import edit_catalog
-from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 
 # What runs beside the requests, now and then.

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rowkeep.api.openapi import OPERATIONS
-from rowkeep.api.rows import INSERT_ROWS_PATH
+from rowkeep.api.http.openapi import OPERATIONS
+from rowkeep.api.resources.insert_rows import INSERT_ROWS_PATH
 from tests.api.accesstable import (
     ACTIONS,
     API,

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import zstandard
 
-from rowkeep.benchmark.processes import children_of, peak_memory_mib
+from rowkeep.trials.processes import children_of, peak_memory_mib
 from tests.api.pings import pinged
 from tests.api.stream import ALL_TYPES, Stream
 from tests.api.test_bad_input import raw_request

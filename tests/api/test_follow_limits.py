@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from rowkeep.benchmark.processes import memory_mib
+from rowkeep.trials.processes import memory_mib
 from tests.api.stream import Stream
 from tests.api.test_sealing import metric
 from tests.follower import Follower

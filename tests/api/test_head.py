@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 import httpx
 import pytest
 
-from rowkeep.api.openapi import OPERATIONS
+from rowkeep.api.http.openapi import OPERATIONS
 from tests.api.places import Places
 from tests.serverprocess import ServerProcess, rowkeep
 

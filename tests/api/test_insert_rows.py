@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rowkeep.benchmark.processes import children_of, peak_memory_mib
+from rowkeep.trials.processes import children_of, peak_memory_mib
 from tests.api.pings import pinged
 from tests.api.stream import ALL_TYPES, Stream
 from tests.serverprocess import ServerProcess, rowkeep

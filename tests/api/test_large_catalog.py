@@ -13,7 +13,7 @@ from rowkeep.model.types import VariableType
 from rowkeep.services.accounts import create_token, create_user
 from rowkeep.storage.base import CatalogEditor, NewDataset, NewTable, NewUpload
 from rowkeep.storage.doors import edit_catalog
-from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.api.accesstable import API
 from tests.api.caller import Caller

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rowkeep.benchmark.processes import memory_mib
+from rowkeep.trials.processes import memory_mib
 from tests.api.stream import Stream
 from tests.longproducer import LongProducer
 from tests.serverprocess import ServerProcess, wait_until

@@ -7,12 +7,12 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from rowkeep.api.openapi import OPERATIONS
+from rowkeep.api.http.openapi import OPERATIONS
 from rowkeep.model.resources import MergeStrategy
 from rowkeep.services.accounts import create_user
 from rowkeep.storage.base import CatalogEditor, NewTable
 from rowkeep.storage.doors import edit_catalog
-from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.api.accesstable import API
 from tests.api.caller import Caller, Reply

@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from rowkeep.api.openapi import OPERATIONS
-from rowkeep.api.rows import INSERT_ROWS_PATH
+from rowkeep.api.http.openapi import OPERATIONS
+from rowkeep.api.resources.insert_rows import INSERT_ROWS_PATH
 from tests.api.places import Places
 from tests.api.publishing import Json
 from tests.serverprocess import ServerProcess, rowkeep

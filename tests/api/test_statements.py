@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rowkeep.api.openapi import OPERATIONS
+from rowkeep.api.http.openapi import OPERATIONS
 from rowkeep.services.accounts import create_user
 from rowkeep.storage.doors import edit_catalog
 from tests.api.accesstable import API

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from rowkeep.services.turns import REQUESTS_MAX
+from rowkeep.services.insert.turns import REQUESTS_MAX
 from tests.api.stream import ALL_TYPES, Stream
 from tests.api.test_bad_input import request_head
 from tests.serverprocess import ServerProcess
@@ -76,7 +76,7 @@ def stopped(pid: int) -> Iterator[None]:
     (checker,) = [
         child
         for child in psutil.Process(pid).children()
-        if "rowkeep.storage.checking_worker" in child.cmdline()
+        if "rowkeep.workers.checking_worker" in child.cmdline()
     ]
     checker.suspend()
     try:

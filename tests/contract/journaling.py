@@ -8,14 +8,14 @@ import msgspec
 
 from rowkeep.model.access import AccessLevel
 from rowkeep.model.chain import digest_of
-from rowkeep.model.decoding import row_decoder
+from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.growth import SchemaChange, schema_change
 from rowkeep.model.resources import Batch, Dataset, Entry, OwnerKind, Receipt, Table, Upload, UploadType
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
 from rowkeep.storage.base import CatalogEditor, CatalogView, Database, NewDataset, NewTable, NewUpload
 from rowkeep.storage.doors import edit_catalog, read_snapshot
-from rowkeep.storage.journal import entry_lines
+from rowkeep.storage.journal.journal import entry_lines
 
 INTEGERS = Schema(1, (Variable("v", VariableType.INTEGER),))
 FLOATS = Schema(2, (Variable("v", VariableType.FLOAT),))

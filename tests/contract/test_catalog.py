@@ -18,7 +18,6 @@ from rowkeep.model.resources import (
 )
 from rowkeep.model.schema import Schema, ValueLabel, Variable
 from rowkeep.model.types import VariableType
-from rowkeep.storage import editor as editor_module
 from rowkeep.storage.base import (
     CatalogEditor,
     CatalogView,
@@ -27,8 +26,9 @@ from rowkeep.storage.base import (
     NewDataset,
     StorageBusyError,
 )
+from rowkeep.storage.catalog import editor as editor_module
 from rowkeep.storage.doors import edit_catalog, read_snapshot
-from rowkeep.storage.journal import Journal
+from rowkeep.storage.journal.journal import Journal
 from tests.contract.backends import OpenDatabase
 from tests.contract.journaling import (
     INTEGERS,

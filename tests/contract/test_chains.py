@@ -18,9 +18,9 @@ from rowkeep.services.accounts import create_user
 from rowkeep.storage import sqlite
 from rowkeep.storage.base import Database
 from rowkeep.storage.doors import edit_catalog, read_snapshot
-from rowkeep.storage.files import DataDirectory, Disk
-from rowkeep.storage.journal import Journal
-from rowkeep.storage.sealer import SegmentSealer
+from rowkeep.storage.journal.journal import Journal
+from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.segments.sealer import SegmentSealer
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.statements import load_migrations
 from rowkeep.storage.verification import verify
@@ -119,7 +119,7 @@ def test_a_group_goes_in_whole_or_not_at_all(database: Database, uploads: Upload
 
 def test_a_segment_ends_with_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large batch is not torn apart by the size of segments, and compaction keeps every batch."""
-    monkeypatch.setattr("rowkeep.storage.sealer.SEAL_BYTES_MAX", 1)
+    monkeypatch.setattr("rowkeep.storage.segments.sealer.SEAL_BYTES_MAX", 1)
     directory = DataDirectory(tmp_path)
     directory.sweep()
     database = SqliteDatabase(directory.database)

@@ -7,30 +7,30 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from rowkeep.model.decoding import StrictRefusal, row_decoder
+from rowkeep.model.decoding.strict import StrictRefusal, row_decoder
+from rowkeep.model.decoding.strict_rows import StrictRows, line_of, strict_rows
 from rowkeep.model.errors import ErrorCode, RowkeepError
-from rowkeep.model.inserts import RowsFormat
+from rowkeep.model.inserts import BodyFormat
 from rowkeep.model.schema import Schema
-from rowkeep.model.strict import StrictRows, line_of, strict_rows
-from rowkeep.storage.checking_process import CheckingProcess
+from rowkeep.workers.checking_process import CheckingProcess
 from tests.unit.bodies import encoded, one
 
 LARGE = encoded({"rows": [{"v": number} for number in range(50_000)]}, indent=1)
 BODIES = {
-    "rows": (RowsFormat.JSON, b'{"rows":[{"v":1},\n {"v":2}]}'),
-    "no rows": (RowsFormat.JSON, b'{"rows":[]}'),
-    "flags": (RowsFormat.JSON, b'{"rows":[{"v":1}],"validateOnly":true,"offsetToken":"b"}'),
-    "expected": (RowsFormat.JSON, b'{"rows":[{}],"offsetToken":"b","expectedOffsetToken":null}'),
-    "updates": (RowsFormat.JSON, b'{"rows":[{"v":1}],"updateSchema":true}'),
-    "lines": (RowsFormat.LINES, b'{"v":1}\r\n\n{"v":2}'),
-    "large": (RowsFormat.JSON, LARGE),
+    "rows": (BodyFormat.JSON, b'{"rows":[{"v":1},\n {"v":2}]}'),
+    "no rows": (BodyFormat.JSON, b'{"rows":[]}'),
+    "flags": (BodyFormat.JSON, b'{"rows":[{"v":1}],"validateOnly":true,"offsetToken":"b"}'),
+    "expected": (BodyFormat.JSON, b'{"rows":[{}],"offsetToken":"b","expectedOffsetToken":null}'),
+    "updates": (BodyFormat.JSON, b'{"rows":[{"v":1}],"updateSchema":true}'),
+    "lines": (BodyFormat.LINES, b'{"v":1}\r\n\n{"v":2}'),
+    "large": (BodyFormat.JSON, LARGE),
 }
 REFUSED = {
-    "another type": (RowsFormat.JSON, b'{"rows":[{"v":"x"}]}'),
-    "two on a line": (RowsFormat.LINES, b'{"v":1},{"v":2}'),
-    "no JSON": (RowsFormat.JSON, b"["),
-    "nothing": (RowsFormat.JSON, b""),
-    "no UTF-8": (RowsFormat.JSON, b'{"rows":[{"v":"\xff"}]}'),
+    "another type": (BodyFormat.JSON, b'{"rows":[{"v":"x"}]}'),
+    "two on a line": (BodyFormat.LINES, b'{"v":1},{"v":2}'),
+    "no JSON": (BodyFormat.JSON, b"["),
+    "nothing": (BodyFormat.JSON, b""),
+    "no UTF-8": (BodyFormat.JSON, b'{"rows":[{"v":"\xff"}]}'),
 }
 
 
@@ -85,10 +85,10 @@ def test_what_a_body_may_change_decides() -> None:
 
     async def run() -> None:
         async with running() as process:
-            rows = await process.check(body, one("float"), widens=False, written_as=RowsFormat.JSON)
+            rows = await process.check(body, one("float"), widens=False, written_as=BodyFormat.JSON)
             assert rows.row_count == 1
             with pytest.raises(StrictRefusal):
-                await process.check(body, one("float"), widens=True, written_as=RowsFormat.JSON)
+                await process.check(body, one("float"), widens=True, written_as=BodyFormat.JSON)
 
     asyncio.run(run())
 

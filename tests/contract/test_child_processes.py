@@ -8,17 +8,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rowkeep.model.inserts import RowsFormat
+from rowkeep.model.inserts import BodyFormat
 from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
 from rowkeep.storage.base import SealingError
-from rowkeep.storage.decoding_worker import DecodingAnswer, DecodingJob
-from rowkeep.storage.files import DataDirectory, Disk
-from rowkeep.storage.sealing_process import SealingProcess
-from rowkeep.storage.sealing_worker import SealingAnswer, SealingJob
-from rowkeep.storage.segments import SegmentFolder
+from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.segments.folder import SegmentFolder
 from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.workers.decoding_worker import DecodingAnswer, DecodingJob
+from rowkeep.workers.sealing_process import SealingProcess
+from rowkeep.workers.sealing_worker import SealingAnswer, SealingJob
 from tests.contract.journaling import make_uploads
 
 SCHEMA = Schema(1, (Variable("id", VariableType.INTEGER),))
@@ -36,12 +36,12 @@ def test_the_decoding_process_answers_and_ends(tmp_path: Path) -> None:
     """Rows that fit, rows that do not, and what is no body at all; lines, also none."""
     jobs: list[object] = []
     bodies = {
-        "good": (RowsFormat.JSON, b'{"rows":[{"id":1}]}'),
-        "bad": (RowsFormat.JSON, b'{"rows":[{"id":"x"}]}'),
-        "none": (RowsFormat.JSON, b"["),
-        "empty": (RowsFormat.JSON, b""),
-        "lines": (RowsFormat.LINES, b'{"id":1}\n{"id":2}\n'),
-        "no lines": (RowsFormat.LINES, b""),
+        "good": (BodyFormat.JSON, b'{"rows":[{"id":1}]}'),
+        "bad": (BodyFormat.JSON, b'{"rows":[{"id":"x"}]}'),
+        "none": (BodyFormat.JSON, b"["),
+        "empty": (BodyFormat.JSON, b""),
+        "lines": (BodyFormat.LINES, b'{"id":1}\n{"id":2}\n'),
+        "no lines": (BodyFormat.LINES, b""),
     }
     for name, (format_, body) in bodies.items():
         (tmp_path / name).write_bytes(body)

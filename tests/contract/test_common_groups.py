@@ -9,7 +9,7 @@ import pytest
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.storage.base import Database, KeyReused, Outcome, StaleBatch
 from rowkeep.storage.doors import edit_catalog
-from rowkeep.storage.journal import Journal
+from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.api.counting import CountingDatabase
 from tests.contract.journaling import Uploads, batch, check_counters, make_uploads, plain, stored

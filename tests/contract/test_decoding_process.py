@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from rowkeep.model.decoding import row_decoder
+from rowkeep.model.decoding.large import SLICE_ROWS_MAX
+from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
 from rowkeep.model.inflating import ContentCoding
-from rowkeep.model.inserts import RowsFormat
-from rowkeep.model.large import SLICE_ROWS_MAX
+from rowkeep.model.inserts import BodyFormat
 from rowkeep.model.schema import Schema
-from rowkeep.storage import child_process
-from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.engines import LargeBody, LargeRows
-from rowkeep.storage.journal import decoded_lines
+from rowkeep.storage.journal.journal import decoded_lines
+from rowkeep.workers import child_process
+from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.unit.bodies import encoded, one, values_of
 
 INFLATED_BYTES_MAX = 8 * 1024 * 1024
@@ -48,7 +48,7 @@ async def decode(
     schema: Schema,
     *,
     updates: bool = False,
-    format_: RowsFormat = RowsFormat.JSON,
+    format_: BodyFormat = BodyFormat.JSON,
     coding: ContentCoding | None = None,
 ) -> LargeRows:
     spool = process.spool()
@@ -228,7 +228,7 @@ def test_lines_come_back_in_frames(tmp_path: Path, coding: ContentCoding | None)
     async def run() -> LargeRows:
         async with running(tmp_path) as process:
             sent = body if coding is None else gzip.compress(body)
-            return await decode(process, sent, one("integer"), format_=RowsFormat.LINES, coding=coding)
+            return await decode(process, sent, one("integer"), format_=BodyFormat.LINES, coding=coding)
 
     rows = asyncio.run(run())
     assert values(rows) == list(range(count)) == list(range(rows.row_count))

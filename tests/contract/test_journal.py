@@ -12,7 +12,7 @@ from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.schema import Schema
 from rowkeep.storage.base import Database, KeyReused, Outcome, StaleBatch
 from rowkeep.storage.doors import edit_catalog, read_snapshot
-from rowkeep.storage.journal import CODEC_PLAIN, CODEC_ZSTD, Journal, decoded_lines, entry_lines
+from rowkeep.storage.journal.journal import CODEC_PLAIN, CODEC_ZSTD, Journal, decoded_lines, entry_lines
 from tests.contract.backends import OpenDatabase
 from tests.contract.journaling import (
     FLOATS,

@@ -12,8 +12,8 @@ import pytest
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.storage.base import Connection, Database, Outcome
-from rowkeep.storage.editor import SqlCatalogEditor
-from rowkeep.storage.lane import Lane
+from rowkeep.storage.catalog.editor import SqlCatalogEditor
+from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.contract.backends import OpenDatabase
 from tests.contract.journaling import (

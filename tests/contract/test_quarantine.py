@@ -14,8 +14,8 @@ from rowkeep.model.quarantine import QuarantineBounds, RefusedRow, RefusedRows
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.storage.base import Database, StaleBatch
 from rowkeep.storage.doors import edit_catalog, read_snapshot
-from rowkeep.storage.files import DataDirectory
-from rowkeep.storage.journal import Journal
+from rowkeep.storage.journal.journal import Journal
+from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.verification import verify
 from tests.contract.journaling import Uploads, batch, make_uploads, plain, stored

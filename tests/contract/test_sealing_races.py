@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from rowkeep.model.errors import RowkeepError
-from rowkeep.services import maintain
-from rowkeep.services.maintain import SealingPolicy
+from rowkeep.services import maintenance as maintenance_module
+from rowkeep.services.maintenance import SealingPolicy
 from rowkeep.storage.base import CatalogEditor
 from rowkeep.storage.doors import edit_catalog
-from rowkeep.storage.files import Disk
+from rowkeep.storage.local_files import Disk
 from rowkeep.storage.sqlite import SqliteConnection, SqliteDatabase
 from rowkeep.storage.verification import verify
 from tests.unit.readworld import World
@@ -133,10 +133,10 @@ def test_sealing_stops_to_look_again(
     world: World, disk: InterruptedDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is due and how fast rows arrive changes while much is sealed: it is not all taken at one look."""
-    monkeypatch.setattr(maintain, "SEALING_SECONDS_MAX", 0)
+    monkeypatch.setattr(maintenance_module, "SEALING_SECONDS_MAX", 0)
     looks: list[int] = []
     policy = SealingPolicy(seal_bytes_min=1, seal_minutes_max=10, journal_bytes_max=2**20)
-    maintenance = maintain.Maintenance(
+    maintenance = maintenance_module.Maintenance(
         world.doors, world.sealer, policy, lambda _: looks.append(maintenance.health.segments_sealed)
     )
 

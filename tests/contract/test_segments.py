@@ -12,10 +12,10 @@ import pytest
 from rowkeep.model.resources import Segment, UnsealedUpload
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
-from rowkeep.services import maintain
-from rowkeep.services.maintain import SealingPolicy, segments_to_compact, uploads_due
-from rowkeep.storage.files import Disk
-from rowkeep.storage.segments import SegmentFolder
+from rowkeep.services import maintenance as maintenance_module
+from rowkeep.services.maintenance import SealingPolicy, segments_to_compact, uploads_due
+from rowkeep.storage.local_files import Disk
+from rowkeep.storage.segments.folder import SegmentFolder
 from rowkeep.storage.verification import verify
 from tests.arrowstreams import table_of
 from tests.unit.readworld import World
@@ -107,11 +107,11 @@ def test_a_reading_goes_on_while_rows_are_sealed_and_compacted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stream read step by step, everything being moved between the steps, has each row once."""
-    monkeypatch.setattr("rowkeep.storage.reader.STEP_BATCHES_MAX", 1)
-    monkeypatch.setattr("rowkeep.storage.reader.BATCH_ROWS_MAX", 3)
-    monkeypatch.setattr("rowkeep.storage.reader.ARROW_BATCH_ROWS_MAX", 3)
-    monkeypatch.setattr("rowkeep.storage.reader.READ_BYTES_MAX", 100)
-    monkeypatch.setattr(maintain, "COMPACTED_OF_LARGEST_MIN", 1)
+    monkeypatch.setattr("rowkeep.storage.segments.reader.STEP_BATCHES_MAX", 1)
+    monkeypatch.setattr("rowkeep.storage.segments.reader.BATCH_ROWS_MAX", 3)
+    monkeypatch.setattr("rowkeep.storage.segments.reader.ARROW_BATCH_ROWS_MAX", 3)
+    monkeypatch.setattr("rowkeep.storage.segments.reader.READ_BYTES_MAX", 100)
+    monkeypatch.setattr(maintenance_module, "COMPACTED_OF_LARGEST_MIN", 1)
     world.create("s", [{"name": "id", "type": "integer"}])
     for start in range(0, 200, 10):
         world.insert("s", ids(start, start + 10))

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rowkeep.storage.journal import Journal
+from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.verification import verify
 from tests.contract.journaling import Uploads, batch, make_uploads
 from tests.unit.readworld import World

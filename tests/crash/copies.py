@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rowkeep.storage.files import Disk
+from rowkeep.storage.local_files import Disk
 from rowkeep.storage.sqlite import SqliteConnection, SqliteDatabase
 
 

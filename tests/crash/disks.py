@@ -18,7 +18,7 @@ from pathlib import Path
 import apsw
 import msgspec
 
-from rowkeep.storage.files import Disk
+from rowkeep.storage.local_files import Disk
 
 SECTOR_BYTES = 512
 

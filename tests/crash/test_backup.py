@@ -8,7 +8,7 @@ import pytest
 
 from rowkeep.storage.backup import back_up, restore
 from rowkeep.storage.base import StorageError
-from rowkeep.storage.files import DataDirectory
+from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.contract.journaling import make_uploads
 from tests.unit.readworld import World

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from rowkeep.services import maintain
+from rowkeep.services import maintenance as maintenance_module
 from rowkeep.storage.verification import verify
 from tests.crash.copies import CopyingDatabase, CopyingDisk, Points
 from tests.unit.readworld import World
@@ -31,9 +31,9 @@ REMOVAL_POINTS = {"before a removal", "after a removal"}
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries are dropped a few at a time, and few segments are worth a compaction."""
-    monkeypatch.setattr(maintain, "DROPPED_BYTES_MAX", 1_000)
-    monkeypatch.setattr(maintain, "COMPACTED_MIN", 3)
-    monkeypatch.setattr(maintain, "COMPACTED_OF_LARGEST_MIN", 1)
+    monkeypatch.setattr(maintenance_module, "DROPPED_BYTES_MAX", 1_000)
+    monkeypatch.setattr(maintenance_module, "COMPACTED_MIN", 3)
+    monkeypatch.setattr(maintenance_module, "COMPACTED_OF_LARGEST_MIN", 1)
 
 
 class Plain(NamedTuple):

@@ -18,7 +18,7 @@ from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
 from rowkeep.storage.doors import StorageDoors, read_snapshot
-from rowkeep.storage.lane import Lane
+from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.api.stream import Stream
 from tests.contract.journaling import Uploads, batch, make_uploads, plain, stored

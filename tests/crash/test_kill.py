@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rowkeep.torture import TortureOptions, run_torture, violations_of
+from rowkeep.trials.torture import TortureOptions, run_torture, violations_of
 
 
 def test_kill_under_load(tmp_path: Path) -> None:

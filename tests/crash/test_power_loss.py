@@ -14,7 +14,7 @@ import pytest
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Receipt
 from rowkeep.storage.base import StorageError
-from rowkeep.storage.journal import Journal
+from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.contract.journaling import Uploads, batch, make_uploads, plain, stored
 from tests.crash.disks import Acknowledgement, Event, RecordingDisk, Sync, state_after

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from rowkeep.model.errors import RowkeepError
-from rowkeep.services import maintain
+from rowkeep.services import maintenance as maintenance_module
 from rowkeep.storage.base import StorageError
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.verification import verify
@@ -47,9 +47,9 @@ Table = dict[str, list[int]]
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries are dropped a few at a time, and few segments are worth a compaction."""
-    monkeypatch.setattr(maintain, "DROPPED_BYTES_MAX", 2_000)
-    monkeypatch.setattr(maintain, "COMPACTED_MIN", 3)
-    monkeypatch.setattr(maintain, "COMPACTED_OF_LARGEST_MIN", 1)
+    monkeypatch.setattr(maintenance_module, "DROPPED_BYTES_MAX", 2_000)
+    monkeypatch.setattr(maintenance_module, "COMPACTED_MIN", 3)
+    monkeypatch.setattr(maintenance_module, "COMPACTED_OF_LARGEST_MIN", 1)
 
 
 class Run(NamedTuple):

@@ -13,12 +13,12 @@ import msgspec
 import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
-from rowkeep.services import maintain
-from rowkeep.services.maintain import Maintenance, SealingPolicy
-from rowkeep.storage.files import Disk
-from rowkeep.storage.sealer import SegmentSealer
-from rowkeep.storage.sealing_worker import SealingJob, run_job
+from rowkeep.services import maintenance as maintenance_module
+from rowkeep.services.maintenance import Maintenance, SealingPolicy
+from rowkeep.storage.local_files import Disk
+from rowkeep.storage.segments.sealer import SegmentSealer
 from rowkeep.storage.verification import verify
+from rowkeep.workers.sealing_worker import SealingJob, run_job
 from tests.unit.readworld import World
 
 SCHEMA = [{"name": "id", "type": "integer"}, {"name": "text", "type": "string"}]
@@ -161,8 +161,8 @@ def test_a_seal_that_fails_is_put_off(
     fault: str,
 ) -> None:
     """Nothing is lost: reads and inserts go on, and the seal is done when the disk works again."""
-    monkeypatch.setattr(maintain, "PAUSE_SECONDS_MIN", 0.01)
-    monkeypatch.setattr(maintain, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(maintenance_module, "PAUSE_SECONDS_MIN", 0.01)
+    monkeypatch.setattr(maintenance_module, "RETRY_SECONDS", 0.05)
     maintenance = world.maintenance_under(EAGER)
     disk.fail(*FAULTS[fault])
     with maintaining(world, maintenance) as wait_until:
@@ -186,8 +186,8 @@ def test_a_compaction_that_fails_changes_nothing(
     world: World, disk: FaultyDisk, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """The segments stay as they were, and it is done when the disk works."""
-    monkeypatch.setattr(maintain, "COMPACTED_MIN", 2)
-    monkeypatch.setattr(maintain, "COMPACTED_OF_LARGEST_MIN", 1)
+    monkeypatch.setattr(maintenance_module, "COMPACTED_MIN", 2)
+    monkeypatch.setattr(maintenance_module, "COMPACTED_OF_LARGEST_MIN", 1)
     world.seal()
     disk.fail(*FAULTS[fault])
     with pytest.raises(OSError, match="Errno"):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rowkeep.model.chain import canonical_text
-from rowkeep.model.decoding import row_decoder
+from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste

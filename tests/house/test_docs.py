@@ -7,15 +7,15 @@ from typing import Any, cast
 
 import pytest
 
-from rowkeep.api.openapi import OPERATIONS
-from rowkeep.api.operations import LiveFigures, OperationHandlers
-from rowkeep.api.rows import INSERT_ROWS_PATH
-from rowkeep.api.traffic import Traffic
-from rowkeep.api.wire import STATUS_OF_CODE, Answer
+from rowkeep.api.http.openapi import OPERATIONS
+from rowkeep.api.http.traffic import Traffic
+from rowkeep.api.http.wire import STATUS_OF_CODE, Answer
+from rowkeep.api.resources.insert_rows import INSERT_ROWS_PATH
+from rowkeep.api.resources.operations import LiveFigures, OperationHandlers
 from rowkeep.config import Settings
 from rowkeep.model.errors import ErrorCode
 from rowkeep.model.resources import Durability, DurabilityClass, Health
-from rowkeep.services.maintain import MaintenanceHealth
+from rowkeep.services.maintenance import MaintenanceHealth
 from tests.house.sources import ROOT
 
 DOCS = ROOT / "docs"

@@ -23,19 +23,19 @@ FUNCTION_LINES_MEDIAN_MAX = 10
 
 # Where everything may be caught, and why. Anywhere else it would hide a mistake.
 BROAD_EXCEPTS = {
-    "api.app.RowkeepApplication.__call__": "the last resort: an unexpected error is logged and answered",
-    "api.app.RowkeepApplication._insert_long": "the same for an answer that lasts, before it begins",
-    "api.longinsert.LongInsertAnswer._run": "the same after that: its last line says what happened",
-    "api.endpoint.Endpoint.__call__": "the same for every other route",
-    "services.maintain.Maintenance._tried": "what fails is put off, and the rows stay in the journal",
-    "services.rounds.Rounds._run_round": "who waits for a round hears of whatever ended it",
-    "services.rounds.read_together": "an error of one reader's must not be that of all others",
-    "storage.lane.Lane._commit": "the writer's thread must not die: the error goes to those who wait",
-    "storage.lane.Lane._run_edit": "the same for an edit of the catalog",
+    "api.http.app.RowkeepApplication.__call__": "the last resort: an unexpected error is logged and answered",
+    "api.http.app.RowkeepApplication._insert_long": "the same for an answer that lasts, before it begins",
+    "api.resources.long_insert.LongInsertAnswer._run": "the same after that: its last line says it",
+    "api.http.endpoint.Endpoint.__call__": "the same for every other route",
+    "services.maintenance.Maintenance._tried": "what fails is put off, and the rows stay in the journal",
+    "services.read.rounds.Rounds._run_round": "who waits for a round hears of whatever ended it",
+    "services.read.rounds.read_together": "an error of one reader's must not be that of all others",
+    "storage.journal.lane.Lane._commit": "the writer's thread must not die: the error goes to those who wait",
+    "storage.journal.lane.Lane._run_edit": "the same for an edit of the catalog",
 }
 # Cleaning up and raising again hides nothing, so `except BaseException: ...; raise` is free.
 
-MAY_PRINT = ("cli", "benchmark")
+MAY_PRINT = ("cli", "trials")
 _forbidden_words = re.compile(r"\b(FIXME|TODO|XXX|HACK)\b").search
 _forbidden_names = re.compile(r"(^|_)(utils?|helpers?|misc|common|manager)(_|$)").search
 

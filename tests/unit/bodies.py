@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as some
 
-from rowkeep.model.decoding import Row, RowDecoder
+from rowkeep.model.decoding.strict import Row, RowDecoder
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
 

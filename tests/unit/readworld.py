@@ -15,26 +15,26 @@ from rowkeep.model.resources import OwnerKind, ReadStream, Segment, Upload
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash, token_hash
 from rowkeep.services.accounts import create_token, create_user
-from rowkeep.services.checking import InsertRequest
 from rowkeep.services.datasets import DatasetDraft, DatasetService
-from rowkeep.services.ingest import IngestService
-from rowkeep.services.maintain import Maintenance, SealingPolicy
-from rowkeep.services.read import OpenedSession, ReadService, read_request
-from rowkeep.services.receipts import ReceiptService
+from rowkeep.services.insert.checking import InsertRequest
+from rowkeep.services.insert.insert import InsertService
+from rowkeep.services.insert.receipts import ReceiptService
+from rowkeep.services.insert.turns import Turns
+from rowkeep.services.maintenance import Maintenance, SealingPolicy
+from rowkeep.services.read.read import OpenedSession, ReadService, read_request
 from rowkeep.services.tables import TableDraft, TableService
-from rowkeep.services.turns import Turns
 from rowkeep.services.upkeep import forget_deleted
 from rowkeep.services.uploads import UploadDraft, UploadService
 from rowkeep.services.versions import ReleaseDraft, VersionService
 from rowkeep.storage.base import CatalogEditor
-from rowkeep.storage.chaining import ChainReading
-from rowkeep.storage.checking_process import CheckingProcess
-from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.doors import StorageDoors, edit_catalog
-from rowkeep.storage.files import DataDirectory, Disk
-from rowkeep.storage.lane import Lane
-from rowkeep.storage.reader import StreamReader
+from rowkeep.storage.journal.chaining import ChainReading
+from rowkeep.storage.journal.lane import Lane
+from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.workers.checking_process import CheckingProcess
+from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.arrowstreams import table_of
 from tests.sealing import POLICY, DirectSealer, seal_all
 
@@ -84,7 +84,7 @@ class World:
         self.uploads = UploadService(self.doors)
         self.receipts = ReceiptService(self.doors, partial(ChainReading, self.directory.segments))
         decoding = DecodingProcesses(folder, inflated_bytes_max=2**20)
-        self.ingest = IngestService(
+        self.ingest = InsertService(
             self.doors, decoding, CheckingProcess(), QuarantineBounds(100, 2**20), Turns(wait_seconds_max=20)
         )
 

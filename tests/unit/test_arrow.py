@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from rowkeep.formats.arrow import ArrowEncoder, ColumnMeasures, CsvEncoder
+from rowkeep.formats.columns import Column, text_of, widened_column
+from rowkeep.formats.json_lines import JsonLinesEncoder
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.statistics import BoundingBox, Point
 from rowkeep.model.types import VariableType
-from rowkeep.storage.arrow import ArrowEncoder, ColumnMeasures, CsvEncoder
-from rowkeep.storage.columns import Column, text_of, widened_column
-from rowkeep.storage.jsonlines import JsonLinesEncoder
 from tests.arrowstreams import arrow_batches
 
 ALL_TYPES = Schema(

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from rowkeep.formats.arrow import ARROW_TYPES
+from rowkeep.formats.arrow_body import canonical_texts, write_lines
 from rowkeep.model.chain import canonical_text as text_of_rows
-from rowkeep.model.decoding import StrictRefusal, row_decoder
+from rowkeep.model.decoding.strict import StrictRefusal, row_decoder
 from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
-from rowkeep.storage.arrow import ARROW_TYPES
-from rowkeep.storage.arrowbody import canonical_texts, write_lines
 
 EXACT = 2**53
 VALUES: dict[VariableType, some.SearchStrategy[Any]] = {

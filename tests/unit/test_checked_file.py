@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
-from rowkeep.storage.checked_file import BLOCK_BYTES, CheckedFile, CheckedSink
-from rowkeep.storage.files import Disk
+from rowkeep.storage.local_files import Disk
+from rowkeep.storage.segments.checked_file import BLOCK_BYTES, CheckedFile, CheckedSink
 
 
 def written(path: Path, content: bytes) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rowkeep.model.decoding import CELL_BYTES_MAX, RowDecoder, StrictRefusal, read_outline, row_decoder
+from rowkeep.model.decoding.strict import CELL_BYTES_MAX, RowDecoder, StrictRefusal, read_outline, row_decoder
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from rowkeep.model.decoding.lenient import LenientRows, decode_leniently
 from rowkeep.model.errors import RowsRefused
 from rowkeep.model.growth import AddedVariable, SchemaChange, UpdatedVariable, schema_change
-from rowkeep.model.lenient import LenientRows, decode_leniently
 from rowkeep.model.schema import VARIABLES_MAX, Schema, Variable
 from rowkeep.model.types import VariableType
 from tests.unit.bodies import GROWING_VALUES, NOTHING, body_of, encoded, one, stored_values

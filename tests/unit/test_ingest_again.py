@@ -11,13 +11,13 @@ from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services import ingest
-from rowkeep.services.ingest import InsertRequest
-from rowkeep.services.turns import Turns
+from rowkeep.services.insert import insert as insert_module
+from rowkeep.services.insert.insert import InsertRequest
+from rowkeep.services.insert.turns import Turns
 from rowkeep.storage.base import CatalogView, Connection, Outcome
-from rowkeep.storage.checking_process import CheckingProcess
-from rowkeep.storage.decoding_process import DecodingProcesses
 from rowkeep.storage.doors import StorageDoors, edit_catalog
+from rowkeep.workers.checking_process import CheckingProcess
+from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.unit.readworld import TABLE, World
 
 Result = TypeVar("Result")
@@ -37,7 +37,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_targets_that_are_forgotten_are_looked_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many are kept; one more, and all are looked up again, which nobody notices."""
-    monkeypatch.setattr(ingest, "TARGETS_MAX", 1)
+    monkeypatch.setattr(insert_module, "TARGETS_MAX", 1)
     requests = {name: InsertRequest(world.owner, (TABLE, name), None) for name in ("s", "t")}
     for name in ("s", "t"):
         world.insert(name, [{"id": 1}])
@@ -72,7 +72,7 @@ def test_a_catalog_that_keeps_changing_ends_the_tries(world: World) -> None:
     """After so many the request is refused with 503: nothing of it is in, and it may be sent again."""
     doors = RestlessDoors(world)
     decoding = DecodingProcesses(world.folder, inflated_bytes_max=2**20)
-    service = ingest.IngestService(
+    service = insert_module.InsertService(
         doors, decoding, CheckingProcess(), QuarantineBounds(100, 2**20), Turns(wait_seconds_max=20)
     )
     request = InsertRequest(world.owner, (TABLE, "s"), None)
@@ -84,7 +84,7 @@ def test_a_catalog_that_keeps_changing_ends_the_tries(world: World) -> None:
     with pytest.raises(RowkeepError, match="The schema kept changing") as error:
         world.run(insert())
     assert (error.value.code, error.value.retry_after_seconds) == (ErrorCode.UNAVAILABLE, 1)
-    assert doors.submitted == 1 + ingest.ATTEMPTS_MAX
+    assert doors.submitted == 1 + insert_module.ATTEMPTS_MAX
     assert world.rows_kept() == 0
     world.insert("s", [{"id": 1}])
     assert world.rows_kept() == 1

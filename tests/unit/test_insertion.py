@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowkeep.insertion.chunks import Chunk, Cutter
-from rowkeep.insertion.delimited import CsvForm
-from rowkeep.insertion.ndjson import NdjsonForm
-from rowkeep.insertion.taps import InputChanged, RegularFile
+from rowkeep.client.files.chunks import Chunk, Cutter
+from rowkeep.client.files.delimited import CsvForm
+from rowkeep.client.files.ndjson import NdjsonForm
+from rowkeep.client.files.taps import InputChanged, RegularFile
 
 PIECES = [
     '{"a":1}',

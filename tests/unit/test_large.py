@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rowkeep.model import large
+from rowkeep.model.decoding import large
+from rowkeep.model.decoding.large import SLICE_ROWS_MAX, LargeOutcome, SliceSink, decode_large
+from rowkeep.model.decoding.lenient import decode_leniently
 from rowkeep.model.errors import RowkeepError, RowsRefused
-from rowkeep.model.large import SLICE_ROWS_MAX, LargeOutcome, SliceSink, decode_large
-from rowkeep.model.lenient import decode_leniently
 from rowkeep.model.schema import Schema
 from tests.unit.bodies import ALL_TYPES, GROWING_VALUES, NOTHING, STRICT_ROWS, encoded, one, stored_values
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rowkeep.model.decoding import CELL_BYTES_MAX, RowDecoder, StrictRefusal, row_decoder
+from rowkeep.model.decoding.lenient import ROW_ERRORS_MAX, LenientRows, decode_leniently
+from rowkeep.model.decoding.strict import CELL_BYTES_MAX, RowDecoder, StrictRefusal, row_decoder
 from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
-from rowkeep.model.lenient import ROW_ERRORS_MAX, LenientRows, decode_leniently
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import EXPECTED, VariableType
 from tests.unit.bodies import (

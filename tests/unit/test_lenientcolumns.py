@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as some
 
-from rowkeep.model.lenient import LenientRows, decode_raw_rows, decode_row_by_row
-from rowkeep.model.lenientcolumns import Unsure, decode_columns
+from rowkeep.model.decoding.lenient import LenientRows, decode_raw_rows, decode_row_by_row
+from rowkeep.model.decoding.lenient_columns import Unsure, decode_columns
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
 from tests.unit.bodies import ALL_TYPES, GROWING_VALUES, JSON_VALUES, LOOSE_ROWS, STRICT_ROWS, encoded

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from rowkeep.services.looking import CatalogLooks
+from rowkeep.services.insert.looking import CatalogLooks
 from rowkeep.storage.base import CatalogView, Doors
 
 ASKERS = 50

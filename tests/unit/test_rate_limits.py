@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rowkeep.model import ratelimits
-from rowkeep.model.ratelimits import InsertLimits, RateLimited, RatePolicy, RateUnit, insert_limits
+from rowkeep.model import rate_limits
+from rowkeep.model.rate_limits import InsertLimits, RateLimited, RatePolicy, RateUnit, insert_limits
 
 
 class Clock:
@@ -90,7 +90,7 @@ def test_what_is_left_is_told() -> None:
 
 def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a number, those asked for least lately are forgotten, not those in use."""
-    monkeypatch.setattr(ratelimits, "BUCKETS_MAX", 10)
+    monkeypatch.setattr(rate_limits, "BUCKETS_MAX", 10)
     limits = InsertLimits([requests(0.001, 20)], [], Clock())
     for number in range(100):
         assert is_let_in(limits, token=f"other {number}")

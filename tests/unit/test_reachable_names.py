@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as some
 
-from rowkeep.api.resources import dataset_base, table_uri, upload_uri
+from rowkeep.api.resources.resources import dataset_base, table_uri, upload_uri
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.references import checked_name, name_key, reference_id
 from rowkeep.model.resources import OwnerKind

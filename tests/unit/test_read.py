@@ -11,9 +11,9 @@ import pytest
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import ReadStream, RowFormat
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.checking import InsertRequest
-from rowkeep.services.read import ReadService
-from rowkeep.storage import reader
+from rowkeep.services.insert.checking import InsertRequest
+from rowkeep.services.read.read import ReadService
+from rowkeep.storage.segments import reader
 from tests.api.stream import ALL_TYPES
 from tests.arrowstreams import arrow_batches, table_of
 from tests.unit.readworld import TABLE, Rows, World
@@ -296,7 +296,7 @@ def test_large_reads_come_in_moderate_parts(world: World) -> None:
 
 def test_wide_rows_are_decoded_piece_by_piece(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry of many short bodies with many variables is decoded some bodies at a time."""
-    monkeypatch.setattr("rowkeep.storage.rows.DECODED_CELLS_MAX", 100)
+    monkeypatch.setattr("rowkeep.storage.journal.rows.DECODED_CELLS_MAX", 100)
     monkeypatch.setattr(reader, "BATCH_CELLS_MAX", 60)
     world.create("s", [{"name": f"v{number}", "type": "integer"} for number in range(20)])
 

@@ -7,9 +7,9 @@ import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.receipts import ChainOutcome, Rejection
-from rowkeep.services.receipts import ReceiptService
+from rowkeep.services.insert.receipts import ReceiptService
 from rowkeep.storage.base import CatalogView
-from rowkeep.storage.chaining import ChainReading
+from rowkeep.storage.journal.chaining import ChainReading
 from tests.unit.readworld import TABLE, World
 
 
@@ -23,7 +23,7 @@ def filled(world: World) -> World:
 
 def test_the_latest_rejections_are_kept(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the bound the oldest go; one that is refused again counts as new."""
-    monkeypatch.setattr("rowkeep.storage.editor.REJECTIONS_MAX", 3)
+    monkeypatch.setattr("rowkeep.storage.catalog.editor.REJECTIONS_MAX", 3)
     for key in ("a", "b", "c", "a", "d"):
         rejection = Rejection(5, f"of {key}", (), 0)
         filled.run(
@@ -50,7 +50,7 @@ class HeldReading:
 
 def test_only_so_many_are_verified_at_a_time(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more is refused and may come again; one that ended makes room."""
-    monkeypatch.setattr("rowkeep.services.receipts.VERIFICATIONS_MAX", 1)
+    monkeypatch.setattr("rowkeep.services.insert.receipts.VERIFICATIONS_MAX", 1)
     may_go_on = threading.Event()
     folder = filled.directory.segments
     service = ReceiptService(

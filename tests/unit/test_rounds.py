@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rowkeep.api.follow import EventFraming, LineFraming
+from rowkeep.api.resources.follow import EventFraming, LineFraming
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import ReadStream
 from rowkeep.services.access import TokenHash
-from rowkeep.services.following import FollowReading, FollowRequest, Framing
-from rowkeep.services.read import read_request
-from rowkeep.services.rounds import read_together
+from rowkeep.services.read.following import FollowReading, FollowRequest, Framing
+from rowkeep.services.read.read import read_request
+from rowkeep.services.read.rounds import read_together
 from rowkeep.storage.base import CatalogView
 from rowkeep.storage.engines import RowReading, RowReadings
 from tests.unit.readworld import TABLE, World

@@ -22,8 +22,8 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import Segment, UnsealedUpload
-from rowkeep.services.maintain import SealingPolicy, drop_entries
-from rowkeep.services.read import read_request
+from rowkeep.services.maintenance import SealingPolicy, drop_entries
+from rowkeep.services.read.read import read_request
 from rowkeep.services.upkeep import prune
 from rowkeep.storage.backup import back_up, restore
 from rowkeep.storage.verification import verify

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from rowkeep.model import large
-from rowkeep.model.decoding import CELLS_MAX, StrictRefusal, row_decoder
+from rowkeep.model.decoding import large
+from rowkeep.model.decoding.large import SLICE_BYTES_MAX, decode_large_lines
+from rowkeep.model.decoding.lenient import decode_leniently, decode_lines_leniently
+from rowkeep.model.decoding.row_lines import line_slices, split_lines
+from rowkeep.model.decoding.strict import CELLS_MAX, StrictRefusal, row_decoder
 from rowkeep.model.errors import RowsRefused
-from rowkeep.model.large import SLICE_BYTES_MAX, decode_large_lines
-from rowkeep.model.lenient import decode_leniently, decode_lines_leniently
-from rowkeep.model.rowlines import line_slices, split_lines
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
 from tests.unit.bodies import (

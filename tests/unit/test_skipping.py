@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as some
 
-from rowkeep.model import large
+from rowkeep.model.decoding import large
+from rowkeep.model.decoding.large import LargeOutcome, SliceSink, decode_large, decode_large_lines
+from rowkeep.model.decoding.lenient import LenientRows, decode_leniently, decode_lines_leniently
 from rowkeep.model.errors import RowError, RowkeepError, RowsRefused
-from rowkeep.model.large import LargeOutcome, SliceSink, decode_large, decode_large_lines
-from rowkeep.model.lenient import LenientRows, decode_leniently, decode_lines_leniently
 from rowkeep.model.quarantine import REASONS_MAX, QuarantineBounds, Refusals, Skipping
 from rowkeep.model.schema import Schema
 from tests.unit.bodies import (

@@ -16,7 +16,7 @@ from rowkeep.model.resources import ReadStream, RowFormat
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.statistics import BoundingBox, Point, Statistics
 from rowkeep.model.types import VariableType
-from rowkeep.services.read import slices_of
+from rowkeep.services.read.read import slices_of
 from rowkeep.storage.doors import read_snapshot
 from rowkeep.storage.duck import FREQUENCIES_MAX, DuckStatistics
 from tests.unit.readworld import World

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from rowkeep.model.errors import RowkeepError
-from rowkeep.services.turns import BYTES_MAX, REQUESTS_MAX, SHARED_SECONDS, Turns
+from rowkeep.services.insert.turns import BYTES_MAX, REQUESTS_MAX, SHARED_SECONDS, Turns
 
 FLOOD, POLITE, THIRD = 1, 2, 3
 SMALL = 100

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rowkeep.api.resources import dataset_in_list, table_resource, variable_resource
+from rowkeep.api.resources.resources import dataset_in_list, table_resource, variable_resource
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import MergeStrategy, ReadStream
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.checking import InsertRequest
 from rowkeep.services.datasets import DatasetService
-from rowkeep.services.read import read_request
+from rowkeep.services.insert.checking import InsertRequest
+from rowkeep.services.read.read import read_request
 from rowkeep.services.tables import TableChanges, TableDraft, TableService
 from rowkeep.services.uploads import UploadDraft
 from rowkeep.services.variables import VariableService

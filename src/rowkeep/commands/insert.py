@@ -1,4 +1,4 @@
-"""`rowkeep insert`: the command itself. What it does is in `insertion/run.py`."""
+"""`rowkeep insert`: the command itself. What it does is in `client/files/run.py`."""
 
 import signal
 import sys
@@ -10,9 +10,9 @@ import click
 
 from rowkeep.client.connection import parse_address
 from rowkeep.client.errors import NAMED_ROWS_MAX, InsertError, RequestRefused, RowsRefused, ServerUnreachable
+from rowkeep.client.files.run import BATCH_BYTES_MAX, InsertionOptions, InsertionReport, run_insertion
+from rowkeep.client.files.taps import InputChanged
 from rowkeep.client.retrying import RetryPolicy
-from rowkeep.insertion.run import BATCH_BYTES_MAX, InsertionOptions, InsertionReport, run_insertion
-from rowkeep.insertion.taps import InputChanged
 
 DEFAULT_URL = "http://127.0.0.1:8080/api/v1"
 EXIT_OTHER = 1

@@ -4,7 +4,7 @@
     ├── RowsRefused              invalid_request_error with one entry per bad row
     └── (every other error is a plain RowkeepError made by one of the functions below)
 
-An error is raised where its cause is known and mapped to HTTP in one place, `api/wire.py`.
+An error is raised where its cause is known and mapped to HTTP in one place, `api/http/wire.py`.
 The message says what was wrong and, where it helps, what to do next. Anything that is not a
 RowkeepError reaches the caller as a bland `internal_error`.
 Source: contract 1.4 and 7.19.

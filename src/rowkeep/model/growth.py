@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from rowkeep.model.decoding.values import Cells, NumberText, describe, exact_integer, shown_name
 from rowkeep.model.schema import VARIABLES_MAX, Schema, Variable, name_problem
 from rowkeep.model.types import (
     INTEGER_MAX,
@@ -19,7 +20,6 @@ from rowkeep.model.types import (
     parse_date_time,
     widened,
 )
-from rowkeep.model.values import Cells, NumberText, describe, exact_integer, shown_name
 
 
 class AddedVariable(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ import msgspec
 from rowkeep.model.quarantine import QuarantineBounds, Skipping
 
 
-class RowsFormat(StrEnum):
+class BodyFormat(StrEnum):
     """How a body holds rows: one JSON object with `rows`, one row a line, or an Arrow stream."""
 
     JSON = "json"

@@ -196,7 +196,7 @@ class Upload(msgspec.Struct, frozen=True):
 class Frame(msgspec.Struct, frozen=True):
     """Some request bodies, one a line, encoded as the journal keeps them.
 
-    `byte_count` is their size before encoding, `codec` names the encoding (storage/journal.py).
+    `byte_count` is their size before encoding, `codec` names the encoding (storage/journal/journal.py).
     """
 
     row_count: int
@@ -296,7 +296,7 @@ class Segment(msgspec.Struct, frozen=True):
     """Rows of an upload in an immutable Parquet file, all in one version of its schema.
 
     `byte_count` is their size as they were in the journal, before encoding; `checksums` are those of the
-    file's blocks (storage/checked_file.py). It ends with a batch; `batches` are the packed row counts
+    file's blocks (`checked_file.py`). It ends with a batch; `batches` are the packed row counts
     of those that the chain covers, `chain` is that of the upload after the last (model/chain.py).
     """
 

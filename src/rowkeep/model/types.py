@@ -1,7 +1,7 @@
 """The eight variable types: names, text grammar, widening.
 
 One row per type in each table below is all the model knows of it; how a type looks in Arrow is
-said in `storage/arrow.py`, how a request spells it in `model/decoding.py` and `model/lenient.py`.
+said in `formats/arrow.py`, how a request spells it in `model/decoding/strict.py` and `lenient.py`.
 Source: contract 5 and 7.4-7.8.
 """
 

@@ -22,7 +22,7 @@ import msgspec
 from rowkeep.model.chain import digest_of
 from rowkeep.model.errors import unavailable
 from rowkeep.model.growth import SchemaChange, schema_change
-from rowkeep.model.inserts import InsertOptions, RowsFormat
+from rowkeep.model.inserts import BodyFormat, InsertOptions
 from rowkeep.model.quarantine import QuarantineBounds, QuarantinedRow, Skipping
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt, Upload
@@ -169,7 +169,7 @@ class QuarantineService:
         try:
             # A line each: within a row, a line feed is only white space.
             await spool.write(b"".join(row.content.replace(b"\n", b" ") + b"\n" for row in rows))
-            body = LargeBody(spool, RowsFormat.LINES)
+            body = LargeBody(spool, BodyFormat.LINES)
             return await self._large_bodies.decode(
                 body, schema, updates_by_default=updates, skipping=_UNBOUNDED
             )

@@ -18,7 +18,7 @@ from rowkeep.model.resources import ReadStream, RowFormat, RowSlice
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.statistics import Statistics
 from rowkeep.services.access import TokenHash, find_table, find_upload, principal_of
-from rowkeep.services.read import slices_of
+from rowkeep.services.read.read import slices_of
 from rowkeep.services.tables import TableView, content_uploads, table_view
 from rowkeep.services.uploads import UploadView, upload_hash
 from rowkeep.services.variables import described_table_schema, find_variable

@@ -10,7 +10,7 @@ import time
 import structlog
 
 from rowkeep.model.errors import RowkeepError
-from rowkeep.services.maintain import drop_entries
+from rowkeep.services.maintenance import drop_entries
 from rowkeep.storage.base import Doors
 from rowkeep.storage.engines import Sealer
 

@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 
 from rowkeep.storage.base import StorageError
-from rowkeep.storage.catalog import SqlCatalogView
-from rowkeep.storage.files import DataDirectory, sync_directory, sync_file
+from rowkeep.storage.catalog.catalog import SqlCatalogView
+from rowkeep.storage.local_files import DataDirectory, sync_directory, sync_file
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.verification import VerificationReport, verify
 

@@ -209,7 +209,7 @@ class CatalogView(Protocol):
         """A request with a key whose rows went in."""
 
     def last_group(self, upload_id: int, key: str) -> tuple[str, KnownRequest] | None:
-        """The last group of the long insert with a key, with the key of its own (model/longinserts.py)."""
+        """The last group of the long insert with a key, with the key of its own (model/long_inserts.py)."""
 
     def rejection(self, upload_id: int, key: str) -> Rejection | None:
         """A request with a key that was refused, unless it has been sent again and went in."""

@@ -8,9 +8,9 @@ from typing import TypeVar
 from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
 from rowkeep.storage.base import CatalogEditor, CatalogView, Database, Outcome
-from rowkeep.storage.catalog import SqlCatalogView
-from rowkeep.storage.editor import SqlCatalogEditor
-from rowkeep.storage.lane import Lane
+from rowkeep.storage.catalog.catalog import SqlCatalogView
+from rowkeep.storage.catalog.editor import SqlCatalogEditor
+from rowkeep.storage.journal.lane import Lane
 
 Result = TypeVar("Result")
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import duckdb
 
+from rowkeep.formats.arrow import ColumnMeasures
+from rowkeep.formats.columns import text_of
 from rowkeep.model.resources import ReadStream, RowFormat
 from rowkeep.model.statistics import Statistics
 from rowkeep.model.types import VariableType
-from rowkeep.storage.arrow import ColumnMeasures
 from rowkeep.storage.base import Database
-from rowkeep.storage.columns import text_of
 from rowkeep.storage.doors import read_snapshot
 from rowkeep.storage.engines import RowReadings
 from rowkeep.storage.statements import load_statements

@@ -8,15 +8,15 @@ from typing import Protocol
 
 import msgspec
 
+from rowkeep.model.decoding.strict_rows import StrictRows
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
-from rowkeep.model.inserts import OffsetMove, RowsFormat
+from rowkeep.model.inserts import BodyFormat, OffsetMove
 from rowkeep.model.quarantine import RefusedRows, Skipping
 from rowkeep.model.receipts import ChainOutcome
 from rowkeep.model.resources import Batch, Frame, ReadStream, Segment
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import Statistics
-from rowkeep.model.strict import StrictRows
 from rowkeep.storage.base import CatalogView
 
 
@@ -38,7 +38,7 @@ class LargeBody(msgspec.Struct, frozen=True):
     """A spooled request body and how to read it."""
 
     spool: Spool
-    format: RowsFormat = RowsFormat.JSON
+    format: BodyFormat = BodyFormat.JSON
     coding: ContentCoding | None = None
 
 
@@ -81,7 +81,7 @@ class LargeBodyDecoder(Protocol):
 class BodyChecker(Protocol):
     """Checks bodies that are held in memory where that does not hold up the answering process."""
 
-    async def check(self, body: bytes, schema: Schema, *, widens: bool, written_as: RowsFormat) -> StrictRows:
+    async def check(self, body: bytes, schema: Schema, *, widens: bool, written_as: BodyFormat) -> StrictRows:
         """Checks a body; `widens` as for RowDecoder. Raises StrictRefusal or unavailable."""
 
 
@@ -134,7 +134,7 @@ class StatisticsEngine(Protocol):
 
 
 class CommitNotices(Protocol):
-    """Tells, on the event loop, of each commit of rows (storage/commits.py)."""
+    """Tells, on the event loop, of each commit of rows (storage/journal/commits.py)."""
 
     def listen(self, listener: Callable[[Sequence[Batch]], None]) -> None:
         """Has a function called with the batches of each group that was committed."""

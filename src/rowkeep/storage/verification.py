@@ -15,16 +15,16 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rowkeep.model.decoding import row_decoder
+from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Entry, Segment
 from rowkeep.storage.base import Connection, Database, Record
-from rowkeep.storage.catalog import SqlCatalogView
-from rowkeep.storage.chaining import ChainReading
-from rowkeep.storage.files import DataDirectory
-from rowkeep.storage.journal import entry_lines
-from rowkeep.storage.parquet import SegmentFile
-from rowkeep.storage.records import nouns
+from rowkeep.storage.catalog.catalog import SqlCatalogView
+from rowkeep.storage.catalog.records import nouns
+from rowkeep.storage.journal.chaining import ChainReading
+from rowkeep.storage.journal.journal import entry_lines
+from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.segments.parquet import SegmentFile
 
 STREAMS_PER_PAGE = 1_000
 SEGMENTS_PER_PAGE = 1_000

@@ -1,0 +1,147 @@
+"""The application: the outermost layer of every request.
+
+It gives each request an id (the client's own if it sent one) and hands insertRows straight to its
+endpoint, everything else to the router, over the path as it was sent (split before it is decoded).
+"""
+
+import itertools
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from time import perf_counter
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Route, Router
+
+from rowkeep.api.http.asgi import Receive, Scope, Send
+from rowkeep.api.http.body import BodyReader, ClientLeft
+from rowkeep.api.http.body_lines import linger
+from rowkeep.api.http.endpoint import answer_to, send_answer
+from rowkeep.api.http.headers import asked_request_id
+from rowkeep.api.http.server_timing import server_timing
+from rowkeep.api.http.traffic import Traffic
+from rowkeep.api.http.wire import Answer, head_answer
+from rowkeep.api.resources.insert_rows import INSERT_ROWS_PATH, InsertRows
+from rowkeep.api.resources.long_insert import LongInserts, is_long_insert
+from rowkeep.api.resources.rate_limits import rate_limit_headers
+from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
+from rowkeep.model.rate_limits import RateLimited
+from rowkeep.model.timing import InsertTimes
+
+_slashes = re.compile(rb"/{2,}")
+
+
+class RowkeepApplication:
+    """What the HTTP server calls."""
+
+    def __init__(
+        self,
+        insert_rows: InsertRows,
+        long_inserts: LongInserts,
+        routes: Iterable[BaseRoute],
+        bodies: BodyReader,
+        traffic: Traffic,
+        enders: Iterable[Callable[[], None]],
+    ) -> None:
+        self._enders = tuple(enders)
+        self._insert_rows = insert_rows
+        self._long_inserts = long_inserts
+        self._bodies = bodies
+        self._traffic = traffic
+        # A POST to this path never reaches the router; any other method must hear that it is the wrong one.
+        inserts = Route(INSERT_ROWS_PATH, _no_route, methods=["POST"])
+        self._router = Router([*routes, inserts], redirect_slashes=False, default=_no_route)
+        self._request_prefix = secrets.token_hex(4).encode()
+        self._request_numbers = itertools.count(1)
+
+    def end_live_answers(self) -> None:
+        """Has answers that last come to their end, and takes no more of them."""
+        for end in self._enders:
+            end()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            return
+        request_id = asked_request_id(scope["headers"]) or self._new_request_id()
+        path = self._insert_rows.path_of(scope)
+        if path is None and _is_untidy(scope):
+            scope = _tidied(scope)
+            path = self._insert_rows.path_of(scope)
+        if path is None:
+            await self._route(scope, receive, self._traffic.counted(send), request_id)
+            return
+        if scope["query_string"] and is_long_insert(scope["query_string"]):
+            await self._insert_long(path, scope, receive, self._traffic.counted(send), request_id)
+            return
+        times = InsertTimes(perf_counter())
+        try:
+            answer = await self._insert_rows.answer(path, scope, receive, times)
+        except ClientLeft:
+            return
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
+            answer = _refused(error, request_id)
+        self._traffic.answers[answer.status] += 1
+        answer.headers.append((b"server-timing", server_timing(times)))
+        await send_answer(send, answer, request_id)
+
+    async def _insert_long(
+        self, path: tuple[str, str], scope: Scope, receive: Receive, send: Send, request_id: bytes
+    ) -> None:
+        try:
+            answer = await self._long_inserts.open(path, scope)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
+            await linger(receive)
+            await send_answer(send, _refused(error, request_id), request_id)
+        else:
+            await answer.send(receive, send, request_id)
+
+    def _new_request_id(self) -> bytes:
+        return b"%b-%x" % (self._request_prefix, next(self._request_numbers))
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
+        raw_path: bytes = scope["raw_path"]
+        routed: dict[str, Any] = {
+            **scope,
+            "path": raw_path.decode("latin-1"),
+            "request_id": request_id,
+            "app": self,  # makes the router raise for a wrong method instead of answering by itself
+        }
+        try:
+            await self._router(routed, receive, send)
+        except HTTPException as error:
+            await self._bodies.discard(receive, dict(scope["headers"]).get(b"content-length"))
+            answer = answer_to(_refusal(error, scope), request_id)
+            await send_answer(send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id)
+
+
+def _refused(error: Exception, request_id: bytes) -> Answer:
+    answer = answer_to(error, request_id)
+    if isinstance(error, RateLimited):
+        answer.headers.extend(rate_limit_headers(error.states))
+    return answer
+
+
+def _is_untidy(scope: Scope) -> bool:
+    # Older R clients send `post` and `//datasets/...`.
+    return b"//" in scope["raw_path"] or not scope["method"].isupper()
+
+
+def _tidied(scope: Scope) -> Scope:
+    return {**scope, "method": scope["method"].upper(), "raw_path": _slashes.sub(b"/", scope["raw_path"])}
+
+
+async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive, send
+    raise HTTPException(404)
+
+
+def _refusal(error: HTTPException, scope: Scope) -> RowkeepError:
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        return RowkeepError(
+            ErrorCode.METHOD_NOT_ALLOWED,
+            f"{scope['method']} is not possible here; the methods are {allowed or 'others'}.",
+        )
+    return not_found("There is nothing at this path.")

@@ -1,0 +1,118 @@
+"""Between the router and a handler: makes the request, sends the answer, maps errors, serves HEAD."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from rowkeep.api.http.asgi import Receive, Scope, Send
+from rowkeep.api.http.body import BodyReader, ClientLeft
+from rowkeep.api.http.request import ApiRequest
+from rowkeep.api.http.wire import Answer, Headers, error_answer, head_answer
+from rowkeep.model.errors import ErrorCode, RowkeepError
+
+_log = structlog.get_logger("rowkeep.api")
+
+
+class StreamAnswer(msgspec.Struct, frozen=True):
+    """A response whose body is made while it is sent. The first part is made before the status is."""
+
+    headers: Headers
+    parts: AsyncIterator[bytes]
+
+
+class LiveAnswer(Protocol):
+    """A response that lasts until its reader leaves, and sends itself."""
+
+    headers: Headers
+
+    async def send(self, receive: Receive, send: Send, request_id: bytes) -> None:
+        """Sends all of it."""
+
+
+Handler = Callable[[ApiRequest], Awaitable[Answer | StreamAnswer | LiveAnswer]]
+
+
+class Endpoint:
+    """One handler as an ASGI application."""
+
+    def __init__(self, handler: Handler, bodies: BodyReader) -> None:
+        self._handler = handler
+        self._bodies = bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        request_id: bytes = scope["request_id"]
+        request = ApiRequest(scope, receive, self._bodies)
+        try:
+            answer = await self._handler(request)
+        except ClientLeft:
+            return
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
+            answer = answer_to(error, request_id)
+        if not request.has_read_body:
+            await self._bodies.discard(receive, request.headers.get(b"content-length"))
+        is_head = scope["method"] == "HEAD"
+        if isinstance(answer, Answer):
+            await send_answer(send, head_answer(answer) if is_head else answer, request_id)
+        elif is_head:
+            await send_answer(send, Answer(200, answer.headers, b""), request_id)
+        elif isinstance(answer, StreamAnswer):
+            await send_stream(receive, send, answer, request_id)
+        else:
+            await answer.send(receive, send, request_id)
+
+
+def answer_to(error: Exception, request_id: bytes) -> Answer:
+    """The one place where an exception becomes an answer; what nobody expected is logged and bland."""
+    if isinstance(error, RowkeepError):
+        if error.detail is not None:
+            _log.warning("refused", request_id=request_id.decode(), code=error.code, detail=error.detail)
+        return error_answer(error)
+    shown_id = request_id.decode()
+    _log.error("internal error", request_id=shown_id, exc_info=error)
+    return error_answer(
+        RowkeepError(
+            ErrorCode.INTERNAL,
+            f"Something went wrong in the server; its log says what, under request {shown_id}.",
+        )
+    )
+
+
+async def send_answer(send: Send, answer: Answer, request_id: bytes) -> None:
+    """Sends a complete response."""
+    body = answer.body
+    headers = [
+        *answer.headers,
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_stream(receive: Receive, send: Send, answer: StreamAnswer, request_id: bytes) -> None:
+    """Sends a response part by part, until the client leaves.
+
+    A failure midway breaks the connection, so that the response cannot look whole.
+    """
+    headers = [*answer.headers, (b"x-request-id", request_id)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    # Sending to a client that has left does not fail; nobody would notice.
+    departure = asyncio.create_task(client_leaves(receive))
+    try:
+        async for part in answer.parts:
+            if departure.done():
+                return
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        departure.cancel()
+
+
+async def client_leaves(receive: Receive) -> None:
+    """Returns when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

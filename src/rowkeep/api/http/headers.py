@@ -1,0 +1,116 @@
+"""What request headers say, each read in one place."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, invalid_token
+from rowkeep.model.inflating import ContentCoding, EncodingRefused
+from rowkeep.model.inserts import BodyFormat
+from rowkeep.services.access import TokenHash, token_hash
+
+IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+
+_request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
+_visible_ascii = re.compile(rb"[\x21-\x7e]+").fullmatch
+
+
+@lru_cache(maxsize=10_000)  # the same few headers come with every request
+def bearer_hash(authorization: bytes | None) -> TokenHash | None:
+    """The hash of the bearer token; None without credentials. Raises invalid_token for another scheme."""
+    if authorization is None:
+        return None
+    scheme, _, token = authorization.partition(b" ")
+    token = token.strip()
+    if scheme.lower() != b"bearer" or not token:
+        raise invalid_token("Send an API token as `Authorization: Bearer <token>`.")
+    return token_hash(token)
+
+
+def asked_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The id that the client gave its request, None without one or with one that is not fit for a log."""
+    for name, value in headers:
+        if name == b"x-request-id":
+            return value if _request_id(value) else None
+    return None
+
+
+def idempotency_key(value: bytes) -> str:
+    """The key of a request; a quoted one (as the IETF draft writes it) is the same as a bare one."""
+    key = value[1:-1] if len(value) >= 2 and value[:1] == value[-1:] == b'"' else value
+    if not _visible_ascii(key) or len(key) > IDEMPOTENCY_KEY_CHARACTERS_MAX:
+        raise invalid_request(
+            f"An Idempotency-Key has 1 to {IDEMPOTENCY_KEY_CHARACTERS_MAX} visible ASCII characters."
+        )
+    return key.decode("ascii")
+
+
+def check_json(content_type: bytes | None) -> None:
+    """Raises unsupported_media_type unless the body is (or may be) JSON."""
+    if _format_of(content_type) is not BodyFormat.JSON:
+        raise _unsupported(content_type, "send JSON with `Content-Type: application/json`.")
+
+
+@lru_cache(maxsize=1000)
+def rows_format(content_type: bytes | None) -> BodyFormat:
+    """How a body holds its rows. Raises unsupported_media_type."""
+    format_ = _format_of(content_type)
+    if format_ is None:
+        raise _unsupported(
+            content_type,
+            "send JSON with `Content-Type: application/json`, a row of JSON a line with "
+            "`Content-Type: application/x-ndjson`, or an Arrow stream with "
+            "`Content-Type: application/vnd.apache.arrow.stream`.",
+        )
+    return format_
+
+
+def _format_of(content_type: bytes | None) -> BodyFormat | None:
+    # A spelling that nearly every request has, or one to take apart.
+    return _FORMATS.get(content_type) or _FORMATS.get(_media_type(content_type))
+
+
+def _media_type(content_type: bytes | None) -> bytes:
+    return (content_type or b"").split(b";")[0].strip().lower()
+
+
+_FORMATS = {
+    None: BodyFormat.JSON,
+    b"application/json": BodyFormat.JSON,
+    b"application/json; charset=utf-8": BodyFormat.JSON,
+    b"application/x-ndjson": BodyFormat.LINES,
+    b"application/ndjson": BodyFormat.LINES,
+    b"application/jsonl": BodyFormat.LINES,
+    b"application/vnd.apache.arrow.stream": BodyFormat.ARROW,
+}
+
+
+def _unsupported(content_type: bytes | None, advice: str) -> RowkeepError:
+    media_type = _media_type(content_type).decode("latin-1")[:100]
+    return RowkeepError(
+        ErrorCode.UNSUPPORTED_MEDIA_TYPE, f"The body's type is {media_type or '(empty)'}; {advice}"
+    )
+
+
+def content_coding(headers: Sequence[tuple[bytes, bytes]]) -> ContentCoding | None:
+    """How the body is compressed, from all the headers as they came; None when it is not.
+
+    The header may come several times, which means the same as one list. Raises EncodingRefused.
+    """
+    values = b",".join([value for name, value in headers if name == b"content-encoding"])
+    names = [part.strip().lower() for part in values.decode("latin-1").split(",")]
+    codings = [name for name in names if name not in ("", "identity")]
+    if not codings:
+        return None
+    if len(codings) > 1:
+        raise EncodingRefused(
+            f"The body is compressed several times ({', '.join(codings)[:60]}); do it once."
+        )
+    coding = _CODINGS.get(codings[0])
+    if coding is None:
+        raise EncodingRefused(f"The server cannot inflate {codings[0][:60]}.")
+    return coding
+
+
+# `x-gzip` is the same by RFC 9110, 8.4.1.3.
+_CODINGS = {**{coding.value: coding for coding in ContentCoding}, "x-gzip": ContentCoding.GZIP}

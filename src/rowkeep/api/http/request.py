@@ -1,0 +1,180 @@
+"""A request as handlers see it: decoded path segments, query, JSON body, whose token."""
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from rowkeep.api.http.asgi import Receive, Scope
+from rowkeep.api.http.body import BodyReader
+from rowkeep.api.http.headers import bearer_hash, check_json, content_coding
+from rowkeep.api.http.wire import Answer, json_answer
+from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
+from rowkeep.model.inflating import InflatedTooMuch, inflated, inflated_too_large
+from rowkeep.services.access import TokenHash
+from rowkeep.storage.engines import Spool
+
+Body = TypeVar("Body")
+Item = TypeVar("Item")
+
+# Room for the longest texts there are, a million characters (services/datasets.py, model/schema.py).
+JSON_BYTES_MAX = 4 * 1024 * 1024
+PAGE_ITEMS_DEFAULT = 100
+PAGE_ITEMS_MAX = 1000
+
+# As many digits as fit the database's integers with room to count on.
+_natural = re.compile(r"[0-9]{1,18}").fullmatch
+
+
+class ApiRequest:
+    """One request on its way to a handler."""
+
+    def __init__(self, scope: Scope, receive: Receive, bodies: BodyReader) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._bodies = bodies
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.has_read_body = False
+        self.query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+    @property
+    def token_hash(self) -> TokenHash | None:
+        """The hash of the caller's token; None for an anonymous caller."""
+        return bearer_hash(self.headers.get(b"authorization"))
+
+    def segment(self, name: str) -> str:
+        """A path parameter, decoded. The path is split before it is decoded, so %2F stays in a name."""
+        text: str = self._scope["path_params"][name]
+        return unquote(text)
+
+    def text(self, name: str) -> str | None:
+        """A query parameter, its last value; None when it is absent or empty."""
+        values = self.query.get(name)
+        return values[-1] or None if values else None
+
+    def natural(self, name: str) -> int | None:
+        """A query parameter that counts something, from 0. Raises invalid_request_error."""
+        text = self.text(name)
+        if text is None:
+            return None
+        if not _natural(text):
+            raise invalid_request(f"The query parameter {name} must be a whole number, not {text[:60]!r}.")
+        return int(text)
+
+    def truth(self, name: str) -> bool:
+        """A query parameter that is true or false; false when it is absent. Raises invalid_request_error."""
+        text = self.text(name) or "false"
+        if text not in ("true", "false"):
+            raise invalid_request(f"The query parameter {name} must be true or false, not {text[:60]!r}.")
+        return text == "true"
+
+    def names(self, name: str) -> list[str] | None:
+        """A query parameter that lists names, separated by commas or given once for each; None when absent.
+
+        The JavaScript client repeats the parameter. One that is there but empty lists no name.
+        """
+        values = self.query.get(name)
+        if values is None:
+            return None
+        text = ",".join(values)
+        return [part.strip() for part in text.split(",")] if text else []
+
+    async def json(self, type_: type[Body]) -> Body:
+        """The body as a struct. Raises invalid_request_error naming what does not fit."""
+        check_json(self.headers.get(b"content-type"))
+        body = await self._body()
+        try:
+            return msgspec.convert(_camel_keys(msgspec.json.decode(body or b"{}")), type=type_, strict=True)
+        except RecursionError as error:
+            raise invalid_request("The body is nested too deeply to be read.") from error
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise invalid_request(f"The body does not fit: {error}.") from error
+
+    async def _body(self) -> bytes:
+        coding = content_coding(self._scope["headers"])
+        self.has_read_body = True
+        length = self.headers.get(b"content-length")
+        body = await self._bodies.read(self._receive, length, _no_spool, JSON_BYTES_MAX, coding)
+        if not isinstance(body, bytes):
+            raise TypeError("a JSON request was spooled")
+        if coding is None:
+            return body
+        try:
+            return await asyncio.to_thread(inflated, body, coding, bytes_max=JSON_BYTES_MAX)
+        except InflatedTooMuch as error:
+            raise inflated_too_large(JSON_BYTES_MAX) from error
+
+
+def _no_spool() -> Spool:
+    raise RowkeepError(
+        ErrorCode.PAYLOAD_TOO_LARGE,
+        f"The body is larger than {JSON_BYTES_MAX} bytes, more than this request takes. Nothing was done.",
+    )
+
+
+def _camel_keys(body: Any) -> Any:
+    """The body with its own keys in camel case: the R client sends `release_notes` for `releaseNotes`.
+
+    Keys within lists count too (`variables`, `schema`), those within objects are names that callers gave.
+    """
+    if not isinstance(body, dict):
+        return body
+    inner = {
+        key: [_camel_keys(item) for item in value] if isinstance(value, list) else value
+        for key, value in body.items()
+    }
+    return {**{_camel(key): value for key, value in inner.items() if "_" in key}, **inner}
+
+
+def _camel(key: str) -> str:
+    first, *rest = key.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which part of a list is asked for: `count` items after the one with id `after_id`."""
+
+    after_id: int
+    count: int
+
+
+def page_of(request: ApiRequest, count_max: int = PAGE_ITEMS_MAX) -> Page:
+    """Reads `maxResults` and `pageToken`. Source: contract 1.5, 7.17, 7.18."""
+    count = request.natural("maxResults")
+    if count == 0:
+        raise invalid_request("A page has at least one item: the query parameter maxResults must not be 0.")
+    token = request.text("pageToken")
+    if token is not None and not _natural(token):
+        raise invalid_request(f"{token[:60]!r} is not a page token that this server gave out.")
+    return Page(
+        after_id=int(token or 0), count=min(PAGE_ITEMS_DEFAULT if count is None else count, count_max)
+    )
+
+
+def page_answer(kind: str, results: list[Any], page: Page, last_id: int | None) -> dict[str, Any]:
+    """A page: `results` holds one more than asked for when there is a next page, which is cut off.
+
+    `last_id` is the id of the last item that stays.
+    """
+    has_next = len(results) > page.count
+    return {
+        "kind": kind,
+        "results": results[: page.count],
+        "nextPageToken": str(last_id) if has_next and last_id is not None else None,
+    }
+
+
+def listed(
+    kind: str,
+    items: Sequence[Item],
+    page: Page,
+    resource: Callable[[Item], dict[str, Any]],
+    id_of: Callable[[Item], int],
+) -> Answer:
+    """The answer with a page of items, of which one more than asked for was looked up."""
+    kept = items[: page.count]
+    last_id = id_of(kept[-1]) if kept else page.after_id
+    return json_answer(page_answer(kind, [resource(item) for item in items], page, last_id))

@@ -1,0 +1,207 @@
+"""Following over HTTP: server-sent events, and JSON lines.
+
+Both carry positions. As an event each row has its own (`id`), so that a reader resumes behind the last row
+that it was sent, by itself if it is an EventSource. Lines have one after each part: a line whose one key is
+`@position`, which no row has, for names of variables hold no @.
+
+A part that the reader does not take in time is the last: nothing more is read for this reader, and when
+it takes the part after all, it is told so and where to resume. If it never does, the connection is cut, after
+the same time once more; it resumes from the last position that it has.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from rowkeep.api.http.asgi import Receive, Send
+from rowkeep.api.http.body import ClientLeft
+from rowkeep.api.http.endpoint import answer_to, client_leaves, send_answer
+from rowkeep.api.http.request import ApiRequest
+from rowkeep.api.http.wire import Headers, error_body
+from rowkeep.model.errors import RowkeepError, invalid_request
+from rowkeep.model.resources import RowFormat
+from rowkeep.services.read.follow import Follower, FollowPart, FollowService, tail_count
+from rowkeep.services.read.following import FollowRequest
+from rowkeep.services.read.read import read_request
+
+EVENT_STREAM = "text/event-stream"
+FOLLOW_FORMATS = ("jsonl", "ndjson", "sse")
+RECONNECT_MS = 1_000
+
+
+class ReaderStalled(Exception):
+    """A reader that takes nothing; raised through the HTTP server, which ends the connection."""
+
+
+class EventFraming:
+    """Server-sent events: a row is a message, `position` opens, `end` closes."""
+
+    media_type = EVENT_STREAM.encode()
+
+    def opening(self, position: str) -> bytes:
+        """How long to wait before a reconnect, and from where it would be."""
+        shown = msgspec.json.encode({"position": position})
+        return b"retry: %d\nevent: position\nid: %b\ndata: %b\n\n" % (RECONNECT_MS, position.encode(), shown)
+
+    def rows(self, lines: Sequence[bytes], first_row: int, before: str, after: str) -> bytes:
+        """An event for each row."""
+        start, rest = f"id: {before}".encode(), f"{after}\ndata: ".encode()
+        return b"".join(
+            [b"%b%d%b%b\n\n" % (start, row, rest, line) for row, line in enumerate(lines, first_row + 1)]
+        )
+
+    def after_rows(self, position: str) -> bytes:
+        """Nothing: the last row has said it."""
+        del position
+        return b""
+
+    def still_there(self, position: str) -> bytes:
+        """A comment, which readers pass over."""
+        del position
+        return b":\n\n"
+
+    def end(self, position: str, reason: str, error: RowkeepError | None) -> bytes:
+        """Why it ends and where to resume."""
+        shown = msgspec.json.encode({"position": position, **_ending(reason, error)})
+        return b"event: end\nid: %b\ndata: %b\n\n" % (position.encode(), shown)
+
+
+class LineFraming:
+    """JSON lines: rows as listRows sends them, and between them lines with a position."""
+
+    media_type = b"application/x-ndjson"
+
+    def opening(self, position: str) -> bytes:
+        """Where it begins."""
+        return _line({"@position": position})
+
+    def rows(self, lines: Sequence[bytes], first_row: int, before: str, after: str) -> bytes:
+        """The rows."""
+        del first_row, before, after
+        return b"\n".join(lines) + b"\n"
+
+    def after_rows(self, position: str) -> bytes:
+        """Where these rows lead."""
+        return _line({"@position": position})
+
+    def still_there(self, position: str) -> bytes:
+        """The same position once more."""
+        return _line({"@position": position})
+
+    def end(self, position: str, reason: str, error: RowkeepError | None) -> bytes:
+        """Why it ends and where to resume."""
+        return _line({"@position": position, "@end": _ending(reason, error)})
+
+
+class FollowAnswers:
+    """Makes the answers to requests that follow."""
+
+    def __init__(self, follows: FollowService, *, stall_seconds_max: float) -> None:
+        self._follows = follows
+        self._stall_seconds_max = stall_seconds_max
+
+    async def answer(self, request: ApiRequest, upload_name: str | None) -> "FollowAnswer":
+        """An answer that lasts. Raises what listRows would, and invalid_request_error for what cannot be."""
+        framing = _framing(request)
+        asked = FollowRequest(
+            rows=read_request(
+                request.segment("table"),
+                upload_name,
+                RowFormat.JSON_LINES,
+                request.names("selectedVariables"),
+                request.natural("maxResults"),
+            ),
+            position=_position(request),
+            tail=tail_count(request.text("tail")),
+        )
+        follower = await self._follows.open(request.token_hash, asked, framing)
+        headers = [
+            (b"content-type", framing.media_type),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),  # nginx passes on what it gets, at once
+        ]
+        return FollowAnswer(headers, self._follows, follower, self._stall_seconds_max)
+
+
+class FollowAnswer:
+    """Sends a follower its parts until one of both has enough."""
+
+    def __init__(
+        self, headers: Headers, follows: FollowService, follower: Follower, stall_seconds_max: float
+    ) -> None:
+        self.headers = headers
+        self._follows = follows
+        self._follower = follower
+        self._stall_seconds_max = stall_seconds_max
+
+    async def send(self, receive: Receive, send: Send, request_id: bytes) -> None:
+        """Sends all of it, or 503 when all places are taken. Raises ReaderStalled to cut the connection."""
+        departure = asyncio.create_task(client_leaves(receive))
+        try:
+            with self._follows.place(self._follower):
+                headers = [*self.headers, (b"x-request-id", request_id)]
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                await self._send_parts(send, departure)
+                await send({"type": "http.response.body", "body": b""})
+        except RowkeepError as error:
+            await send_answer(send, answer_to(error, request_id), request_id)
+        except ClientLeft:
+            return
+        finally:
+            departure.cancel()
+
+    async def _send_parts(self, send: Send, departure: "asyncio.Task[None]") -> None:
+        part = self._follower.opening()
+        while True:
+            is_in_time = await self._deliver(send, part.body, departure)
+            if part.is_last:
+                return
+            part = await self._next(departure) if is_in_time else self._follower.ending("slow")
+
+    async def _deliver(self, send: Send, body: bytes, departure: "asyncio.Task[None]") -> bool:
+        """Whether the reader took it in time; it may take as long again."""
+        sending = asyncio.ensure_future(send({"type": "http.response.body", "body": body, "more_body": True}))
+        for is_in_time in (True, False):
+            await asyncio.wait(
+                {sending, departure}, timeout=self._stall_seconds_max, return_when=asyncio.FIRST_COMPLETED
+            )
+            if departure.done():
+                sending.cancel()
+                raise ClientLeft
+            if sending.done():
+                sending.result()
+                return is_in_time
+            self._follower.release()
+        sending.cancel()
+        raise ReaderStalled
+
+    async def _next(self, departure: "asyncio.Task[None]") -> FollowPart:
+        coming = asyncio.ensure_future(self._follower.next())
+        await asyncio.wait({coming, departure}, return_when=asyncio.FIRST_COMPLETED)
+        if departure.done():
+            coming.cancel()
+            raise ClientLeft
+        return coming.result()
+
+
+def _framing(request: ApiRequest) -> "EventFraming | LineFraming":
+    accepted = request.headers.get(b"accept", b"").decode("latin-1").lower()
+    format_ = request.text("format") or ("sse" if EVENT_STREAM in accepted else "jsonl")
+    if format_ not in FOLLOW_FORMATS:
+        raise invalid_request(f"With `follow`, `format` must be jsonl or sse, not {format_[:60]!r}.")
+    return EventFraming() if format_ == "sse" else LineFraming()
+
+
+def _position(request: ApiRequest) -> str | None:
+    """Where to resume. An EventSource that reconnects repeats its first query: what it learned goes first."""
+    last = request.headers.get(b"last-event-id", b"").decode("latin-1").strip()
+    return last or request.text("from")
+
+
+def _ending(reason: str, error: RowkeepError | None) -> dict[str, object]:
+    return {"reason": reason} if error is None else {"reason": reason, "error": error_body(error)}
+
+
+def _line(value: dict[str, object]) -> bytes:
+    return msgspec.json.encode(value) + b"\n"

@@ -1,0 +1,53 @@
+"""What the query of an insertRows request asks for: the options of its body, under the same names."""
+
+from functools import lru_cache
+from urllib.parse import parse_qs
+
+from msgspec import UNSET, UnsetType
+
+from rowkeep.model.decoding.strict import OFFSET_TOKEN_CHARACTERS_MAX
+from rowkeep.model.errors import invalid_request
+from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, offset_move
+
+INSERT_OPTIONS = ("updateSchema", "updateVariables", "validateOnly", "skipInvalidRows")
+OFFSET_OPTIONS = ("offsetToken", "expectedOffsetToken")
+
+_FLAGS = {"true": True, "false": False}
+
+
+@lru_cache(maxsize=1000)  # the same few come with every request
+def insert_options(query_string: bytes) -> InsertOptions:
+    """The options of a query; other parameters are ignored. Raises invalid_request_error."""
+    query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+    update_schema, update_variables, validate_only, skip = (flag(query, name) for name in INSERT_OPTIONS)
+    token, expected = (_token(query, name) for name in OFFSET_OPTIONS)
+    options = InsertOptions(
+        update_variables if update_schema is None else update_schema,
+        validate_only,
+        skip,
+        offset_move(None if token is UNSET else token, expected),
+    )
+    return NO_OPTIONS if options == NO_OPTIONS else options
+
+
+def flag(query: dict[str, list[str]], name: str) -> bool | None:
+    """What a query says of an option; None when it does not. Raises invalid_request_error."""
+    values = query.get(name)
+    if values is None:
+        return None
+    value = _FLAGS.get(values[-1])
+    if value is None:
+        raise invalid_request(f"The query parameter {name} must be true or false, not {values[-1][:60]!r}.")
+    return value
+
+
+def _token(query: dict[str, list[str]], name: str) -> str | UnsetType | None:
+    """A token as null in JSON is written: without a value."""
+    values = query.get(name)
+    if values is None:
+        return UNSET
+    if len(values[-1]) > OFFSET_TOKEN_CHARACTERS_MAX:
+        raise invalid_request(
+            f"The query parameter {name} takes at most {OFFSET_TOKEN_CHARACTERS_MAX} characters."
+        )
+    return values[-1] or None

@@ -1,0 +1,170 @@
+"""`POST /tables/:tableReference/uploads/:uploadName/rows`, the heart. Source: contract 4.5.1, 7.9.
+
+A bare ASGI endpoint: everything a request costs here is paid by every row that streams in, so it
+bypasses the router and reads its headers in one pass.
+"""
+
+import re
+from time import perf_counter
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from rowkeep.api.http.asgi import Receive, Scope
+from rowkeep.api.http.body import LIMITED_BYTES_MAX, BodyReader, spooled
+from rowkeep.api.http.headers import bearer_hash, content_coding, idempotency_key, rows_format
+from rowkeep.api.http.wire import Answer, Headers
+from rowkeep.api.resources.insert_options import insert_options
+from rowkeep.api.resources.rate_limits import rate_limit_headers
+from rowkeep.api.resources.resources import receipt_proof
+from rowkeep.model.errors import RowkeepError
+from rowkeep.model.growth import SchemaChange
+from rowkeep.model.inflating import ContentCoding
+from rowkeep.model.inserts import NO_OPTIONS, BodyFormat
+from rowkeep.model.rate_limits import InsertLimits, RateLimited
+from rowkeep.model.resources import Receipt
+from rowkeep.model.timing import InsertTimes
+from rowkeep.services.insert.checking import InsertRequest, InsertTarget
+from rowkeep.services.insert.insert import InsertService
+from rowkeep.storage.engines import LargeBody, Spool
+
+INSERT_ROWS_PATH = "/api/v1/tables/{table}/uploads/{upload}/rows"
+
+_insert_path = re.compile(rb"/api/v1/tables/([^/]+)/uploads/([^/]+)/rows").fullmatch
+
+
+class InsertRows:
+    """The endpoint. `matches` says whether a request is for it."""
+
+    def __init__(self, ingest: InsertService, bodies: BodyReader, limits: InsertLimits | None) -> None:
+        self._ingest = ingest
+        self._bodies = bodies
+        self._limits = limits
+        self._paths: dict[bytes, tuple[str, str]] = {}
+
+    def path_of(self, scope: Scope) -> tuple[str, str] | None:
+        """The table reference and the upload's name when the request is an insert, else None."""
+        if scope["method"] != "POST":
+            return None
+        raw_path: bytes = scope["raw_path"]
+        path = self._paths.get(raw_path)
+        if path is None:
+            match = _insert_path(raw_path)
+            if match is None:
+                return None
+            path = unquote(match[1].decode("latin-1")), unquote(match[2].decode("latin-1"))
+            if len(self._paths) > 100_000:
+                self._paths.clear()
+            self._paths[raw_path] = path
+        return path
+
+    async def answer(
+        self, path: tuple[str, str], scope: Scope, receive: Receive, times: InsertTimes
+    ) -> Answer:
+        """Inserts the rows of a request and says so; notes in `times` how it goes along."""
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length")
+        try:
+            request = insert_request(path, headers, scope["query_string"])
+            target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
+            coding = content_coding(scope["headers"]) if b"content-encoding" in headers else None
+            left: Headers = []
+            if self._limits is not None:
+                self._bodies.check_length(length, coding)  # what is refused for its length draws nothing
+                left = _admit(self._limits, request, target, length)
+        except RateLimited:
+            await self._bodies.discard(receive, length, LIMITED_BYTES_MAX)
+            raise
+        except RowkeepError:
+            await self._bodies.discard(receive, length)
+            raise
+        body = await self._bodies.read(receive, length, self._ingest.spool, coding=coding)
+        times.read_at = perf_counter()
+        if self._limits is not None and length is None:
+            byte_count = len(body) if isinstance(body, bytes) else body.byte_count
+            self._limits.charge(request.token_hash, target.upload.id, byte_count)
+        if isinstance(body, bytes) and request.format is BodyFormat.ARROW:
+            body = await spooled(body, self._ingest.spool)  # never decoded in this process, see arrowbody.py
+        elif coding is not None and isinstance(body, bytes):
+            body = await self._inflated(body, coding)
+        if isinstance(body, bytes):
+            return _answer(await self._ingest.insert(request, target, body, times), left)
+        try:
+            large = LargeBody(body, request.format, coding)
+            return _answer(await self._ingest.insert_large(request, target, large, times), left)
+        finally:
+            await body.close()
+
+    async def _inflated(self, body: bytes, coding: ContentCoding) -> bytes | Spool:
+        """A small body inflated, a large one as it came."""
+        small = self._bodies.inflate_small(body, coding)
+        return await spooled(body, self._ingest.spool) if small is None else small
+
+
+def insert_request(path: tuple[str, str], headers: dict[bytes, bytes], query: bytes) -> InsertRequest:
+    """What a request says before its body. Raises 400, 401 and 415 errors."""
+    key = headers.get(b"idempotency-key")
+    return InsertRequest(
+        bearer_hash(headers.get(b"authorization")),
+        path,
+        None if key is None else idempotency_key(key),
+        rows_format(headers.get(b"content-type")),
+        insert_options(query) if query else NO_OPTIONS,
+    )
+
+
+def _admit(
+    limits: InsertLimits, request: InsertRequest, target: InsertTarget, length: bytes | None
+) -> Headers:
+    """Draws on the limits; what to say of them in the answer. Raises RateLimited."""
+    states = limits.admit(request.token_hash, target.upload.id, 0 if length is None else int(length))
+    return rate_limit_headers(states)
+
+
+def _answer(receipt: Receipt, left: Headers) -> Answer:
+    headers: Headers = [(b"content-type", b"application/json"), *left]
+    if receipt.replayed:
+        headers.append((b"idempotency-replayed", b"true"))
+    if receipt.change is None and receipt.skipped is None and receipt.first_row is not None:
+        return Answer(201, headers, _plain(receipt, receipt.first_row))
+    body = receipt_body(receipt)
+    if receipt.validate_only:
+        return Answer(200, headers, msgspec.json.encode({**body, "validateOnly": True}))
+    return Answer(201, headers, msgspec.json.encode(body))
+
+
+def receipt_body(receipt: Receipt) -> dict[str, Any]:
+    """What a receipt says."""
+    body: dict[str, Any] = {
+        "kind": "insertRowsResponse",
+        "rowsAdded": receipt.row_count,
+        "rowsSkipped": 0,
+        "schemaUpdates": schema_updates(receipt.change),
+    }
+    body |= receipt_proof(receipt)
+    skipped = receipt.skipped
+    if skipped is not None:
+        body.update(rowsSkipped=skipped.row_count, errors=skipped.errors)
+        if skipped.dropped_count:
+            body["droppedCount"] = skipped.dropped_count
+    return body
+
+
+def _plain(receipt: Receipt, first_row: int) -> bytes:
+    """The common answer, without making a dictionary of it."""
+    count, proof = receipt.row_count, ((receipt.sha256 or b"").hex(), (receipt.chain or b"").hex())
+    return (_PLAIN % (count, receipt.commit or 0, first_row, first_row + count - 1, *proof)).encode()
+
+
+_PLAIN = (
+    '{"kind":"insertRowsResponse","rowsAdded":%d,"rowsSkipped":0,"schemaUpdates":[],'
+    '"commit":%d,"firstRow":%d,"lastRow":%d,"sha256":"%s","chain":"%s"}'
+)
+
+
+def schema_updates(change: SchemaChange | None) -> list[Any]:
+    """What the rows did to the schema, as `schemaUpdates` reports it."""
+    if change is None or not (change.added_variables or change.updated_variables):
+        return []
+    return [change]

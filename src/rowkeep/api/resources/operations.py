@@ -1,0 +1,123 @@
+"""What an operator's tools ask: is the process up, can it write, how is it doing."""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from rowkeep.api.http.request import ApiRequest
+from rowkeep.api.http.routes import RouteTable
+from rowkeep.api.http.traffic import Traffic
+from rowkeep.api.http.wire import Answer, json_answer
+from rowkeep.model.resources import Durability, Health
+from rowkeep.services.maintenance import MaintenanceHealth
+
+
+class LiveFigures(msgspec.Struct, frozen=True):
+    """Answers that last: how many there are, and how many readers were dropped since the start."""
+
+    followers: int
+    followers_dropped: int
+    long_inserts: int
+
+
+class OperationHandlers:
+    """Health and metrics; they need no token and say nothing about data."""
+
+    def __init__(
+        self,
+        health: Callable[[], Health],
+        maintenance: MaintenanceHealth,
+        traffic: Traffic,
+        live: Callable[[], LiveFigures],
+        durability: Durability,
+    ) -> None:
+        self._health = health
+        self._durability = durability
+        self._registry = CollectorRegistry()
+        self._registry.register(_Figures(health, maintenance, traffic, live))
+
+    def table(self) -> RouteTable:
+        """The routes."""
+        return [
+            ("GET", "/healthz", self.is_alive),
+            ("GET", "/readyz", self.is_ready),
+            ("GET", "/metrics", self.metrics),
+        ]
+
+    async def is_alive(self, request: ApiRequest) -> Answer:
+        """The process is up."""
+        del request
+        return json_answer({"status": "ok"})
+
+    async def is_ready(self, request: ApiRequest) -> Answer:
+        """The journal takes rows; 503 with the reason when it does not."""
+        del request
+        failure = self._health().failure
+        if failure is None:
+            return json_answer({"status": "ready", "durability": self._durability})
+        body = {"status": "failed", "reason": failure, "durability": self._durability}
+        return json_answer(body, 503)
+
+    async def metrics(self, request: ApiRequest) -> Answer:
+        """Counters and gauges in Prometheus' text format."""
+        del request
+        return Answer(
+            200,
+            [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")],
+            generate_latest(self._registry),
+        )
+
+
+class _Figures(Collector):
+    def __init__(
+        self,
+        health: Callable[[], Health],
+        maintenance: MaintenanceHealth,
+        traffic: Traffic,
+        live: Callable[[], LiveFigures],
+    ) -> None:
+        self._health = health
+        self._maintenance = maintenance
+        self._traffic = traffic
+        self._live = live
+
+    def collect(self) -> Iterator[Metric]:
+        health = self._health()
+        requests = CounterMetricFamily("rowkeep_requests", "Requests answered, by status.", labels=["status"])
+        for status, count in sorted(self._traffic.answers.items()):
+            requests.add_metric([str(status)], count)
+        yield requests
+        yield _counter("rowkeep_rows_inserted", "Rows committed.", health.rows_inserted)
+        yield _counter("rowkeep_batches_inserted", "Requests whose rows were committed.", health.batches)
+        yield _counter("rowkeep_commits", "Commits of the journal, each one fsync.", health.groups)
+        yield _counter("rowkeep_commit_seconds", "Time spent in commits.", health.commit_seconds)
+        yield GaugeMetricFamily(
+            "rowkeep_queue_bytes", "Bytes accepted and not yet committed.", health.queued_bytes
+        )
+        yield from self._maintenance_figures()
+        live = self._live()
+        yield GaugeMetricFamily("rowkeep_followers", "Readers that follow now.", live.followers)
+        yield _counter("rowkeep_followers_dropped", "Readers that were too slow.", live.followers_dropped)
+        yield GaugeMetricFamily("rowkeep_long_inserts", "Long inserts that go on now.", live.long_inserts)
+        yield GaugeMetricFamily(
+            "rowkeep_ready", "1 while the journal takes rows, else 0.", int(health.failure is None)
+        )
+
+    def _maintenance_figures(self) -> Iterator[Metric]:
+        health = self._maintenance
+        yield GaugeMetricFamily(
+            "rowkeep_journal_bytes", "Bytes of rows not yet in segments.", health.journal_bytes
+        )
+        yield _counter(
+            "rowkeep_segments_sealed", "Segments written from the journal.", health.segments_sealed
+        )
+        yield _counter("rowkeep_rows_sealed", "Rows that left the journal.", health.rows_sealed)
+        yield _counter("rowkeep_segments_compacted", "Segments replaced.", health.segments_compacted)
+        yield _counter("rowkeep_maintenance_failures", "What maintenance had to put off.", health.failures)
+
+
+def _counter(name: str, text: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(name, text, value)

@@ -1,0 +1,272 @@
+"""What is remembered of an insertion beside its input, so that it can go on after a crash.
+
+Theory
+------
+Up to `offset` everything is in; beyond it the keys keep rows from being doubled, since the same bytes are cut
+into the same chunks (see chunks.py). So a state that is a little old, or lost altogether, costs time and no
+rows, as long as the server remembers the keys (24 hours at least). Two things cannot be found
+again from the bytes, and are on the disk *before* the request is sent:
+
+* `planned`: where a chunk ends that was cut for want of more bytes;
+* its `removed`: which of its rows were refused and taken out.
+
+A run that ends in order also plans what is in beyond `offset`, with several requests in flight. What is
+planned must stand in the input as it was, or else its rows would go in again under another key.
+
+Only if the state is lost after such a chunk was sent, and the input has grown (or the schema has
+changed) since, can rows of this chunk be doubled.
+
+The file is replaced as a whole (temporary file, fsync, rename, fsync of the folder), and locked while
+it is used: the lock goes over from the old file to the new one before the rename.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from rowkeep.client.batches import Batch
+from rowkeep.client.errors import RefusedRow
+from rowkeep.client.files.chunks import Chunk
+from rowkeep.client.files.taps import InputChanged, read_exactly
+
+TAIL_BYTES = 64 * 1024
+WRITE_SECONDS = 1.0
+
+
+class Planned(msgspec.Struct):
+    """A chunk that cannot be found again from the bytes alone, and the key that it was sent under."""
+
+    start: int
+    end: int
+    key: str
+    removed: tuple[RefusedRow, ...] = ()
+
+
+class State(msgspec.Struct):
+    """What is remembered. `source` is in the keys, `line` counts the lines before `offset`.
+
+    `tail` is a digest of the bytes before `offset`: whether the input is still the same.
+    """
+
+    source: str
+    target: str
+    form: str
+    bytes_max: int
+    offset: int = 0
+    line: int = 0
+    tail: str = ""
+    planned: list[Planned] = []
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    """A chunk that was sent. Its bytes are not kept: any number may be in beyond one that is not."""
+
+    start: int
+    end: int
+    line_count: int
+    key: str
+
+    def planned(self) -> Planned:
+        return Planned(self.start, self.end, self.key)
+
+
+class Checkpoint:
+    """The state of one insertion, on disk. Takes notes from any thread."""
+
+    def __init__(self, path: Path, descriptor: int, state: State) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self.state = state
+        self._lock = threading.Lock()
+        self._file = -1
+        self._under_way: dict[str, _Sent] = {}
+        self._settled: dict[int, _Sent] = {}
+        self._unsent: set[str] = set()
+        self._written_at = 0.0
+
+    @classmethod
+    def open(cls, path: Path, descriptor: int, fresh: State, *, is_again: bool) -> "Checkpoint":
+        """The state in a file if there is one, else the fresh one, with `is_again` a new one.
+
+        Raises InputChanged when it belongs to something else, or when another process uses it.
+        """
+        checkpoint = cls(path, descriptor, fresh)
+        checkpoint._file = _open_locked(path)
+        try:
+            if is_again:
+                checkpoint.begin_again(new_source())
+            else:
+                checkpoint._go_on(fresh)
+        except BaseException:
+            os.close(checkpoint._file)
+            raise
+        return checkpoint
+
+    def _go_on(self, fresh: State) -> None:
+        content = self._path.read_bytes()
+        kept = _decoded(self._path, content, fresh) if content else fresh
+        if not _holds(kept, self._descriptor):
+            raise InputChanged(
+                f"what {self._path} says was sent is no longer in the input. If this is another file by the "
+                "same name, insert the rest of the old one first (its new name, the same --state), then "
+                "this one with --again."
+            )
+        self.state = kept
+
+    def begin_again(self, source: str) -> None:
+        """Forgets all: the input is inserted from its beginning, under new keys."""
+        kept = self.state
+        self.state = State(source, kept.target, kept.form, kept.bytes_max)
+        self._write()
+
+    def go_on_with(self, descriptor: int) -> None:
+        """Notes that the input is in whole, and that another one by the same name follows under new keys."""
+        self._descriptor = descriptor
+        self.begin_again(new_source())
+
+    def skip(self, offset: int, line: int) -> None:
+        """Notes that what stands before the first record needs no inserting."""
+        if self.state.offset < offset:
+            self.state.offset, self.state.line = offset, line
+
+    def begin(self, chunk: Chunk, key: str, line_count: int) -> tuple[RefusedRow, ...]:
+        """Notes that a chunk is about to be sent; the rows of it that were refused before."""
+        sent = _Sent(chunk.start, chunk.end, line_count, key)
+        with self._lock:
+            self._under_way[key] = sent
+            planned = self._planned(sent)
+            if planned is None and not chunk.is_certain:
+                self.state.planned.append(sent.planned())
+                self._unsent.add(key)
+                self._write()
+            return () if planned is None else planned.removed
+
+    def note_sent(self, batch: Batch) -> None:
+        """Notes that a batch goes out now: from here on it may be in."""
+        self._unsent.discard(batch.key)
+
+    def note_removed(self, batch: Batch, removed: Sequence[RefusedRow]) -> None:
+        """Notes which rows of a batch are taken out, before the rest of it is sent."""
+        with self._lock:
+            sent = self._under_way[batch.key]
+            planned = self._planned(sent)
+            if planned is None:
+                planned = sent.planned()
+                self.state.planned.append(planned)
+            planned.removed = tuple(removed)
+            self._write()
+
+    def settle(self, batch: Batch) -> None:
+        """Notes that a batch is in."""
+        with self._lock:
+            sent = self._under_way.pop(batch.key)
+            self._settled[sent.start] = sent
+            while self.state.offset in self._settled:
+                sent = self._settled.pop(self.state.offset)
+                self.state.offset = sent.end
+                self.state.line += sent.line_count
+            self.state.planned = [item for item in self.state.planned if item.start >= self.state.offset]
+            if not self._under_way or time.monotonic() >= self._written_at + WRITE_SECONDS:
+                self._write()
+
+    def forget(self, batch: Batch) -> None:
+        """Notes that a batch was refused as a whole: its rows may be corrected in the input."""
+        with self._lock:
+            sent = self._under_way.pop(batch.key)
+            self.state.planned = [item for item in self.state.planned if item.start != sent.start]
+
+    def close(self) -> None:
+        """Writes what is remembered, and lets go of it."""
+        if self._file >= 0:
+            self.state.planned = [item for item in self.state.planned if item.key not in self._unsent]
+            known = {item.start for item in self.state.planned}
+            self.state.planned += [
+                sent.planned() for sent in self._settled.values() if sent.start not in known
+            ]
+            self._write()
+            os.close(self._file)
+            self._file = -1
+
+    def _planned(self, sent: _Sent) -> Planned | None:
+        return next((item for item in self.state.planned if item.start == sent.start), None)
+
+    def _write(self) -> None:
+        self.state.tail = _tail(self._descriptor, self.state.offset)
+        written = self._path.with_name(self._path.name + ".new")
+        file = os.open(written, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.write(file, msgspec.json.encode(self.state))
+        os.fsync(file)
+        written.rename(self._path)
+        os.close(self._file)
+        self._file = file
+        _sync_folder(self._path.parent)
+        self._written_at = time.monotonic()
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+                return file
+        except BlockingIOError as error:
+            os.close(file)
+            raise InputChanged(f"another process is inserting with {path}; wait for it.") from error
+        os.close(file)  # it was replaced between opening and locking
+
+
+def new_source() -> str:
+    """A name that no other source has."""
+    return secrets.token_hex(8)
+
+
+def _decoded(path: Path, content: bytes, fresh: State) -> State:
+    try:
+        kept = msgspec.json.decode(content, type=State)
+    except msgspec.DecodeError as error:
+        raise InputChanged(f"{path} is not a state of rowkeep insert: {error}.") from error
+    for name in ("target", "form", "bytes_max"):
+        was, is_now = getattr(kept, name), getattr(fresh, name)
+        if was != is_now:
+            raise InputChanged(
+                f"{path} is the state of an insertion with another {name} ({was}, now {is_now}). "
+                "Repeat that one, or name another file with --state."
+            )
+    return kept
+
+
+def _holds(state: State, descriptor: int) -> bool:
+    """Whether the input still holds what was sent of it."""
+    size = os.fstat(descriptor).st_size
+    if state.offset and (size < state.offset or _tail(descriptor, state.offset) != state.tail):
+        return False
+    chunks = [
+        (
+            item.key,
+            Chunk(item.start, read_exactly(descriptor, item.start, item.end - item.start), is_certain=False),
+        )
+        for item in state.planned
+    ]
+    return all(chunk.key(state.source) == key for key, chunk in chunks)
+
+
+def _tail(descriptor: int, offset: int) -> str:
+    size = min(offset, TAIL_BYTES)
+    return hashlib.sha256(read_exactly(descriptor, offset - size, size)).hexdigest()
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,91 @@
+"""NDJSON: a JSON object a line.
+
+Theory
+------
+Lines go into the request as they are: no row is decoded and encoded again. Then a line must not be able to
+change what its request means: `{"a":1},{"a":2}` is two rows in an array, half an object joins with
+the next half. A chunk is joined as a whole only when three things hold, which together mean that each line is
+one object: every line feed stands between `}` and `{` (within an object none can, there a comma or a colon
+would have to be); the chunk decodes as objects one after the other (so there is no comma or bracket between
+them); and these are as many as there are lines. Any other chunk is looked at line by line: blank lines, line
+ends of Windows, lines that are not one object and are refused here.
+"""
+
+import msgspec
+
+from rowkeep.client.batches import Batch, frame, frame_joined
+from rowkeep.client.errors import Reason, RefusedRow
+from rowkeep.client.files.chunks import Chunk
+from rowkeep.client.files.taps import Tap
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class _AnyObject(msgspec.Struct):
+    """Decodes from every JSON object and from nothing else."""
+
+
+class NdjsonForm:
+    """Lines to batches."""
+
+    def start(self, tap: Tap) -> tuple[int, int]:
+        """Behind a byte order mark, if there is one."""
+        is_marked = tap.read(0, len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
+        return (len(BYTE_ORDER_MARK) if is_marked else 0), 0
+
+    def last_end(self, data: bytes) -> int:
+        """Behind the last line feed."""
+        return data.rfind(b"\n") + 1
+
+    def batch(self, key: str, chunk: Chunk, lines_before: int) -> tuple[Batch, int]:
+        """The lines as rows, numbered from 1."""
+        return _joined(key, chunk.data, lines_before) or _line_by_line(key, chunk.data, lines_before)
+
+
+def _joined(key: str, data: bytes, lines_before: int) -> tuple[Batch, int] | None:
+    is_ended = data.endswith(b"\n")
+    between = data.count(b"}\n{")
+    if between != data.count(b"\n") - is_ended:
+        return None
+    line_count = between + 1
+    try:
+        row_count = len(_decoder.decode_lines(data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if row_count != line_count:
+        return None
+    rows = memoryview(data.replace(b"\n", b","))
+    return Batch(
+        key, frame_joined(rows[: len(data) - is_ended]), range(lines_before + 1, lines_before + 1 + row_count)
+    ), line_count
+
+
+def _line_by_line(key: str, data: bytes, lines_before: int) -> tuple[Batch, int]:
+    lines = data.removesuffix(b"\n").split(b"\n")
+    numbers: list[int] = []
+    rows: list[bytes] = []
+    unfit: list[RefusedRow] = []
+    for number, line in enumerate(lines, lines_before + 1):
+        row = line.strip(b" \t\r")
+        if not row:
+            continue
+        problem = _problem(row)
+        if problem is None:
+            numbers.append(number)
+            rows.append(row)
+        else:
+            unfit.append(RefusedRow(number, (Reason(None, problem),), row))
+    return Batch(key, frame(rows), numbers, tuple(unfit)), len(lines)
+
+
+def _problem(row: bytes) -> str | None:
+    try:
+        _decoder.decode(row)
+    except RecursionError:
+        return "it is nested too deeply"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return f"it is not one JSON object: {error}"
+    return None
+
+
+_decoder = msgspec.json.Decoder(_AnyObject)

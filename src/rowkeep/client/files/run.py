@@ -1,0 +1,255 @@
+"""`rowkeep insert`: an input, cut into chunks, each sent as one request. See docs/guide-insert-files.md.
+
+    tap (bytes) → cutter (chunks) → form (batches) → client.Pipeline → checkpoint, quarantine
+
+The key of a batch is made of the source, the place of its chunk and a digest of its bytes. The source is a
+name: by default one made from the path of a file, so that it is the same in every run.
+"""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from rowkeep.client.batches import Batch, Outcome, insert_fitting, insert_whole
+from rowkeep.client.connection import Connection, parse_address, upload_path
+from rowkeep.client.errors import RefusedRow, RowsRefused
+from rowkeep.client.files.checkpoint import Checkpoint, State, new_source
+from rowkeep.client.files.chunks import Cutter, Form
+from rowkeep.client.files.delimited import CsvForm
+from rowkeep.client.files.ndjson import NdjsonForm
+from rowkeep.client.files.progress import Progress
+from rowkeep.client.files.taps import GrowingFile, Pipe, RegularFile, Tap
+from rowkeep.client.pipeline import Pipeline
+from rowkeep.client.quarantine import QuarantineFile
+from rowkeep.client.retrying import RetryPolicy, Sender
+from rowkeep.client.variables import variable_types
+
+BATCH_BYTES_MAX = 1_000_000
+REQUEST_SECONDS_MAX = 60.0
+
+
+class InsertionOptions(msgspec.Struct, frozen=True):
+    """What to insert, where to and how. `file` is None for the standard input."""
+
+    url: str
+    token: str
+    table: str
+    upload: str
+    file: Path | None
+    form: Literal["ndjson", "csv"]
+    is_following: bool
+    state: Path | None
+    source: str | None
+    is_again: bool
+    batch_bytes_max: int
+    linger_seconds: float
+    in_flight_max: int
+    on_error: Literal["abort", "skip", "quarantine"]
+    quarantine: Path | None
+    retry: RetryPolicy
+
+
+class InsertionReport(msgspec.Struct):
+    """What came of it so far. `repeated` of the inserted rows were in already, from an earlier run."""
+
+    inserted: int = 0
+    repeated: int = 0
+    refused: int = 0
+    byte_count: int = 0
+    seconds: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """One line."""
+        seconds = max(self.seconds, 0.001)
+        repeated = f" ({self.repeated:,} of them were in already)" if self.repeated else ""
+        return (
+            f"{self.inserted:,} rows inserted{repeated}, {self.refused:,} refused, in {self.seconds:.1f} s: "
+            f"{self.inserted / seconds:,.0f} rows/s, {self.byte_count / seconds / 1e6:.1f} MB/s"
+        )
+
+
+def run_insertion(options: InsertionOptions, report: InsertionReport, is_stopping: threading.Event) -> None:
+    """Inserts, until the input is over or `is_stopping` is set, and keeps `report` up to date.
+
+    Raises InsertError, InputChanged, OSError.
+    """
+    began_at = time.monotonic()
+    try:
+        with ExitStack() as stack:
+            _Insertion(options, report, is_stopping, stack).run()
+    finally:
+        report.seconds = time.monotonic() - began_at
+
+
+class _Insertion:
+    def __init__(
+        self,
+        options: InsertionOptions,
+        report: InsertionReport,
+        is_stopping: threading.Event,
+        stack: ExitStack,
+    ) -> None:
+        self._options = options
+        self._report = report
+        self._is_stopping = is_stopping
+        self._stack = stack
+        self._descriptor = self._open_input()
+        stack.callback(self._close_input)
+        self._is_file = options.file is not None and options.file.is_file()
+        self._form = self._new_form()
+        self._checkpoint = self._new_checkpoint()
+        self._source = self._source_name() if self._checkpoint is None else self._checkpoint.state.source
+        self._sizes: dict[str, int] = {}
+        self._progress = Progress(os.fstat(self._descriptor).st_size if self._is_file else None)
+        stack.callback(self._progress.close)
+        self._quarantine = self._new_quarantine()
+
+    def run(self) -> None:
+        """Inserts one file after the other that comes under the name, or the one input there is."""
+        pipeline = self._new_pipeline()
+        try:
+            self._insert_all(pipeline)
+        except BaseException:
+            self._is_stopping.set()  # what is under way makes no further attempt
+            raise
+
+    def _insert_all(self, pipeline: Pipeline) -> None:
+        while True:
+            tap = self._new_tap()
+            self._insert(tap, pipeline)
+            pipeline.drain()
+            if not isinstance(tap, GrowingFile) or self._is_stopping.is_set():
+                return
+            assert self._checkpoint is not None
+            following = self._open_input()
+            self._close_input()
+            self._descriptor = following
+            self._checkpoint.go_on_with(self._descriptor)
+            self._source = self._checkpoint.state.source
+            self._quarantine = self._new_quarantine()
+
+    def _insert(self, tap: Tap, pipeline: Pipeline) -> None:
+        offset, line = self._form.start(tap)
+        planned: dict[int, int] = {}
+        if self._checkpoint is not None:
+            self._checkpoint.skip(offset, line)
+            state = self._checkpoint.state
+            offset, line = state.offset, state.line
+            planned = {item.start: item.end for item in state.planned}
+            self._progress.add(offset, 0, 0)
+        cutter = Cutter(tap, self._form, self._options.batch_bytes_max, self._is_stopping)
+        for chunk in cutter.chunks(offset, planned):
+            batch, line_count = self._form.batch(chunk.key(self._source), chunk, line)
+            line += line_count
+            self._sizes[batch.key] = len(chunk.data)
+            if self._checkpoint is not None:
+                removed = self._checkpoint.begin(chunk, batch.key, line_count)
+                batch = msgspec.structs.replace(batch, removed=removed) if removed else batch
+            pipeline.submit(batch)
+
+    def _settled(self, batch: Batch, outcome: Outcome) -> None:
+        if self._quarantine is not None:
+            self._quarantine.add(outcome.refused)
+        if self._checkpoint is not None:
+            self._checkpoint.settle(batch)
+        self._report.inserted += outcome.inserted
+        self._report.repeated += outcome.repeated
+        self._report.refused += len(outcome.refused)
+        size = self._sizes.pop(batch.key)
+        self._report.byte_count += size
+        self._progress.add(size, outcome.inserted, len(outcome.refused))
+
+    def _open_input(self) -> int:
+        if self._options.file is None:
+            return 0
+        return os.open(self._options.file, os.O_RDONLY)
+
+    def _close_input(self) -> None:
+        if self._options.file is not None:
+            os.close(self._descriptor)
+
+    def _new_tap(self) -> Tap:
+        options = self._options
+        if self._is_file and options.file is not None:
+            if options.is_following:
+                return GrowingFile(options.file, self._descriptor, options.linger_seconds, self._is_stopping)
+            return RegularFile(self._descriptor)
+        linger_seconds = options.linger_seconds if options.source is None else None
+        return Pipe(self._descriptor, linger_seconds, self._is_stopping)
+
+    def _new_form(self) -> Form:
+        if self._options.form == "ndjson":
+            return NdjsonForm()
+        connection = self._connection()
+        self._stack.callback(connection.close)
+        path = upload_path(self._options.table, self._options.upload)
+        return CsvForm(variable_types(connection, path, self._options.retry, self._is_stopping))
+
+    def _new_checkpoint(self) -> Checkpoint | None:
+        options = self._options
+        if not self._is_file or options.file is None:
+            return None
+        path = options.state or options.file.with_name(options.file.name + ".rowkeep-state")
+        fresh = State(
+            source=self._source_name(),
+            target=f"{options.url} {options.table} {options.upload}",
+            form=options.form,
+            bytes_max=options.batch_bytes_max,
+        )
+        checkpoint = Checkpoint.open(path, self._descriptor, fresh, is_again=options.is_again)
+        self._stack.callback(checkpoint.close)
+        return checkpoint
+
+    def _new_quarantine(self) -> QuarantineFile | None:
+        if self._options.quarantine is None:
+            return None
+        first_line = 1 if self._checkpoint is None else self._checkpoint.state.line + 1
+        quarantine = QuarantineFile(self._options.quarantine, self._source, first_line)
+        self._stack.callback(quarantine.close)
+        return quarantine
+
+    def _source_name(self) -> str:
+        name = self._options.source
+        if name is None and self._is_file and self._options.file is not None:
+            name = str(self._options.file.resolve())
+        if name is None:
+            return new_source()
+        return hashlib.sha256(f"{self._options.form} {name}".encode()).hexdigest()[:16]
+
+    def _new_pipeline(self) -> Pipeline:
+        path = upload_path(self._options.table, self._options.upload) + "/rows"
+        senders = [
+            Sender(self._connection(), path, self._options.retry, self._is_stopping)
+            for _ in range(self._options.in_flight_max)
+        ]
+        pipeline = Pipeline(senders, self._insert_batch, self._settled)
+        self._stack.callback(pipeline.close)
+        return pipeline
+
+    def _connection(self) -> Connection:
+        options = self._options
+        return Connection(parse_address(options.url), options.token, REQUEST_SECONDS_MAX)
+
+    def _insert_batch(self, batch: Batch, sender: Sender) -> Outcome:
+        if self._checkpoint is not None:
+            self._checkpoint.note_sent(batch)
+        if self._options.on_error != "abort":
+            return insert_fitting(batch, sender, self._note_removed)
+        try:
+            return insert_whole(batch, sender)
+        except RowsRefused:
+            if self._checkpoint is not None:
+                self._checkpoint.forget(batch)
+            raise
+
+    def _note_removed(self, batch: Batch, removed: Sequence[RefusedRow]) -> None:
+        if self._checkpoint is not None:
+            self._checkpoint.note_removed(batch, removed)

@@ -1,0 +1,255 @@
+"""Rows as Arrow streams and CSV. Beside it only arrowbody.py, arrowstream.py and parquet.py know pyarrow.
+
+Clients compare an Arrow stream's schema with the one they derive from the variables: plain `utf8`,
+timestamps in microseconds without a zone, every field nullable, no compression, and no batch without
+rows but the one that `eosSentinel` asks for at the end. Source: contract 4.7, 5, 8.6.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from rowkeep.formats.columns import Column, text_column, widened_column
+from rowkeep.model.geography import GeographySummary
+from rowkeep.model.schema import Schema
+from rowkeep.model.statistics import BoundingBox, Point
+from rowkeep.model.types import VariableType
+
+ARROW_TYPES = {
+    VariableType.STRING: pa.string(),
+    VariableType.INTEGER: pa.int64(),
+    VariableType.FLOAT: pa.float64(),
+    VariableType.BOOLEAN: pa.bool_(),
+    VariableType.DATE: pa.date32(),
+    VariableType.DATE_TIME: pa.timestamp("us"),
+    VariableType.TIME: pa.time64("us"),
+    VariableType.GEOGRAPHY: pa.string(),
+}
+
+
+def arrow_schema(schema: Schema) -> pa.Schema:
+    """The Arrow schema that clients expect of these variables."""
+    return pa.schema([pa.field(variable.name, ARROW_TYPES[variable.type]) for variable in schema.variables])
+
+
+# A continuation marker and a length of 0, as the format says.
+_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+
+
+class ArrowRows:
+    """Rows in Arrow columns, of a segment, as a reader asked for them.
+
+    `batch` holds those of the reader's variables that `source` has; the others are null.
+    """
+
+    def __init__(self, batch: pa.RecordBatch, source: Schema, target: Schema) -> None:
+        self._batch = batch
+        self._source = source
+        self._target = target
+        self.row_count: int = len(batch)
+
+    def pieces(self, row_count: int) -> "Iterator[ArrowRows]":
+        """The same rows, at most so many at a time."""
+        for start in range(0, self.row_count, row_count):
+            yield ArrowRows(self._batch.slice(start, row_count), self._source, self._target)
+
+    @property
+    def byte_count(self) -> int:
+        """What the rows take in memory."""
+        return int(self._batch.nbytes)
+
+    def arrays(self) -> list[pa.Array]:
+        """An Arrow column for each variable of the reader, in its type."""
+        positions = self._source.position_by_key()
+        return [
+            self._array(variable.type, positions.get(variable.name.lower()))
+            for variable in self._target.variables
+        ]
+
+    def _array(self, type_: VariableType, position: int | None) -> pa.Array:
+        if position is None:
+            return pa.nulls(self.row_count, ARROW_TYPES[type_])
+        stored = self._source.variables[position]
+        column = self._batch.column(stored.name)
+        if stored.type is type_:
+            return column
+        widened = widened_column(column.to_pylist(), stored.type, type_)
+        return pa.array(widened, type=ARROW_TYPES[type_])
+
+    def columns(self) -> list[Column]:
+        """The same as Python values."""
+        return [array.to_pylist() for array in self.arrays()]
+
+
+class ArrowEncoder:
+    """Columns as an Arrow IPC stream, part by part."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = arrow_schema(schema)
+
+    def start(self) -> bytes:
+        """The schema message."""
+        return _bytes(self._schema.serialize())
+
+    def batch(self, columns: Sequence[Column], row_count: int) -> bytes:
+        """One record batch of `row_count` rows, at least one."""
+        arrays = [
+            pa.array(column, type=field.type) for column, field in zip(columns, self._schema, strict=True)
+        ]
+        return self._written(arrays, row_count)
+
+    def arrow_batch(self, rows: ArrowRows) -> bytes:
+        """The same of rows that are Arrow already."""
+        return self._written(rows.arrays(), rows.row_count)
+
+    def _written(self, arrays: Sequence[pa.Array], row_count: int) -> bytes:
+        return _bytes(self._record_batch(arrays, row_count).serialize())
+
+    def _record_batch(self, arrays: Sequence[pa.Array], row_count: int) -> pa.RecordBatch:
+        if not arrays:  # a table without variables still has rows
+            return pa.RecordBatch.from_struct_array(pa.array([{}] * row_count, type=pa.struct([])))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def sentinel(self) -> bytes:
+        """The empty batch that says that everything was sent."""
+        return self._written([pa.array([], type=field.type) for field in self._schema], 0)
+
+    def end(self) -> bytes:
+        """The end of the stream."""
+        return _END_OF_STREAM
+
+
+def _bytes(message: pa.Buffer) -> bytes:
+    taken: bytes = message.to_pybytes()
+    return taken
+
+
+_SHOWN_AS_TEXT = (VariableType.DATE_TIME, VariableType.TIME)
+
+
+class CsvEncoder:
+    """Columns as CSV (RFC 4180) with a header: texts in quotes, nulls empty, an empty text is `""`."""
+
+    _OPTIONS = pyarrow.csv.WriteOptions(include_header=False)
+
+    def __init__(self, schema: Schema) -> None:
+        self._variables = schema.variables
+
+    def start(self) -> bytes:
+        """The header."""
+        return ",".join(f'"{variable.name}"' for variable in self._variables).encode() + b"\n"
+
+    def batch(self, columns: Sequence[Column], row_count: int) -> bytes:
+        """A line for each row."""
+        if not columns:
+            return b"\n" * row_count
+        return self._written(
+            [
+                self._array(column, variable.type)
+                for column, variable in zip(columns, self._variables, strict=True)
+            ]
+        )
+
+    def arrow_batch(self, rows: ArrowRows) -> bytes:
+        """The same of rows that are Arrow already."""
+        if not self._variables:
+            return b"\n" * rows.row_count
+        return self._written(
+            [
+                self._array(array.to_pylist(), variable.type) if variable.type in _SHOWN_AS_TEXT else array
+                for array, variable in zip(rows.arrays(), self._variables, strict=True)
+            ]
+        )
+
+    def _written(self, arrays: Sequence[pa.Array]) -> bytes:
+        names = [variable.name for variable in self._variables]
+        sink = io.BytesIO()
+        pyarrow.csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=names), sink, self._OPTIONS)
+        return sink.getvalue()
+
+    def _array(self, column: Column, type_: VariableType) -> pa.Array:
+        if type_ in _SHOWN_AS_TEXT:
+            return pa.array(text_column(column, type_), type=pa.string())
+        return pa.array(column, type=ARROW_TYPES[type_])
+
+    def sentinel(self) -> bytes:
+        """Nothing: the end of the body is the end."""
+        return b""
+
+    def end(self) -> bytes:
+        """Nothing."""
+        return b""
+
+
+class ColumnMeasures:
+    """An Arrow stream of one column as batches of `value` and `measure` (see model/statistics.py).
+
+    `reader` is an Arrow RecordBatchReader to be read once; after that, of geographies, `centroid` and
+    `bounding_box` are known.
+    """
+
+    def __init__(self, parts: Iterator[bytes], type_: VariableType) -> None:
+        self._type = type_
+        self._geographies = GeographySummary()
+        source = pa.ipc.open_stream(_PartsFile(parts))
+        schema = pa.schema([("value", ARROW_TYPES[type_]), ("measure", _MEASURE_TYPES[type_])])
+        self.reader = pa.RecordBatchReader.from_batches(schema, self._batches(source, schema))
+
+    def _batches(self, source: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        for batch in source:
+            values = batch.column(0)
+            yield pa.RecordBatch.from_arrays([values, self._measured(values)], schema=schema)
+
+    def _measured(self, values: pa.Array) -> pa.Array:
+        if self._type is VariableType.STRING:
+            return pc.utf8_length(values).cast(pa.int64())
+        if self._type is VariableType.GEOGRAPHY:
+            return pa.array(self._geographies.add(values.to_pylist()), type=pa.int64())
+        if self._type is VariableType.BOOLEAN:
+            return pa.nulls(len(values), pa.int64())
+        if self._type is VariableType.DATE:
+            return values.cast(pa.timestamp("us")).cast(pa.int64())
+        if self._type in (VariableType.DATE_TIME, VariableType.TIME):
+            return values.cast(pa.int64())
+        return values
+
+    @property
+    def centroid(self) -> Point | None:
+        """The mean of the centres of all geographies."""
+        return self._geographies.centroid
+
+    @property
+    def bounding_box(self) -> BoundingBox | None:
+        """What holds all geographies."""
+        return self._geographies.bounding_box
+
+
+_MEASURE_TYPES = {
+    type_: pa.float64() if type_ is VariableType.FLOAT else pa.int64() for type_ in VariableType
+}
+
+
+class _PartsFile(io.RawIOBase):
+    """Parts of a stream as the file that Arrow reads from."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            part = next(self._parts, None)
+            if part is None:
+                return 0
+            self._rest = memoryview(part)
+        taken = self._rest[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
+        return len(taken)

@@ -1,0 +1,73 @@
+"""Decoded rows as columns of Python values, in the types of the schema that a reader asked for.
+
+A row was checked against the schema of its entry; the reader's schema may have wider types, more
+variables, or another order. Widening keeps the text form: an integer becomes its digits, a float what
+JSON would show, a dateTime `YYYY-MM-DD HH:MM:SS[.DDDDDD]`. Source: contract 5, 7.8.
+"""
+
+import datetime
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from rowkeep.model.decoding.strict import Row, field_name
+from rowkeep.model.schema import Schema
+from rowkeep.model.types import VariableType
+
+Column = list[Any]
+
+
+def columns_of(rows: Sequence[Row], source: Schema, target: Schema) -> list[Column]:
+    """A column per variable of `target`; all null where `source` lacks the variable."""
+    positions = source.position_by_key()
+    columns: list[Column] = []
+    for variable in target.variables:
+        position = positions.get(variable.name.lower())
+        if position is None:
+            columns.append([None] * len(rows))
+            continue
+        column = list(map(attrgetter(field_name(position)), rows))
+        columns.append(widened_column(column, source.variables[position].type, variable.type))
+    return columns
+
+
+def widened_column(column: Column, source: VariableType, target: VariableType) -> Column:
+    """The values of a column in a wider type."""
+    if source is target:
+        return column
+    if target is VariableType.STRING:
+        return _mapped(column, text_of)
+    if target is VariableType.FLOAT:
+        return _mapped(column, float)
+    return _mapped(column, _midnight)
+
+
+def text_column(column: Column, type_: VariableType) -> Column:
+    """Dates and times of a column as the text that JSON and CSV show; other types as they are."""
+    if type_ in _TEMPORAL:
+        return _mapped(column, text_of)
+    return column
+
+
+def text_of(value: object) -> str:
+    """The canonical text of a value."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(sep=" ")
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    return msgspec.json.encode(value).decode()
+
+
+_TEMPORAL = frozenset({VariableType.DATE, VariableType.DATE_TIME, VariableType.TIME})
+
+
+def _mapped(column: Column, convert: Callable[[Any], Any]) -> Column:
+    return [None if value is None else convert(value) for value in column]
+
+
+def _midnight(day: datetime.date) -> datetime.datetime:
+    return datetime.datetime.combine(day, datetime.time())

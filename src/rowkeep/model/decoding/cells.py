@@ -1,0 +1,118 @@
+"""One cell on the lenient path: a JSON value into the value of its variable, or why not."""
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from rowkeep.model.decoding.strict import CELL_BYTES_MAX
+from rowkeep.model.decoding.values import NumberText, describe, exact_integer, shown_name, text_of
+from rowkeep.model.geography import is_geography
+from rowkeep.model.schema import Variable
+from rowkeep.model.types import EXPECTED, VariableType, parse_date, parse_date_time, parse_time
+
+
+class Unfit(ValueError):
+    """A value that its variable cannot hold; the text says why, beyond the type alone."""
+
+
+def fits(value: object, type_: VariableType) -> bool:
+    """Whether a variable of this type takes the value as it is."""
+    try:
+        convert_cell(value, type_, may_update=False)
+    except ValueError:
+        return False
+    return True
+
+
+def convert_cell(value: object, type_: VariableType, *, may_update: bool) -> Any:
+    """The value as its variable keeps it. Raises ValueError."""
+    if may_update and type_ is VariableType.STRING:
+        value = text_of(value)
+    return _CONVERTERS[type_](value)
+
+
+def _to_string(value: object) -> str:
+    if not isinstance(value, str) or isinstance(value, NumberText):
+        raise ValueError
+    if len(value) * 4 > CELL_BYTES_MAX and len(value.encode()) > CELL_BYTES_MAX:
+        raise Unfit(f"it is longer than {CELL_BYTES_MAX // 1024 // 1024} MiB")
+    return value
+
+
+def _to_integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | NumberText):
+        raise ValueError
+    integer = exact_integer(value)
+    if integer is None:
+        raise Unfit(
+            "it is out of range" if isinstance(value, int) else "it has a fraction or is out of range"
+        )
+    return integer
+
+
+def _to_float(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | NumberText):
+        raise ValueError
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise Unfit("it is out of range") from error
+    if math.isinf(number):
+        raise Unfit("it is out of range")
+    return number
+
+
+def _to_boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _to_geography(value: object) -> str:
+    text = _to_string(value)
+    if not is_geography(text):
+        raise Unfit("it is not WKT of points, lines, polygons or collections of them")
+    return text
+
+
+def _text_converter(parse: Callable[[str], Any]) -> Callable[[object], Any]:
+    def convert(value: object) -> Any:
+        text = _to_string(value)
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise Unfit(str(error)) from error
+
+    return convert
+
+
+_CONVERTERS: dict[VariableType, Callable[[object], Any]] = {
+    VariableType.STRING: _to_string,
+    VariableType.INTEGER: _to_integer,
+    VariableType.FLOAT: _to_float,
+    VariableType.BOOLEAN: _to_boolean,
+    VariableType.DATE: _text_converter(parse_date),
+    VariableType.DATE_TIME: _text_converter(parse_date_time),
+    VariableType.TIME: _text_converter(parse_time),
+    VariableType.GEOGRAPHY: _to_geography,
+}
+
+
+# The JSON values that a variable may take, beside numbers as text; all others are refused without a look.
+TAKEN_KINDS: dict[VariableType, frozenset[type]] = {type_: frozenset({str}) for type_ in VariableType} | {
+    VariableType.INTEGER: frozenset({int}),
+    VariableType.FLOAT: frozenset({int}),
+    VariableType.BOOLEAN: frozenset({bool}),
+}
+
+
+def misfit(variable: Variable, value: object, error: ValueError) -> str:
+    """What is told of a value that `convert_cell` did not take."""
+    reason = f" ({error})" if isinstance(error, Unfit) else ""
+    return f"{_expectation(variable)}{describe(value)}{reason}"
+
+
+@lru_cache(maxsize=4096)
+def _expectation(variable: Variable) -> str:
+    return f"variable {shown_name(variable.name)} takes {EXPECTED[variable.type]}, but got "

@@ -1,0 +1,322 @@
+"""From request bytes to typed rows: the lenient path, taken only when the strict one refuses.
+
+Theory
+------
+The strict path (`model/decoding/strict.py`) is fast because it knows one spelling of everything. This path
+reads the same body with the whole documented grammar: names in any case, `1.0` for an integer,
+one-digit dates, date-only dateTimes, numbers where the schema may change. It ends in one of three
+ways, and never half:
+
+* the rows fit: they are rewritten into the strict spelling, under a schema that may have grown;
+* some do not: RowsRefused names the first bad cells and counts all, or, where the caller would rather have
+  the rest, those rows are skipped;
+* the body is not what it should be at all: invalid_request_error says why.
+
+Two passes over the rows: the first lets the schema grow (`SchemaGrowth`), the second converts every
+cell to it, so a value in row 0 is spelled as row 999 needs it (an integer becomes text when a later
+row makes the variable a string). Numbers with a fraction or exponent are kept as text until their
+variable says what they are: an integer never passes through a double.
+Source: contract 7.1-7.8.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from rowkeep.model.decoding.cells import convert_cell, fits, misfit
+from rowkeep.model.decoding.lenient_columns import Unsure, decode_columns
+from rowkeep.model.decoding.strict import read_outline, syntax_problem
+from rowkeep.model.decoding.values import Cells, NumberText, describe, shown_name
+from rowkeep.model.errors import ROW_ERRORS_MAX, RowError, RowsRefused
+from rowkeep.model.growth import SchemaChange, SchemaGrowth, schema_change
+from rowkeep.model.inserts import OffsetMove
+from rowkeep.model.quarantine import QuarantineBounds, Refusals, RefusedRows, Skipping
+from rowkeep.model.schema import VARIABLE_NAME_CHARACTERS_MAX, Schema, Variable
+
+
+class LenientRows(msgspec.Struct, frozen=True):
+    """Rows in the strict spelling of `schema`, which is the asked one unless `change` says how it grew.
+
+    `errors` and `error_count` are set when rows were refused; `body` is then of no use. Rows that were
+    skipped instead are in `refused`. `validate_only` and `offset` are what the request's body says, if it
+    does.
+    """
+
+    body: bytes
+    row_count: int
+    schema: Schema
+    change: SchemaChange | None
+    errors: tuple[RowError, ...] = ()
+    error_count: int = 0
+    refused: RefusedRows | None = None
+    validate_only: bool | None = None
+    offset: OffsetMove | None = None
+
+
+class _RowErrors:
+    """The first errors and the count of all."""
+
+    def __init__(self) -> None:
+        self.first: list[RowError] = []
+        self.count = 0
+
+    def add(self, row: int, variable: str | None, message: str) -> None:
+        self.count += 1
+        if len(self.first) < ROW_ERRORS_MAX:
+            shown = None if variable is None else variable[:VARIABLE_NAME_CHARACTERS_MAX]
+            self.first.append(RowError(row, shown, message))
+
+
+def decode_leniently(
+    body: bytes, schema: Schema, *, updates_by_default: bool, skipping: Skipping | None = None
+) -> LenientRows:
+    """Reads `body` with the whole grammar.
+
+    `updates_by_default` says whether the schema may change, `skipping` whether rows that do not fit are
+    skipped, when the body does not say.
+    Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
+    """
+    outline = read_outline(body)
+    may_update = outline.may_update(by_default=updates_by_default)
+    try:
+        rows = _decode(outline.rows, schema, outline.skipping(skipping), may_update=may_update)
+    except RowsRefused as error:
+        error.validate_only = outline.validateOnly
+        raise
+    return msgspec.structs.replace(rows, validate_only=outline.validateOnly, offset=outline.offset)
+
+
+def decode_lines_leniently(
+    lines: Sequence[bytes], schema: Schema, *, may_update: bool, bounds: QuarantineBounds | None = None
+) -> LenientRows:
+    """Reads lines, each of which must be one row, with the whole grammar.
+
+    With `bounds` those that are not are skipped. Raises RowsRefused without.
+    """
+    return _decode([msgspec.Raw(line) for line in lines], schema, bounds, may_update=may_update)
+
+
+def _decode(
+    raw_rows: Sequence[msgspec.Raw], schema: Schema, bounds: QuarantineBounds | None, *, may_update: bool
+) -> LenientRows:
+    # Rows that fit together are taken together; where the schema may not change, each is by itself anyway.
+    if bounds is None or may_update:
+        rows = decode_raw_rows(raw_rows, schema, may_update=may_update)
+        if not rows.error_count:
+            return rows
+        if bounds is None:
+            raise RowsRefused(list(rows.errors), rows.error_count)
+    refusals = Refusals(bounds)
+    rows = decode_fitting(raw_rows, schema, refusals, may_update=may_update)
+    return msgspec.structs.replace(rows, refused=refusals.rows())
+
+
+def decode_fitting(
+    raw_rows: Sequence[msgspec.Raw],
+    schema: Schema,
+    refusals: Refusals,
+    *,
+    may_update: bool,
+    first_index: int = 0,
+) -> LenientRows:
+    """Reads those rows that fit, in their order; the others go to `refusals` and leave no trace here.
+
+    The schema grows by each row that fits it so far, and whatever it has grown by fits what it grows to.
+    """
+    growth = SchemaGrowth(schema, fits=fits, may_update=may_update)
+    kept: list[Cells] = []
+    for index, raw in enumerate(raw_rows, first_index):
+        errors = _RowErrors()
+        cells = _row_cells(index, raw, errors)
+        if not errors.count:
+            growth.observe(cells)
+            _convert_row(index, cells, growth.variables, errors, may_update=may_update)
+        if errors.count:
+            growth.undo()
+            refusals.add(index, bytes(raw), errors.first)
+        else:
+            growth.keep()
+            kept.append(cells)
+    grown = growth.schema()
+    errors = _RowErrors()
+    converted = _convert_rows(kept, 0, grown, errors, may_update=may_update)
+    if errors.count:
+        raise ValueError(f"a row that fitted does not fit any more: {errors.first[0].message}")
+    return LenientRows(
+        body=b'{"rows":' + msgspec.json.encode(converted) + b"}",
+        row_count=len(converted),
+        schema=grown,
+        change=None if grown is schema else schema_change(schema, grown),
+    )
+
+
+def decode_raw_rows(
+    raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_update: bool, first_index: int = 0
+) -> LenientRows:
+    """Reads rows with the whole grammar; `first_index` is the first row's place in its request.
+
+    Each row is decoded by itself, whether or not it is known to be JSON (lines of a body are not).
+    """
+    try:
+        return _from_columns(raw_rows, schema, first_index, may_update=may_update)
+    except Unsure:
+        return decode_row_by_row(raw_rows, schema, may_update=may_update, first_index=first_index)
+
+
+def _from_columns(
+    raw_rows: Sequence[msgspec.Raw], schema: Schema, first_index: int, *, may_update: bool
+) -> LenientRows:
+    found = decode_columns(raw_rows, schema, may_update=may_update)
+    variables = {variable.name.lower(): variable for variable in schema.variables}
+    errors = _RowErrors()
+    for refusal in found.refusals[:ROW_ERRORS_MAX]:
+        name = refusal.name if refusal.variable is None else refusal.variable.name
+        message = refusal.message or _unknown_variable(name, refusal.value, variables, may_update=may_update)
+        errors.add(first_index + refusal.row, name, message)
+    return LenientRows(
+        body=b'{"rows":' + msgspec.json.encode(found.rows) + b"}",
+        row_count=len(found.rows),
+        schema=schema,
+        change=None,
+        errors=tuple(errors.first),
+        error_count=len(found.refusals),
+    )
+
+
+def decode_row_by_row(
+    raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_update: bool, first_index: int = 0
+) -> LenientRows:
+    """The same for any rows there may be (see model/decoding/lenient_columns.py)."""
+    unreadable, unfit = _RowErrors(), _RowErrors()
+    rows = [_row_cells(first_index + index, raw, unreadable) for index, raw in enumerate(raw_rows)]
+    growth = SchemaGrowth(schema, fits=fits, may_update=may_update)
+    for cells in rows:
+        growth.observe(cells)
+    grown = growth.schema()
+    converted = _convert_rows(rows, first_index, grown, unfit, may_update=may_update)
+    errors = sorted(unreadable.first + unfit.first, key=attrgetter("row"))
+    return LenientRows(
+        body=b'{"rows":' + msgspec.json.encode(converted) + b"}",
+        row_count=len(converted),
+        schema=grown,
+        change=None if grown is schema else schema_change(schema, grown),
+        errors=tuple(errors[:ROW_ERRORS_MAX]),
+        error_count=unreadable.count + unfit.count,
+    )
+
+
+def _row_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
+    try:
+        cells = _cells_decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _readable_cells(index, raw, errors)
+    if len({name.lower() for name in cells}) < len(cells):
+        _report_twins(index, cells, errors)
+        return {}
+    return cells
+
+
+def _report_twins(index: int, cells: Cells, errors: _RowErrors) -> None:
+    spelling: dict[str, str] = {}
+    for name in cells:
+        twin = spelling.setdefault(name.lower(), name)
+        if twin != name:
+            both = f"{shown_name(twin)} and {shown_name(name)}"
+            errors.add(index, name, f"the keys {both} name the same variable; send one of them")
+
+
+def _readable_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
+    """The cells of a row that does not decode as a whole, its unreadable ones reported."""
+    try:
+        raw_cells = _raw_cells_decoder.decode(raw)
+    except UnicodeDecodeError:
+        errors.add(index, None, "a key is not valid UTF-8")
+        return {}
+    except RecursionError:
+        errors.add(index, None, "the row is nested too deeply to be read")
+        return {}
+    except msgspec.ValidationError:
+        errors.add(index, None, f"a row must be an object, but got {_raw_description(raw)}")
+        return {}
+    except msgspec.DecodeError as error:
+        errors.add(index, None, _line_problem(str(error), memoryview(raw)))
+        return {}
+    cells: Cells = {}
+    for name, raw_value in raw_cells.items():
+        try:
+            cells[name] = _readable_value(raw_value)
+        except UnicodeDecodeError:
+            errors.add(index, name, f"the value of {shown_name(name)} is not valid UTF-8")
+        except RecursionError:
+            errors.add(index, name, f"the value of {shown_name(name)} is nested too deeply")
+        except msgspec.DecodeError as error:
+            errors.add(index, name, f"the value of {shown_name(name)} cannot be read: {error}")
+    return cells
+
+
+def _line_problem(reason: str, line: memoryview) -> str:
+    if "trailing characters" in reason:
+        return f"the line is more than one row: something follows its object ({reason.partition(': ')[2]})"
+    return syntax_problem(reason, line, "the line").rstrip(".")
+
+
+def _readable_value(raw: msgspec.Raw) -> Any:
+    try:
+        return _value_decoder.decode(raw)
+    except msgspec.DecodeError:
+        if _is_number(memoryview(raw)):  # of more digits than Python makes an int of
+            return NumberText(bytes(raw).decode())
+        raise
+
+
+def _raw_description(raw: msgspec.Raw) -> str:
+    try:
+        return describe(_value_decoder.decode(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return "something else"
+
+
+def _convert_rows(
+    rows: list[Cells], first_index: int, schema: Schema, errors: _RowErrors, *, may_update: bool
+) -> list[dict[str, Any]]:
+    variables = {variable.name.lower(): variable for variable in schema.variables}
+    return [
+        _convert_row(first_index + index, cells, variables, errors, may_update=may_update)
+        for index, cells in enumerate(rows)
+    ]
+
+
+def _convert_row(
+    index: int, cells: Cells, variables: Mapping[str, Variable], errors: _RowErrors, *, may_update: bool
+) -> dict[str, Any]:
+    converted: dict[str, Any] = {}
+    for name, value in cells.items():
+        variable = variables.get(name.lower())
+        if variable is None:
+            if value is not None or not may_update:
+                errors.add(index, name, _unknown_variable(name, value, variables, may_update=may_update))
+        elif value is not None:
+            try:
+                converted[variable.name] = convert_cell(value, variable.type, may_update=may_update)
+            except ValueError as error:
+                errors.add(index, variable.name, misfit(variable, value, error))
+    return converted
+
+
+def _unknown_variable(
+    name: str, value: object, variables: Mapping[str, Variable], *, may_update: bool
+) -> str:
+    if may_update:
+        return SchemaGrowth.refusal(name, value, len(variables))
+    known = [variable.name for variable in variables.values()]
+    listed = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
+    return f"unknown variable {shown_name(name)}; the variables of this upload are: {listed or '(none)'}"
+
+
+_is_number = re.compile(rb"-?\d+").fullmatch
+_cells_decoder = msgspec.json.Decoder(Cells, float_hook=NumberText)
+_raw_cells_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_value_decoder = msgspec.json.Decoder(Any, float_hook=NumberText)

@@ -1,0 +1,295 @@
+"""The journal: groups of batches in, entries out.
+
+Theory
+------
+A group is whatever batches waited while the last commit ran. It becomes one transaction:
+
+1. every batch whose catalog version is not the current one is stale and written nowhere: a token may
+   have been revoked, an upload deleted, a schema changed. Its sender checks again and resubmits. This
+   is the only check there is, and it runs inside the transaction, so it cannot race;
+2. a batch whose idempotency key is known gets the receipt of the first one (or KeyReused when the
+   bodies differ, KeyUndone when it was undone), also when the first one stands in the same group;
+3. a batch that expects another offset token than its upload has is refused; tokens move with each batch;
+4. the rest go in: per upload one entry that holds their bodies, one a line. Rows of theirs that were
+   skipped go into the quarantine (`quarantine.py`), and replayed ones out of it, in the same commit.
+
+The common group (one catalog version, new keys or none, no offsets, nothing skipped or stale) is one
+statement that is a commit by itself. That is not about SQLite's speed: each statement costs the writer two
+hand-overs of the interpreter lock, and under load each takes as long as the event loop's turn, about a
+millisecond. So it rests on what the journal remembers of where uploads end (placement.py) and on keys being
+new, and the statement says so: where that is not true it fails and adds nothing, and the group goes the long
+way, which asks.
+
+A batch that brings a new schema is a group of its own: schema version, entry and the move of the
+catalog version are one commit. So is a large batch, which comes in frames that are already encoded
+and becomes one entry a frame; all but the last are marked as continued. Everywhere else a line of an entry is
+a batch, so the journal knows where batches end, which the chain of an upload rests on (model/chain.py).
+
+Payloads are zstd level 1: it costs less than writing the bytes would. Every entry names its codec, and
+has a checksum that is looked at whenever the entry is read: what a disk has changed is not served.
+Rejected: one entry per batch (three times the statements and twice the bytes for small batches).
+"""
+
+import time
+import zlib
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import zstandard
+
+from rowkeep.model.errors import damaged
+from rowkeep.model.receipts import KnownRequest
+from rowkeep.model.resources import Batch, Entry, Frame, Receipt
+from rowkeep.storage.base import (
+    Connection,
+    Database,
+    DuplicateError,
+    KeyReused,
+    KeyUndone,
+    Outcome,
+    StaleBatch,
+)
+from rowkeep.storage.catalog.editor import add_schema
+from rowkeep.storage.catalog.records import known_request
+from rowkeep.storage.journal.placement import Placement, StreamEnd, StreamEnds, moved_offset, stream_ends
+from rowkeep.storage.journal.quarantine import are_all_there, keep_refused, release
+
+CODEC_PLAIN = 0
+CODEC_ZSTD = 1
+# Compressing less than a page saves no write and costs a hand-over of the interpreter lock.
+_COMPRESSED_BYTES_MIN = 4096
+
+_KnownRequests = dict[tuple[int, str], KnownRequest]
+
+
+class Journal:
+    """Writes groups. Used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._ends = StreamEnds()
+
+    def commit_group(self, database: Database, batches: Sequence[Batch]) -> list[Outcome]:
+        """Writes a group durably; an outcome for each batch, in order."""
+        try:
+            receipts = self._commit_common(database, batches) if _is_common(batches) else None
+            if receipts is not None:
+                return receipts
+            with database.writing() as connection:
+                outcomes, ends = self._settle_group(connection, batches)
+        except BaseException:
+            self._ends.forget()
+            raise
+        self._ends.learn(ends)
+        return outcomes
+
+    def _commit_common(self, database: Database, batches: Sequence[Batch]) -> list[Outcome] | None:
+        """Receipts when the group went in as one statement; it does not when it is stale or knows a key."""
+        ends = self._ends.of({batch.upload_id for batch in batches})
+        if ends is None:
+            return None
+        placement = Placement(ends)
+        receipts = [placement.place(batch) for batch in batches]
+        entries, payloads = self._entries(batches, placement)
+        if not entries:
+            return None
+        group = _Group(entries, payloads, _keyed(zip(batches, receipts, strict=True)))
+        try:
+            database.commit_statement("add_group", **group.parameters(batches[0].catalog_version))
+        except DuplicateError:
+            return None
+        self._ends.learn(placement.after)
+        return list(receipts)
+
+    def _settle_group(
+        self, connection: Connection, batches: Sequence[Batch]
+    ) -> tuple[list[Outcome], dict[int, StreamEnd]]:
+        """The outcomes, and where the uploads end once they are committed."""
+        upload_ids = sorted({batch.upload_id for batch in batches})
+        state = connection.records("group_state", upload_ids=_json_text(upload_ids))
+        version = state[0]["version"]
+        known = _known_receipts(connection, batches)
+        placement = Placement(stream_ends(state))
+        outcomes: list[Outcome] = []
+        written: list[tuple[Batch, Receipt]] = []
+        tokens = {record["upload_id"]: record["latest_offset_token"] for record in state}
+        for batch in batches:
+            outcome = _settle(connection, batch, version, known) or moved_offset(batch, tokens)
+            if outcome is None:
+                outcome = placement.place(batch)
+                if batch.refused is not None:
+                    skipped = keep_refused(connection, batch, batch.refused)
+                    outcome = msgspec.structs.replace(outcome, skipped=skipped)
+                written.append((batch, outcome))
+                if batch.key is not None:
+                    known[batch.upload_id, batch.key] = KnownRequest(batch.digest, outcome)
+            outcomes.append(outcome)
+        if written:
+            self._write(connection, written, placement, version)
+        return outcomes, placement.after
+
+    def _write(
+        self,
+        connection: Connection,
+        written: Sequence[tuple[Batch, Receipt]],
+        placement: Placement,
+        version: int,
+    ) -> None:
+        batches = [batch for batch, _ in written]
+        first = batches[0]
+        if first.frames:
+            _add_frames(connection, first, placement, version)
+        entries, payloads = self._entries(batches, placement)
+        group = _Group(entries, payloads, _keyed(written))
+        if group.entries or group.receipts:
+            connection.records("add_group", **group.parameters(version))
+        tokens = {
+            batch.upload_id: batch.offset.token for batch in batches if batch.offset and batch.offset.token
+        }
+        if tokens:
+            connection.records("set_offset_tokens", tokens=_json_text(list(tokens.items())))
+        if first.replayed:
+            release(connection, first)
+        if first.change is not None:
+            _change_schema(connection, first)
+
+    def _entries(self, batches: Sequence[Batch], placement: Placement) -> tuple[list[list[object]], bytes]:
+        by_upload: dict[int, list[Batch]] = {}
+        for batch in batches:
+            if batch.body:
+                by_upload.setdefault(batch.upload_id, []).append(batch)
+        entries: list[list[object]] = []
+        payloads: list[bytes] = []
+        offset = 0
+        for upload_id, members in by_upload.items():
+            lines = b"\n".join([batch.body for batch in members])
+            frame = self.frame(lines, sum([batch.row_count for batch in members]))
+            first_row, chain = placement.before[upload_id].row_count, placement.after[upload_id].chain
+            entries.append([*_entry(members[0], frame, offset), first_row, 0, chain.hex()])
+            payloads.append(frame.payload)
+            offset += len(frame.payload)
+        return entries, b"".join(payloads)
+
+    def frame(self, lines: bytes, row_count: int) -> Frame:
+        """Encodes request bodies, one a line, as the journal keeps them."""
+        if len(lines) < _COMPRESSED_BYTES_MIN:
+            return Frame(row_count, len(lines), CODEC_PLAIN, lines)
+        return Frame(row_count, len(lines), CODEC_ZSTD, self._compressor.compress(lines))
+
+
+def _entry(batch: Batch, frame: Frame, offset: int) -> list[int]:
+    facts = [batch.upload_id, frame.row_count, frame.byte_count, batch.schema.version, frame.codec]
+    return [*facts, offset, len(frame.payload), _checksum(facts, frame.payload)]
+
+
+def _checksum(facts: list[int], payload: bytes) -> int:
+    """CRC-32 of a payload and of what its entry says of it; where it stands is seen from its neighbours."""
+    return zlib.crc32(payload, zlib.crc32(b"%d,%d,%d,%d,%d" % tuple(facts)))
+
+
+class _Group(msgspec.Struct, frozen=True):
+    """What goes in with one statement: entries, their payloads one after the other, receipts."""
+
+    entries: list[list[object]]
+    payloads: bytes
+    receipts: list[list[object]]
+
+    def parameters(self, catalog_version: int) -> dict[str, object]:
+        """Those of `add_group`."""
+        return {
+            "entries": _json_text(self.entries),
+            "payloads": self.payloads,
+            "receipts": _json_text(self.receipts),
+            "catalog_version": catalog_version,
+            "now": _now_ms(),
+        }
+
+
+def _keyed(written: Iterable[tuple[Batch, Receipt]]) -> list[list[object]]:
+    """The receipts to keep: those of batches with a key."""
+    return [_receipt_parameters(batch, receipt) for batch, receipt in written if batch.key is not None]
+
+
+def _add_frames(connection: Connection, batch: Batch, placement: Placement, version: int) -> None:
+    """An entry a frame: one batch, so the chain moves with the last."""
+    first_row = placement.before[batch.upload_id].row_count
+    for number, frame in enumerate(batch.frames, 1):
+        is_continued = number < len(batch.frames)
+        chains = placement.before if is_continued else placement.after
+        chain = chains[batch.upload_id].chain.hex()
+        entry = [*_entry(batch, frame, 0), first_row, int(is_continued), chain]
+        connection.records("add_group", **_Group([entry], frame.payload, []).parameters(version))
+        first_row += frame.row_count
+
+
+def entry_lines(entry: Entry) -> bytes:
+    """The request bodies of an entry, one a line. Raises internal_error for an entry that was damaged."""
+    facts = [entry.upload_id, entry.row_count, entry.byte_count, entry.schema_version, entry.codec]
+    if _checksum(facts, entry.payload) != entry.checksum:
+        raise damaged(f"The rows of upload {entry.upload_id} from {entry.first_row} on are damaged on disk.")
+    return decoded_lines(entry.codec, entry.payload)
+
+
+def decoded_lines(codec: int, payload: bytes) -> bytes:
+    """The request bodies of a payload, one a line."""
+    if codec == CODEC_PLAIN:
+        return payload
+    if codec == CODEC_ZSTD:
+        return zstandard.decompress(payload)
+    raise ValueError(f"the journal has no codec {codec}")
+
+
+def _is_common(batches: Sequence[Batch]) -> bool:
+    version = batches[0].catalog_version
+    is_common = all(
+        batch.offset is None and batch.refused is None and batch.catalog_version == version
+        for batch in batches
+    )
+    return is_common and not batches[0].needs_own_group
+
+
+def _settle(connection: Connection, batch: Batch, version: int, known: _KnownRequests) -> Outcome | None:
+    """The outcome of a batch that is not to be written; None when it is."""
+    if batch.catalog_version != version:
+        return StaleBatch()
+    if batch.replayed and not are_all_there(connection, batch):
+        return StaleBatch()
+    earlier = None if batch.key is None else known.get((batch.upload_id, batch.key))
+    if earlier is None:
+        return None
+    if earlier.digest != batch.digest:
+        return KeyReused()
+    if earlier.removed_at is not None:
+        return KeyUndone()
+    return msgspec.structs.replace(earlier.receipt, replayed=True)
+
+
+def _known_receipts(connection: Connection, batches: Sequence[Batch]) -> _KnownRequests:
+    keys = [[batch.upload_id, batch.key] for batch in batches if batch.key is not None]
+    if not keys:
+        return {}
+    records = connection.records("receipts_of_keys", keys=_json_text(keys))
+    return {(record["upload_id"], record["key"]): known_request(record) for record in records}
+
+
+def _change_schema(connection: Connection, batch: Batch) -> None:
+    add_schema(connection, batch.upload_id, batch.schema)
+    connection.records("set_schema_version", upload_id=batch.upload_id, version=batch.schema.version)
+    connection.records("catalog_changed")
+
+
+def _receipt_parameters(batch: Batch, receipt: Receipt) -> list[object]:
+    change = None if batch.change is None else _json_text(batch.change)
+    digest = batch.digest.hex() if batch.digest is not None else ""
+    numbers = [receipt.commit, receipt.first_row]
+    proof = [batch.sha256.hex(), None if receipt.chain is None else receipt.chain.hex()]
+    skipped = None if receipt.skipped is None else _json_text(receipt.skipped)
+    return [batch.upload_id, batch.key, digest, batch.row_count, change, *numbers, *proof, skipped]
+
+
+def _json_text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,167 @@
+"""Files of the data directory: where they are, what is done to them, and the spool for large bodies.
+
+* rowkeep.db, -wal, -shm   the catalog and the journal (storage/sqlite.py)
+* segments/                rows that left the journal (storage/segments/folder.py)
+* spool/                   bodies in flight and what statistics spill; worth nothing later, emptied at start
+* lock                     held by the one server of this directory
+"""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rowkeep.model.errors import RowkeepError, unavailable
+
+SPOOL_RETRY_SECONDS = 30
+
+
+class DataDirectory:
+    """The files of one server. Made by `open_data_directory`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in missing:
+            sync_directory(folder.parent)  # else its rows could be durable, and it itself not
+
+    @property
+    def database(self) -> Path:
+        """The database file."""
+        return self.path / "rowkeep.db"
+
+    @property
+    def segments(self) -> Path:
+        """The folder of the segments."""
+        return self.path / "segments"
+
+    @property
+    def spool(self) -> Path:
+        """The folder of what outlives no request."""
+        return self.path / "spool"
+
+    def lock(self) -> int:
+        """Makes this process the directory's one server until it ends. Raises BlockingIOError."""
+        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps servers away for a moment. Raises BlockingIOError while one runs."""
+        descriptor = self.lock()
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def sweep(self) -> None:
+        """Removes what a server that died left in the spool, and makes the folders that a server needs."""
+        if self.spool.exists():
+            shutil.rmtree(self.spool)
+        self.spool.mkdir()
+        self.segments.mkdir(exist_ok=True)
+        sync_directory(self.path)
+
+
+class Disk:
+    """What is done to files that must last. The seam where tests make a disk fail or lose its power."""
+
+    def create(self, path: Path) -> int:
+        """Opens a new file for writing; its descriptor."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def write(self, descriptor: int, data: memoryview) -> None:
+        """Writes all of it."""
+        rest = data
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+    def sync(self, descriptor: int) -> None:
+        """Makes what was written to a file durable."""
+        os.fsync(descriptor)
+
+    def rename(self, path: Path, new_path: Path) -> None:
+        """Gives a file its name."""
+        path.rename(new_path)
+
+    def sync_directory(self, folder: Path) -> None:
+        """Makes the names in a folder durable."""
+        sync_directory(folder)
+
+    def remove(self, path: Path) -> None:
+        """Removes a file; one that is gone is no error."""
+        path.unlink(missing_ok=True)
+
+
+def sync_file(file: Path) -> None:
+    """Makes what was written to a file durable."""
+    _sync(file, os.O_RDONLY)
+
+
+def sync_directory(folder: Path) -> None:
+    """Makes the names in a folder durable."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _no_room(error: OSError) -> RowkeepError:
+    return unavailable(
+        "The server has no room for a body of this size. Nothing was inserted; send it again later.",
+        retry_after_seconds=SPOOL_RETRY_SECONDS,
+        detail=str(error),
+    )
+
+
+class FileSpool:
+    """One body in a file of the spool. Never fsynced: it is worth nothing after a crash.
+
+    Raises `unavailable` when the disk does not take the file or the body.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._descriptor, name = tempfile.mkstemp(dir=folder, suffix=".body")
+        except OSError as error:
+            raise _no_room(error) from error
+        self.path = Path(name)
+        self._byte_count = 0
+
+    @property
+    def byte_count(self) -> int:
+        """How much has been written."""
+        return self._byte_count
+
+    async def write(self, chunk: bytes) -> None:
+        """Adds to the body. Raises `unavailable` when the disk does not take it."""
+        try:
+            await asyncio.to_thread(self._write_all, chunk)
+        except OSError as error:
+            raise _no_room(error) from error
+        self._byte_count += len(chunk)
+
+    def _write_all(self, chunk: bytes) -> None:
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    async def close(self) -> None:
+        """Removes the file."""
+        os.close(self._descriptor)
+        self.path.unlink(missing_ok=True)

@@ -1,0 +1,158 @@
+"""Files of which every block is checked when it is read.
+
+Theory
+------
+A segment is written once and read for years. Parquet can checksum its pages, but not its footer nor the
+page headers, and a flipped bit there makes other rows out of good pages. So the file is cut in blocks of
+64 KiB, and the CRC-32 of each is kept in the catalog, away from the file. A read takes whole blocks, checks
+them and hands out the part that was asked for: whatever a disk has changed, cut off or exchanged is an
+error, never an answer.
+
+Rejected: mapping the file into memory (a bad sector would kill the server with a signal); one checksum
+for the file (a reader of one column of one row group would have to read all of it).
+"""
+
+import io
+import os
+import zlib
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+from rowkeep.model.errors import damaged
+from rowkeep.storage.local_files import Disk
+
+BLOCK_BYTES = 64 * 1024
+_CHECKSUM_BYTES = 4
+
+
+class CheckedSink(io.RawIOBase):
+    """Writes a new file and notes the checksum of each block."""
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        super().__init__()
+        self._disk = disk
+        self._descriptor = -1
+        self._descriptor = disk.create(path)
+        self._checksums = array("I")
+        self._current = 0
+        self.byte_count = 0
+
+    def writable(self) -> bool:
+        """It can be written."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte stands."""
+        return self.byte_count
+
+    def write(self, data: "bytes | memoryview") -> int:  # type: ignore[override]  # whatever has a buffer
+        """Adds to the file; to one that is closed, nothing."""
+        view = memoryview(data).cast("B")
+        if self.closed:
+            # Arrow's writer ends the file of a seal that failed when it is collected. By then the number of
+            # the descriptor may be that of another file, such as the database.
+            return len(view)
+        self._disk.write(self._descriptor, view)
+        self._note(view)
+        return len(view)
+
+    def _note(self, view: memoryview) -> None:
+        while view:
+            part = view[: BLOCK_BYTES - self.byte_count % BLOCK_BYTES]
+            self._current = zlib.crc32(part, self._current)
+            self.byte_count += len(part)
+            if self.byte_count % BLOCK_BYTES == 0:
+                self._end_block()
+            view = view[len(part) :]
+
+    def _end_block(self) -> None:
+        self._checksums.append(self._current)
+        self._current = 0
+
+    def finish(self) -> bytes:
+        """Makes what was written durable; the checksums of its blocks."""
+        if self.byte_count % BLOCK_BYTES:
+            self._end_block()
+        self._disk.sync(self._descriptor)
+        self.close()
+        return self._checksums.tobytes()
+
+    def close(self) -> None:
+        """Closes the file."""
+        if not self.closed and self._descriptor >= 0:
+            os.close(self._descriptor)
+        super().close()
+
+
+class CheckedFile(io.RawIOBase):
+    """A file that answers only with what was written to it. Raises internal_error for anything else."""
+
+    def __init__(self, path: Path, byte_count: int, checksums: bytes) -> None:
+        super().__init__()
+        self._name = path.name
+        self._byte_count = byte_count
+        self._position = 0
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            self._descriptor = -1
+            raise damaged(f"The segment {self._name} cannot be opened: {error.strerror}.") from error
+        found = os.fstat(self._descriptor).st_size
+        if found != byte_count or len(checksums) != -(-byte_count // BLOCK_BYTES) * _CHECKSUM_BYTES:
+            raise damaged(f"The segment {self._name} has {found} bytes, not {byte_count}.")
+        self._checksums = array("I", checksums)
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """It can be read from any place."""
+        return True
+
+    def tell(self) -> int:
+        """Where the next byte stands."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Moves to a place of the file."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._byte_count}[whence]
+        self._position = start + offset
+        return self._position
+
+    def read(self, size: int = -1) -> memoryview:
+        """The next bytes, all of their blocks checked."""
+        end = self._byte_count if size < 0 else min(self._position + size, self._byte_count)
+        first_block = self._position // BLOCK_BYTES
+        start = first_block * BLOCK_BYTES
+        covering = -(-end // BLOCK_BYTES) * BLOCK_BYTES - start
+        blocks = self._blocks(first_block, min(covering, self._byte_count - start))
+        part = blocks[self._position - start : end - start]
+        self._position += len(part)
+        return part
+
+    def _blocks(self, first_block: int, byte_count: int) -> memoryview:
+        try:
+            found = memoryview(os.pread(self._descriptor, byte_count, first_block * BLOCK_BYTES))
+        except OSError as error:
+            raise damaged(f"The segment {self._name} cannot be read: {error.strerror}.") from error
+        if len(found) != byte_count:
+            raise damaged(f"The segment {self._name} ends too early.")
+        for index in range(-(-byte_count // BLOCK_BYTES)):
+            block = found[index * BLOCK_BYTES : (index + 1) * BLOCK_BYTES]
+            if zlib.crc32(block) != self._checksums[first_block + index]:
+                raise damaged(f"Block {first_block + index} of the segment {self._name} was changed on disk.")
+        return found
+
+    def checked_blocks(self) -> Iterator[memoryview]:
+        """Every block, checked; for reading a file back whole."""
+        self.seek(0)
+        while self._position < self._byte_count:
+            yield self.read(BLOCK_BYTES)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if not self.closed and self._descriptor >= 0:
+            os.close(self._descriptor)
+        super().close()

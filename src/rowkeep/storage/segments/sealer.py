@@ -1,0 +1,244 @@
+"""Writing segments: entries into a new file, several segments into a larger one.
+
+Everything here reads through short snapshots and writes one file, which nobody sees before the answering
+process has named it in a transaction (segments.py tells the steps). It may be killed at any moment.
+
+Bounds: what is held is one row group and one piece of an entry. A seal takes `SEAL_BYTES_MAX` of rows at
+most, as they were before encoding, and what is left of a large batch, so that it ends soon; more entries make
+the next segment. A segment ends where a batch does, so that the chain of its upload has a value there.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from rowkeep.formats.columns import columns_of
+from rowkeep.model.chain import packed_counts, unpacked_counts
+from rowkeep.model.decoding.strict import row_decoder
+from rowkeep.model.errors import damaged
+from rowkeep.model.resources import Entry, Segment
+from rowkeep.model.schema import Schema
+from rowkeep.storage.base import Database, Record
+from rowkeep.storage.catalog.catalog import SqlCatalogView
+from rowkeep.storage.journal.rows import decoded_bodies
+from rowkeep.storage.local_files import Disk
+from rowkeep.storage.segments.checked_file import CheckedSink
+from rowkeep.storage.segments.folder import SUFFIX, UNFINISHED
+from rowkeep.storage.segments.parquet import SegmentFile, SegmentWriter
+
+SEAL_BYTES_MAX = 64 * 1024 * 1024
+READ_BYTES_MAX = 4 * 1024 * 1024
+FACTS_PER_PAGE = 10_000
+
+
+class SegmentPlan(msgspec.Struct, frozen=True):
+    """Which rows go into a segment, and in which schema; `is_continued` when their last batch has more."""
+
+    upload_id: int
+    first_row: int
+    row_count: int
+    byte_count: int
+    schema: Schema
+    is_continued: bool = False
+
+    @property
+    def row_end(self) -> int:
+        """The row after the last."""
+        return self.first_row + self.row_count
+
+
+class SealedBatches(msgspec.Struct, frozen=True):
+    """How many rows a segment holds, the packed counts of its batches, and the chain after the last."""
+
+    row_count: int
+    batches: bytes
+    chain: bytes | None
+
+
+class SegmentSealer:
+    """Writes segments of a data directory. Used by one thread at a time."""
+
+    def __init__(self, database: Database, folder: Path, disk: Disk) -> None:
+        self._database = database
+        self._folder = folder
+        self._disk = disk
+
+    def seal(self, upload_id: int, first_row: int) -> Segment | None:
+        """Writes the entries from a row on into a durable, unnamed file; None when they cannot be sealed."""
+        plan = self._plan(upload_id, first_row)
+        if plan is None or not plan.schema.variables:
+            return None
+        return self._write(plan, partial(self._fill_from_entries, plan))
+
+    def compact(self, upload_id: int, first_row: int, row_end: int) -> Segment:
+        """Writes the rows of several segments into one durable, unnamed file."""
+        segments = self._segments(upload_id, first_row, row_end)
+        plan = SegmentPlan(
+            upload_id,
+            first_row,
+            row_end - first_row,
+            sum(segment.byte_count for segment in segments),
+            self._schema(upload_id, segments[-1].schema_version),
+        )
+        return self._write(plan, partial(self._fill_from_segments, segments))
+
+    def _plan(self, upload_id: int, first_row: int) -> SegmentPlan | None:
+        """The entries from a row on, as many as fit into one segment."""
+        plan: SegmentPlan | None = None
+        for fact, schema in self._entry_facts(upload_id, first_row):
+            if plan is None:
+                plan = SegmentPlan(upload_id, first_row, 0, 0, schema)
+            is_full = plan.byte_count >= SEAL_BYTES_MAX and not plan.is_continued
+            if is_full or not schema.extends(plan.schema):
+                break
+            if fact["first_row"] != plan.row_end:
+                raise damaged(f"The rows of upload {upload_id} from {plan.row_end} on are missing.")
+            row_count = plan.row_count + fact["row_count"]
+            byte_count = plan.byte_count + fact["byte_count"]
+            is_continued = bool(fact["is_continued"])
+            plan = SegmentPlan(upload_id, first_row, row_count, byte_count, schema, is_continued)
+        return plan
+
+    def _entry_facts(self, upload_id: int, first_row: int) -> Iterator[tuple[Record, Schema]]:
+        """What is known of each entry without its payload, and the schema of its rows."""
+        while True:
+            with self._database.reading() as connection:
+                view = SqlCatalogView(connection)
+                page = connection.records(
+                    "entry_facts", upload_id=upload_id, first_row=first_row, count=FACTS_PER_PAGE
+                )
+                versions = {fact["schema_version"] for fact in page}
+                schemas = {version: view.schema(upload_id, version) for version in versions}
+            yield from ((fact, schemas[fact["schema_version"]]) for fact in page)
+            if len(page) < FACTS_PER_PAGE:
+                return
+            first_row = page[-1]["first_row"] + 1
+
+    def _write(self, plan: SegmentPlan, fill: Callable[[SegmentWriter], SealedBatches]) -> Segment:
+        """Makes a durable file of what `fill` adds, which tells what it added."""
+        name = f"{plan.upload_id}-{plan.first_row}-{plan.row_end}-{secrets.token_hex(4)}{SUFFIX}"
+        unfinished = self._folder / f"{name}{UNFINISHED}"
+        try:
+            with CheckedSink(self._disk, unfinished) as sink:
+                writer = SegmentWriter(sink, plan.schema, plan.upload_id, plan.first_row)
+                found = fill(writer)
+                writer.finish()
+                checksums = sink.finish()
+            if found.row_count != plan.row_count:
+                raise damaged(
+                    f"Upload {plan.upload_id} holds {found.row_count} rows from {plan.first_row} on, "
+                    f"not {plan.row_count}."
+                )
+            self._disk.rename(unfinished, self._folder / name)
+            self._disk.sync_directory(self._folder)
+        except BaseException:
+            self._disk.remove(unfinished)
+            raise
+        return Segment(
+            upload_id=plan.upload_id,
+            first_row=plan.first_row,
+            row_count=plan.row_count,
+            byte_count=plan.byte_count,
+            schema_version=plan.schema.version,
+            file_name=name,
+            file_bytes=sink.byte_count,
+            checksums=checksums,
+            batches=found.batches,
+            chain=found.chain,
+        )
+
+    def _fill_from_entries(self, plan: SegmentPlan, writer: SegmentWriter) -> SealedBatches:
+        row = plan.first_row
+        batches = _BatchCounts()
+        while row < plan.row_end:
+            entries, schemas = self._entries(plan, row)
+            for entry in entries:
+                if entry.first_row != row:  # it was forgotten meanwhile; the one before it is found instead
+                    return batches.sealed(row - plan.first_row)
+                _add_entry(writer, entry, schemas[entry.schema_version], plan.schema, batches)
+                row += entry.row_count
+            if not entries:
+                break
+        return batches.sealed(row - plan.first_row)
+
+    def _entries(self, plan: SegmentPlan, row: int) -> tuple[list[Entry], dict[int, Schema]]:
+        with self._database.reading() as connection:
+            view = SqlCatalogView(connection)
+            entries = view.entries(plan.upload_id, row, plan.row_end, READ_BYTES_MAX)
+            versions = {entry.schema_version for entry in entries}
+            return entries, {version: view.schema(plan.upload_id, version) for version in versions}
+
+    def _segments(self, upload_id: int, first_row: int, row_end: int) -> list[Segment]:
+        segments: list[Segment] = []
+        row = first_row
+        with self._database.reading() as connection:
+            view = SqlCatalogView(connection)
+            while row < row_end:
+                segment = view.segment_at(upload_id, row)
+                if segment is None or segment.first_row != row or segment.row_end > row_end:
+                    raise LookupError(f"upload {upload_id} has no segment from {row} on")
+                segments.append(segment)
+                row = segment.row_end
+        return segments
+
+    def _fill_from_segments(self, segments: Sequence[Segment], writer: SegmentWriter) -> SealedBatches:
+        row_count = 0
+        counts: list[int] = []
+        for segment in segments:
+            counts += self._batches(segment)
+            file = SegmentFile(self._folder, segment)
+            for batch in file.groups(file.names, 0, segment.row_count):
+                writer.add_batch(batch)
+                row_count += len(batch)
+        return SealedBatches(row_count, packed_counts(counts), segments[-1].chain)
+
+    def _batches(self, segment: Segment) -> Iterator[int]:
+        with self._database.reading() as connection:
+            packed = SqlCatalogView(connection).segment_batches(segment)
+        return unpacked_counts(packed or b"")
+
+    def _schema(self, upload_id: int, version: int) -> Schema:
+        with self._database.reading() as connection:
+            return SqlCatalogView(connection).schema(upload_id, version)
+
+
+class _BatchCounts:
+    """How many rows each batch has, of entries that follow each other."""
+
+    def __init__(self) -> None:
+        self._counts: list[int] = []
+        self._chain: bytes | None = None
+        self._is_continued = False
+
+    def add(self, counts: Sequence[int]) -> None:
+        """The rows of some bodies of an entry."""
+        if self._is_continued:
+            self._counts[-1] += counts[0]
+            counts = counts[1:]
+        self._counts += counts
+        self._is_continued = False
+
+    def end_entry(self, entry: Entry) -> None:
+        """The entry has no more bodies."""
+        self._is_continued = entry.is_continued
+        self._chain = entry.chain
+
+    def sealed(self, row_count: int) -> SealedBatches:
+        """What to say of a segment of so many rows."""
+        return SealedBatches(row_count, packed_counts(self._counts), self._chain)
+
+
+def _add_entry(
+    writer: SegmentWriter, entry: Entry, source: Schema, target: Schema, batches: _BatchCounts
+) -> None:
+    for bodies, byte_count in decoded_bodies(entry, row_decoder(source)):
+        if entry.chain is not None:
+            batches.add([len(body) for body in bodies])
+        rows = [row for body in bodies for row in body]
+        for start in range(0, len(rows), writer.group_rows_max):
+            part = rows[start : start + writer.group_rows_max]
+            writer.add(columns_of(part, source, target), byte_count * len(part) // len(rows))
+    batches.end_entry(entry)
