@@ -1,0 +1,57 @@
+"""The data directory as commands open it: the option that names it, reading and editing its catalog."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+
+from rowkeep.config import Settings
+from rowkeep.storage.base import CatalogEditor, CatalogView
+from rowkeep.storage.doors import edit_catalog, read_snapshot
+from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.sqlite import SqliteDatabase
+
+Result = TypeVar("Result")
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Settings().data_dir,
+    envvar="ROWKEEP_DATA_DIR",
+    show_default=True,
+    show_envvar=True,
+    help="The directory that keeps everything.",
+)
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the command with one line on stderr and exit status 1."""
+    click.echo(f"rowkeep: {message}", err=True)
+    sys.exit(1)
+
+
+def existing_directory(data_dir: Path) -> DataDirectory:
+    """Returns a data directory that has data in it. Ends the command when there is none."""
+    if not (data_dir / "rowkeep.db").exists():
+        fail(f"there is no data in {data_dir}.")
+    return DataDirectory(data_dir)
+
+
+def edit(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result:
+    """Runs a function in one durable transaction on the catalog of a data directory; returns its result."""
+    database = SqliteDatabase(DataDirectory(data_dir).database)
+    try:
+        return edit_catalog(database, function)
+    finally:
+        database.close()
+
+
+def read(data_dir: Path, function: Callable[[CatalogView], Result]) -> Result:
+    """Runs a function on one snapshot of the catalog of a data directory; returns its result."""
+    database = SqliteDatabase(DataDirectory(data_dir).database)
+    try:
+        return read_snapshot(database, function)
+    finally:
+        database.close()

@@ -1,0 +1,21 @@
+"""`rowkeep user`: users."""
+
+from pathlib import Path
+
+import click
+
+from rowkeep.commands.data_directory import data_dir_option, edit
+from rowkeep.services.accounts import create_user
+
+
+@click.group()
+def user() -> None:
+    """Users."""
+
+
+@user.command("create")
+@click.argument("name")
+@data_dir_option
+def user_create(name: str, data_dir: Path) -> None:
+    """Create a user."""
+    click.echo(edit(data_dir, lambda editor: create_user(editor, name)).name)
