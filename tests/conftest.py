@@ -1,10 +1,26 @@
-"""What tests of every kind use: running servers."""
+"""What tests of every kind use: running servers, and the bound on how long a default test may take."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.quietclock import at_most
 from tests.serverprocess import ServerProcess
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the option by which `.ci/run` bounds default tests."""
+    parser.addoption("--test-seconds-max", type=float, help="fail a test that takes longer and is not long")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Holds each test that is not marked long to the bound, if there is one."""
+    seconds_max = item.config.getoption("--test-seconds-max")
+    if seconds_max is None or item.get_closest_marker("long"):
+        return (yield)
+    with at_most(seconds_max):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import msgspec
 
+from tests import plainhttp
+
 
 class Event(msgspec.Struct, frozen=True):
     """A server-sent event; its name is empty for a row."""
@@ -24,7 +26,7 @@ class Follower:
         position = query.pop("last_event_id", None)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Last-Event-ID": position} if position else {}
-        self._client = httpx.Client(trust_env=False, timeout=30)
+        self._client = plainhttp.client(timeout=30)
         asked = {"follow": "true", "format": "sse", **query}
         request = self._client.build_request("GET", f"{url}{path}/rows", params=asked, headers=headers)
         self.response = self._client.send(request, stream=True)

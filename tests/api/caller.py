@@ -1,7 +1,8 @@
-"""A bare keep-alive connection: tens of thousands of requests of many callers in little time."""
+"""A bare connection for tens of thousands of requests, opened again when the server has closed it."""
 
 import http.client
 import json
+import select
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,16 +35,26 @@ class Caller:
         headers = {"Content-Type": "application/json", **more}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
+        if self.was_closed():
+            self._connection.close()  # the next request opens it again
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = self._connection.getresponse()
         received = {name.lower(): value for name, value in response.getheaders()}
         return Reply(response.status, response.read(), received)
 
     def done(self, token: str | None, method: str, path: str, body: object = None) -> dict[str, Any]:
-        """The same for a request that must succeed; the body when it is JSON."""
+        """Sends a request that must succeed; returns its body if that is JSON, else nothing."""
         reply = self.ask(token, method, path, body)
         assert reply.status in (200, 201), (method, path, reply)
         return reply.json() if reply.headers["content-type"] == "application/json" else {}
+
+    def was_closed(self) -> bool:
+        """Whether the server has ended the connection, as after a pause: then there is something to read."""
+        if self._connection.sock is None:
+            return False
+        poll = select.poll()
+        poll.register(self._connection.sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """Closes the connection."""

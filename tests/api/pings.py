@@ -5,8 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
-
+from tests import plainhttp
 from tests.serverprocess import ServerProcess
 
 
@@ -21,7 +20,7 @@ def pinged(server: ServerProcess) -> Iterator[list[float]]:
     done = threading.Event()
 
     def ping() -> None:
-        with httpx.Client(base_url=server.url.removesuffix("/api/v1"), trust_env=False) as client:
+        with plainhttp.client(base_url=server.url.removesuffix("/api/v1")) as client:
             while not done.is_set():
                 started = time.perf_counter()
                 assert client.get("/healthz").status_code == 200

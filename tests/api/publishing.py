@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pyarrow
 
+from tests import plainhttp
 from tests.arrowstreams import table_of
 from tests.serverprocess import ServerProcess
 
@@ -20,11 +21,10 @@ class Publication:
     """A dataset of a name of its own, and short ways to do things to it."""
 
     def __init__(self, server: ServerProcess, public_access_level: str = "none") -> None:
-        self.client = httpx.Client(
+        self.client = plainhttp.client(
             base_url=server.url,
             headers={"Authorization": f"Bearer {server.token}"},
             timeout=60,
-            trust_env=False,
         )
         self.reference = f"{server.user}.publication_{next(_numbers)}"
         name = self.reference.partition(".")[2]

@@ -5,6 +5,8 @@ from typing import Any
 
 import httpx
 
+from tests import plainhttp
+
 ALL_TYPES = [
     {"name": "site", "type": "string"},
     {"name": "count", "type": "integer"},
@@ -23,9 +25,7 @@ class Stream:
     """One upload of type stream in a dataset of its own."""
 
     def __init__(self, url: str, token: str, schema: list[dict[str, str]] | None, owner: str) -> None:
-        self.client = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60, trust_env=False
-        )
+        self.client = plainhttp.client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
         name = f"dataset {next(_numbers)}"
         dataset = self.post(f"/users/{owner}/datasets", {"name": name, "publicAccessLevel": "none"})
         table = self.post(f"{dataset['uri']}/tables", {"name": "measurements"})

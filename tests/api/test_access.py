@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess
 
 ROW = {"rows": [{"site": "a"}]}
 
@@ -59,7 +61,7 @@ def ask(
 ) -> httpx.Response:
     """A request with a token, or with none."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=stream.client.base_url, headers=headers, trust_env=False) as client:
+    with plainhttp.client(base_url=stream.client.base_url, headers=headers) as client:
         return client.request(method, path, json=body)
 
 

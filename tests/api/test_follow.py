@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.api.stream import Stream
+from tests.commandline import rowkeep
 from tests.follower import Follower
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.serverprocess import ServerProcess
 
 SCHEMA = [{"name": "count", "type": "integer"}]
 

@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from rowkeep.api.http.openapi import OPERATIONS
+from tests import plainhttp
 from tests.api.places import Places
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess
 
 GETS = [path for method, path in OPERATIONS if method == "GET"]
 NAMED = [path for path in GETS if "{" in path]
@@ -53,7 +55,7 @@ def both(
     url = path.format(**{name: quote(value, safe="") for name, value in parameters.items()})
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     origin = server.url.removesuffix("/api/v1")
-    with httpx.Client(base_url=origin, headers=headers, trust_env=False) as client:
+    with plainhttp.client(base_url=origin, headers=headers) as client:
         return client.get(url + query), client.head(url + query)
 
 
@@ -120,7 +122,7 @@ def test_an_error_in_another_script(head_server: ServerProcess) -> None:
 def test_no_such_route(head_server: ServerProcess, path: str, status: int) -> None:
     """A path that nothing answers, and one that does not answer GET, are refused alike by both."""
     origin = head_server.url.removesuffix("/api/v1")
-    get, head = (httpx.request(method, origin + path, trust_env=False) for method in ("GET", "HEAD"))
+    get, head = (plainhttp.request(method, origin + path) for method in ("GET", "HEAD"))
     assert (get.status_code, head.status_code, head.content) == (status, status, b"")
     payload = json.loads(unquote(head.headers["x-redivis-error-payload"]))
     assert payload["error"] == get.json()["error"]

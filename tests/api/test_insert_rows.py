@@ -6,13 +6,14 @@ import threading
 import time
 from typing import Any
 
-import httpx
 import pytest
 
 from rowkeep.trials.processes import children_of, peak_memory_mib
+from tests import plainhttp
 from tests.api.pings import pinged
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess
 
 
 def test_answer(stream: Stream) -> None:
@@ -68,7 +69,7 @@ def test_requests_stay_whole_and_in_order(stream: Stream) -> None:
     """Rows of one request stay together and in order, however many connections write at once."""
 
     def write(writer: int) -> None:
-        with httpx.Client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
+        with plainhttp.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
             for request in range(25):
                 rows = [{"site": f"{writer}-{request}", "count": number} for number in range(7)]
                 response = client.post(f"{stream.upload_uri}/rows", json={"rows": rows})
@@ -136,7 +137,7 @@ def test_same_key_at_once(stream: Stream) -> None:
     barrier = threading.Barrier(12)
 
     def send(_: int) -> tuple[int, bytes, bool]:
-        with httpx.Client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
+        with plainhttp.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
             barrier.wait()
             response = client.post(
                 f"{stream.upload_uri}/rows",
@@ -187,8 +188,8 @@ def test_keys_survive_a_restart(own_server: ServerProcess) -> None:
     stream.close()
     own_server.kill()
     own_server.start()
-    with httpx.Client(
-        base_url=own_server.url, headers={"Authorization": f"Bearer {own_server.token}"}, trust_env=False
+    with plainhttp.client(
+        base_url=own_server.url, headers={"Authorization": f"Bearer {own_server.token}"}
     ) as client:
         again = client.post(
             f"{stream.upload_uri}/rows",
@@ -225,7 +226,7 @@ def test_concurrent_growth_converges(server: ServerProcess) -> None:
     stream = Stream(server.url, server.token, None, server.user)
 
     def write(number: int) -> None:
-        with httpx.Client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
+        with plainhttp.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
             for step in range(5):
                 row = {f"v{(number + step) % 7}": number, "shared": number if step % 2 else "text"}
                 response = client.post(f"{stream.upload_uri}/rows", json={"rows": [row]}, timeout=60)

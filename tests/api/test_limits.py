@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.pings import pinged
 from tests.api.stream import ALL_TYPES, Stream
 from tests.api.test_bad_input import request_head
@@ -34,7 +35,7 @@ def test_full_queue(narrow_server: ServerProcess) -> None:
 
     def send(number: int) -> list[int]:
         statuses: list[int] = []
-        with httpx.Client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
+        with plainhttp.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
             for step in range(10):
                 response = client.post(
                     f"{stream.upload_uri}/rows",

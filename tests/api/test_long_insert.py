@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.api.stream import Stream
+from tests.commandline import rowkeep
 from tests.longproducer import LongProducer
-from tests.serverprocess import ServerProcess, rowkeep, wait_until
+from tests.serverprocess import ServerProcess, wait_until
 
 Opens = Callable[..., LongProducer]
 

@@ -16,7 +16,8 @@ from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.api.accesstable import API
 from tests.api.caller import Caller, Reply
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess
 
 ITEMS = 7
 ITEMS_MAX = 1000

@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess
 
 SCHEMA = [{"name": "count", "type": "integer"}]
 
@@ -228,7 +230,7 @@ def test_replays_at_a_time(stream: Stream) -> None:
     url, headers = f"{stream.client.base_url}{stream.upload_uri}", dict(stream.client.headers)
 
     def run() -> None:
-        with httpx.Client(headers=headers, trust_env=False, timeout=60) as client:
+        with plainhttp.client(headers=headers, timeout=60) as client:
             added.append(client.post(f"{url}/quarantine/replay", json={}).json()["rowsAdded"])
 
     threads = [threading.Thread(target=run) for _ in range(4)]
@@ -343,7 +345,7 @@ def test_kills_amid_a_replay(own_server: ServerProcess) -> None:
 
 def _replay_until_it_breaks(url: str, stream: Stream) -> None:
     headers = {"Authorization": stream.client.headers["Authorization"]}
-    with httpx.Client(trust_env=False, timeout=60) as client, contextlib.suppress(httpx.TransportError):
+    with plainhttp.client(timeout=60) as client, contextlib.suppress(httpx.TransportError):
         client.post(f"{url}{stream.upload_uri}/quarantine/replay", headers=headers)
 
 

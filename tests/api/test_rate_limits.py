@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.stream import Stream
 from tests.api.test_bad_input import request_head
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess
 
 SCHEMA = [{"name": "site", "type": "string"}]
 ROW = {"rows": [{"site": "Bern"}]}
@@ -193,7 +194,7 @@ def test_a_client_that_still_sends_gets_the_answer(slow_uploads: ServerProcess) 
 def test_strangers_cannot_use_up_an_upload(slow_uploads: ServerProcess) -> None:
     """Requests that may not insert draw from nobody."""
     stream = fresh(slow_uploads)
-    with httpx.Client(base_url=slow_uploads.url, trust_env=False) as stranger:
+    with plainhttp.client(base_url=slow_uploads.url) as stranger:
         for _ in range(5):
             answer = stranger.post(
                 f"{stream.upload_uri}/rows",
@@ -213,9 +214,7 @@ def test_a_crowd_over_the_limit(tmp_path_factory: pytest.TempPathFactory) -> Non
         started = time.monotonic()
 
         def send(_: int) -> list[int]:
-            with httpx.Client(
-                base_url=server.url, headers=stream.client.headers, timeout=60, trust_env=False
-            ) as client:
+            with plainhttp.client(base_url=server.url, headers=stream.client.headers, timeout=60) as client:
                 return [client.post(f"{stream.upload_uri}/rows", json=ROW).status_code for _ in range(40)]
 
         with concurrent.futures.ThreadPoolExecutor(16) as pool:

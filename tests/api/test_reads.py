@@ -12,6 +12,7 @@ import httpx
 import pyarrow
 import pytest
 
+from tests import plainhttp
 from tests.api.stream import ALL_TYPES, Stream
 from tests.arrowstreams import arrow_batches, table_of
 from tests.serverprocess import ServerProcess
@@ -138,7 +139,7 @@ def test_reads_show_themselves_to_editors_alone(server: ServerProcess, stream: S
         ("POST", f"{stream.upload_uri}/readSessions"),
         ("GET", f"/readStreams/{made['id']}"),
     ]:
-        assert httpx.request(method, f"{server.url}{path}", trust_env=False).status_code == 401
+        assert plainhttp.request(method, f"{server.url}{path}").status_code == 401
 
 
 def test_session_without_a_body(stream: Stream) -> None:

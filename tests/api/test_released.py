@@ -5,9 +5,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.publishing import Publication
 from tests.arrowstreams import table_of
 from tests.serverprocess import ServerProcess, wait_until
@@ -78,7 +78,9 @@ def test_inserts_racing_with_a_release(publication: Publication) -> None:
         kept: list[str] = []
         refused: list[int] = []
         target = schema_free if writer % 4 == 3 else uri
-        with httpx.Client(base_url=publication.client.base_url, headers=publication.client.headers) as client:
+        with plainhttp.client(
+            base_url=publication.client.base_url, headers=publication.client.headers
+        ) as client:
             start.wait()
             for number in range(10_000):
                 name = f"{writer}-{number}"

@@ -24,9 +24,11 @@ from schemathesis.specs.openapi.checks import (
 
 from rowkeep.api.http.openapi import OPERATIONS
 from rowkeep.api.resources.insert_rows import INSERT_ROWS_PATH
+from tests import plainhttp
 from tests.api.places import Places
 from tests.api.publishing import Json
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess
 
 EXAMPLES = 30
 CHECKS = [
@@ -89,7 +91,7 @@ def closed(schema: Any) -> Any:
 @pytest.fixture(scope="module")
 def document(tried_server: ServerProcess) -> Any:
     """What the server says of itself; answers are held to it, requests may hold more."""
-    served: Json = httpx.get(f"{tried_server.url}/openAPI.json", trust_env=False).json()
+    served: Json = plainhttp.get(f"{tried_server.url}/openAPI.json").json()
     schemas = served["components"]["schemas"]
     taken = {
         body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
@@ -130,7 +132,7 @@ def test_every_answer_is_documented(
 ) -> None:
     """Every answer has a status, a type and a shape that the route documents, and none is a server error."""
     origin = tried_server.url.removesuffix("/api/v1")
-    client = httpx.Client(trust_env=False, timeout=30)
+    client = plainhttp.client(timeout=30)
 
     @settings(
         max_examples=EXAMPLES,

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.stream import ALL_TYPES, Stream
 from tests.serverprocess import ServerProcess, wait_until
 
@@ -26,7 +26,7 @@ def sealing_server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 def metric(server: ServerProcess, name: str) -> float:
     """A figure of the server's."""
-    text = httpx.get(server.url.removesuffix("/api/v1") + "/metrics", trust_env=False).text
+    text = plainhttp.get(server.url.removesuffix("/api/v1") + "/metrics").text
     found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
     assert found is not None
     return float(found[1])
@@ -43,9 +43,8 @@ def test_a_server_seals_and_compacts(sealing_server: ServerProcess) -> None:
     stream.close()
     assert sealing_server.stop() == 0
     sealing_server.start()
-    again = httpx.get(
+    again = plainhttp.get(
         f"{sealing_server.url}{stream.table_uri}/rows?format=csv&selectedVariables=count",
         headers={"Authorization": f"Bearer {sealing_server.token}"},
-        trust_env=False,
     )
     assert again.text.splitlines()[1:] == [str(number) for number in range(ROUNDS)]

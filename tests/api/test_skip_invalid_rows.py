@@ -4,9 +4,9 @@ import concurrent.futures
 import json
 from typing import Any
 
-import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.asking import LINES, Ask, Asking
 from tests.api.stream import Stream
 from tests.serverprocess import ServerProcess
@@ -233,7 +233,7 @@ def test_requests_in_one_commit(stream: Stream, server: ServerProcess) -> None:
     def send(number: int) -> tuple[int, int]:
         rows: list[Any] = [{"count": number}] * (number % 3) + ["bad"] * (number % 4)
         keyed = {**headers, **({"Idempotency-Key": f"k{number % 50}"} if number % 2 else {})}
-        answer = httpx.post(url, json={"rows": rows}, headers=keyed, trust_env=False, timeout=60).json()
+        answer = plainhttp.post(url, json={"rows": rows}, headers=keyed, timeout=60).json()
         return answer["rowsAdded"], answer["rowsSkipped"]
 
     numbers = range(100)

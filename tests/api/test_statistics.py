@@ -4,9 +4,9 @@ import threading
 import time
 from typing import Any
 
-import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.stream import ALL_TYPES, Stream
 from tests.serverprocess import ServerProcess
 
@@ -87,7 +87,7 @@ def test_refusals(stream: Stream, server: ServerProcess) -> None:
     path = f"{stream.table_uri}/variables/count/statistics"
     assert stream.client.get(f"{stream.table_uri}/variables/none/statistics").status_code == 404
     assert stream.client.head(path).status_code == 200
-    assert httpx.get(f"{server.url}{path}", trust_env=False).status_code == 401
+    assert plainhttp.get(f"{server.url}{path}").status_code == 401
 
 
 def test_a_large_column_does_not_hold_up_others(server: ServerProcess) -> None:
@@ -100,7 +100,7 @@ def test_a_large_column_does_not_hold_up_others(server: ServerProcess) -> None:
     thread.start()
     slowest = 0.0
     began = time.perf_counter()
-    with httpx.Client(base_url=server.url.removesuffix("/api/v1"), trust_env=False) as pings:
+    with plainhttp.client(base_url=server.url.removesuffix("/api/v1")) as pings:
         while thread.is_alive():
             started = time.perf_counter()
             assert pings.get("/healthz").status_code == 200

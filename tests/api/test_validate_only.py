@@ -7,7 +7,8 @@ import pytest
 
 from tests.api.asking import Ask, Asking
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess
 
 MANY = 60_000
 

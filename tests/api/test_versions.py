@@ -7,7 +7,8 @@ import apsw
 import pytest
 
 from tests.api.publishing import Publication
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess
 
 DAY_MS = 86_400_000
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import apsw
-import httpx
 import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
@@ -20,6 +19,7 @@ from rowkeep.model.timing import InsertTimes
 from rowkeep.storage.doors import StorageDoors, read_snapshot
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.sqlite import SqliteDatabase
+from tests import plainhttp
 from tests.api.stream import Stream
 from tests.contract.journaling import Uploads, batch, make_uploads, plain, stored
 from tests.crash.disks import FailingDisk
@@ -143,7 +143,7 @@ def test_a_server_whose_files_may_not_grow(own_server: ServerProcess) -> None:
     assert (response.status_code, response.json()["error"]) == (503, "unavailable")
     assert "Retry-After" in response.headers
     assert stream.insert({"rows": [{"text": "later"}]}).status_code == 503
-    ready = httpx.get(own_server.url.replace("/api/v1", "/readyz"), trust_env=False)
+    ready = plainhttp.get(own_server.url.replace("/api/v1", "/readyz"))
     assert (ready.status_code, ready.json()["status"]) == (503, "failed")
     assert len(stream.rows()) == acknowledged
     resource.prlimit(own_server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.stream import Stream
 from tests.guides import python_of
 from tests.house.sources import ROOT
@@ -51,7 +52,7 @@ class Writer:
         assert not self.thread.is_alive()
 
     def _write(self) -> None:
-        with httpx.Client(trust_env=False, timeout=REQUEST_SECONDS_MAX) as client:
+        with plainhttp.client(timeout=REQUEST_SECONDS_MAX) as client:
             while not self._is_over.is_set():
                 row = {"writer": self._number, "number": self.acknowledged}
                 headers = {**self._headers, "Idempotency-Key": f"{self._number}-{self.acknowledged}"}

@@ -9,9 +9,11 @@ import httpx
 import pytest
 
 from rowkeep.storage.sqlite import SqliteDatabase
+from tests import plainhttp
 from tests.api.stream import Stream
 from tests.api.test_sealing import metric
-from tests.serverprocess import ServerProcess, rowkeep, wait_until
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess, wait_until
 
 SCHEMA = [{"name": "n", "type": "integer"}, {"name": "text", "type": "string"}]
 SIZE_MIB = 24
@@ -69,7 +71,7 @@ def restarted(server: ServerProcess) -> None:
 
 def is_ready(server: ServerProcess) -> bool:
     """What `/readyz` says."""
-    return httpx.get(server.url.replace("/api/v1", "/readyz"), trust_env=False).status_code == 200
+    return plainhttp.get(server.url.replace("/api/v1", "/readyz")).status_code == 200
 
 
 def test_a_full_disk(server: ServerProcess, small_disk: Path) -> None:
@@ -112,10 +114,9 @@ def test_a_disk_that_has_become_read_only(server: ServerProcess, small_disk: Pat
     assert mounted("-o", "remount,rw", str(small_disk))
     server.start()
     stream.close()
-    again = httpx.get(
+    again = plainhttp.get(
         f"{server.url}{stream.table_uri}/rows",
         headers={"Authorization": f"Bearer {server.token}"},
-        trust_env=False,
     )
     assert len(again.text.splitlines()) == 5
 

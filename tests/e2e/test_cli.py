@@ -1,6 +1,5 @@
-"""The command line, as processes: what an operator creates, and what they are told when it cannot be."""
+"""The command line: what an operator creates, and what they are told when it cannot be."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,36 +11,23 @@ import pytest
 from rowkeep import __version__
 from rowkeep.config import Settings
 from rowkeep.model.access import DEFAULT_SCOPES, Scope
+from tests import plainhttp
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import refusal, rowkeep, run
+from tests.serverprocess import ServerProcess
 
 
-def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a command, whatever becomes of it."""
+def run_process(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a command as a shell does, whatever becomes of it."""
     return subprocess.run(
-        [sys.executable, "-m", "rowkeep", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, **environment},
+        [sys.executable, "-m", "rowkeep", *arguments], capture_output=True, text=True, check=False, timeout=60
     )
-
-
-def refusal(*arguments: str, data_dir: Path) -> str:
-    """What a command says that must fail: one line on stderr, nothing on stdout, exit status 1."""
-    done = run(*arguments, "--data-dir", str(data_dir))
-    assert done.returncode == 1
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("rowkeep: ")
-    return line
 
 
 def whoami(server: ServerProcess, token: str) -> httpx.Response:
     """Asks the server whose token this is."""
     headers = {"Authorization": f"Bearer {token}"}
-    return httpx.get(f"{server.url}/users/me", headers=headers, trust_env=False)
+    return plainhttp.get(f"{server.url}/users/me", headers=headers)
 
 
 @pytest.fixture
@@ -194,5 +180,13 @@ def test_help_names_every_setting() -> None:
 
 
 def test_version() -> None:
-    """`rowkeep --version` says the version."""
-    assert run("--version").stdout == f"rowkeep, version {__version__}\n"
+    """`rowkeep --version` says the version, as a process."""
+    done = run_process("--version")
+    assert (done.returncode, done.stdout) == (0, f"rowkeep, version {__version__}\n")
+
+
+def test_a_failure_as_a_shell_sees_it(tmp_path: Path) -> None:
+    """As a process, a command that fails ends with status 1, one line on stderr and nothing on stdout."""
+    done = run_process("token", "create", "--user", "nobody", "--data-dir", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "rowkeep: There is no user nobody.\n"

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.stream import Stream
-from tests.e2e.test_cli import refusal
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.commandline import refusal, rowkeep
+from tests.serverprocess import ServerProcess
 
 ROW = {"rows": [{"name": "Jane"}]}
 
@@ -94,7 +95,7 @@ def test_administrators(server: ServerProcess, friend: str) -> None:
     data_dir, organization = server.data_dir, server.organization
     headers = {"Authorization": f"Bearer {friend}"}
     url = f"{server.url}/organizations/{organization}/members"
-    with httpx.Client(headers=headers, trust_env=False) as client:
+    with plainhttp.client(headers=headers) as client:
         rowkeep("organization", "add-member", organization, "friend", "--admin", data_dir=data_dir)
         roles = {item["user"]["name"]: item["role"] for item in client.get(url).json()["results"]}
         assert roles == {server.user: "administrator", "friend": "administrator"}

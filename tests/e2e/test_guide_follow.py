@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
+from tests import plainhttp
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste
 from tests.guides import blocks_of, python_of
 from tests.house.sources import ROOT
@@ -60,7 +60,7 @@ def test_the_function_works_as_pasted(
     def insert(counts: range) -> None:
         rows = [{"count": count} for count in counts]
         url = f"{own_server.url}{table}/uploads/live/rows"
-        assert httpx.post(url, json={"rows": rows}, headers=authorization).status_code == 201
+        assert plainhttp.post(url, json={"rows": rows}, headers=authorization).status_code == 201
 
     insert(range(3))
     came: list[tuple[int, str]] = []

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests import plainhttp
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste
 from tests.guides import blocks_of, python_of
 from tests.house.sources import ROOT
@@ -57,10 +58,9 @@ def test_the_class_works_as_pasted(own_server: ServerProcess, folder: Path) -> N
     successor.insert({"count": {}})
     with pytest.raises(RuntimeError, match="Row 301: "):
         successor.flush()
-    rows = httpx.get(
+    rows = plainhttp.get(
         f"{own_server.url}/tables/demo.weather.measurements/rows",
         headers={"Authorization": f"Bearer {own_server.token}"},
-        trust_env=False,
     )
     assert [line["count"] for line in map(_decoded, rows.text.splitlines())] == list(range(301))
 

@@ -17,8 +17,10 @@ import pytest
 
 from rowkeep.config import Settings
 from rowkeep.server import DRAIN_SECONDS_MAX
+from tests import plainhttp
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess, rowkeep, wait_until
+from tests.commandline import rowkeep
+from tests.serverprocess import ServerProcess, wait_until
 
 
 def origin_of(server: ServerProcess) -> str:
@@ -28,7 +30,7 @@ def origin_of(server: ServerProcess) -> str:
 
 def get(server: ServerProcess, path: str) -> httpx.Response:
     """Asks without a token."""
-    return httpx.get(origin_of(server) + path, trust_env=False)
+    return plainhttp.get(origin_of(server) + path)
 
 
 def connect(server: ServerProcess) -> socket.socket:
@@ -167,8 +169,8 @@ class Sender(threading.Thread):
     def __init__(self, server: ServerProcess, path: str, first: int) -> None:
         super().__init__()
         self._numbers = range(first, first + 1_000_000)
-        self._client = httpx.Client(
-            base_url=server.url, headers={"Authorization": f"Bearer {server.token}"}, trust_env=False
+        self._client = plainhttp.client(
+            base_url=server.url, headers={"Authorization": f"Bearer {server.token}"}
         )
         self._path = path
         self.acknowledged: list[int] = []

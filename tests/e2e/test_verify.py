@@ -2,24 +2,22 @@
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests import commandline, plainhttp
 from tests.api.stream import Stream
+from tests.commandline import Done
 from tests.serverprocess import ServerProcess
 
 SCHEMA = [{"name": "n", "type": "integer"}, {"name": "text", "type": "string"}]
 
 
-def run(*arguments: str, data_dir: Path) -> "subprocess.CompletedProcess[str]":
-    """Runs a command, whatever comes of it."""
-    command = [sys.executable, "-m", "rowkeep", *arguments, "--data-dir", str(data_dir)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+def run(*arguments: str, data_dir: Path) -> Done:
+    """Runs a command, whatever becomes of it."""
+    return commandline.run(*arguments, "--data-dir", str(data_dir))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +93,7 @@ def test_a_backup_is_one_moment_of_a_busy_server(own_server: ServerProcess, tmp_
     acknowledged = [0]
 
     def insert() -> None:
-        with httpx.Client(headers={"Authorization": f"Bearer {own_server.token}"}, trust_env=False) as client:
+        with plainhttp.client(headers={"Authorization": f"Bearer {own_server.token}"}) as client:
             while not stop.is_set():
                 rows = [{"n": acknowledged[0]}] * 10
                 response = client.post(f"{own_server.url}{stream.upload_uri}/rows", json={"rows": rows})

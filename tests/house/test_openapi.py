@@ -7,8 +7,7 @@ import json
 import os
 from pathlib import Path
 
-import httpx
-
+from tests import plainhttp
 from tests.serverprocess import ServerProcess
 
 GOLDEN = Path(__file__).parent / "golden" / "openapi.json"
@@ -16,11 +15,11 @@ GOLDEN = Path(__file__).parent / "golden" / "openapi.json"
 
 def test_document_is_the_golden_one(server: ServerProcess) -> None:
     """What the server serves, as JSON and as YAML, is what was reviewed."""
-    served = httpx.get(f"{server.url}/openAPI.json", trust_env=False).json()
+    served = plainhttp.get(f"{server.url}/openAPI.json").json()
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.parent.mkdir(exist_ok=True)
         GOLDEN.write_text(json.dumps(served, indent=1) + "\n", encoding="utf-8")
     assert served == json.loads(GOLDEN.read_text(encoding="utf-8"))
-    yaml = httpx.get(f"{server.url}/openAPI.yaml", trust_env=False)
+    yaml = plainhttp.get(f"{server.url}/openAPI.yaml")
     assert yaml.headers["content-type"] == "application/yaml"
     assert yaml.json() == served
