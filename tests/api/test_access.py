@@ -108,10 +108,16 @@ def test_create_for_someone_else(stream: Stream, stranger: str, server: ServerPr
 
 
 def test_lists_hide_what_is_not_released(stream: Stream, stranger: str, server: ServerProcess) -> None:
-    """Others see an empty list of the owner's datasets."""
-    for token in (stranger, None):
-        response = ask(stream, token, "GET", f"/users/{server.user}/datasets", None)
+    """Others see an empty list of the datasets of an owner who has released nothing."""
+    rowkeep("user", "create", "recluse", data_dir=server.data_dir)
+    token = rowkeep("token", "create", "--user", "recluse", data_dir=server.data_dir)
+    unreleased = Stream(server.url, token, None, "recluse")
+    path = "/users/recluse/datasets"
+    assert len(ask(stream, token, "GET", path, None).json()["results"]) == 1
+    for other in (stranger, None):
+        response = ask(stream, other, "GET", path, None)
         assert (response.status_code, response.json()["results"]) == (200, [])
+    unreleased.close()
 
 
 def test_head_carries_the_error(stream: Stream, stranger: str) -> None:

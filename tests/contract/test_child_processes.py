@@ -27,7 +27,7 @@ SCHEMA = Schema(1, (Variable("id", VariableType.INTEGER),))
 def answers(module: str, *arguments: str, jobs: list[object]) -> list[bytes]:
     """What a process answers to jobs, after which its input ends and so does it."""
     lines = b"".join(msgspec.json.encode(job) + b"\n" for job in jobs)
-    command = [sys.executable, "-m", f"rowkeep.storage.{module}", *arguments]
+    command = [sys.executable, "-m", f"rowkeep.workers.{module}", *arguments]
     done = subprocess.run(command, input=lines, capture_output=True, check=True, timeout=60)
     return done.stdout.splitlines()
 
