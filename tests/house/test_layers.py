@@ -33,6 +33,7 @@ PLACES = {
     "granian": ("server",),
     "prometheus_client": ("api.resources.operations",),
     "pyarrow": ("formats", "storage.segments.parquet", "trials"),
+    "pyseccomp": ("workers.system_calls",),
     "shapely": ("model.geography",),
     "starlette": ("api.http",),
     "tqdm": ("client.files.progress",),

@@ -1,0 +1,75 @@
+"""What the server, the process that forks workers, and the workers say to each other.
+
+Server and template talk in datagrams, each one of these as JSON. A worker reads its job as a length of four
+bytes and the JSON of a WorkerJob, and says lines of JSON.
+"""
+
+import msgspec
+
+from rowkeep.model.errors import ErrorCode
+from rowkeep.model.worker_jobs import WorkerFailure
+
+LENGTH_BYTES = 4
+
+
+class Fork(msgspec.Struct, frozen=True, tag=True):
+    """To the template: fork worker `number`. With it come its channel and the pipe for its errors."""
+
+    number: int
+
+
+class Kill(msgspec.Struct, frozen=True, tag=True):
+    """To the template: kill worker `number`."""
+
+    number: int
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """From the template, first of all."""
+
+    missing_walls: tuple[str, ...]
+
+
+class Started(msgspec.Struct, frozen=True, tag=True):
+    """From the template: worker `number` is this process."""
+
+    number: int
+    process_id: int
+
+
+class Ended(msgspec.Struct, frozen=True, tag=True):
+    """From the template: worker `number` has ended with this status, as of `os.wait`."""
+
+    number: int
+    status: int
+
+
+class Progress(msgspec.Struct, frozen=True, tag=True):
+    """From a worker: how much of the job is done, from 0 to 1."""
+
+    fraction: float
+
+
+class Result(msgspec.Struct, frozen=True, tag=True):
+    """From a worker, last: what its function returned."""
+
+    value: msgspec.Raw
+
+
+class Refusal(msgspec.Struct, frozen=True, tag=True):
+    """From a worker, last: an error that is the caller's to hear."""
+
+    code: ErrorCode
+    message: str
+
+
+class Failure(msgspec.Struct, frozen=True, tag=True):
+    """From a worker, last: an error of its own."""
+
+    failure: WorkerFailure
+    detail: str
+
+
+ToTemplate = Fork | Kill
+FromTemplate = Ready | Started | Ended
+FromWorker = Progress | Result | Refusal | Failure

@@ -1,0 +1,115 @@
+"""A worker's own end: it reads its job, goes to jail, runs the function and says what came of it."""
+
+import errno
+import faulthandler
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import NoReturn, TypeVar
+
+import msgspec
+
+from rowkeep.model.errors import RowkeepError
+from rowkeep.model.worker_jobs import WorkerFailure, WorkerJob
+from rowkeep.workers.jail import die_with, enter_jail
+from rowkeep.workers.messages import LENGTH_BYTES, Failure, FromWorker, Progress, Refusal, Result
+
+PROGRESS_SECONDS_MIN = 0.2
+_CHANNEL = 3
+
+Arguments = TypeVar("Arguments")
+
+
+class Work:
+    """What a job function is given: its arguments, its folder, and an ear for its progress."""
+
+    def __init__(self, job: WorkerJob, say: Callable[[FromWorker], None]) -> None:
+        self._job = job
+        self._say = say
+        self._said_at = 0.0
+        self.folder = Path(job.folder)
+
+    def arguments(self, type_: type[Arguments]) -> Arguments:
+        """The job's arguments."""
+        return msgspec.json.decode(self._job.arguments, type=type_)
+
+    def report(self, fraction: float) -> None:
+        """Says how much is done, from 0 to 1; what follows too soon on the last is left out."""
+        now = monotonic()
+        if now - self._said_at >= PROGRESS_SECONDS_MIN:
+            self._said_at = now
+            self._say(Progress(fraction))
+
+
+JobFunction = Callable[[Work], object]
+
+
+def run_worker(channel: int, errors: int, parent: int) -> NoReturn:
+    """Runs one job in this process, which was forked for it, and ends."""
+    try:
+        die_with(parent)
+        _take_descriptors(channel, errors)
+        job = _read_job()
+        function = _function(job.function)
+        enter_jail(job)
+        _say(_outcome(function, Work(job, _say)))
+        os._exit(0)
+    except BaseException:  # noqa: BLE001  # whatever it is, these are the worker's last words
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _take_descriptors(channel: int, errors: int) -> None:
+    """The channel becomes 3, and of all others only input, output and errors stay, which lead nowhere."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    channel, errors = os.dup(channel), os.dup(errors)
+    for descriptor, target in ((nothing, 0), (nothing, 1), (errors, 2), (channel, _CHANNEL)):
+        if descriptor != target:
+            os.dup2(descriptor, target)
+    os.closerange(_CHANNEL + 1, 2**31 - 1)
+    faulthandler.enable()
+
+
+def _read_job() -> WorkerJob:
+    length = int.from_bytes(_read_exactly(LENGTH_BYTES), "big")
+    return msgspec.json.decode(_read_exactly(length), type=WorkerJob)
+
+
+def _read_exactly(byte_count: int) -> bytes:
+    found = bytearray()
+    while len(found) < byte_count:
+        part = os.read(_CHANNEL, byte_count - len(found))
+        if not part:
+            raise EOFError("the server is gone")
+        found += part
+    return bytes(found)
+
+
+def _function(name: str) -> JobFunction:
+    module, _, function = name.partition(":")
+    found: JobFunction = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _outcome(function: JobFunction, work: Work) -> FromWorker:
+    try:
+        return Result(msgspec.Raw(msgspec.json.encode(function(work))))
+    except RowkeepError as error:
+        return Refusal(error.code, error.message)
+    except MemoryError as error:
+        return Failure(WorkerFailure.MEMORY, repr(error))
+    except OSError as error:
+        traceback.print_exc()
+        is_too_large = error.errno in {errno.EFBIG, errno.ENOSPC}
+        return Failure(WorkerFailure.SCRATCH if is_too_large else WorkerFailure.CRASH, repr(error))
+
+
+def _say(message: FromWorker) -> None:
+    rest = memoryview(msgspec.json.encode(message) + b"\n")
+    while rest:
+        rest = rest[os.write(_CHANNEL, rest) :]
