@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from tests.api.stream import Stream
@@ -21,13 +22,25 @@ from tests.faultyproxy import FaultyProxy
 from tests.serverprocess import ServerProcess, wait_until
 
 SCHEMA = [{"name": "number", "type": "integer"}, {"name": "note", "type": "string"}]
-LINES = 60_000
 BAD_EVERY = 1_000
 BATCH_BYTES = 3_000
-KILLS = 6
-KILLS_AT_WORK_MIN = 3
 START_SECONDS = 0.5  # until an inserting process sends its first request, about
 LATE_SHARE = 0.04  # of the answers, by 0.2 s on average: no machine is through before the kills are over
+
+
+class Extent(msgspec.Struct, frozen=True):
+    """How much is tried: the lines of the file, and the kills, some of which meet a process at work."""
+
+    lines: int
+    kills: int
+    kills_at_work_min: int
+
+
+SHARE = Extent(lines=20_000, kills=2, kills_at_work_min=1)
+WHOLE = Extent(lines=60_000, kills=6, kills_at_work_min=3)
+each_extent = pytest.mark.parametrize(
+    "extent", [pytest.param(SHARE, id="share"), pytest.param(WHOLE, id="whole", marks=pytest.mark.long)]
+)
 
 
 def line(number: int, *, is_bad: bool = False) -> bytes:
@@ -97,7 +110,7 @@ class Insertion:
 
     def end(self) -> int:
         """Waits until it is over; its exit status."""
-        _, said = self.process.communicate(timeout=60)
+        _, said = self.process.communicate(timeout=300)
         sys.stderr.write(said)  # shown when the test fails
         return self.process.returncode
 
@@ -107,25 +120,27 @@ class Insertion:
         return [int(number) for number in rows.text.split()[1:]]
 
 
+@each_extent
 @pytest.mark.parametrize(
     ("in_flight", "loses_state"), [(1, False), (1, True), (4, False)], ids=["one", "state lost", "four"]
 )
 def test_file_is_inserted_once(
-    own_server: ServerProcess, tmp_path: Path, in_flight: int, loses_state: bool
+    own_server: ServerProcess, tmp_path: Path, in_flight: int, loses_state: bool, extent: Extent
 ) -> None:
     """A file goes in whole, over kills of both sides; in its order with one request at a time."""
     file = tmp_path / "rows.ndjson"
-    file.write_bytes(b"".join(line(number) for number in range(LINES)))
+    file.write_bytes(b"".join(line(number) for number in range(extent.lines)))
     with Insertion(own_server, file, seed=in_flight, in_flight=in_flight) as insertion:
-        for _ in range(KILLS):
+        for _ in range(extent.kills):
             insertion.kill_once(loses_state=loses_state)
         assert insertion.end() == 0
-        assert insertion.kills >= KILLS_AT_WORK_MIN
+        assert insertion.kills >= extent.kills_at_work_min
         numbers = insertion.stored()
-    assert (numbers if in_flight == 1 else sorted(numbers)) == list(range(LINES))
+    assert (numbers if in_flight == 1 else sorted(numbers)) == list(range(extent.lines))
 
 
-def test_growing_file_is_inserted_once(own_server: ServerProcess, tmp_path: Path) -> None:
+@each_extent
+def test_growing_file_is_inserted_once(own_server: ServerProcess, tmp_path: Path, extent: Extent) -> None:
     """Lines that are appended, in pieces of any length, while both sides are killed."""
     file = tmp_path / "rows.ndjson"
     file.touch()
@@ -141,21 +156,21 @@ def test_growing_file_is_inserted_once(own_server: ServerProcess, tmp_path: Path
                 data = b"".join(lines)
                 cut = chance.randrange(len(data))
                 appended.write(data[:cut])
-                time.sleep(0.01)
+                time.sleep(0.03)
                 appended.write(data[cut:])
                 written += len(lines)
 
     writer = threading.Thread(target=append)
     with Insertion(own_server, file, "--follow", seed=7) as insertion:
         writer.start()
-        for _ in range(KILLS):
+        for _ in range(extent.kills):
             insertion.kill_once()
         is_over.set()
         writer.join()
-        wait_until(lambda: has_caught_up(file))
+        wait_until(lambda: has_caught_up(file), 300)
         insertion.process.send_signal(signal.SIGTERM)
         assert insertion.end() == 0
-        assert insertion.kills >= KILLS_AT_WORK_MIN
+        assert insertion.kills >= extent.kills_at_work_min
         numbers = insertion.stored()
     assert numbers == list(range(written))
 
@@ -166,18 +181,21 @@ def has_caught_up(file: Path) -> bool:
     return bool(state) and json.loads(state)["offset"] == file.stat().st_size
 
 
-def test_quarantine_holds_each_refused_line_once(own_server: ServerProcess, tmp_path: Path) -> None:
+@each_extent
+def test_quarantine_holds_each_refused_line_once(
+    own_server: ServerProcess, tmp_path: Path, extent: Extent
+) -> None:
     """Good lines are rows once, bad ones in the quarantine once, in order, over kills of both sides."""
     file = tmp_path / "rows.ndjson"
-    bad = range(0, LINES, BAD_EVERY)
-    file.write_bytes(b"".join(line(number, is_bad=number in bad) for number in range(LINES)))
+    bad = range(0, extent.lines, BAD_EVERY)
+    file.write_bytes(b"".join(line(number, is_bad=number in bad) for number in range(extent.lines)))
     with Insertion(own_server, file, "--on-error", "quarantine", seed=3) as insertion:
-        for _ in range(KILLS):
+        for _ in range(extent.kills):
             insertion.kill_once()
         assert insertion.end() in (0, 4)  # 4 if the last run met a bad line
-        assert insertion.kills >= KILLS_AT_WORK_MIN
+        assert insertion.kills >= extent.kills_at_work_min
         numbers = insertion.stored()
-    assert numbers == [number for number in range(LINES) if number not in bad]
+    assert numbers == [number for number in range(extent.lines) if number not in bad]
     kept = Path(f"{file}.rowkeep-quarantine.jsonl").read_text().splitlines()
     assert [json.loads(entry)["row"] - 1 for entry in kept] == list(bad)
 

@@ -215,8 +215,8 @@ def check_states(
 
 
 def test_power_loss(quick_folder: Path, runner: asyncio.Runner) -> None:
-    """Two hundred and fifty states."""
-    check_states(quick_folder, runner, 250, seed=1)
+    """A hundred states."""
+    check_states(quick_folder, runner, 100, seed=1)
 
 
 @pytest.mark.long
