@@ -1,73 +1,90 @@
 """One upload beside another's flood: how much of it a commit takes in, and where it is checked."""
 
+import asyncio
 import json
-import socket
+import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from http.client import HTTPResponse
-from urllib.parse import urlsplit
+from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 import pytest
 
+from rowkeep.services.insert import turns
 from rowkeep.services.insert.turns import REQUESTS_MAX
+from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.sqlite import SqliteDatabase
+from tests.api.accesstable import API
+from tests.api.counting import CountingServer, counting_server
 from tests.api.stream import ALL_TYPES, Stream
-from tests.api.test_bad_input import request_head
 from tests.serverprocess import ServerProcess
 
+POLITE_REQUESTS = 200
 SENDERS = 4 * REQUESTS_MAX
-WAVES = 10
-ROWS = 200
-BODY = b'{"rows":[' + b",".join([b'{"site":"flood","count":1}'] * ROWS) + b"]}"
+ROWS = f"{API}/tables/ada.d.t/uploads"
+ROW = {"rows": [{"site": "a"}]}
+_queue_bytes = re.compile(r"^rowkeep_queue_bytes (\S+)$", re.MULTILINE).search
 
 
-class Flood:
-    """Many connections that send at the same moment, wave after wave."""
-
-    def __init__(self, server: ServerProcess, stream: Stream, stack: ExitStack) -> None:
-        address = urlsplit(server.url)
-        headers = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(BODY)
-        self._request = request_head(server, stream, headers) + BODY
-        self._connections = [
-            stack.enter_context(socket.create_connection((address.hostname, address.port), 60))
-            for _ in range(SENDERS)
-        ]
-
-    def wave(self) -> list[int]:
-        """Sends a request over each connection; the numbers of the commits that took them in."""
-        for connection in self._connections:
-            connection.sendall(self._request)
-        return [_commit_of(connection) for connection in self._connections]
+async def make_uploads(server: CountingServer, *names: str) -> None:
+    """Makes streams in one table."""
+    await server.done("POST", f"{API}/users/ada/datasets", {"name": "d", "publicAccessLevel": "none"})
+    await server.done("POST", f"{API}/datasets/ada.d/tables", {"name": "t"})
+    schema = [{"name": "site", "type": "string"}]
+    for name in names:
+        await server.done("POST", ROWS, {"name": name, "type": "stream", "schema": schema})
+        await server.done("POST", f"{ROWS}/{name}/rows", ROW)
 
 
-def _commit_of(connection: socket.socket) -> int:
-    answer = HTTPResponse(connection, method="POST")
-    answer.begin()
-    body = answer.read()
-    assert answer.status == 201, body
-    commit: int = json.loads(body)["commit"]
-    return commit
+async def queue_bytes(server: CountingServer) -> float:
+    """What waits to be committed."""
+    match = _queue_bytes((await server.done("GET", "/metrics")).text)
+    assert match is not None
+    return float(match[1])
 
 
-def test_a_flood_waits_in_front(server: ServerProcess) -> None:
-    """Alone a flood fills its commits; beside another upload each takes in no more than a turn of it."""
-    stream = Stream(server.url, server.token, ALL_TYPES, server.user)
-    polite = Stream(server.url, server.token, ALL_TYPES, server.user)
-    with ExitStack() as stack:
-        flood = Flood(server, stream, stack)
-        alone = Counter(commit for _ in range(WAVES) for commit in flood.wave())
-        beside: Counter[int] = Counter()
-        for _ in range(WAVES):
-            assert polite.insert({"rows": [{"site": "polite"}]}).status_code == 201
-            beside.update(flood.wave())
-    assert max(alone.values()) > REQUESTS_MAX
-    assert max(beside.values()) <= REQUESTS_MAX
-    assert stream.row_count() == 2 * WAVES * SENDERS * ROWS
-    assert polite.row_count() == WAVES
-    stream.close()
-    polite.close()
+async def queue_above(server: CountingServer, bound: float) -> float:
+    """Waits until more than this waits to be committed; returns how much it is."""
+    while (found := await queue_bytes(server)) <= bound:
+        await asyncio.sleep(0)  # the queue has no event for it
+    return found
+
+
+async def wave(server: CountingServer, holder: SqliteDatabase, queued: int) -> Counter[int]:
+    """Sends a flood while nobody can commit, until so many wait for it; returns what each commit took in."""
+    with holder.writing():
+        first = asyncio.create_task(server.done("POST", f"{ROWS}/flood/rows", ROW))
+        size = await queue_above(server, 0)
+        others = [server.done("POST", f"{ROWS}/flood/rows", ROW) for _ in range(SENDERS - 1)]
+        requests = [first, *map(asyncio.create_task, others)]
+        await queue_above(server, queued * size - 1)
+        for _ in range(SENDERS):  # more would come now, if more could
+            assert await queue_bytes(server) == queued * size
+    return Counter(answer.json()["commit"] for answer in await asyncio.gather(*requests))
+
+
+def test_a_flood_waits_in_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone a flood fills its commits; beside another upload no more than a turn of it is under way."""
+    monkeypatch.setattr(turns, "SHARED_SECONDS", 3_600)  # however slow this machine is
+
+    async def run() -> None:
+        async with counting_server(tmp_path) as server:
+            await make_uploads(server, "flood")
+            holder = SqliteDatabase(DataDirectory(tmp_path / "data").database)
+            assert max((await wave(server, holder, SENDERS)).values()) > REQUESTS_MAX
+            polite = {"name": "polite", "type": "stream"}
+            await server.done("POST", ROWS, polite)
+            await server.done("POST", f"{ROWS}/polite/rows", ROW)
+            beside = await wave(server, holder, REQUESTS_MAX)
+            assert max(beside.values()) <= REQUESTS_MAX
+            assert sum(beside.values()) == SENDERS
+            count = (await server.done("GET", f"{ROWS}/flood")).json()["numRows"]
+            assert count == 1 + 2 * SENDERS
+            holder.close()
+
+    asyncio.run(run())
 
 
 @contextmanager
@@ -94,13 +111,14 @@ def test_bodies_of_some_size_hold_up_nobody(own_server: ServerProcess) -> None:
         with stopped(own_server.pid):
             alone = stream.insert(body)  # it is checked where it comes in
             assert alone.status_code == 201
-            assert polite.insert({"rows": [{"site": "polite"}]}).status_code == 201
-            waiting = other.submit(stream.insert, body)
-            for _ in range(10):
+            waiting = None
+            for number in range(POLITE_REQUESTS):
                 assert polite.insert({"rows": [{"site": "polite"}]}).status_code == 201
-            with pytest.raises(TimeoutError):
-                waiting.result(timeout=0.2)
-        beside = waiting.result(timeout=20)
+                if number == POLITE_REQUESTS // 2:
+                    waiting = other.submit(stream.insert, body)
+            assert waiting is not None
+            assert not waiting.done()
+        beside = waiting.result(timeout=60)
     assert beside.status_code == 201
     assert beside.json()["sha256"] == alone.json()["sha256"]
     assert [row["count"] for row in stream.rows()] == [*range(1_000)] * 2

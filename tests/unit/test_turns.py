@@ -1,12 +1,12 @@
 """Turns by upload: who enters, who waits, who comes next."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from rowkeep.model.errors import RowkeepError
 from rowkeep.services.insert.turns import BYTES_MAX, REQUESTS_MAX, SHARED_SECONDS, Turns
+from tests.skippingloop import run_skipping
 
 FLOOD, POLITE, THIRD = 1, 2, 3
 SMALL = 100
@@ -27,15 +27,6 @@ async def waiting(turns: Turns, byte_count: int = SMALL, now: float = 0.0) -> "a
     task = asyncio.create_task(turns.wait(FLOOD, byte_count))
     await asyncio.sleep(0)
     return task
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    """Runs a test on an event loop of its own."""
-
-    async def bounded() -> None:
-        await asyncio.wait_for(test(), 10)
-
-    asyncio.run(bounded())
 
 
 def test_an_upload_alone_has_no_bound() -> None:
@@ -93,10 +84,29 @@ def test_who_waits_comes_in_order() -> None:
         turns.leave(FLOOD, SMALL)
         await first
         assert not second.done()
+        third = await waiting(turns)
         turns.leave(FLOOD, SMALL)
         await second
+        assert not third.done()
+        turns.leave(FLOOD, SMALL)
+        await third
 
-    run(test)
+    run_skipping(test)
+
+
+def test_a_newcomer_that_would_fit_does_not_pass_those_in_front() -> None:
+    """Neither while the bound holds nor after it has ended: there is a line, and it stands at its end."""
+
+    async def test() -> None:
+        turns = shared(2, BYTES_MAX // 2)
+        large = await waiting(turns, BYTES_MAX // 2)
+        small = await waiting(turns, 0)  # there is room for it
+        late = await waiting(turns, 0, now=2 * SHARED_SECONDS)  # the other upload is silent
+        assert not any(task.done() for task in (large, small, late))
+        turns.leave(FLOOD, BYTES_MAX // 2)
+        await asyncio.gather(large, small, late)
+
+    run_skipping(test)
 
 
 def test_a_large_body_in_front_is_not_passed_by_small_ones() -> None:
@@ -115,7 +125,7 @@ def test_a_large_body_in_front_is_not_passed_by_small_ones() -> None:
         turns.leave(FLOOD, BYTES_MAX)
         await small
 
-    run(test)
+    run_skipping(test)
 
 
 def test_all_are_let_in_when_the_others_are_silent() -> None:
@@ -128,7 +138,7 @@ def test_all_are_let_in_when_the_others_are_silent() -> None:
         turns.leave(FLOOD, SMALL)
         await asyncio.gather(*tasks)
 
-    run(test)
+    run_skipping(test)
 
 
 def test_who_gives_up_is_passed_over() -> None:
@@ -143,7 +153,7 @@ def test_who_gives_up_is_passed_over() -> None:
         await second
         assert first.cancelled()
 
-    run(test)
+    run_skipping(test)
 
 
 def test_a_turn_that_comes_while_its_sender_gives_up_goes_on() -> None:
@@ -158,16 +168,16 @@ def test_a_turn_that_comes_while_its_sender_gives_up_goes_on() -> None:
         with pytest.raises(asyncio.CancelledError):
             await first
 
-    run(test)
+    run_skipping(test)
 
 
 def test_who_waits_too_long_is_refused() -> None:
     """Each after its own time, with `unavailable`; those in time get their turn."""
 
     async def test() -> None:
-        turns = shared(wait_seconds_max=0.05)
+        turns = shared(wait_seconds_max=5)
         first = await waiting(turns)
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(3)
         second, third = await waiting(turns), await waiting(turns)
         with pytest.raises(RowkeepError, match="more slowly than they arrive") as refused:
             await first
@@ -178,14 +188,14 @@ def test_who_waits_too_long_is_refused() -> None:
         with pytest.raises(RowkeepError, match="more slowly than they arrive"):
             await third
 
-    run(test)
+    run_skipping(test)
 
 
 def test_nothing_is_left_of_what_has_left() -> None:
     """An upload whose requests are all through starts anew, and no timer of it goes off."""
 
     async def test() -> None:
-        turns = shared(wait_seconds_max=0.02)
+        turns = shared(wait_seconds_max=2)
         task = await waiting(turns)
         for _ in range(REQUESTS_MAX):
             turns.leave(FLOOD, SMALL)
@@ -193,9 +203,9 @@ def test_nothing_is_left_of_what_has_left() -> None:
         turns.leave(FLOOD, SMALL)
         assert all(turns.enter(FLOOD, SMALL, 0.0) for _ in range(REQUESTS_MAX))
         late = asyncio.create_task(turns.wait(FLOOD, SMALL))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(1)
         assert not late.done()
         turns.leave(FLOOD, SMALL)
         await late
 
-    run(test)
+    run_skipping(test)
