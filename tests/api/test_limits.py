@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests import plainhttp
-from tests.api.pings import pinged
+from tests.api.pings import held_up_share, pinged
 from tests.api.stream import ALL_TYPES, Stream
 from tests.api.test_bad_input import request_head
 from tests.serverprocess import ServerProcess, wait_until
@@ -69,6 +69,7 @@ def test_client_that_does_not_wait(server: ServerProcess) -> None:
     stream.close()
 
 
+@pytest.mark.alone
 def test_slow_bodies_do_not_hold_up_others(server: ServerProcess) -> None:
     """The longest bodies that are decoded in place leave the server quick for everyone else."""
     stream = Stream(server.url, server.token, ALL_TYPES, server.user)
@@ -79,12 +80,10 @@ def test_slow_bodies_do_not_hold_up_others(server: ServerProcess) -> None:
         b'{"rows":[' + b",".join([b'{"day":"2020-1-1"}'] * 20_000) + b"]}",
         b'{"rows":[' + b",".join([b'{"nowhere":1}'] * 2_000) + b"]}",
     ]
-    started = time.perf_counter()
     with pinged(server) as pauses:
         for body in slow:
             assert stream.insert(body).status_code in (201, 400)
-    seconds = time.perf_counter() - started
-    assert sorted(pauses)[int(len(pauses) * 0.98)] < max(0.06, seconds / 10)
+    assert held_up_share(pauses) < 0.5
     assert stream.row_count() == 40_000
     stream.close()
 

@@ -19,11 +19,11 @@ PART_ROWS = 1_000
 
 @pytest.fixture(scope="module")
 def narrow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server with two places, that waits a second for a part of a body and two for an ack to be taken."""
+    """A server with two places, that waits two seconds for a part of a body and for an ack to be taken."""
     started = ServerProcess(
         tmp_path_factory.mktemp("narrow") / "data",
         long_inserts_max="2",
-        long_insert_idle_seconds_max="1",
+        long_insert_idle_seconds_max="2",
         body_stall_seconds_max="2",
     )
     started.start()
@@ -68,7 +68,7 @@ def test_silence_ends_it(narrow_server: ServerProcess, stream: Stream) -> None:
     """Blank lines keep it open, however long there is no row."""
     with producer_of(narrow_server, stream) as producer:
         producer.opened()
-        for _ in range(4):
+        for _ in range(6):
             time.sleep(0.4)
             producer.send(b"\n")
         producer.send_rows([{"count": 0}])

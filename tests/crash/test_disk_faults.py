@@ -87,7 +87,7 @@ def test_a_slow_disk_is_seen_in_what_fsync_takes(tmp_path: Path) -> None:
     commit = times.commit
     assert commit is not None
     assert commit.ended_at - commit.written_at >= 1
-    assert commit.written_at - commit.began_at < 0.5
+    assert commit.written_at - commit.began_at < commit.ended_at - commit.written_at
 
 
 async def refused(lane: Lane, uploads: Uploads) -> None:

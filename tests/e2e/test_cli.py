@@ -146,7 +146,11 @@ def test_data_dir_comes_from_the_environment(tmp_path: Path) -> None:
 def test_data_dir_that_is_a_file(tmp_path: Path) -> None:
     """A data directory that cannot be one is an error in one line."""
     (tmp_path / "data").touch()
-    assert "data" in refusal("serve", data_dir=tmp_path / "data")
+    done = run_process("serve", "--data-dir", str(tmp_path / "data"))
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("rowkeep: ")
+    assert str(tmp_path / "data") in line
 
 
 @pytest.mark.parametrize(
