@@ -13,7 +13,8 @@ from rowkeep.api.http.body import BodyLimits, BodyReader
 from rowkeep.api.http.openapi import DocumentHandlers
 from rowkeep.api.http.routes import RouteTable, routes_of
 from rowkeep.api.http.traffic import Traffic
-from rowkeep.api.resources.datasets import DatasetHandlers, GrantHandlers
+from rowkeep.api.resources.access import GrantHandlers
+from rowkeep.api.resources.datasets import DatasetHandlers
 from rowkeep.api.resources.follow import FollowAnswers
 from rowkeep.api.resources.insert_rows import InsertRows
 from rowkeep.api.resources.long_insert import LongInserts

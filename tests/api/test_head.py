@@ -7,15 +7,15 @@ from urllib.parse import quote, unquote
 import httpx
 import pytest
 
-from rowkeep.api.http.openapi import OPERATIONS
 from tests import plainhttp
 from tests.api.places import Places
 from tests.commandline import rowkeep
+from tests.routes import OPERATIONS, has_errors, query_names
 from tests.serverprocess import ServerProcess
 
 GETS = [path for method, path in OPERATIONS if method == "GET"]
 NAMED = [path for path in GETS if "{" in path]
-PAGED = [path for (method, path), operation in OPERATIONS.items() if "maxResults" in operation.query]
+PAGED = [path for (method, path), operation in OPERATIONS.items() if "maxResults" in query_names(operation)]
 ABSENT = {
     "owner": "nobody",
     "dataset": "demo.nothing",
@@ -90,7 +90,7 @@ def test_what_is_not_there(head_server: ServerProcess, places: Places, path: str
         check_refusal(get, head)
 
 
-@pytest.mark.parametrize("path", [path for path in GETS if OPERATIONS["GET", path].errors])
+@pytest.mark.parametrize("path", [path for path in GETS if has_errors(OPERATIONS["GET", path])])
 def test_a_bad_token(head_server: ServerProcess, places: Places, path: str) -> None:
     """401 by both, since clients sign in anew when a HEAD says so; health needs no token."""
     get, head = both(head_server, path, places.of(path), "unknown")

@@ -22,12 +22,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from rowkeep.api.http.openapi import OPERATIONS
-from rowkeep.api.resources.insert_rows import INSERT_ROWS_PATH
 from tests import plainhttp
 from tests.api.places import Places
 from tests.api.publishing import Json
 from tests.commandline import rowkeep
+from tests.routes import OPERATIONS
 from tests.serverprocess import ServerProcess
 
 EXAMPLES = 20
@@ -48,7 +47,7 @@ GOOD_BODIES: dict[tuple[str, str], Json] = {
 REQUEST_PARTS = {"method", "url", "headers", "params", "data", "json", "cookies", "files"}
 # What a release or a deletion made possible and nothing here does; test_versions.py does.
 HARD_TO_REACH = {("POST", f"/api/v1/datasets/{{dataset}}/versions{action}") for action in ACTIONS}
-ROUTES = [*OPERATIONS, ("POST", INSERT_ROWS_PATH)]
+ROUTES = list(OPERATIONS)
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rowkeep.api.http.openapi import OPERATIONS
 from rowkeep.services.accounts import create_user
 from rowkeep.storage.doors import edit_catalog
 from tests.api.accesstable import API
 from tests.api.counting import CountingServer, counting_server
+from tests.routes import OPERATIONS
 
 # A dataset that has both a released and a next version has two versions.
 FEW, MANY = 2, 100

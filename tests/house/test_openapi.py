@@ -5,12 +5,10 @@ UPDATE_GOLDEN=1 scripts/test tests/house/test_openapi.py writes it anew.
 
 import json
 import os
-from pathlib import Path
 
 from tests import plainhttp
+from tests.routes import GOLDEN
 from tests.serverprocess import ServerProcess
-
-GOLDEN = Path(__file__).parent / "golden" / "openapi.json"
 
 
 def test_document_is_the_golden_one(server: ServerProcess) -> None:

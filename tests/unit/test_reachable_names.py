@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as some
 
-from rowkeep.api.resources.resources import dataset_base, table_uri, upload_uri
+from rowkeep.api.resources.datasets import dataset_base
+from rowkeep.api.resources.places import table_uri, upload_uri
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.references import checked_name, name_key, reference_id
 from rowkeep.model.resources import OwnerKind
@@ -83,7 +84,7 @@ def test_every_name_is_reachable(world: World, dataset: str, table: str, upload:
             found = world.run(datasets.find(world.owner, f"ADA.{form}"))
             assert found.place.dataset.identifier == identifier
         assert found.place.dataset.name == dataset
-        uri = unquote(dataset_base(made.place)["uri"]).removeprefix("/datasets/")
+        uri = unquote(dataset_base(made.place).uri).removeprefix("/datasets/")
         made_table = world.run(tables.create(world.owner, uri, TableDraft(table)))
         for form in forms(table):
             found_table = world.run(tables.find(world.owner, f"{uri}.{form}"))

@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rowkeep.api.resources.resources import dataset_in_list, table_resource, variable_resource
+from rowkeep.api.resources.datasets import dataset_in_list
+from rowkeep.api.resources.tables import table_resource
+from rowkeep.api.resources.variables import variable_resource
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import MergeStrategy, ReadStream
 from rowkeep.model.timing import InsertTimes
@@ -286,7 +288,7 @@ class Versions(RuleBasedStateMachine):
         """All that a version answers but its neighbours, to the byte."""
         reference = f"ada.survey:{version.text}"
         seen = self.world.run(self.datasets.find(self.owner, reference))
-        dataset = dataset_in_list(seen)
+        dataset = msgspec.to_builtins(dataset_in_list(seen))
         del dataset["totalNumBytes"], dataset["totalInactiveTabularBytes"]  # other versions count there
         answers = {"dataset": msgspec.json.encode([dataset, seen.place.version.position])}
         for view in self.world.run(self.tables.page(self.owner, reference, 0, 100)):

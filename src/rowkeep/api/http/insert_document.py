@@ -4,7 +4,6 @@ from typing import Any
 
 from rowkeep.api.resources.insert_options import INSERT_OPTIONS, OFFSET_OPTIONS
 from rowkeep.api.resources.long_insert import ACKS_OPTION, SEQUENCE_OPTION
-from rowkeep.api.resources.shapes import reference
 from rowkeep.model.decoding.strict import OFFSET_TOKEN_CHARACTERS_MAX
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.long_inserts import LAST_ROW
@@ -14,13 +13,34 @@ Json = dict[str, Any]
 _FLAG: Json = {"type": "string", "enum": ["true", "false"]}
 _OFFSET_TOKEN: Json = {"type": "string", "maxLength": OFFSET_TOKEN_CHARACTERS_MAX}
 _LINES = "application/x-ndjson"
+_FLAG_IN_BODY: Json = {"type": ["boolean", "null"]}
+_TOKEN_IN_BODY: Json = {
+    "type": ["string", "null"],
+    "minLength": 1,
+    "maxLength": OFFSET_TOKEN_CHARACTERS_MAX,
+}
+
+# The body is decoded by a decoder made for the table's schema, not by a struct.
+INSERT_ROWS_BODY: Json = {
+    "type": "object",
+    "required": ["rows"],
+    "properties": {
+        "rows": {"type": "array", "items": {"type": "object"}},
+        "updateSchema": _FLAG_IN_BODY,
+        "updateVariables": _FLAG_IN_BODY,
+        "validateOnly": _FLAG_IN_BODY,
+        "offsetToken": _TOKEN_IN_BODY,
+        "expectedOffsetToken": _TOKEN_IN_BODY,
+        "skipInvalidRows": _FLAG_IN_BODY,
+    },
+}
 
 
-def complete_insert_rows(described: Json) -> None:
-    """Adds to an operation what is insertRows' own."""
+def complete_insert_rows(described: Json, validation: Json) -> None:
+    """Adds to an operation what insertRows alone has; `validation` is the schema of a dry run's answer."""
     described["parameters"] += [_key(), *_options(), *_long_options()]
-    _complete_body(described["requestBody"])
-    _complete_answers(described["responses"])
+    described["requestBody"] = _body()
+    _complete_answers(described["responses"], validation)
 
 
 def _key() -> Json:
@@ -52,23 +72,26 @@ def _query(name: str, schema: Json, description: str) -> Json:
     return {"name": name, "in": "query", "schema": schema, "description": description}
 
 
-def _complete_body(body: Json) -> None:
-    body["description"] = (
-        "Rows as a JSON object, one a line, or an Arrow stream. Like every body it may be compressed, with "
-        f"`Content-Encoding: {', '.join(ContentCoding)}` (one of them); with acks it may not."
-    )
-    body["content"][_LINES] = {
-        "schema": {"type": "string", "description": "A JSON object a line, each one row."}
+def _body() -> Json:
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/InsertRowsRequest"}},
+            _LINES: {"schema": {"type": "string", "description": "A JSON object a line, each one row."}},
+            "application/vnd.apache.arrow.stream": {},
+        },
+        "description": "Rows as a JSON object, one a line, or an Arrow stream. Like every body it may be "
+        f"compressed, with `Content-Encoding: {', '.join(ContentCoding)}` (one of them); with acks "
+        "it may not.",
     }
-    body["content"]["application/vnd.apache.arrow.stream"] = {}
 
 
-def _complete_answers(answers: Json) -> None:
+def _complete_answers(answers: Json, validation: Json) -> None:
     acks = "A line when it begins, one for each group that is durable and visible, and one that ends it."
     answers["200"] = {
         "description": "With validateOnly: what the answer would be; nothing was written. With acks: those.",
         "content": {
-            "application/json": {"schema": reference("InsertRowsValidation")},
+            "application/json": {"schema": validation},
             _LINES: {"schema": {"type": "string", "description": acks}},
         },
     }

@@ -1,192 +1,38 @@
-"""The OpenAPI 3.1 document, made from the route table and the structs that requests are decoded into.
+"""The OpenAPI 3.1 document, derived from the routes and from the structs that they take and answer.
 
-`OPERATIONS` says of each route what the handler's signature cannot: the shapes of what it takes and answers,
-and every status that it may answer with. A route without an entry makes `document` fail. The document is held
-by a golden file, and the server to the document by tests/api/test_schemathesis.py.
+The document is held by a golden file, and the server to the document by tests/api/test_schemathesis.py.
 The YAML form is the JSON text: YAML 1.2 contains JSON. Source: contract 1.1, 7.30.
 """
 
 import inspect
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from rowkeep.api.http.insert_document import complete_insert_rows
+from rowkeep.api.http.insert_document import INSERT_ROWS_BODY, complete_insert_rows
 from rowkeep.api.http.request import ApiRequest
-from rowkeep.api.http.routes import API, RouteTable
-from rowkeep.api.http.wire import STATUS_OF_CODE, Answer, json_answer
-from rowkeep.api.resources.insert_rows import INSERT_ROWS_PATH
-from rowkeep.api.resources.quarantine import FORMATS
-from rowkeep.api.resources.reads import ReadSessionDraft
-from rowkeep.api.resources.shapes import SHAPES, reference
-from rowkeep.model.decoding.strict import OFFSET_TOKEN_CHARACTERS_MAX
-from rowkeep.model.types import VariableType
-from rowkeep.services.datasets import DatasetChanges, DatasetDraft
-from rowkeep.services.grants import GrantDraft
-from rowkeep.services.organizations import MemberDraft
-from rowkeep.services.quarantine import ReplayDraft
-from rowkeep.services.tables import TableChanges, TableDraft
-from rowkeep.services.uploads import UploadDraft
-from rowkeep.services.variables import VariableChanges, VariablesChanges
-from rowkeep.services.versions import ReleaseDraft, VersionChanges
+from rowkeep.api.http.routes import API, ROW_TYPES, Route, RouteTable
+from rowkeep.api.http.shapes import Shape
+from rowkeep.api.http.wire import STATUS_OF_CODE, Answer, ErrorResource, json_answer
+from rowkeep.api.resources.insert_rows import (
+    INSERT_ROWS_PATH,
+    InsertRowsResponse,
+    InsertRowsValidation,
+    insert_rows_route,
+)
 
 Json = dict[str, Any]
 
-
-class Operation(msgspec.Struct, frozen=True):
-    """What a route takes and answers, beyond its path.
-
-    `answer` is the shape of a JSON answer; what is not JSON has its media types instead. `errors` are the
-    statuses that are the route's own: those of its body and those of every route are added to them.
-    """
-
-    answer: str | None = None
-    errors: tuple[int, ...] = ()
-    query: tuple[str, ...] = ()
-    body: str | None = None
-    status: int = 200
-    media_types: tuple[str, ...] = ("application/json",)
-
-
-_BODIES = (
-    DatasetDraft,
-    DatasetChanges,
-    GrantDraft,
-    MemberDraft,
-    TableDraft,
-    TableChanges,
-    UploadDraft,
-    VariableChanges,
-    VariablesChanges,
-    VersionChanges,
-    ReleaseDraft,
-    ReadSessionDraft,
-    ReplayDraft,
-)
-_PAGED = ("maxResults", "pageToken")
-_ROWS = ("application/x-ndjson", "text/csv", "application/vnd.apache.arrow.stream")
-_FOLLOWED = (*_ROWS, "text/event-stream")
-_LISTED = ("format", "selectedVariables", "maxResults", "follow", "from", "tail")
-_OK = ("text/plain",)
-
-_CALLER = (401,)
-_OWNER = (401, 404)
-_SEEN = (401, 403, 404)
-_ASKED = (400, *_SEEN)
 _ERRORS_OF_BODIES = (400, 408, 413, 415)
-
-_USER = f"{API}/users/{{owner}}"
-_ORGANIZATION = f"{API}/organizations/{{owner}}"
-_MEMBERS = f"{_ORGANIZATION}/members"
-_MEMBER = f"{_MEMBERS}/{{user}}"
-_DATASET = f"{API}/datasets/{{dataset}}"
-_ACCESS = f"{_DATASET}/access"
-_GRANTEE = f"{_ACCESS}/{{grantee}}"
-_VERSIONS = f"{_DATASET}/versions"
-_VERSION = f"{_VERSIONS}/{{version}}"
-_TABLE = f"{API}/tables/{{table}}"
-_VARIABLES = f"{_TABLE}/variables"
-_UPLOADS = f"{_TABLE}/uploads"
-_UPLOAD = f"{_UPLOADS}/{{upload}}"
-_QUARANTINE = f"{_UPLOAD}/quarantine"
-
-OPERATIONS: dict[tuple[str, str], Operation] = {
-    ("GET", f"{API}/users/me"): Operation("Owner", _CALLER),
-    ("GET", _USER): Operation("Owner", _OWNER),
-    ("GET", _ORGANIZATION): Operation("Owner", _OWNER),
-    ("GET", _MEMBERS): Operation("MemberList", _ASKED, _PAGED),
-    ("GET", _MEMBER): Operation("Member", _SEEN),
-    ("PUT", _MEMBER): Operation("Member", _ASKED, body="MemberDraft"),
-    ("DELETE", _MEMBER): Operation(errors=_ASKED, media_types=_OK),
-    ("GET", f"{_USER}/datasets"): Operation("DatasetList", (400, *_OWNER), _PAGED),
-    ("POST", f"{_USER}/datasets"): Operation("Dataset", _ASKED, body="DatasetDraft", status=201),
-    ("GET", f"{_ORGANIZATION}/datasets"): Operation("DatasetList", (400, *_OWNER), _PAGED),
-    ("POST", f"{_ORGANIZATION}/datasets"): Operation("Dataset", _ASKED, body="DatasetDraft", status=201),
-    ("GET", _DATASET): Operation("Dataset", _SEEN),
-    ("PATCH", _DATASET): Operation("Dataset", _ASKED, body="DatasetChanges"),
-    ("POST", _DATASET): Operation("Dataset", _ASKED, body="DatasetChanges"),
-    ("DELETE", _DATASET): Operation(errors=_SEEN, media_types=_OK),
-    ("GET", _ACCESS): Operation("AccessGrantList", _ASKED, _PAGED),
-    ("GET", _GRANTEE): Operation("AccessGrant", _SEEN),
-    ("PUT", _GRANTEE): Operation("AccessGrant", _ASKED, body="GrantDraft"),
-    ("DELETE", _GRANTEE): Operation(errors=_SEEN, media_types=_OK),
-    ("GET", _VERSIONS): Operation("VersionList", _ASKED, _PAGED),
-    ("POST", _VERSIONS): Operation("Version", _ASKED, status=201),
-    ("GET", _VERSION): Operation("Version", _SEEN),
-    ("PATCH", _VERSION): Operation("Version", _ASKED, body="VersionChanges"),
-    ("DELETE", _VERSION): Operation("Version", _ASKED),
-    ("POST", f"{_VERSION}/undelete"): Operation("Version", _ASKED),
-    ("POST", f"{_VERSION}/release"): Operation("Version", _ASKED, body="ReleaseDraft"),
-    ("POST", f"{_VERSION}/unrelease"): Operation("Version", _ASKED),
-    ("PATCH", f"{_DATASET}/variables"): Operation(errors=_ASKED, body="VariablesChanges", media_types=_OK),
-    ("GET", f"{_DATASET}/tables"): Operation("TableList", _ASKED, _PAGED),
-    ("POST", f"{_DATASET}/tables"): Operation("Table", _ASKED, body="TableDraft", status=201),
-    ("GET", _TABLE): Operation("Table", _SEEN),
-    ("PATCH", _TABLE): Operation("Table", _ASKED, body="TableChanges"),
-    ("DELETE", _TABLE): Operation(errors=_ASKED, media_types=_OK),
-    ("GET", _VARIABLES): Operation("VariableList", _ASKED, (*_PAGED, "type")),
-    ("PATCH", _VARIABLES): Operation(errors=_ASKED, body="VariablesChanges", media_types=_OK),
-    ("GET", f"{_VARIABLES}/{{variable}}"): Operation("Variable", _SEEN),
-    ("PATCH", f"{_VARIABLES}/{{variable}}"): Operation("Variable", _ASKED, body="VariableChanges"),
-    ("GET", f"{_VARIABLES}/{{variable}}/statistics"): Operation("VariableStatistics", _SEEN),
-    ("GET", _UPLOADS): Operation("UploadList", _ASKED, _PAGED),
-    ("POST", _UPLOADS): Operation("Upload", _ASKED, body="UploadDraft", status=201),
-    ("GET", _UPLOAD): Operation("Upload", _SEEN),
-    ("DELETE", _UPLOAD): Operation(errors=_ASKED, media_types=_OK),
-    ("GET", f"{_UPLOAD}/requests/{{key}}"): Operation("InsertRequest", _SEEN),
-    ("DELETE", f"{_UPLOAD}/requests/{{key}}"): Operation("InsertRequest", (*_ASKED, 409)),
-    ("GET", f"{_UPLOAD}/verify"): Operation("UploadVerification", (*_SEEN, 503)),
-    ("GET", f"{_UPLOAD}/variables"): Operation("VariableList", _ASKED, (*_PAGED, "type")),
-    ("GET", f"{_UPLOAD}/variables/{{variable}}"): Operation("Variable", _SEEN),
-    ("GET", f"{_UPLOAD}/variables/{{variable}}/statistics"): Operation("VariableStatistics", _SEEN),
-    ("GET", _QUARANTINE): Operation(
-        "QuarantineList", _ASKED, (*_PAGED, "format"), media_types=("application/json", _ROWS[0])
-    ),
-    ("DELETE", _QUARANTINE): Operation(errors=_SEEN, media_types=_OK),
-    ("POST", f"{_QUARANTINE}/replay"): Operation("QuarantineReplay", _ASKED, body="ReplayDraft"),
-    ("GET", f"{_TABLE}/rows"): Operation(errors=(*_ASKED, 409, 503), query=_LISTED, media_types=_FOLLOWED),
-    ("GET", f"{_UPLOAD}/rows"): Operation(errors=(*_ASKED, 409, 503), query=_LISTED, media_types=_FOLLOWED),
-    ("POST", f"{_TABLE}/readSessions"): Operation("ReadSession", _ASKED, body="ReadSessionDraft"),
-    ("POST", f"{_UPLOAD}/readSessions"): Operation("ReadSession", _ASKED, body="ReadSessionDraft"),
-    ("GET", f"{API}/readStreams/{{stream}}"): Operation(
-        errors=_ASKED, query=("offset", "eosSentinel"), media_types=_ROWS
-    ),
-    ("GET", f"{API}/openAPI.json"): Operation("OpenApi"),
-    ("GET", f"{API}/openAPI.yaml"): Operation(media_types=("application/yaml",)),
-    ("GET", "/healthz"): Operation("Health"),
-    ("GET", "/readyz"): Operation("Readiness", (503,)),
-    ("GET", "/metrics"): Operation(media_types=("text/plain",)),
-}
-_INSERT_ROWS = Operation("InsertRowsResponse", (*_ASKED, 409, 422, 429), body="InsertRowsRequest", status=201)
-
+_REFERENCE = "#/components/schemas/{name}"
 _parameters_of = re.compile(r"\{(\w+)\}").findall
-_COUNT: Json = {"type": "integer", "minimum": 0}
-_OFFSET_TOKEN: Json = {
-    "type": ["string", "null"],
-    "minLength": 1,
-    "maxLength": OFFSET_TOKEN_CHARACTERS_MAX,
-}
-_QUERY: dict[str, Json] = {
-    "eosSentinel": {"type": "string", "enum": ["true", "false"]},
-    "follow": {
-        "type": "string",
-        "enum": ["true", "false"],
-        "description": "Stay, and get rows as they come.",
-    },
-    "format": {"type": "string", "enum": ["jsonl", "ndjson", "csv", "arrow", "sse"], "default": "jsonl"},
-    "from": {"type": "string", "description": "With follow: the position to resume from."},
-    "maxResults": _COUNT,
-    "offset": _COUNT,
-    "pageToken": {"type": "string", "description": "The nextPageToken of the page before."},
-    "selectedVariables": {"type": "string", "description": "Names, separated by commas."},
-    "tail": {"type": "string", "description": "With follow: how many of the last rows come first, or all."},
-    "type": {"type": "string", "enum": list(VariableType)},
-}
-# Where a parameter is not what it is elsewhere.
-_QUERY_OF: dict[tuple[str, str], Json] = {
-    (_QUARANTINE, "format"): {"type": "string", "enum": list(FORMATS), "default": FORMATS[0]},
-}
+_own_names = re.compile(r"(#/components/schemas/\w+?)Resource\b")
+
+
+class OpenApiResource(Shape, frozen=True, kw_only=True):
+    """The document itself, which describes OpenAPI documents no further."""
 
 
 class DocumentHandlers:
@@ -196,10 +42,10 @@ class DocumentHandlers:
         self._document = document([*table, *self.table()])
 
     def table(self) -> RouteTable:
-        """The routes."""
+        """Returns the routes."""
         return [
-            ("GET", f"{API}/openAPI.json", self.get_json),
-            ("GET", f"{API}/openAPI.yaml", self.get_yaml),
+            Route("GET", f"{API}/openAPI.json", self.get_json, OpenApiResource),
+            Route("GET", f"{API}/openAPI.yaml", self.get_yaml, media_types=("application/yaml",)),
         ]
 
     async def get_json(self, request: ApiRequest) -> Answer:
@@ -214,15 +60,13 @@ class DocumentHandlers:
 
 
 def document(table: RouteTable) -> Json:
-    """The OpenAPI document of a route table and of insertRows. Raises KeyError for a route it lacks."""
+    """Returns the OpenAPI document of a route table and of insertRows."""
+    shapes = Shapes([*table, insert_rows_route()])
     paths: dict[str, Json] = {}
-    for method, path, handler in table:
-        operation = _operation(
-            method, path, OPERATIONS[method, path], handler.__qualname__, handler.__doc__ or ""
-        )
-        paths.setdefault(path, {})[method.lower()] = operation
-    paths.setdefault(INSERT_ROWS_PATH, {})["post"] = _insert_rows()
-    return {
+    for route in table:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, shapes)
+    paths.setdefault(INSERT_ROWS_PATH, {})["post"] = _insert_rows(shapes)
+    described = {
         "openapi": "3.1.0",
         "info": {
             "title": "rowkeep",
@@ -232,92 +76,142 @@ def document(table: RouteTable) -> Json:
         },
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": _schemas(),
+            "schemas": {**shapes.components, "InsertRowsRequest": INSERT_ROWS_BODY},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}, {}],
     }
+    return _with_short_names(described)
 
 
-def _operation(method: str, path: str, operation: Operation, qualified_name: str, docstring: str) -> Json:
+class Shapes:
+    """The JSON Schemas of everything that routes take and answer, each named after its struct."""
+
+    def __init__(self, table: Sequence[Route]) -> None:
+        types = [ErrorResource, InsertRowsResponse, InsertRowsValidation, *_types_of(table)]
+        schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+        self._schemas = dict(zip(map(id, types), schemas, strict=True))
+        for struct in _structs_of(types):
+            _require_all(components[struct.__name__], struct)
+        self.components: Json = components
+
+    def of(self, type_: object) -> Json:
+        """Returns the schema of a type that a route names."""
+        return self._schemas[id(type_)]
+
+
+def _types_of(table: Sequence[Route]) -> Iterator[Any]:
+    for route in table:
+        yield from (type_ for type_ in (route.body, route.answer) if type_ is not None)
+
+
+def _structs_of(types: Sequence[Any]) -> set[type[Shape]]:
+    """The shapes among some types and within their fields, at any depth."""
+    found: set[type[Shape]] = set()
+    waiting = list(msgspec.inspect.multi_type_info(types))
+    while waiting:
+        info = waiting.pop()
+        if isinstance(info, msgspec.inspect.StructType):
+            if info.cls in found:
+                continue
+            if issubclass(info.cls, Shape):
+                found.add(info.cls)
+            waiting.extend(field.type for field in info.fields)
+        waiting.extend(_parts_of(info))
+    return found
+
+
+def _parts_of(info: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
+    match info:
+        case msgspec.inspect.UnionType():
+            yield from info.types
+        case msgspec.inspect.VarTupleType() | msgspec.inspect.ListType():
+            yield info.item_type
+        case msgspec.inspect.Metadata():
+            yield info.type
+
+
+def _require_all(schema: Json, struct: type[Shape]) -> None:
+    """Says of a struct's schema that each key is there; one that may be UNSET need not be."""
+    optional = {
+        field.encode_name for field in msgspec.structs.fields(struct) if field.default is msgspec.UNSET
+    }
+    schema["required"] = [name for name in schema.get("properties", {}) if name not in optional]
+    for described in schema.get("properties", {}).values():
+        described.pop("default", None)
+
+
+def _with_short_names(described: Json) -> Json:
+    """Names `DatasetResource` only `Dataset`: what a client reads are the resources."""
+    renamed: Json = msgspec.json.decode(_own_names.sub(r"\1", msgspec.json.encode(described).decode()))
+    components = renamed["components"]
+    components["schemas"] = {
+        name.removesuffix("Resource"): schema for name, schema in sorted(components["schemas"].items())
+    }
+    for name, schema in components["schemas"].items():
+        if "title" in schema:
+            schema["title"] = name
+    return renamed
+
+
+def _operation(route: Route, shapes: Shapes) -> Json:
+    qualified_name = getattr(route.handler, "__qualname__", "insertRows")
     described: Json = {
         "operationId": qualified_name.replace("Handlers.", "."),
-        "summary": inspect.cleandoc(docstring).partition("\n")[0],
+        "summary": inspect.cleandoc(route.handler.__doc__ or "").partition("\n")[0],
         "parameters": [
             *(
                 {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-                for name in _parameters_of(path)
+                for name in _parameters_of(route.path)
             ),
-            *(
-                {"name": name, "in": "query", "schema": _QUERY_OF.get((path, name)) or _QUERY[name]}
-                for name in operation.query
-            ),
+            *({"name": asked.name, "in": "query", "schema": asked.schema} for asked in route.query),
         ],
         "responses": {
-            str(operation.status): _response(operation),
-            **{str(status): _error_response(status, operation) for status in _errors(method, operation)},
+            str(route.status): _response(route, shapes),
+            **{str(status): _error_response(status, route, shapes) for status in _errors(route)},
         },
     }
-    if operation.body is not None:
+    if route.body is not None:
         described["requestBody"] = {
-            "required": operation.body == "InsertRowsRequest",
-            "content": {"application/json": {"schema": reference(operation.body)}},
+            "required": False,
+            "content": {"application/json": {"schema": shapes.of(route.body)}},
         }
     return described
 
 
-def _response(operation: Operation) -> Json:
-    content = {} if operation.answer is None else {"schema": reference(operation.answer)}
+def _response(route: Route, shapes: Shapes) -> Json:
+    content = {} if route.answer is None else {"schema": shapes.of(route.answer)}
     return {
         "description": "Done.",
         "content": {
-            # What stands beside JSON holds the same in another form.
-            media_type: {} if media_type in _ROWS else content
-            for media_type in operation.media_types
+            # What stands beside JSON holds the rows in another form.
+            media_type: {} if media_type in ROW_TYPES else content
+            for media_type in route.media_types
         },
     }
 
 
-def _errors(method: str, operation: Operation) -> list[int]:
-    """What a route may answer instead: a route without errors of its own has none."""
-    if not operation.errors:
+def _errors(route: Route) -> list[int]:
+    """Returns what a route may answer instead: a route without errors of its own has none."""
+    if not route.errors:
         return []
-    of_body = () if operation.body is None else _ERRORS_OF_BODIES
-    of_write = () if method == "GET" else (503,)
-    return sorted({*operation.errors, *of_body, *of_write, 500})
+    of_body = () if route.body is None else _ERRORS_OF_BODIES
+    of_write = () if route.method == "GET" else (503,)
+    return sorted({*route.errors, *of_body, *of_write, 500})
 
 
-def _error_response(status: int, operation: Operation) -> Json:
+def _error_response(status: int, route: Route, shapes: Shapes) -> Json:
     codes = sorted(code.value for code, mapped in STATUS_OF_CODE.items() if mapped == status)
-    shape = "Readiness" if operation.answer == "Readiness" else "Error"
+    shape = route.answer if route.path == "/readyz" else ErrorResource
     return {
         "description": f"{' or '.join(codes)}: `error_description` says why and what to do.",
-        "content": {"application/json": {"schema": reference(shape)}},
+        "content": {"application/json": {"schema": shapes.of(shape)}},
     }
 
 
-def _insert_rows() -> Json:
-    described = _operation("POST", INSERT_ROWS_PATH, _INSERT_ROWS, "insertRows", "Inserts rows.")
-    complete_insert_rows(described)
+def _insert_rows(shapes: Shapes) -> Json:
+    described = _operation(insert_rows_route(), shapes)
+    described["operationId"] = "insertRows"
+    described["summary"] = "Inserts rows."
+    complete_insert_rows(described, shapes.of(InsertRowsValidation))
     return described
-
-
-def _schemas() -> Json:
-    _, components = msgspec.json.schema_components(_BODIES, ref_template="#/components/schemas/{name}")
-    return {
-        **components,
-        **SHAPES,
-        "InsertRowsRequest": {
-            "type": "object",
-            "required": ["rows"],
-            "properties": {
-                "rows": {"type": "array", "items": {"type": "object"}},
-                "updateSchema": {"type": ["boolean", "null"]},
-                "updateVariables": {"type": ["boolean", "null"]},
-                "validateOnly": {"type": ["boolean", "null"]},
-                "offsetToken": _OFFSET_TOKEN,
-                "expectedOffsetToken": _OFFSET_TOKEN,
-                "skipInvalidRows": {"type": ["boolean", "null"]},
-            },
-        },
-    }

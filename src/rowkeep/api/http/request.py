@@ -11,6 +11,7 @@ import msgspec
 from rowkeep.api.http.asgi import Receive, Scope
 from rowkeep.api.http.body import BodyReader
 from rowkeep.api.http.headers import bearer_hash, check_json, content_coding
+from rowkeep.api.http.shapes import ListShape
 from rowkeep.api.http.wire import Answer, json_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.inflating import InflatedTooMuch, inflated, inflated_too_large
@@ -19,6 +20,7 @@ from rowkeep.storage.engines import Spool
 
 Body = TypeVar("Body")
 Item = TypeVar("Item")
+List = TypeVar("List", bound=ListShape)
 
 # Room for the longest texts there are, a million characters (services/datasets.py, model/schema.py).
 JSON_BYTES_MAX = 4 * 1024 * 1024
@@ -154,27 +156,27 @@ def page_of(request: ApiRequest, count_max: int = PAGE_ITEMS_MAX) -> Page:
     )
 
 
-def page_answer(kind: str, results: list[Any], page: Page, last_id: int | None) -> dict[str, Any]:
-    """A page: `results` holds one more than asked for when there is a next page, which is cut off.
+def page_of_results(
+    shape: type[List], results: list[Any], page: Page, last_id: int | None, **more: object
+) -> List:
+    """Returns a page: `results` holds one more than asked for when there is a next page, which is cut off.
 
-    `last_id` is the id of the last item that stays.
+    `last_id` is the id of the last item that stays; `more` are fields of the list beside its results.
     """
     has_next = len(results) > page.count
-    return {
-        "kind": kind,
-        "results": results[: page.count],
-        "nextPageToken": str(last_id) if has_next and last_id is not None else None,
-    }
+    token = str(last_id) if has_next and last_id is not None else None
+    fields: dict[str, Any] = {"results": results[: page.count], "next_page_token": token, **more}
+    return shape(**fields)
 
 
 def listed(
-    kind: str,
+    shape: type[List],
     items: Sequence[Item],
     page: Page,
-    resource: Callable[[Item], dict[str, Any]],
+    resource: Callable[[Item], Any],
     id_of: Callable[[Item], int],
 ) -> Answer:
-    """The answer with a page of items, of which one more than asked for was looked up."""
+    """Returns the answer with a page of items, of which one more than asked for was looked up."""
     kept = items[: page.count]
     last_id = id_of(kept[-1]) if kept else page.after_id
-    return json_answer(page_answer(kind, [resource(item) for item in items], page, last_id))
+    return json_answer(page_of_results(shape, [resource(item) for item in items], page, last_id))

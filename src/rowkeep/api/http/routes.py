@@ -1,14 +1,54 @@
-"""The route table: every path the server answers, but for insertRows (api/resources/insert_rows.py)."""
+"""What a route is: a path and a handler, what it takes and answers. insertRows alone has none here."""
 
-from starlette.routing import Route
+from typing import Any
+
+import msgspec
+from starlette.routing import Route as StarletteRoute
 
 from rowkeep.api.http.body import BodyReader
 from rowkeep.api.http.endpoint import Endpoint, Handler
+from rowkeep.api.http.parameters import QueryParameter
 
 API = "/api/v1"
-RouteTable = list[tuple[str, str, Handler]]
+
+JSON_TYPES = ("application/json",)
+TEXT_TYPES = ("text/plain",)
+LINES_TYPE = "application/x-ndjson"
+ROW_TYPES = (LINES_TYPE, "text/csv", "application/vnd.apache.arrow.stream")
+
+# The statuses of errors that are a route's own, by what its handler looks up first.
+CALLER_ERRORS = (401,)
+OWNER_ERRORS = (401, 404)
+SEEN_ERRORS = (401, 403, 404)
+ASKED_ERRORS = (400, *SEEN_ERRORS)
 
 
-def routes_of(table: RouteTable, bodies: BodyReader) -> list[Route]:
-    """Routes from (method, path, handler); a GET route answers HEAD too."""
-    return [Route(path, Endpoint(handler, bodies), methods=[method]) for method, path, handler in table]
+class Route(msgspec.Struct, frozen=True):
+    """A method and a path with the handler that answers; a GET route answers HEAD too.
+
+    `answer` is the shape of a JSON answer, `body` that of a JSON body; what is not JSON has its media types
+    instead. `errors` are the statuses that are the route's own: those of its body and those of every route
+    are added to them.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    answer: Any = None
+    errors: tuple[int, ...] = ()
+    query: tuple[QueryParameter, ...] = ()
+    body: type | None = None
+    status: int = 200
+    media_types: tuple[str, ...] = JSON_TYPES
+
+
+RouteTable = list[Route]
+# Fields of a route that several share, to be passed by name.
+Facts = dict[str, Any]
+
+
+def routes_of(table: RouteTable, bodies: BodyReader) -> list[StarletteRoute]:
+    """Returns the routes as the router takes them."""
+    return [
+        StarletteRoute(route.path, Endpoint(route.handler, bodies), methods=[route.method]) for route in table
+    ]

@@ -4,11 +4,12 @@ Source: contract 1.3, 1.4. Every error answers with `status`, `error` and `error
 carries the same percent-encoded in X-REDIVIS-ERROR-PAYLOAD.
 """
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
 
+from rowkeep.api.http.shapes import Count, RowErrors, Shape
 from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
 from rowkeep.model.inflating import ContentCoding, EncodingRefused
 
@@ -30,6 +31,19 @@ STATUS_OF_CODE = {
 }
 
 Headers = list[tuple[bytes, bytes]]
+_Status = Annotated[int, msgspec.Meta(extra_json_schema={"enum": sorted(set(STATUS_OF_CODE.values()))})]
+_Scope = Annotated[str, msgspec.Meta(description="The scope that the token lacks.")]
+
+
+class ErrorResource(Shape, frozen=True, kw_only=True):
+    """What an error says of itself."""
+
+    status: _Status
+    error: ErrorCode
+    error_description: str = msgspec.field(name="error_description")
+    scope: _Scope | msgspec.UnsetType = msgspec.UNSET
+    errors: RowErrors | msgspec.UnsetType = msgspec.UNSET
+    error_count: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -52,7 +66,7 @@ def ok_answer() -> Answer:
 
 def error_answer(error: RowkeepError) -> Answer:
     """The response to an error."""
-    answer = json_answer(error_body(error), STATUS_OF_CODE[error.code])
+    answer = json_answer(error_resource(error), STATUS_OF_CODE[error.code])
     if error.retry_after_seconds is not None:
         answer.headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
     if error.code is ErrorCode.INVALID_TOKEN:
@@ -70,16 +84,14 @@ def head_answer(answer: Answer) -> Answer:
     return Answer(answer.status, headers, b"")
 
 
-def error_body(error: RowkeepError) -> dict[str, Any]:
-    """What an error says of itself."""
-    body: dict[str, Any] = {
-        "status": STATUS_OF_CODE[error.code],
-        "error": error.code.value,
-        "error_description": error.message,
-    }
-    if error.scope is not None:
-        body["scope"] = error.scope
-    if isinstance(error, RowsRefused):
-        body["errors"] = error.row_errors
-        body["errorCount"] = error.row_error_count
-    return body
+def error_resource(error: RowkeepError) -> ErrorResource:
+    """Returns what an error says of itself."""
+    refused = error if isinstance(error, RowsRefused) else None
+    return ErrorResource(
+        status=STATUS_OF_CODE[error.code],
+        error=error.code,
+        error_description=error.message,
+        scope=msgspec.UNSET if error.scope is None else error.scope,
+        errors=msgspec.UNSET if refused is None else tuple(refused.row_errors),
+        error_count=msgspec.UNSET if refused is None else refused.row_error_count,
+    )

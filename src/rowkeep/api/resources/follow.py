@@ -18,7 +18,7 @@ from rowkeep.api.http.asgi import Receive, Send
 from rowkeep.api.http.body import ClientLeft
 from rowkeep.api.http.endpoint import answer_to, client_leaves, send_answer
 from rowkeep.api.http.request import ApiRequest
-from rowkeep.api.http.wire import Headers, error_body
+from rowkeep.api.http.wire import Headers, error_resource
 from rowkeep.model.errors import RowkeepError, invalid_request
 from rowkeep.model.resources import RowFormat
 from rowkeep.services.read.follow import Follower, FollowPart, FollowService, tail_count
@@ -200,7 +200,7 @@ def _position(request: ApiRequest) -> str | None:
 
 
 def _ending(reason: str, error: RowkeepError | None) -> dict[str, object]:
-    return {"reason": reason} if error is None else {"reason": reason, "error": error_body(error)}
+    return {"reason": reason} if error is None else {"reason": reason, "error": error_resource(error)}
 
 
 def _line(value: dict[str, object]) -> bytes:

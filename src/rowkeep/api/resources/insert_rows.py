@@ -6,7 +6,7 @@ bypasses the router and reads its headers in one pass.
 
 import re
 from time import perf_counter
-from typing import Any
+from typing import Literal
 from urllib.parse import unquote
 
 import msgspec
@@ -14,10 +14,13 @@ import msgspec
 from rowkeep.api.http.asgi import Receive, Scope
 from rowkeep.api.http.body import LIMITED_BYTES_MAX, BodyReader, spooled
 from rowkeep.api.http.headers import bearer_hash, content_coding, idempotency_key, rows_format
+from rowkeep.api.http.request import ApiRequest
+from rowkeep.api.http.routes import ASKED_ERRORS, Route
+from rowkeep.api.http.shapes import Count, RowErrors
 from rowkeep.api.http.wire import Answer, Headers
 from rowkeep.api.resources.insert_options import insert_options
 from rowkeep.api.resources.rate_limits import rate_limit_headers
-from rowkeep.api.resources.resources import receipt_proof
+from rowkeep.api.resources.receipts import ReceiptProof, receipt_proof
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
@@ -32,6 +35,28 @@ from rowkeep.storage.engines import LargeBody, Spool
 INSERT_ROWS_PATH = "/api/v1/tables/{table}/uploads/{upload}/rows"
 
 _insert_path = re.compile(rb"/api/v1/tables/([^/]+)/uploads/([^/]+)/rows").fullmatch
+
+
+class InsertRowsResponse(ReceiptProof, frozen=True, kw_only=True, tag_field="kind", tag="insertRowsResponse"):
+    """The answer to an insert; `errors` and `dropped_count` stand there when rows were skipped."""
+
+    rows_added: Count
+    rows_skipped: Count
+    schema_updates: list[SchemaChange]
+    errors: RowErrors | msgspec.UnsetType = msgspec.UNSET
+    dropped_count: Count | msgspec.UnsetType = msgspec.UNSET
+
+
+class InsertRowsValidation(
+    ReceiptProof, frozen=True, kw_only=True, tag_field="kind", tag="insertRowsResponse"
+):
+    """What the answer to an insert would be; nothing was written."""
+
+    rows_added: Count
+    rows_skipped: Count
+    schema_updates: list[SchemaChange]
+    errors: RowErrors | msgspec.UnsetType = msgspec.UNSET
+    validate_only: Literal[True] = True
 
 
 class InsertRows:
@@ -128,27 +153,28 @@ def _answer(receipt: Receipt, left: Headers) -> Answer:
         headers.append((b"idempotency-replayed", b"true"))
     if receipt.change is None and receipt.skipped is None and receipt.first_row is not None:
         return Answer(201, headers, _plain(receipt, receipt.first_row))
-    body = receipt_body(receipt)
     if receipt.validate_only:
-        return Answer(200, headers, msgspec.json.encode({**body, "validateOnly": True}))
-    return Answer(201, headers, msgspec.json.encode(body))
+        return Answer(200, headers, msgspec.json.encode(_validation(receipt)))
+    return Answer(201, headers, msgspec.json.encode(inserted(receipt)))
 
 
-def receipt_body(receipt: Receipt) -> dict[str, Any]:
-    """What a receipt says."""
-    body: dict[str, Any] = {
-        "kind": "insertRowsResponse",
-        "rowsAdded": receipt.row_count,
-        "rowsSkipped": 0,
-        "schemaUpdates": schema_updates(receipt.change),
-    }
-    body |= receipt_proof(receipt)
+def inserted(receipt: Receipt) -> InsertRowsResponse:
+    """Returns what a receipt says."""
     skipped = receipt.skipped
-    if skipped is not None:
-        body.update(rowsSkipped=skipped.row_count, errors=skipped.errors)
-        if skipped.dropped_count:
-            body["droppedCount"] = skipped.dropped_count
-    return body
+    return InsertRowsResponse(
+        rows_added=receipt.row_count,
+        rows_skipped=0 if skipped is None else skipped.row_count,
+        schema_updates=schema_updates(receipt.change),
+        errors=msgspec.UNSET if skipped is None else tuple(skipped.errors),
+        dropped_count=skipped.dropped_count or msgspec.UNSET if skipped is not None else msgspec.UNSET,
+        **receipt_proof(receipt),
+    )
+
+
+def _validation(receipt: Receipt) -> InsertRowsValidation:
+    fields = msgspec.structs.asdict(inserted(receipt))
+    del fields["dropped_count"]
+    return InsertRowsValidation(**fields)
 
 
 def _plain(receipt: Receipt, first_row: int) -> bytes:
@@ -163,8 +189,25 @@ _PLAIN = (
 )
 
 
-def schema_updates(change: SchemaChange | None) -> list[Any]:
+def schema_updates(change: SchemaChange | None) -> list[SchemaChange]:
     """What the rows did to the schema, as `schemaUpdates` reports it."""
     if change is None or not (change.added_variables or change.updated_variables):
         return []
     return [change]
+
+
+async def _undocumented(request: ApiRequest) -> Answer:
+    """Inserts rows."""
+    raise NotImplementedError(request)
+
+
+def insert_rows_route() -> Route:
+    """Returns what insertRows answers, for the OpenAPI document; it is not reached through the router."""
+    return Route(
+        "POST",
+        INSERT_ROWS_PATH,
+        _undocumented,
+        InsertRowsResponse,
+        (*ASKED_ERRORS, 409, 422, 429),
+        status=201,
+    )

@@ -20,7 +20,7 @@ from rowkeep.api.http.body import ClientLeft
 from rowkeep.api.http.body_lines import BodyLines, linger
 from rowkeep.api.http.endpoint import answer_to, send_answer
 from rowkeep.api.resources.insert_options import flag
-from rowkeep.api.resources.insert_rows import insert_request, receipt_body
+from rowkeep.api.resources.insert_rows import insert_request, inserted
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.inserts import BodyFormat
 from rowkeep.model.long_inserts import KEY_CHARACTERS_MAX, ROW_DIGITS
@@ -114,7 +114,7 @@ class LongInsertAnswer:
         while group := await lines.next():
             receipt = await self._insert.insert(group)
             if receipt is not None:
-                await self._say(send, {**receipt_body(receipt), **self._position()})
+                await self._say(send, {**msgspec.to_builtins(inserted(receipt)), **self._position()})
             elif self._inserts.is_stopping:
                 return
 

@@ -1,6 +1,7 @@
 """What an operator's tools ask: is the process up, can it write, how is it doing."""
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import msgspec
 from prometheus_client import CollectorRegistry, generate_latest
@@ -8,7 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from rowkeep.api.http.request import ApiRequest
-from rowkeep.api.http.routes import RouteTable
+from rowkeep.api.http.routes import TEXT_TYPES, Route, RouteTable
+from rowkeep.api.http.shapes import Shape
 from rowkeep.api.http.traffic import Traffic
 from rowkeep.api.http.wire import Answer, json_answer
 from rowkeep.model.resources import Durability, Health
@@ -21,6 +23,20 @@ class LiveFigures(msgspec.Struct, frozen=True):
     followers: int
     followers_dropped: int
     long_inserts: int
+
+
+class HealthResource(Shape, frozen=True, kw_only=True):
+    """The process is up."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(Shape, frozen=True, kw_only=True):
+    """Whether the journal takes rows, and why not; what the disk is worth."""
+
+    status: Literal["ready", "failed"]
+    durability: Durability
+    reason: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class OperationHandlers:
@@ -40,26 +56,25 @@ class OperationHandlers:
         self._registry.register(_Figures(health, maintenance, traffic, live))
 
     def table(self) -> RouteTable:
-        """The routes."""
+        """Returns the routes."""
         return [
-            ("GET", "/healthz", self.is_alive),
-            ("GET", "/readyz", self.is_ready),
-            ("GET", "/metrics", self.metrics),
+            Route("GET", "/healthz", self.is_alive, HealthResource),
+            Route("GET", "/readyz", self.is_ready, Readiness, (503,)),
+            Route("GET", "/metrics", self.metrics, media_types=TEXT_TYPES),
         ]
 
     async def is_alive(self, request: ApiRequest) -> Answer:
         """The process is up."""
         del request
-        return json_answer({"status": "ok"})
+        return json_answer(HealthResource())
 
     async def is_ready(self, request: ApiRequest) -> Answer:
         """The journal takes rows; 503 with the reason when it does not."""
         del request
         failure = self._health().failure
         if failure is None:
-            return json_answer({"status": "ready", "durability": self._durability})
-        body = {"status": "failed", "reason": failure, "durability": self._durability}
-        return json_answer(body, 503)
+            return json_answer(Readiness(status="ready", durability=self._durability))
+        return json_answer(Readiness(status="failed", durability=self._durability, reason=failure), 503)
 
     async def metrics(self, request: ApiRequest) -> Answer:
         """Counters and gauges in Prometheus' text format."""

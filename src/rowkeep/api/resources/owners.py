@@ -1,12 +1,57 @@
-"""The endpoints of users and organizations, and who is in an organization. Source: contract 4.1."""
+"""Users and organizations, and who is in an organization. Source: contract 4.1."""
 
+from rowkeep.api.http.parameters import PAGED
 from rowkeep.api.http.request import ApiRequest, listed, page_of
-from rowkeep.api.http.routes import API, RouteTable
+from rowkeep.api.http.routes import (
+    API,
+    ASKED_ERRORS,
+    CALLER_ERRORS,
+    OWNER_ERRORS,
+    SEEN_ERRORS,
+    TEXT_TYPES,
+    Route,
+    RouteTable,
+)
+from rowkeep.api.http.shapes import ListShape, LocatedShape, located
 from rowkeep.api.http.wire import Answer, json_answer, ok_answer
-from rowkeep.api.resources.resources import member_resource, owner_resource
-from rowkeep.model.resources import Owner, OwnerKind
+from rowkeep.model.resources import MemberRole, Owner, OwnerKind
 from rowkeep.services.datasets import DatasetService
-from rowkeep.services.organizations import MemberDraft, OrganizationService
+from rowkeep.services.organizations import MemberDraft, MemberView, OrganizationService
+
+
+class OwnerResource(LocatedShape, frozen=True, kw_only=True):
+    """A user or an organization."""
+
+    kind: OwnerKind
+    name: str
+
+
+class MemberResource(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="member"):
+    """A member of an organization."""
+
+    user: OwnerResource
+    role: MemberRole
+
+
+class MemberList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag="memberList"):
+    """A page of the members of an organization."""
+
+    results: list[MemberResource]
+
+
+def owner_resource(owner: Owner) -> OwnerResource:
+    """Returns what is shown of a user or an organization."""
+    return OwnerResource(kind=owner.kind, name=owner.name, **located(f"/{owner.kind}s/{owner.name}"))
+
+
+def member_resource(view: MemberView) -> MemberResource:
+    """Returns what is shown of a member."""
+    name = view.member.user_name
+    return MemberResource(
+        user=OwnerResource(kind=OwnerKind.USER, name=name, **located(f"/users/{name}")),
+        role=view.member.role,
+        **located(f"/organizations/{view.organization.name}/members/{name}"),
+    )
 
 
 class OwnerHandlers:
@@ -17,16 +62,18 @@ class OwnerHandlers:
         self._organizations = organizations
 
     def table(self) -> RouteTable:
-        """The routes."""
-        members = f"{API}/organizations/{{owner}}/members"
+        """Returns the routes."""
+        organization = f"{API}/organizations/{{owner}}"
+        members = f"{organization}/members"
+        member = f"{members}/{{user}}"
         return [
-            ("GET", f"{API}/users/me", self.who_am_i),
-            ("GET", f"{API}/users/{{owner}}", self.get_user),
-            ("GET", f"{API}/organizations/{{owner}}", self.get_organization),
-            ("GET", members, self.list_members),
-            ("GET", f"{members}/{{user}}", self.get_member),
-            ("PUT", f"{members}/{{user}}", self.set_member),
-            ("DELETE", f"{members}/{{user}}", self.delete_member),
+            Route("GET", f"{API}/users/me", self.who_am_i, OwnerResource, CALLER_ERRORS),
+            Route("GET", f"{API}/users/{{owner}}", self.get_user, OwnerResource, OWNER_ERRORS),
+            Route("GET", organization, self.get_organization, OwnerResource, OWNER_ERRORS),
+            Route("GET", members, self.list_members, MemberList, ASKED_ERRORS, PAGED),
+            Route("GET", member, self.get_member, MemberResource, SEEN_ERRORS),
+            Route("PUT", member, self.set_member, MemberResource, ASKED_ERRORS, body=MemberDraft),
+            Route("DELETE", member, self.delete_member, errors=ASKED_ERRORS, media_types=TEXT_TYPES),
         ]
 
     async def who_am_i(self, request: ApiRequest) -> Answer:
@@ -54,7 +101,7 @@ class OwnerHandlers:
         views = await self._organizations.page(
             request.token_hash, request.segment("owner"), page.after_id, page.count + 1
         )
-        return listed("memberList", views, page, member_resource, lambda view: view.member.id)
+        return listed(MemberList, views, page, member_resource, lambda view: view.member.id)
 
     async def get_member(self, request: ApiRequest) -> Answer:
         """A member of an organization."""

@@ -1,20 +1,64 @@
-"""The endpoints of an upload's quarantine: rows that did not fit and were skipped."""
+"""An upload's quarantine: rows that did not fit and were skipped."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
 from rowkeep.api.http.endpoint import StreamAnswer
-from rowkeep.api.http.request import ApiRequest, page_answer, page_of
-from rowkeep.api.http.routes import API, RouteTable
+from rowkeep.api.http.parameters import PAGED, one_of
+from rowkeep.api.http.request import ApiRequest, page_of, page_of_results
+from rowkeep.api.http.routes import (
+    API,
+    ASKED_ERRORS,
+    JSON_TYPES,
+    LINES_TYPE,
+    SEEN_ERRORS,
+    TEXT_TYPES,
+    Route,
+    RouteTable,
+)
+from rowkeep.api.http.shapes import Count, ListShape, Shape, Time
 from rowkeep.api.http.wire import Answer, json_answer, ok_answer
 from rowkeep.api.resources.insert_rows import schema_updates
 from rowkeep.model.errors import invalid_request
-from rowkeep.model.quarantine import QuarantinedRow
+from rowkeep.model.growth import SchemaChange
+from rowkeep.model.quarantine import QuarantinedRow, Reason
 from rowkeep.services.quarantine import QuarantineService, ReplayDraft
 
-FORMATS = ("json", "jsonl")
+FORMATS = ["json", "jsonl"]
+_Position = Annotated[Count, msgspec.Meta(description="Counts from 0 within its request.")]
+_Key = Annotated[str, msgspec.Meta(description="That of its request.")]
+_Content = Annotated[str, msgspec.Meta(description="The JSON text of the row, as it came.")]
+_Dropped = Annotated[
+    Count, msgspec.Meta(description="Rows that left for want of room since the quarantine was emptied.")
+]
+
+
+class QuarantinedRowResource(Shape, frozen=True, kw_only=True, tag_field="kind", tag="quarantinedRow"):
+    """A row in a quarantine; `content` is its JSON text as it came, so that not a digit of it is lost."""
+
+    id: Count
+    row: _Position
+    idempotency_key: _Key | None
+    quarantined_at: Time
+    reasons: tuple[Reason, ...]
+    content: _Content
+
+
+class QuarantineList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag="quarantineList"):
+    """A page of the rows in a quarantine."""
+
+    results: list[QuarantinedRowResource]
+    dropped_count: _Dropped
+
+
+class QuarantineReplay(Shape, frozen=True, kw_only=True, tag_field="kind", tag="quarantineReplay"):
+    """What trying the rows of a quarantine again came to."""
+
+    rows_added: Count
+    rows_remaining: Count
+    schema_updates: list[SchemaChange]
 
 
 class QuarantineHandlers:
@@ -24,12 +68,15 @@ class QuarantineHandlers:
         self._quarantine = quarantine
 
     def table(self) -> RouteTable:
-        """The routes."""
+        """Returns the routes."""
         quarantine = f"{API}/tables/{{table}}/uploads/{{upload}}/quarantine"
+        listed = (*PAGED, one_of("format", FORMATS, FORMATS[0]))
+        list_types = (*JSON_TYPES, LINES_TYPE)
+        replay = f"{quarantine}/replay"
         return [
-            ("GET", quarantine, self.list),
-            ("DELETE", quarantine, self.empty),
-            ("POST", f"{quarantine}/replay", self.replay),
+            Route("GET", quarantine, self.list, QuarantineList, ASKED_ERRORS, listed, media_types=list_types),
+            Route("DELETE", quarantine, self.empty, errors=SEEN_ERRORS, media_types=TEXT_TYPES),
+            Route("POST", replay, self.replay, QuarantineReplay, ASKED_ERRORS, body=ReplayDraft),
         ]
 
     async def list(self, request: ApiRequest) -> Answer | StreamAnswer:
@@ -44,8 +91,14 @@ class QuarantineHandlers:
         found = await self._quarantine.page(request.token_hash, _path(request), page.after_id, page.count + 1)
         rows = found.rows
         last_id = rows[: page.count][-1].id if rows else None
-        answer = page_answer("quarantineList", [_resource(row) for row in rows], page, last_id)
-        return json_answer({**answer, "droppedCount": found.dropped_count})
+        answer = page_of_results(
+            QuarantineList,
+            [_resource(row) for row in rows],
+            page,
+            last_id,
+            dropped_count=found.dropped_count,
+        )
+        return json_answer(answer)
 
     async def empty(self, request: ApiRequest) -> Answer:
         """Throws the rows in an upload's quarantine away."""
@@ -57,12 +110,11 @@ class QuarantineHandlers:
         draft = await request.json(ReplayDraft)
         report = await self._quarantine.replay(request.token_hash, _path(request), draft)
         return json_answer(
-            {
-                "kind": "quarantineReplay",
-                "rowsAdded": report.row_count,
-                "rowsRemaining": report.remaining_count,
-                "schemaUpdates": schema_updates(report.change),
-            }
+            QuarantineReplay(
+                rows_added=report.row_count,
+                rows_remaining=report.remaining_count,
+                schema_updates=schema_updates(report.change),
+            )
         )
 
 
@@ -75,14 +127,12 @@ async def _lines(parts: AsyncIterator[list[QuarantinedRow]]) -> AsyncIterator[by
         yield msgspec.json.Encoder().encode_lines([_resource(row) for row in rows])
 
 
-def _resource(row: QuarantinedRow) -> dict[str, Any]:
-    """A quarantined row; `content` is its JSON text, whatever it is, so that not a digit of it is lost."""
-    return {
-        "kind": "quarantinedRow",
-        "id": row.id,
-        "row": row.position,
-        "idempotencyKey": row.key,
-        "quarantinedAt": row.quarantined_at,
-        "reasons": row.reasons,
-        "content": row.content.decode("utf-8", "replace"),
-    }
+def _resource(row: QuarantinedRow) -> QuarantinedRowResource:
+    return QuarantinedRowResource(
+        id=row.id,
+        row=row.position,
+        idempotency_key=row.key,
+        quarantined_at=row.quarantined_at,
+        reasons=row.reasons,
+        content=row.content.decode("utf-8", "replace"),
+    )

@@ -1,12 +1,23 @@
-"""The endpoints that read rows: listRows, read sessions, read streams. Source: contract 4.7."""
+"""Rows out: listRows, read sessions, read streams. Source: contract 4.7."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from rowkeep.api.http.endpoint import LiveAnswer, StreamAnswer
+from rowkeep.api.http.parameters import (
+    EOS_SENTINEL,
+    FOLLOW,
+    FROM,
+    MAX_RESULTS,
+    OFFSET,
+    SELECTED_VARIABLES,
+    TAIL,
+    one_of,
+)
 from rowkeep.api.http.request import ApiRequest
-from rowkeep.api.http.routes import API, RouteTable
+from rowkeep.api.http.routes import API, ASKED_ERRORS, ROW_TYPES, Facts, Route, RouteTable
+from rowkeep.api.http.shapes import Count, Shape, Time
 from rowkeep.api.http.wire import Answer, json_answer
 from rowkeep.api.resources.follow import FollowAnswers
 from rowkeep.model.errors import invalid_request
@@ -20,6 +31,15 @@ MEDIA_TYPES = {
 }
 # More digits than any count of rows has, and few enough for every integer type.
 COUNT_DIGITS_MAX = 18
+_LISTED = (
+    one_of("format", ["jsonl", "ndjson", "csv", "arrow", "sse"], "jsonl"),
+    SELECTED_VARIABLES,
+    MAX_RESULTS,
+    FOLLOW,
+    FROM,
+    TAIL,
+)
+_FOLLOWED_TYPES = (*ROW_TYPES, "text/event-stream")
 
 
 class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
@@ -31,6 +51,23 @@ class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
     requested_stream_count: int | None = None
 
 
+class ReadStreamResource(Shape, frozen=True, kw_only=True, tag_field="kind", tag="readStream"):
+    """One of the streams of a read session."""
+
+    id: str
+    estimated_rows: Count
+
+
+class ReadSession(Shape, frozen=True, kw_only=True, tag_field="kind", tag="readSession"):
+    """The rows of a table or an upload as of now, to be read in several streams."""
+
+    id: str
+    uri: str
+    expires_at: Time
+    num_rows: Count
+    streams: Annotated[tuple[ReadStreamResource, ...], msgspec.Meta(min_length=1)]
+
+
 class ReadHandlers:
     """Rows out."""
 
@@ -39,13 +76,26 @@ class ReadHandlers:
         self._following = following
 
     def table(self) -> RouteTable:
-        """The routes."""
+        """Returns the routes."""
+        table = f"{API}/tables/{{table}}"
+        upload = f"{table}/uploads/{{upload}}"
+        listing: Facts = {
+            "errors": (*ASKED_ERRORS, 409, 503),
+            "query": _LISTED,
+            "media_types": _FOLLOWED_TYPES,
+        }
+        opening: Facts = {"answer": ReadSession, "errors": ASKED_ERRORS, "body": ReadSessionDraft}
+        reading: Facts = {
+            "errors": ASKED_ERRORS,
+            "query": (OFFSET, EOS_SENTINEL),
+            "media_types": ROW_TYPES,
+        }
         return [
-            ("GET", f"{API}/tables/{{table}}/rows", self.list_rows),
-            ("GET", f"{API}/tables/{{table}}/uploads/{{upload}}/rows", self.list_upload_rows),
-            ("POST", f"{API}/tables/{{table}}/readSessions", self.open_table_session),
-            ("POST", f"{API}/tables/{{table}}/uploads/{{upload}}/readSessions", self.open_upload_session),
-            ("GET", f"{API}/readStreams/{{stream}}", self.read_stream),
+            Route("GET", f"{table}/rows", self.list_rows, **listing),
+            Route("GET", f"{upload}/rows", self.list_upload_rows, **listing),
+            Route("POST", f"{table}/readSessions", self.open_table_session, **opening),
+            Route("POST", f"{upload}/readSessions", self.open_upload_session, **opening),
+            Route("GET", f"{API}/readStreams/{{stream}}", self.read_stream, **reading),
         ]
 
     async def list_rows(self, request: ApiRequest) -> StreamAnswer | LiveAnswer:
@@ -110,19 +160,17 @@ def _rows_max(value: int | str | None) -> int | None:
     return int(text)
 
 
-def _session_resource(session: OpenedSession) -> dict[str, Any]:
-    return {
-        "kind": "readSession",
-        "id": session.identifier,
-        "uri": f"/readSessions/{session.identifier}",
-        "expiresAt": session.expires_at,
-        "numRows": session.row_count,
-        "streams": [
-            {
-                "kind": "readStream",
-                "id": stream.identifier,
-                "estimatedRows": sum(slice_.row_end - slice_.first_row for slice_ in stream.slices),
-            }
+def _session_resource(session: OpenedSession) -> ReadSession:
+    return ReadSession(
+        id=session.identifier,
+        uri=f"/readSessions/{session.identifier}",
+        expires_at=session.expires_at,
+        num_rows=session.row_count,
+        streams=tuple(
+            ReadStreamResource(
+                id=stream.identifier,
+                estimated_rows=sum(slice_.row_end - slice_.first_row for slice_ in stream.slices),
+            )
             for stream in session.streams
-        ],
-    }
+        ),
+    )

@@ -1,10 +1,134 @@
-"""The endpoints of what was answered: requests by their key, undoing them, and verifying an upload."""
+"""What was answered: requests by their key, undoing them, and verifying an upload."""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import msgspec
 
 from rowkeep.api.http.request import ApiRequest
-from rowkeep.api.http.routes import API, RouteTable
+from rowkeep.api.http.routes import API, ASKED_ERRORS, SEEN_ERRORS, Route, RouteTable
+from rowkeep.api.http.shapes import Count, LocatedShape, RowErrors, Shape, Time, located
 from rowkeep.api.http.wire import Answer, json_answer
-from rowkeep.api.resources.resources import request_resource, verification_resource
-from rowkeep.services.insert.receipts import ReceiptService
+from rowkeep.api.resources.places import upload_uri
+from rowkeep.model.errors import ErrorCode
+from rowkeep.model.resources import Receipt
+from rowkeep.services.insert.receipts import ReceiptService, RequestView, VerificationView
+
+_Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+_Commit = Annotated[Count, msgspec.Meta(description="Which of the upload's commits wrote the rows, from 1.")]
+_FirstRow = Annotated[Count, msgspec.Meta(description="Rows of an upload are numbered from 0.")]
+_RowsSha256 = Annotated[_Sha256, msgspec.Meta(description="Of the rows' canonical text.")]
+_Chain = Annotated[_Sha256, msgspec.Meta(description="Of the upload after these rows.")]
+_ChainFirstRow = Annotated[Count, msgspec.Meta(description="The chain covers the rows from this one on.")]
+
+
+class ReceiptProof(Shape, frozen=True, kw_only=True):
+    """Which rows a request brought, and what proves it (model/chain.py)."""
+
+    commit: _Commit | None
+    first_row: _FirstRow | None
+    last_row: Count | None
+    sha256: _RowsSha256 | None
+    chain: _Chain | None
+
+
+class KeyedRequest(LocatedShape, frozen=True, kw_only=True, tag_field="state"):
+    """What became of a request with a key."""
+
+    kind: Literal["insertRequest"] = "insertRequest"
+    key: str
+    time: Time | None
+
+
+class StoredRequest(KeyedRequest, frozen=True, kw_only=True, tag="stored"):
+    """A request whose rows are stored; it holds the fields of a ReceiptProof (a struct has one base)."""
+
+    rows_added: Count
+    commit: _Commit | None
+    first_row: _FirstRow | None
+    last_row: Count | None
+    sha256: _RowsSha256 | None
+    chain: _Chain | None
+
+
+class UndoneRequest(StoredRequest, frozen=True, kw_only=True, tag="undone"):
+    """A request whose rows were stored and removed again."""
+
+    undone_at: Time
+
+
+class RejectedRequest(KeyedRequest, frozen=True, kw_only=True, tag="rejected"):
+    """A request that was refused for its rows."""
+
+    error: Literal["invalid_request_error"] = ErrorCode.INVALID_REQUEST.value
+    error_description: str = msgspec.field(name="error_description")
+    errors: RowErrors
+    error_count: Count
+
+
+InsertRequestAnswer = StoredRequest | UndoneRequest | RejectedRequest
+
+
+class UploadVerification(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="uploadVerification"):
+    """What verifying an upload found."""
+
+    is_intact: bool
+    row_count: Count
+    commit_count: Count
+    chain_first_row: _ChainFirstRow
+    chain: _Sha256
+    computed_chain: _Sha256
+    problem: str | None
+
+
+def receipt_proof(receipt: Receipt) -> dict[str, Any]:
+    """Returns the fields of a ReceiptProof."""
+    return {
+        "commit": receipt.commit,
+        "first_row": receipt.first_row,
+        "last_row": receipt.last_row,
+        "sha256": _hex(receipt.sha256),
+        "chain": _hex(receipt.chain),
+    }
+
+
+def _hex(value: bytes | None) -> str | None:
+    return None if value is None else value.hex()
+
+
+def _request(view: RequestView) -> InsertRequestAnswer:
+    place = located(f"{upload_uri(view.parent)}/requests/{quote(view.key, safe='')}")
+    if view.known is not None:
+        known, receipt = view.known, view.known.receipt
+        fields = {**place, **receipt_proof(receipt), "key": view.key, "time": known.committed_at}
+        if known.removed_at is None:
+            return StoredRequest(rows_added=receipt.row_count, **fields)
+        return UndoneRequest(rows_added=receipt.row_count, undone_at=known.removed_at, **fields)
+    rejection = view.rejection
+    if rejection is None:
+        raise LookupError("a request that is neither stored nor rejected")
+    return RejectedRequest(
+        key=view.key,
+        time=rejection.rejected_at,
+        error_description=rejection.message,
+        errors=tuple(rejection.row_errors),
+        error_count=rejection.row_error_count,
+        **place,
+    )
+
+
+def _verification(view: VerificationView) -> UploadVerification:
+    outcome = view.outcome
+    return UploadVerification(
+        is_intact=outcome.problem is None,
+        row_count=outcome.state.row_count,
+        commit_count=outcome.state.commit_count,
+        chain_first_row=outcome.state.first_row,
+        chain=outcome.state.chain.hex(),
+        computed_chain=outcome.chain.hex(),
+        problem=outcome.problem,
+        **located(f"{upload_uri(view.parent)}/verify"),
+    )
 
 
 class ReceiptHandlers:
@@ -14,28 +138,29 @@ class ReceiptHandlers:
         self._receipts = receipts
 
     def table(self) -> RouteTable:
-        """The routes."""
+        """Returns the routes."""
         upload = f"{API}/tables/{{table}}/uploads/{{upload}}"
+        one = f"{upload}/requests/{{key}}"
         return [
-            ("GET", f"{upload}/requests/{{key}}", self.get),
-            ("DELETE", f"{upload}/requests/{{key}}", self.undo),
-            ("GET", f"{upload}/verify", self.verify),
+            Route("GET", one, self.get, InsertRequestAnswer, SEEN_ERRORS),
+            Route("DELETE", one, self.undo, InsertRequestAnswer, (*ASKED_ERRORS, 409)),
+            Route("GET", f"{upload}/verify", self.verify, UploadVerification, (*SEEN_ERRORS, 503)),
         ]
 
     async def get(self, request: ApiRequest) -> Answer:
         """What became of the request with an Idempotency-Key."""
-        return json_answer(request_resource(await self._receipts.find(*_path(request))))
+        return json_answer(_request(await self._receipts.find(*_path(request))))
 
     async def undo(self, request: ApiRequest) -> Answer:
         """Removes the rows of a request from an unreleased upload."""
-        return json_answer(request_resource(await self._receipts.undo(*_path(request))))
+        return json_answer(_request(await self._receipts.undo(*_path(request))))
 
     async def verify(self, request: ApiRequest) -> Answer:
         """Recomputes the chain of an upload from the rows that are stored."""
         view = await self._receipts.verify(
             request.token_hash, request.segment("table"), request.segment("upload")
         )
-        return json_answer(verification_resource(view))
+        return json_answer(_verification(view))
 
 
 def _path(request: ApiRequest) -> tuple[bytes | None, str, str, str]:

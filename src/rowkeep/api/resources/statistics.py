@@ -1,13 +1,51 @@
-"""The endpoints of variable statistics. Source: contract 4.6."""
+"""Statistics of variables. Source: contract 4.6."""
 
-from typing import Any
+from typing import Literal
+
+import msgspec
 
 from rowkeep.api.http.request import ApiRequest
-from rowkeep.api.http.routes import API, RouteTable
+from rowkeep.api.http.routes import API, SEEN_ERRORS, Route, RouteTable
+from rowkeep.api.http.shapes import Count, LocatedShape, Shape, located
 from rowkeep.api.http.wire import Answer, json_answer
-from rowkeep.api.resources.resources import table_uri, upload_uri
+from rowkeep.api.resources.places import parent_uri
+from rowkeep.model.statistics import BoundingBox, Point
+from rowkeep.model.types import VariableType
 from rowkeep.services.statistics import StatisticsService, StatisticsView
-from rowkeep.services.uploads import UploadView
+
+_Number = float | int
+
+
+class NamedVariable(Shape, frozen=True, kw_only=True, tag_field="kind", tag="variable"):
+    """Which variable statistics are about."""
+
+    name: str
+    type: VariableType
+
+
+class Frequency(Shape, frozen=True, kw_only=True):
+    """How often a value stands in a variable."""
+
+    value: str
+    count: Count
+    label: str | None
+
+
+class VariableStatistics(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="variableStatistics"):
+    """The figures of a variable; null until they are completed, and where they make no sense."""
+
+    variable: NamedVariable
+    status: Literal["queued", "running", "completed", "failed"]
+    count: Count | None = None
+    num_distinct: Count | None = None
+    min: _Number | None = None
+    max: _Number | None = None
+    mean: _Number | None = None
+    approx_median: _Number | None = None
+    std_dev: _Number | None = None
+    frequency_distribution: list[Frequency] | None = None
+    geo_centroid: Point | None = None
+    geo_bbox: BoundingBox | None = msgspec.field(default=None, name="geoBBox")
 
 
 class StatisticsHandlers:
@@ -17,11 +55,13 @@ class StatisticsHandlers:
         self._statistics = statistics
 
     def table(self) -> RouteTable:
-        """The routes."""
-        table, upload = f"{API}/tables/{{table}}", f"{API}/tables/{{table}}/uploads/{{upload}}"
+        """Returns the routes."""
+        table = f"{API}/tables/{{table}}"
+        of_table = f"{table}/variables/{{variable}}/statistics"
+        of_upload = f"{table}/uploads/{{upload}}/variables/{{variable}}/statistics"
         return [
-            ("GET", f"{table}/variables/{{variable}}/statistics", self.get_of_table),
-            ("GET", f"{upload}/variables/{{variable}}/statistics", self.get_of_upload),
+            Route("GET", of_table, self.get_of_table, VariableStatistics, SEEN_ERRORS),
+            Route("GET", of_upload, self.get_of_upload, VariableStatistics, SEEN_ERRORS),
         ]
 
     async def get_of_table(self, request: ApiRequest) -> Answer:
@@ -42,35 +82,35 @@ class StatisticsHandlers:
         return json_answer(_resource(view))
 
 
-def _resource(view: StatisticsView) -> dict[str, Any]:
-    parent, variable = view.parent, view.variable
-    parent_uri = upload_uri(parent) if isinstance(parent, UploadView) else table_uri(parent)
-    uri = f"{parent_uri}/variables/{variable.name}/statistics"
-    found = view.statistics
-    return {
-        "kind": "variableStatistics",
-        "uri": uri,
-        "url": f"{API}{uri}",
-        "variable": {"kind": "variable", "name": variable.name, "type": variable.type},
-        "status": view.status,
-        "count": found and found.count,
-        "numDistinct": found and found.distinct_count,
-        "min": found and found.minimum,
-        "max": found and found.maximum,
-        "mean": found and found.mean,
-        "approxMedian": found and found.approximate_median,
-        "stdDev": found and found.standard_deviation,
-        "frequencyDistribution": _distribution(view),
-        "geoCentroid": found and found.centroid,
-        "geoBBox": found and found.bounding_box,
-    }
+def _resource(view: StatisticsView) -> VariableStatistics:
+    variable, found = view.variable, view.statistics
+    shown = VariableStatistics(
+        variable=NamedVariable(name=variable.name, type=variable.type),
+        status=view.status.value,
+        **located(f"{parent_uri(view.parent)}/variables/{variable.name}/statistics"),
+    )
+    if found is None:
+        return shown
+    return msgspec.structs.replace(
+        shown,
+        count=found.count,
+        num_distinct=found.distinct_count,
+        min=found.minimum,
+        max=found.maximum,
+        mean=found.mean,
+        approx_median=found.approximate_median,
+        std_dev=found.standard_deviation,
+        frequency_distribution=_distribution(view),
+        geo_centroid=found.centroid,
+        geo_bbox=found.bounding_box,
+    )
 
 
-def _distribution(view: StatisticsView) -> list[dict[str, Any]] | None:
+def _distribution(view: StatisticsView) -> list[Frequency] | None:
     if view.statistics is None or view.statistics.frequencies is None:
         return None
     labels = {pair.value: pair.label for pair in view.variable.value_labels}
     return [
-        {"value": value, "count": count, "label": labels.get(value)}
+        Frequency(value=value, count=count, label=labels.get(value))
         for value, count in view.statistics.frequencies
     ]

@@ -1,12 +1,17 @@
-"""The endpoints of variables. Source: contract 4.6."""
+"""Variables of tables and uploads. Source: contract 4.6."""
+
+from typing import Any
 
 import msgspec
 
-from rowkeep.api.http.request import ApiRequest, page_answer, page_of
-from rowkeep.api.http.routes import API, RouteTable
+from rowkeep.api.http.parameters import PAGED, one_of
+from rowkeep.api.http.request import ApiRequest, page_of, page_of_results
+from rowkeep.api.http.routes import API, ASKED_ERRORS, SEEN_ERRORS, TEXT_TYPES, Facts, Route, RouteTable
+from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, located
 from rowkeep.api.http.wire import Answer, json_answer, ok_answer
-from rowkeep.api.resources.resources import table_uri, upload_uri, variable_in_list, variable_resource
-from rowkeep.services.uploads import UploadView
+from rowkeep.api.resources.places import parent_uri
+from rowkeep.model.schema import ValueLabel, Variable
+from rowkeep.model.types import VariableType
 from rowkeep.services.variables import (
     NamedVariableChanges,
     VariableChanges,
@@ -17,6 +22,40 @@ from rowkeep.services.variables import (
 )
 
 VARIABLES_PER_PAGE_MAX = 10_000
+_LISTED = (*PAGED, one_of("type", list(VariableType)))
+
+
+class VariableInList(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="variable"):
+    """A variable in a list."""
+
+    name: str
+    type: VariableType
+    is_file_id: bool = False
+    index: Count
+    label: str | None
+
+
+class VariableResource(VariableInList, frozen=True, kw_only=True):
+    """A variable by itself."""
+
+    description: str | None
+    value_labels: tuple[ValueLabel, ...]
+
+
+class VariableList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag="variableList"):
+    """A page of the variables of a table or an upload."""
+
+    results: list[VariableInList]
+
+
+def _in_list(variable: Variable, index: int, parent: str) -> dict[str, Any]:
+    return {
+        **located(f"{parent}/variables/{variable.name}"),
+        "name": variable.name,
+        "type": variable.type,
+        "index": index,
+        "label": variable.label,
+    }
 
 
 class VariableHandlers:
@@ -26,16 +65,24 @@ class VariableHandlers:
         self._variables = variables
 
     def table(self) -> RouteTable:
-        """The routes."""
-        table, upload = f"{API}/tables/{{table}}", f"{API}/tables/{{table}}/uploads/{{upload}}"
+        """Returns the routes."""
+        table = f"{API}/tables/{{table}}/variables"
+        upload = f"{API}/tables/{{table}}/uploads/{{upload}}/variables"
+        dataset = f"{API}/datasets/{{dataset}}/variables"
+        changing: Facts = {
+            "errors": ASKED_ERRORS,
+            "body": VariablesChanges,
+            "media_types": TEXT_TYPES,
+        }
+        one = f"{table}/{{variable}}"
         return [
-            ("GET", f"{table}/variables", self.list_of_table),
-            ("PATCH", f"{table}/variables", self.update_several),
-            ("GET", f"{table}/variables/{{variable}}", self.get_of_table),
-            ("PATCH", f"{table}/variables/{{variable}}", self.update),
-            ("PATCH", f"{API}/datasets/{{dataset}}/variables", self.update_in_dataset),
-            ("GET", f"{upload}/variables", self.list_of_upload),
-            ("GET", f"{upload}/variables/{{variable}}", self.get_of_upload),
+            Route("GET", table, self.list_of_table, VariableList, ASKED_ERRORS, _LISTED),
+            Route("PATCH", table, self.update_several, **changing),
+            Route("GET", one, self.get_of_table, VariableResource, SEEN_ERRORS),
+            Route("PATCH", one, self.update, VariableResource, ASKED_ERRORS, body=VariableChanges),
+            Route("PATCH", dataset, self.update_in_dataset, **changing),
+            Route("GET", upload, self.list_of_upload, VariableList, ASKED_ERRORS, _LISTED),
+            Route("GET", f"{upload}/{{variable}}", self.get_of_upload, VariableResource, SEEN_ERRORS),
         ]
 
     async def list_of_table(self, request: ApiRequest) -> Answer:
@@ -84,22 +131,26 @@ class VariableHandlers:
         return ok_answer()
 
 
-def _parent_uri(view: VariablesView) -> str:
-    parent = view.parent
-    return upload_uri(parent) if isinstance(parent, UploadView) else table_uri(parent)
-
-
 def _page(request: ApiRequest, view: VariablesView) -> Answer:
     page = page_of(request, VARIABLES_PER_PAGE_MAX)
-    type_, parent_uri = request.text("type"), _parent_uri(view)
+    type_, parent = request.text("type"), parent_uri(view.parent)
     results = [
-        variable_in_list(variable, index, parent_uri)
+        VariableInList(**_in_list(variable, index, parent))
         for index, variable in enumerate(view.schema.variables)
         if type_ is None or variable.type == type_
     ][page.after_id : page.after_id + page.count + 1]
-    return json_answer(page_answer("variableList", results, page, page.after_id + page.count))
+    return json_answer(page_of_results(VariableList, results, page, page.after_id + page.count))
+
+
+def variable_resource(variable: Variable, index: int, parent: str) -> VariableResource:
+    """Returns what is shown of a variable of the table or upload at a path."""
+    return VariableResource(
+        **_in_list(variable, index, parent),
+        description=variable.description,
+        value_labels=variable.value_labels,
+    )
 
 
 def _variable(request: ApiRequest, view: VariablesView) -> Answer:
     index, variable = find_variable(view.schema, request.segment("variable"))
-    return json_answer(variable_resource(variable, index, _parent_uri(view)))
+    return json_answer(variable_resource(variable, index, parent_uri(view.parent)))

@@ -1,10 +1,105 @@
-"""The endpoints of versions. Source: contract 4.3."""
+"""Versions of a dataset. Source: contract 4.3."""
 
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from rowkeep.api.http.parameters import PAGED
 from rowkeep.api.http.request import ApiRequest, listed, page_of
-from rowkeep.api.http.routes import API, RouteTable
+from rowkeep.api.http.routes import API, ASKED_ERRORS, SEEN_ERRORS, Route, RouteTable
+from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, Time, located
 from rowkeep.api.http.wire import Answer, json_answer
-from rowkeep.api.resources.resources import version_in_list, version_resource
-from rowkeep.services.versions import ReleaseDraft, VersionChanges, VersionService
+from rowkeep.api.resources.places import dataset_uri, unversioned_uri
+from rowkeep.model.resources import Dataset, Version
+from rowkeep.services.versions import ReleaseDraft, VersionChanges, VersionService, VersionView
+
+_Tag = Annotated[str, msgspec.Meta(pattern=r"^(next|v\d+\.\d+)$")]
+
+
+class VersionBase(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="version"):
+    """What every mention of a version holds."""
+
+    tag: _Tag
+    index: Count
+    label: str | None
+    dataset_uri: str
+    is_released: bool
+    is_deleted: bool
+
+
+class VersionInList(VersionBase, frozen=True, kw_only=True):
+    """A version in a list."""
+
+    created_at: Time
+    updated_at: Time
+    released_at: Time | None
+
+
+class VersionResource(VersionInList, frozen=True, kw_only=True):
+    """A version by itself."""
+
+    release_notes: str | None
+    can_release: bool
+    status: Literal["completed"] | None
+    release_error_message: None = None
+    previous_version: VersionBase | None
+    next_version: VersionBase | None
+
+
+class VersionList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag="versionList"):
+    """A page of the versions of a dataset."""
+
+    results: list[VersionInList]
+
+
+def version_base(dataset: Dataset, version: Version) -> VersionBase:
+    """Returns what every mention of a version holds."""
+    return VersionBase(**_base(dataset, version))
+
+
+def version_or_none(dataset: Dataset, version: Version | None) -> VersionBase | None:
+    """Returns what is shown of the version before or after another, if there is one."""
+    return None if version is None else version_base(dataset, version)
+
+
+def version_in_list(view: VersionView) -> VersionInList:
+    """Returns what a list shows of a version."""
+    return VersionInList(**_in_list(view))
+
+
+def version_resource(view: VersionView) -> VersionResource:
+    """Returns what is shown of a version."""
+    dataset, version = view.place.dataset, view.version
+    return VersionResource(
+        **_in_list(view),
+        release_notes=version.release_notes,
+        can_release=view.can_release,
+        status="completed" if version.is_released else None,
+        previous_version=version_or_none(dataset, view.previous_version),
+        next_version=version_or_none(dataset, view.next_version),
+    )
+
+
+def _base(dataset: Dataset, version: Version) -> dict[str, Any]:
+    return {
+        **located(f"{unversioned_uri(dataset)}/versions/{version.tag}"),
+        "tag": version.tag,
+        "index": version.position,
+        "label": version.label,
+        "dataset_uri": dataset_uri(dataset, version),
+        "is_released": version.is_released,
+        "is_deleted": version.is_deleted,
+    }
+
+
+def _in_list(view: VersionView) -> dict[str, Any]:
+    version = view.version
+    return {
+        **_base(view.place.dataset, version),
+        "created_at": version.created_at,
+        "updated_at": version.updated_at,
+        "released_at": version.released_at,
+    }
 
 
 class VersionHandlers:
@@ -14,17 +109,20 @@ class VersionHandlers:
         self._versions = versions
 
     def table(self) -> RouteTable:
-        """The routes."""
+        """Returns the routes."""
         versions = f"{API}/datasets/{{dataset}}/versions"
+        version = f"{versions}/{{version}}"
         return [
-            ("GET", versions, self.list),
-            ("POST", versions, self.create),
-            ("GET", f"{versions}/{{version}}", self.get),
-            ("PATCH", f"{versions}/{{version}}", self.update),
-            ("DELETE", f"{versions}/{{version}}", self.delete),
-            ("POST", f"{versions}/{{version}}/undelete", self.undelete),
-            ("POST", f"{versions}/{{version}}/release", self.release),
-            ("POST", f"{versions}/{{version}}/unrelease", self.unrelease),
+            Route("GET", versions, self.list, VersionList, ASKED_ERRORS, PAGED),
+            Route("POST", versions, self.create, VersionResource, ASKED_ERRORS, status=201),
+            Route("GET", version, self.get, VersionResource, SEEN_ERRORS),
+            Route("PATCH", version, self.update, VersionResource, ASKED_ERRORS, body=VersionChanges),
+            Route("DELETE", version, self.delete, VersionResource, ASKED_ERRORS),
+            Route("POST", f"{version}/undelete", self.undelete, VersionResource, ASKED_ERRORS),
+            Route(
+                "POST", f"{version}/release", self.release, VersionResource, ASKED_ERRORS, body=ReleaseDraft
+            ),
+            Route("POST", f"{version}/unrelease", self.unrelease, VersionResource, ASKED_ERRORS),
         ]
 
     async def list(self, request: ApiRequest) -> Answer:
@@ -33,7 +131,7 @@ class VersionHandlers:
         views = await self._versions.page(
             request.token_hash, request.segment("dataset"), page.after_id, page.count + 1
         )
-        return listed("versionList", views, page, version_in_list, lambda view: view.version.id)
+        return listed(VersionList, views, page, version_in_list, lambda view: view.version.id)
 
     async def create(self, request: ApiRequest) -> Answer:
         """Creates the next version."""

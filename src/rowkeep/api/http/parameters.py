@@ -1,0 +1,40 @@
+"""The query parameters that routes take, each described once for the OpenAPI document."""
+
+from typing import Any
+
+import msgspec
+
+Json = dict[str, Any]
+
+_TRUTH: Json = {"type": "string", "enum": ["true", "false"]}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+
+
+class QueryParameter(msgspec.Struct, frozen=True):
+    """The name of a query parameter and the JSON Schema of its value."""
+
+    name: str
+    schema: Json
+
+
+MAX_RESULTS = QueryParameter("maxResults", _COUNT)
+PAGE_TOKEN = QueryParameter(
+    "pageToken", {"type": "string", "description": "The nextPageToken of the page before."}
+)
+PAGED = (MAX_RESULTS, PAGE_TOKEN)
+OFFSET = QueryParameter("offset", _COUNT)
+EOS_SENTINEL = QueryParameter("eosSentinel", _TRUTH)
+FOLLOW = QueryParameter("follow", {**_TRUTH, "description": "Stay, and get rows as they come."})
+FROM = QueryParameter("from", {"type": "string", "description": "With follow: the position to resume from."})
+TAIL = QueryParameter(
+    "tail", {"type": "string", "description": "With follow: how many of the last rows come first, or all."}
+)
+SELECTED_VARIABLES = QueryParameter(
+    "selectedVariables", {"type": "string", "description": "Names, separated by commas."}
+)
+
+
+def one_of(name: str, values: list[str], default: str | None = None) -> QueryParameter:
+    """Returns a query parameter that takes one of several words."""
+    schema: Json = {"type": "string", "enum": values}
+    return QueryParameter(name, schema if default is None else {**schema, "default": default})
