@@ -132,12 +132,18 @@ def _parts_of(info: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
 
 
 def _require_all(schema: Json, struct: type[Shape]) -> None:
-    """Says of a struct's schema that each key is there; one that may be UNSET need not be."""
+    """Says of a struct's schema that each key is there; one that may be UNSET need not be.
+
+    A struct without fields describes an object of any keys.
+    """
+    properties = schema.get("properties", {})
+    if not properties:
+        schema.pop("properties", None)
     optional = {
         field.encode_name for field in msgspec.structs.fields(struct) if field.default is msgspec.UNSET
     }
-    schema["required"] = [name for name in schema.get("properties", {}) if name not in optional]
-    for described in schema.get("properties", {}).values():
+    schema["required"] = [name for name in properties if name not in optional]
+    for described in properties.values():
         described.pop("default", None)
 
 

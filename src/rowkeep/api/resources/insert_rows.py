@@ -208,6 +208,6 @@ def insert_rows_route() -> Route:
         INSERT_ROWS_PATH,
         _undocumented,
         InsertRowsResponse,
-        (*ASKED_ERRORS, 409, 422, 429),
+        (*ASKED_ERRORS, 408, 409, 413, 415, 422, 429),
         status=201,
     )
