@@ -33,6 +33,7 @@ class Tree:
 
     def __init__(self, folder: Path, room: MutationRoom) -> None:
         self._folder = folder
+        self._log = folder / "tests.log"
         self._tests = [test for test in room.tests if (ROOT / test).exists()]
         for name in ("src", "tests", "docs"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -40,6 +41,10 @@ class Tree:
             shutil.copy(ROOT / name, folder)
         if (ROOT / ".venv-clients").exists():
             (folder / ".venv-clients").symlink_to(ROOT / ".venv-clients")
+
+    def said(self) -> str:
+        """What the tests printed last."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
 
     def write(self, file: Path, source: bytes) -> None:
         """Changes a file."""
@@ -49,14 +54,15 @@ class Tree:
         """Whether the tests of the room pass, in time."""
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-m", "not long", *self._tests]
         environment = {**os.environ, "PYTHONPATH": str(self._folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-        process = subprocess.Popen(
-            command,
-            cwd=self._folder,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with self._log.open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=self._folder,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
             return process.wait(seconds_max) == 0
         except subprocess.TimeoutExpired:
@@ -117,7 +123,7 @@ def run(room: str, count: int, seed: int) -> None:
         tree = Tree(Path(folder), ROOMS[room])
         began_at = time.monotonic()
         if not tree.passes():
-            raise SystemExit("The tests of the room fail without any fault.")
+            raise SystemExit(f"{tree.said()}\nThe tests of the room fail without any fault.")
         seconds_max = max(PATIENCE_SECONDS_MIN, PATIENCE_FACTOR * (time.monotonic() - began_at))
         for fault in faults:
             sound = (ROOT / fault.file).read_bytes()

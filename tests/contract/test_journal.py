@@ -290,7 +290,11 @@ STEPS = some.lists(
 
 
 @given(STEPS)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+)
 def test_any_groups_leave_what_their_receipts_say(
     open_database: OpenDatabase, steps: list[list[tuple[bool, list[int], str | None]]]
 ) -> None:

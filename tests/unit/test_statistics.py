@@ -135,7 +135,11 @@ def test_many_different_values_have_no_frequencies(measured: Measured) -> None:
 
 
 @given(values=st.lists(st.none() | st.integers(-(10**6), 10**6), max_size=200))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_figures_are_those_of_plain_python(measured: Measured, values: list[int | None]) -> None:
     """Every figure of a column of integers, against the standard library."""
     found = measured.of("integer", values)
