@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
 import msgspec
@@ -81,66 +81,104 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
         database.close()
 
 
+class Storage(msgspec.Struct, frozen=True):
+    """The journal and the segments of a data directory, and the doors to them."""
+
+    database: Database
+    directory: DataDirectory
+    lane: Lane
+    doors: StorageDoors
+    folder: SegmentFolder
+
+    @property
+    def readings(self) -> partial[StreamReader]:
+        """Starts readings of rows."""
+        return partial(StreamReader, self.directory.segments)
+
+
+class Workers(msgspec.Struct, frozen=True):
+    """What runs in processes of its own."""
+
+    sealing: SealingProcess
+    large_bodies: DecodingProcesses
+    checker: CheckingProcess
+
+
 @asynccontextmanager
 async def application_over(
     database: Database, directory: DataDirectory, settings: Settings
 ) -> AsyncIterator[RowkeepApplication]:
-    """Builds services and the application over an open database; the database stays open."""
+    """Builds services and the application over an open database; the database stays open.
+
+    Each part says how it is closed when it is made; they are closed in the opposite order.
+    """
+    async with AsyncExitStack() as stack:
+        storage = await open_storage(database, directory, settings, stack)
+        workers = await start_workers(storage, settings, stack)
+        yield _application(storage, workers, settings, stack)
+
+
+async def open_storage(
+    database: Database, directory: DataDirectory, settings: Settings, stack: AsyncExitStack
+) -> Storage:
+    """Opens what keeps rows, and sweeps what an earlier process left unnamed."""
     lane = _lane(database, settings)
     doors = StorageDoors(database, lane, readers_max=settings.readers_max)
-    folder = SegmentFolder(directory.segments, Disk())
-    await _sweep(folder, doors)
-    sealing = SealingProcess(directory, folder, grace_seconds=GRACE_SECONDS)
-    maintenance = Maintenance(doors, sealing, _sealing_policy(settings), lane.slow_down)
+    stack.callback(doors.close)
+    storage = Storage(database, directory, lane, doors, SegmentFolder(directory.segments, Disk()))
+    await _sweep(storage)
+    return storage
+
+
+async def start_workers(storage: Storage, settings: Settings, stack: AsyncExitStack) -> Workers:
+    """Starts the processes beside this one. The lane closes before they do: it is closed here."""
+    directory = storage.directory
+    sealing = SealingProcess(directory, storage.folder, grace_seconds=GRACE_SECONDS)
+    stack.push_async_callback(_sweep_at_end, storage)
+    stack.push_async_callback(sealing.close)
     large_bodies = DecodingProcesses(directory.spool, inflated_bytes_max=settings.body_bytes_max)
     await large_bodies.start()
     checker = CheckingProcess()
     await checker.start()
+    stack.push_async_callback(checker.close)
+    stack.push_async_callback(large_bodies.close)
+    stack.push_async_callback(storage.lane.close)
+    return Workers(sealing, large_bodies, checker)
+
+
+def _application(
+    storage: Storage, workers: Workers, settings: Settings, stack: AsyncExitStack
+) -> RowkeepApplication:
+    doors, lane, readings = storage.doors, storage.lane, storage.readings
+    maintenance = Maintenance(doors, workers.sealing, _sealing_policy(settings), lane.slow_down)
     bodies = BodyReader(_body_limits(settings))
-    background = [
-        asyncio.create_task(bodies.watch()),
-        asyncio.create_task(maintenance.run()),
-        asyncio.create_task(keep_up(doors, sealing)),
-    ]
-    ingest = _ingest(doors, large_bodies, checker, settings)
+    ingest = _ingest(storage, workers, settings)
     limits = _insert_limits(settings)
     long_inserts = LongInsertService(doors, ingest, limits, long_inserts_max=settings.long_inserts_max)
     traffic = Traffic()
-    readings = partial(StreamReader, directory.segments)
-    statistics = DuckStatistics(database, directory.spool, readings)
     follows = FollowService(doors, readings, lane.commits, followers_max=settings.followers_max)
+    statistics = DuckStatistics(storage.database, storage.directory.spool, readings)
+    stack.callback(statistics.close)
     live = partial(_live_figures, follows, long_inserts)
-    receipts = ReceiptService(doors, partial(ChainReading, directory.segments))
     handlers: list[_Handlers] = [
-        ReceiptHandlers(receipts),
-        QuarantineHandlers(QuarantineService(doors, large_bodies)),
+        ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.directory.segments))),
+        QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
         StatisticsHandlers(StatisticsService(doors, statistics)),
-        OperationHandlers(lane.health, maintenance.health, traffic, live, _durability(directory)),
+        OperationHandlers(lane.health, maintenance.health, traffic, live, _durability(storage.directory)),
     ]
-    background.append(asyncio.create_task(follows.watch()))
     reads = ReadService(doors, readings, session_hours=settings.read_session_hours)
     answers = FollowAnswers(follows, stall_seconds_max=settings.follow_stall_seconds_max)
     table = _route_table(doors, ReadHandlers(reads, answers), handlers)
-    try:
-        yield RowkeepApplication(
-            InsertRows(ingest, bodies, limits),
-            _long_inserts(long_inserts, settings),
-            routes_of(table, bodies),
-            bodies,
-            traffic,
-            (follows.stop, long_inserts.stop),
-        )
-    finally:
-        for task in background:
-            task.cancel()
-        await lane.close()
-        await large_bodies.close()
-        await checker.close()
-        await sealing.close()
-        with suppress(StorageError, OSError):  # the next start does it
-            await _sweep(folder, doors)
-        statistics.close()
-        doors.close()
+    for work in (bodies.watch(), maintenance.run(), keep_up(doors, workers.sealing), follows.watch()):
+        stack.callback(asyncio.create_task(work).cancel)
+    return RowkeepApplication(
+        InsertRows(ingest, bodies, limits),
+        _long_inserts(long_inserts, settings),
+        routes_of(table, bodies),
+        bodies,
+        traffic,
+        (follows.stop, long_inserts.stop),
+    )
 
 
 def _lane(database: Database, settings: Settings) -> Lane:
@@ -152,12 +190,10 @@ def _lane(database: Database, settings: Settings) -> Lane:
     )
 
 
-def _ingest(
-    doors: StorageDoors, large_bodies: DecodingProcesses, checker: CheckingProcess, settings: Settings
-) -> InsertService:
+def _ingest(storage: Storage, workers: Workers, settings: Settings) -> InsertService:
     bounds = QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
     turns = Turns(wait_seconds_max=settings.queue_wait_seconds_max)
-    return InsertService(doors, large_bodies, checker, bounds, turns)
+    return InsertService(storage.doors, workers.large_bodies, workers.checker, bounds, turns)
 
 
 def _body_limits(settings: Settings) -> BodyLimits:
@@ -178,10 +214,15 @@ def _live_figures(follows: FollowService, inserts: LongInsertService) -> LiveFig
     return LiveFigures(follows.follower_count, follows.dropped_count, inserts.count)
 
 
-async def _sweep(folder: SegmentFolder, doors: StorageDoors) -> None:
+async def _sweep(storage: Storage) -> None:
     """Removes what the sealing process left unnamed; while it does not run, nobody else wants it."""
-    present = folder.files()
-    folder.sweep(present, await doors.read(lambda view: view.segment_files()))
+    present = storage.folder.files()
+    storage.folder.sweep(present, await storage.doors.read(lambda view: view.segment_files()))
+
+
+async def _sweep_at_end(storage: Storage) -> None:
+    with suppress(StorageError, OSError):  # the next start does it
+        await _sweep(storage)
 
 
 def _sealing_policy(settings: Settings) -> SealingPolicy:
