@@ -1,0 +1,33 @@
+"""The door of this room: a file goes in, a table of Arrow batches comes out.
+
+Every reader works in a jailed process: it reads the one file, writes to its scratch folder, and knows nothing
+of the server. Whatever the size of a file, a reader holds a bounded part of it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rowkeep.formats.files.columnar import open_orc, open_parquet
+from rowkeep.formats.files.delimited import open_delimited
+from rowkeep.formats.files.detection import file_type
+from rowkeep.formats.files.table import FileTable, Source
+from rowkeep.model.errors import invalid_request
+from rowkeep.model.files import FileOptions, FileType
+
+_READERS: dict[FileType, Callable[[Source], FileTable]] = {
+    FileType.DELIMITED: open_delimited,
+    FileType.PARQUET: open_parquet,
+    FileType.ORC: open_orc,
+}
+
+
+def open_file(path: Path, options: FileOptions, scratch: Path) -> FileTable:
+    """The table that a file holds. `scratch` is an empty folder that is removed after the batches were read.
+
+    Raises invalid_request_error for a file that is not what it should be, RecordsRefused for bad records.
+    """
+    type_ = file_type(path, options)
+    reader = _READERS.get(type_)
+    if reader is None:
+        raise invalid_request(f"Files of type {type_} are not read yet.")
+    return reader(Source(path, type_, options, scratch))
