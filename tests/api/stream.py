@@ -57,7 +57,7 @@ class Stream:
         """The rows of the table, as listRows gives them."""
         response = self.client.get(f"{self.table_uri}/rows")
         assert response.status_code == 200, response.text
-        return [httpx.Response(200, content=line).json() for line in response.text.splitlines()]
+        return [httpx.Response(200, content=line).json() for line in response.content.splitlines()]
 
     def close(self) -> None:
         """Closes the connection."""

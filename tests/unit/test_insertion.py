@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import os
+import re
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowkeep.client.files.chunks import Chunk, Cutter
-from rowkeep.client.files.delimited import CsvForm
-from rowkeep.client.files.ndjson import NdjsonForm
+from rowkeep.client.files.delimited import CsvForm, Dialect
+from rowkeep.client.files.ndjson import NdjsonForm, NdjsonPiece
+from rowkeep.client.files.records import RecordReader
 from rowkeep.client.files.taps import InputChanged, RegularFile
 
 PIECES = [
@@ -65,7 +68,7 @@ def is_object(line: str) -> bool:
 def test_rows_are_the_lines_that_are_objects(text: str) -> None:
     """Whatever stands in a chunk, its request holds the lines that are objects; the others are named."""
     lines = text.split("\n")
-    batch, line_count = NdjsonForm().batch("key", Chunk(0, text.encode(), is_certain=True), 10)
+    batch, line_count = NdjsonPiece(text.encode(), is_full=False, is_certain=True).batch("key", 10)
     good = [number for number, line in enumerate(lines, 11) if is_object(line.strip(" \t\r"))]
     body: dict[str, Any] = json.loads(batch.body)
     assert list(body) == ["rows"]
@@ -90,29 +93,93 @@ def test_certain_chunks_stay_when_the_input_grows(text: str, bytes_max: int, cut
     data = text.encode()
     before = chunks_of(data[:cut], NdjsonForm(), bytes_max)
     after = chunks_of(data, NdjsonForm(), bytes_max)
-    assert b"".join(chunk.data for chunk in after) == data
+    assert b"".join(chunk.piece.data for chunk in after) == data
     certain = [chunk for chunk in before if chunk.is_certain]
-    assert certain == after[: len(certain)]
     assert [chunk.key("s") for chunk in certain] == [chunk.key("s") for chunk in after[: len(certain)]]
 
 
-@given(tables, st.integers(1, 40), st.sampled_from(["\n", "\r\n"]))
+def csv_form(types: dict[str, str] | None = None, delimiter: bytes | None = None) -> CsvForm:
+    """The form of a file with variables of these types."""
+    return CsvForm(types or {}, Dialect(delimiter), threading.Event())
+
+
+def rows_of(data: bytes, form: CsvForm, bytes_max: int) -> tuple[list[Any], list[int], list[int], int]:
+    """All rows of a file, their lines, the lines of those that are refused, and how many lines there are."""
+    start, line = form.start(Bytes(data))
+    rows: list[Any] = []
+    numbers: list[int] = []
+    refused: list[int] = []
+    for chunk in chunks_of(data, form, bytes_max, start):
+        batch, line_count = chunk.piece.batch("key", line)
+        rows += json.loads(batch.body)["rows"]
+        numbers += batch.numbers
+        refused += [row.number for row in batch.unfit]
+        line += line_count
+    return rows, numbers, refused, line
+
+
+@given(tables, st.integers(1, 40), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_csv_is_cut_between_records(table: list[list[str]], bytes_max: int, line_end: str) -> None:
     """Records come out of small chunks as out of the whole, line feeds and quotes in fields included."""
     written = io.StringIO()
     csv.writer(written, lineterminator=line_end, quoting=csv.QUOTE_ALL).writerows([["x", "y"], *table])
-    form = CsvForm({})
     data = written.getvalue().encode()
-    start, line = form.start(Bytes(data))
-    rows: list[dict[str, str]] = []
-    for chunk in chunks_of(data, form, bytes_max, start):
-        batch, line_count = form.batch("key", chunk, line)
-        assert not batch.unfit
-        rows += json.loads(batch.body)["rows"]
-        line += line_count
-    named = [dict(zip("xy", record, strict=True)) for record in table]
-    assert rows == [{name: text for name, text in record.items() if text} for record in named]
-    assert line == data.count(b"\n")
+    rows, numbers, refused, lines = rows_of(data, csv_form(), bytes_max)
+    assert rows == [dict(zip("xy", record, strict=True)) for record in table]
+    assert not refused
+    assert lines == len(re.findall(r"\r\n|\r|\n", written.getvalue()))
+    assert numbers == sorted(set(numbers))
+
+
+@given(
+    st.lists(st.sampled_from(['"', "a", ",", "\n", "\r\n", "\r", '""', '","']), max_size=30).map("".join),
+    st.integers(1, 12),
+)
+def test_any_csv_is_cut_as_it_is_read(text: str, bytes_max: int) -> None:
+    """Whatever stands in a file, its chunks hold the rows of the whole, and together all of its bytes."""
+    data = b"x,y\n" + text.encode()
+    assert rows_of(data, csv_form(delimiter=b","), bytes_max) == rows_of(
+        data, csv_form(delimiter=b","), 1_000
+    )
+    chunks = chunks_of(data[4:], started(csv_form(delimiter=b",")), bytes_max)
+    assert b"".join(chunk.piece.data for chunk in chunks) == data[4:]
+
+
+def started(form: CsvForm) -> CsvForm:
+    """A form that has read a header of two variables."""
+    form.start(Bytes(b"x,y\n"))
+    return form
+
+
+@given(
+    st.lists(st.sampled_from(['"', "a", ",", "\n", "\r\n", '""', '","', '\n"']), max_size=40).map("".join),
+    st.integers(1, 12),
+    st.integers(0, 40),
+)
+def test_certain_chunks_of_csv_stay_when_the_file_grows(text: str, bytes_max: int, cut: int) -> None:
+    """What is said to be certain is cut in the same way and holds the same rows, however the file goes on."""
+    data = text.encode()
+    before = chunks_of(data[:cut], started(csv_form(delimiter=b",")), bytes_max)
+    after = chunks_of(data, started(csv_form(delimiter=b",")), bytes_max)
+    certain = 0
+    while certain < len(before) and before[certain].is_certain:
+        certain += 1
+    for one, other in zip(before[:certain], after[:certain], strict=True):
+        assert one.key("s") == other.key("s")
+        assert one.piece.batch("k", 0) == other.piece.batch("k", 0)
+
+
+@given(
+    st.lists(st.lists(st.text('ab",\n\r ;', max_size=5), min_size=2, max_size=2), min_size=1, max_size=8),
+    st.sampled_from([",", ";"]),
+)
+def test_records_are_those_of_another_parser(table: list[list[str]], delimiter: str) -> None:
+    """Python's csv reads the same fields, as far as a file is well-formed."""
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter).writerows(table)
+    reader = RecordReader(delimiter.encode())
+    records = list(reader.records(written.getvalue().encode(), 0, is_last=True))
+    assert [[field.decode() for field in record.fields] for record in records if not record.is_blank] == table
 
 
 @pytest.mark.parametrize(
@@ -120,7 +187,7 @@ def test_csv_is_cut_between_records(table: list[list[str]], bytes_max: int, line
     [
         ("integer", "30", 30),
         ("integer", "-007", -7),
-        ("integer", "3.5", "3.5"),
+        ("integer", "3.5", 3.5),
         ("integer", "1_000", "1_000"),
         ("integer", "9" * 5_000, "9" * 5_000),
         ("float", "3", 3.0),
@@ -136,21 +203,32 @@ def test_csv_is_cut_between_records(table: list[list[str]], bytes_max: int, line
 )
 def test_fields_become_what_their_variables_are(type_: str, text: str, value: object) -> None:
     """What is no value of the type stays text: the server says why it refuses it."""
-    form = CsvForm({"V": type_})
-    form.start(Bytes(b"v\n"))
-    batch, _ = form.batch("key", Chunk(2, text.encode(), is_certain=True), 1)
-    assert json.loads(batch.body)["rows"] == [{"v": value}]
+    rows, *_ = rows_of(b"v\n" + text.encode(), csv_form({"V": type_}), 1_000_000)
+    assert rows == [{"v": value}]
 
 
-@pytest.mark.parametrize("content", ['a,"b\nc,d\n' * 3, "a,b\n\udce9,c\n"])
-def test_csv_that_cannot_be_read(content: str) -> None:
-    """A quote that is never closed, and what is not UTF-8, end the run with the line."""
-    data = content.encode("utf-8", "surrogateescape")
-    form = CsvForm({})
-    start, line = form.start(Bytes(data)) if b'"' not in data else (0, 0)
-    (chunk,) = chunks_of(data, form, 1_000, start)
-    with pytest.raises(InputChanged, match="line"):
-        form.batch("key", chunk, line)
+HARD_TO_READ = {
+    "cells of many lines": b'1,"a ""quoted"" text\nwith lines\nand so on",3\n',
+    "quotes within": b'1,5" pipe,3\n',
+    "quotes that are left open": b'1,"5 pipe,3\n',
+    "quotes that change their meaning": b'abc",def,"ghi\n',
+    "cells of a comma": b'1,",",2\n',
+}
+
+
+@pytest.mark.parametrize("line", HARD_TO_READ.values(), ids=HARD_TO_READ)
+@pytest.mark.parametrize("first", [b"", b'1,"5 pipe,3\n'], ids=["", "behind an open quote"])
+def test_time_grows_with_the_file(line: bytes, first: bytes) -> None:
+    """Eight times the bytes take nowhere near the square of it, whatever they are."""
+
+    def seconds(size: int) -> float:
+        data = b"a,b,c\n" + first + line * (size // len(line))
+        began_at = time.process_time()
+        rows_of(data, csv_form(), 100_000)
+        return time.process_time() - began_at
+
+    small = max(seconds(50_000), 0.01)
+    assert seconds(400_000) < 32 * small  # in square it would be 64
 
 
 def test_a_row_of_no_end(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_text_formats_are_streamed_too(world: World) -> None:
     """A session remembers the format it was made for."""
     world.create("s", ID_ONLY)
     world.insert("s", [{"id": 1}, {}])
-    for format_name, body in (("csv", b'"id"\n1\n\n'), ("jsonl", b'{"id":1}\n{"id":null}\n')):
+    for format_name, body in (("csv", b'"id"\n1\n""\n'), ("jsonl", b'{"id":1}\n{"id":null}\n')):
         [stream] = world.session(format_name=format_name).streams
         assert world.streamed(stream, with_sentinel=True) == body
         assert stream.format is RowFormat(format_name)

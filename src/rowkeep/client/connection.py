@@ -49,9 +49,14 @@ def parse_address(url: str) -> Address:
     return Address(parts.scheme == "https", parts.hostname, parts.port, parts.path.rstrip("/"))
 
 
+def table_path(table: str) -> str:
+    """The path of a table below the API's prefix."""
+    return f"/tables/{quote(table, safe='')}"
+
+
 def upload_path(table: str, upload: str) -> str:
     """The path of an upload below the API's prefix."""
-    return f"/tables/{quote(table, safe='')}/uploads/{quote(upload, safe='')}"
+    return f"{table_path(table)}/uploads/{quote(upload, safe='')}"
 
 
 class Connection:

@@ -1,4 +1,4 @@
-"""The variables of an upload, as a client that has only text must know them."""
+"""The variables of an upload or a table, as a client that has only text must know them."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ class _Page(msgspec.Struct):
 def variable_types(
     connection: Connection, path: str, policy: RetryPolicy, is_stopping: threading.Event
 ) -> dict[str, str]:
-    """The type of each variable of the upload at a path. Raises an InsertError."""
+    """The type of each variable of the upload or table at a path. Raises an InsertError."""
     types: dict[str, str] = {}
     token: str | None = ""
     while token is not None:

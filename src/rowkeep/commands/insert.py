@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ import click
 
 from rowkeep.client.connection import parse_address
 from rowkeep.client.errors import NAMED_ROWS_MAX, InsertError, RequestRefused, RowsRefused, ServerUnreachable
+from rowkeep.client.files.advice import advice_on
+from rowkeep.client.files.delimited import Dialect
 from rowkeep.client.files.run import BATCH_BYTES_MAX, InsertionOptions, InsertionReport, run_insertion
 from rowkeep.client.files.taps import InputChanged
 from rowkeep.client.retrying import RetryPolicy
@@ -42,6 +45,14 @@ _FORMS: dict[str, Literal["ndjson", "csv"]] = {".csv": "csv", ".ndjson": "ndjson
     help="With the scope data.edit.",
 )
 @click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), help="[default: by the file's name]")
+@click.option("--delimiter", help="Of CSV: one character, or tab. [default: by the header: , ; tab or |]")
+@click.option(
+    "--null",
+    "nulls",
+    multiple=True,
+    metavar="TEXT",
+    help="Of CSV: fields that are TEXT are null; repeatable.",
+)
 @click.option("--follow", is_flag=True, help="Go on with what is appended to FILE, until SIGINT or SIGTERM.")
 @click.option("--state", type=click.Path(path_type=Path), help="[default: FILE.rowkeep-state]")
 @click.option("--source", help="The name of the input in the keys. [default: the path of FILE]")
@@ -102,7 +113,8 @@ def _message(error: Exception, options: InsertionOptions) -> str:
     place = "line" if options.file is None else f"{options.file}, line"
     named = [f"{place} {row.number}: {row.reasons[0].message}" for row in error.rows[:NAMED_ROWS_MAX]]
     more = len(error.rows) - len(named)
-    return "\n".join([*named, *([f"and {more} more lines"] if more else []), _REFUSED_ADVICE])
+    advice = [*advice_on(error.rows, is_csv=options.form == "csv"), _REFUSED_ADVICE]
+    return "\n".join([*named, *([f"and {more} more lines"] if more else []), *advice])
 
 
 def _status_of(error: Exception) -> int:
@@ -133,6 +145,7 @@ def _options(**given: Any) -> InsertionOptions:
         upload=given["upload"],
         file=file,
         form=form,
+        dialect=_dialect(form, given["delimiter"], given["nulls"]),
         is_following=given["follow"],
         state=given["state"],
         source=given["source"],
@@ -143,6 +156,17 @@ def _options(**given: Any) -> InsertionOptions:
         on_error=given["on_error"],
         quarantine=_quarantine(file, given["on_error"], given["quarantine"]),
         retry=RetryPolicy(seconds_max=given["retry_seconds"]),
+    )
+
+
+def _dialect(form: str, delimiter: str | None, nulls: Sequence[str]) -> Dialect:
+    if form != "csv" and (delimiter is not None or nulls):
+        raise click.UsageError("--delimiter and --null go with CSV.")
+    character = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
+    if character is not None and (len(character.encode()) != 1 or character in '"\r\n'):
+        raise click.UsageError("--delimiter must be one ASCII character, such as ; or tab.")
+    return Dialect(
+        None if character is None else character.encode(), frozenset(null.encode() for null in nulls)
     )
 
 

@@ -132,7 +132,12 @@ _SHOWN_AS_TEXT = (VariableType.DATE_TIME, VariableType.TIME)
 
 
 class CsvEncoder:
-    """Columns as CSV (RFC 4180) with a header: texts in quotes, nulls empty, an empty text is `""`."""
+    """Columns as CSV (RFC 4180) with a header: texts in quotes, nulls empty, an empty text is `""`.
+
+    With one variable a null would be an empty line, which most readers pass over. It is `""` there; an empty
+    text is `""` too and ends in CRLF, which only `rowkeep insert` tells from the other
+    (client/files/delimited.py).
+    """
 
     _OPTIONS = pyarrow.csv.WriteOptions(include_header=False)
 
@@ -166,10 +171,15 @@ class CsvEncoder:
         )
 
     def _written(self, arrays: Sequence[pa.Array]) -> bytes:
+        if len(arrays) == 1 and pa.types.is_string(arrays[0].type):
+            return b"".join(map(_lone_text, arrays[0].to_pylist()))
         names = [variable.name for variable in self._variables]
         sink = io.BytesIO()
         pyarrow.csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=names), sink, self._OPTIONS)
-        return sink.getvalue()
+        written = sink.getvalue()
+        if len(arrays) == 1 and arrays[0].null_count:
+            return b"".join(line if line != b"\n" else b'""\n' for line in written.splitlines(keepends=True))
+        return written
 
     def _array(self, column: Column, type_: VariableType) -> pa.Array:
         if type_ in _SHOWN_AS_TEXT:
@@ -183,6 +193,13 @@ class CsvEncoder:
     def end(self) -> bytes:
         """Nothing."""
         return b""
+
+
+def _lone_text(text: str | None) -> bytes:
+    """The record of a text that is the only field."""
+    if text is None:
+        return b'""\n'
+    return b'""\r\n' if not text else b'"' + text.encode().replace(b'"', b'""') + b'"\n'
 
 
 class ColumnMeasures:

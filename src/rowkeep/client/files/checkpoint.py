@@ -33,7 +33,7 @@ import msgspec
 
 from rowkeep.client.batches import Batch
 from rowkeep.client.errors import RefusedRow
-from rowkeep.client.files.chunks import Chunk
+from rowkeep.client.files.chunks import Chunk, key_of
 from rowkeep.client.files.taps import InputChanged, read_exactly
 
 TAIL_BYTES = 64 * 1024
@@ -249,14 +249,12 @@ def _holds(state: State, descriptor: int) -> bool:
     size = os.fstat(descriptor).st_size
     if state.offset and (size < state.offset or _tail(descriptor, state.offset) != state.tail):
         return False
-    chunks = [
-        (
-            item.key,
-            Chunk(item.start, read_exactly(descriptor, item.start, item.end - item.start), is_certain=False),
-        )
-        for item in state.planned
-    ]
-    return all(chunk.key(state.source) == key for key, chunk in chunks)
+    return all(_is_there(item, state.source, descriptor) for item in state.planned)
+
+
+def _is_there(planned: Planned, source: str, descriptor: int) -> bool:
+    data = read_exactly(descriptor, planned.start, planned.end - planned.start)
+    return key_of(source, planned.start, data) == planned.key
 
 
 def _tail(descriptor: int, offset: int) -> str:

@@ -1,13 +1,11 @@
 """Cuts an input into chunks of whole records.
 
-Theory
-------
-A chunk is sent under a key made of its place and its bytes, so whoever cuts the same input again must cut
-it in the same places. Where a chunk ends is therefore decided by the bytes alone: from its first byte, the
-last end of a record within `bytes_max`; when one record is larger than that, twice as many bytes, and so on.
-Such a chunk is *certain*. One that was cut because there was no more to read (the end of the file, a pause of
-whoever writes it) is not: by the next time the file may have grown. Where that is, the checkpoint
-remembers (`planned`), before the chunk is sent.
+Theory ------ A chunk is sent under a key made of its place and its bytes, so whoever cuts the same input
+again must cut it in the same places. Where a chunk ends is therefore decided by the bytes alone: from its
+first byte, the last end of a record within `bytes_max`; when one record is larger than that, its own end,
+looked for in twice as many bytes, and so on. Such a chunk is *certain*. One that was cut because there was no
+more to read (the end of the file, a pause of whoever writes it) is not: by the next time the file may have
+grown. Where that is, the checkpoint remembers (`planned`), before the chunk is sent.
 """
 
 import hashlib
@@ -23,22 +21,21 @@ from rowkeep.client.files.taps import InputChanged, Tap
 RECORD_BYTES_MAX = 64 * 1024 * 1024
 
 
-class Chunk(msgspec.Struct, frozen=True):
-    """Whole records from `start` on. `is_certain` as above."""
+class Piece:
+    """Whole records at the beginning of some bytes, as a form has cut them.
 
-    start: int
-    data: bytes
-    is_certain: bool
+    `is_full` says that it ends because the next record would be too many bytes, `is_certain` that no
+    byte behind it could change how it was cut.
+    """
 
-    @property
-    def end(self) -> int:
-        """The offset behind its last byte."""
-        return self.start + len(self.data)
+    def __init__(self, data: bytes, *, is_full: bool, is_certain: bool) -> None:
+        self.data = data
+        self.is_full = is_full
+        self.is_certain = is_certain
 
-    def key(self, source: str) -> str:
-        """The Idempotency-Key of its batch: whose it is, where it stands, what it says."""
-        digest = hashlib.sha256(self.data).hexdigest()[:32]
-        return f"{source}-{self.start:x}-{len(self.data):x}-{digest}"
+    def batch(self, key: str, lines_before: int) -> tuple[Batch, int]:
+        """The batch of it, its rows numbered by their lines from 1, and how many lines it has."""
+        raise NotImplementedError
 
 
 class Form(Protocol):
@@ -47,11 +44,39 @@ class Form(Protocol):
     def start(self, tap: Tap) -> tuple[int, int]:
         """Where the first record begins, and how many lines are before it."""
 
-    def last_end(self, data: bytes) -> int:
-        """Where the last whole record in `data` ends, which begins with a record; 0 without one."""
+    def cut(self, data: bytes, base: int, bytes_max: int, *, is_last: bool) -> Piece | None:
+        """The records of `data` that end within `bytes_max`, or the first one; None while it has no end.
 
-    def batch(self, key: str, chunk: Chunk, lines_before: int) -> tuple[Batch, int]:
-        """The batch of a chunk, its rows numbered by their lines from 1, and how many lines it has."""
+        `data` stands at `base` in the input and begins with a record; `is_last` says that nothing follows.
+        """
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """Whole records from `start` on. `is_certain` as above."""
+
+    start: int
+    piece: Piece
+    is_certain: bool
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.piece.data)
+
+    @property
+    def end(self) -> int:
+        """The offset behind its last byte."""
+        return self.start + self.size
+
+    def key(self, source: str) -> str:
+        """The Idempotency-Key of its batch."""
+        return key_of(source, self.start, self.piece.data)
+
+
+def key_of(source: str, start: int, data: bytes) -> str:
+    """The Idempotency-Key of a chunk's batch: whose it is, where it stands, what it says."""
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    return f"{source}-{start:x}-{len(data):x}-{digest}"
 
 
 class Cutter:
@@ -67,17 +92,20 @@ class Cutter:
         """The chunks from an offset on; those that `planned` names by start and end are cut just there."""
         while not self._is_stopping.is_set():
             if offset in planned:
-                chunk = self._planned(offset, planned[offset])
+                chunk: Chunk | None = self._planned(offset, planned[offset])
             else:
-                found = self._next(offset)
-                if found is None:
-                    return
-                chunk = found
+                chunk = self._next(offset)
+            if chunk is None:
+                return
             yield chunk
             offset = chunk.end
 
     def _planned(self, start: int, end: int) -> Chunk:
-        return Chunk(start, self._tap.read(start, end - start), is_certain=False)
+        data = self._tap.read(start, end - start)
+        piece = self._form.cut(data, start, len(data), is_last=True)
+        if piece is None or len(piece.data) < end - start:
+            raise InputChanged(f"what stands from byte {start} to {end} is not what was sent of it.")
+        return Chunk(start, piece, is_certain=False)
 
     def _next(self, offset: int) -> Chunk | None:
         window = self._bytes_max
@@ -87,9 +115,10 @@ class Cutter:
                 return None  # what was read may end within a record
             is_filled = len(data) == window
             is_last = not is_filled and self._tap.is_over
-            end = len(data) if is_last else self._form.last_end(data)
-            if end:
-                return Chunk(offset, data if end == len(data) else data[:end], is_certain=is_filled)
+            piece = self._form.cut(data, offset, self._bytes_max, is_last=is_last)
+            if piece is not None:
+                is_certain = piece.is_certain and (is_filled or piece.is_full)
+                return Chunk(offset, piece, is_certain)
             if is_last:
                 return None
             if is_filled:

@@ -1,130 +1,206 @@
-"""CSV: a header with the variables, then a record a row.
+r"""CSV: a header with the variables, then a record a row.
 
-A field is text; what it means depends on the type of its variable: `30` goes out as a number to an integer
-and as a string to a string. An empty field is null. Text that is not a number (or true or false) goes out as
-the text it is, so that the server refuses it and says why. A record that has more or fewer fields than the
-header is refused here.
+A field is text; what it means depends on the type of its variable (cells.py). An empty field is null, and so
+is one that is spelled like a null marker (`--null`). `""` is the empty text where the variable has one, and
+null elsewhere. A record that is malformed or has more or fewer fields than the header is refused here.
+
+A file with one variable cannot leave a field empty, for a line with nothing in it is no record to most
+readers. The server's own CSV, known by a header in quotes, then writes null as `""`, and an empty text as
+`""` before another line end than the header's (CRLF).
 """
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from rowkeep.client.batches import Batch, frame
 from rowkeep.client.errors import Reason, RefusedRow
-from rowkeep.client.files.chunks import RECORD_BYTES_MAX, Chunk
+from rowkeep.client.files.cells import CONVERTERS, HAS_EMPTY_TEXT, Convert, as_text
+from rowkeep.client.files.chunks import RECORD_BYTES_MAX, Piece
+from rowkeep.client.files.records import Quoted, Record, RecordReader
 from rowkeep.client.files.taps import InputChanged, Tap
 
 HEADER_BYTES = 64 * 1024
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+DELIMITERS = (b",", b";", b"\t", b"|")
+SHOWN_CHARACTERS_MAX = 100
 
-_is_integer = re.compile(r"[+-]?[0-9]+", re.ASCII).fullmatch
-_is_number = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII).fullmatch
-_BOOLEANS = {"true": True, "false": False}
-INTEGER_DIGITS_MAX = 20  # what is longer is out of any range, and Python would not convert it
+_first_line = re.compile(rb"[^\r\n]*").match
+_in_quotes = re.compile(rb'"[^"]*"')
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """What a caller says of a file; a `delimiter` that is None is found from the header."""
+
+    delimiter: bytes | None = None
+    nulls: frozenset[bytes] = frozenset()
+
+
+class _Column(msgspec.Struct, frozen=True):
+    name: str
+    convert: Convert
+    has_empty_text: bool
 
 
 class CsvForm:
-    """Records to batches. `types` are those of the upload's variables, by their names."""
+    """Records to batches. `types` are those of the variables, by their names."""
 
-    def __init__(self, types: Mapping[str, str]) -> None:
+    def __init__(self, types: Mapping[str, str], dialect: Dialect, is_stopping: threading.Event) -> None:
         self._types = {name.lower(): type_ for name, type_ in types.items()}
-        self._columns: list[tuple[str, Callable[[str], object]]] = []
+        self._dialect = dialect
+        self._is_stopping = is_stopping
+        self._reader = RecordReader(b",")
+        self._columns: list[_Column] = []
+        self._one_column_ending: bytes | None = None
 
     def start(self, tap: Tap) -> tuple[int, int]:
         """Behind the header, which is read here. Raises InputChanged for one that cannot be."""
-        header = _read_header(tap)
-        text = header.decode("utf-8-sig")
-        names = next(csv.reader(io.StringIO(text, newline="")), [])
-        lowered = [name.lower() for name in names]
-        if not names or "" in names or len(set(lowered)) < len(names):
-            raise InputChanged(f"the first line must name each variable once, but it is {text.strip()!r}.")
-        self._columns = [
-            (name, _CONVERTERS.get(self._types.get(name.lower(), ""), _as_text)) for name in names
-        ]
-        return len(header), header.count(b"\n")
+        size = HEADER_BYTES
+        while not self._is_stopping.is_set():
+            data = tap.read(0, size)
+            is_last = len(data) < size and tap.is_over
+            offset, record = self._header(data, is_last=is_last)
+            if record is not None:
+                self._take_header(data[offset : offset + record.end], record)
+                return offset + record.end, line_count(data[: offset + record.end])
+            if is_last:
+                raise InputChanged("the first line must name each variable once, but the file is empty.")
+            size = 2 * size if len(data) == size else size
+            if size > RECORD_BYTES_MAX:
+                raise InputChanged("the header does not end; is a quote left open?")
+        return 0, 0
 
-    def last_end(self, data: bytes) -> int:
-        """Behind the last line feed that no quotes enclose."""
-        end = data.rfind(b"\n") + 1
-        while end and data.count(b'"', 0, end) % 2:
-            end = data.rfind(b"\n", 0, end - 1) + 1
-        return end
+    def _header(self, data: bytes, *, is_last: bool) -> tuple[int, Record | None]:
+        if data.startswith(UTF_16_MARKS):
+            raise InputChanged("the file is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8.")
+        offset = len(BYTE_ORDER_MARK) if data.startswith(BYTE_ORDER_MARK) else 0
+        text = data[offset:]
+        self._reader = RecordReader(self._dialect.delimiter or _delimiter_of(text))
+        return offset, next(self._reader.records(text, 0, is_last=is_last), None)
 
-    def batch(self, key: str, chunk: Chunk, lines_before: int) -> tuple[Batch, int]:
+    def _take_header(self, text: bytes, record: Record) -> None:
+        shown = text.decode("utf-8", "replace").strip()[:SHOWN_CHARACTERS_MAX]
+        try:
+            names = [field.decode().strip() for field in record.fields]
+        except UnicodeDecodeError:
+            raise InputChanged(f"the first line is not UTF-8; {_CONVERT_FIRST}: {shown!r}.") from None
+        lowered = {name.lower() for name in names}
+        if record.problem is not None:
+            raise InputChanged(f"the first line cannot be read: {record.problem}.")
+        if "" in names or not names or len(lowered) < len(names):
+            raise InputChanged(f"the first line must name each variable once, but it is {shown!r}.")
+        self._columns = [_column(name, self._types.get(name.lower(), "")) for name in names]
+        is_own = len(names) == 1 and isinstance(record.fields[0], Quoted)
+        self._one_column_ending = record.ending if is_own else None
+
+    def cut(self, data: bytes, base: int, bytes_max: int, *, is_last: bool) -> "CsvPiece | None":
+        """The records that end within `bytes_max`, or the first one; None when that is undecided."""
+        records: list[Record] = []
+        is_full = False
+        for record in self._reader.records(data, base, is_last=is_last):
+            if records and record.end > bytes_max:
+                is_full = True
+                break
+            records.append(record)
+        if not records:
+            return None
+        is_certain = all(record.is_certain for record in records)
+        return CsvPiece(self, data[: records[-1].end], records, is_full=is_full, is_certain=is_certain)
+
+    def fields_problem(self, record: Record) -> str | None:
+        """Why a record cannot be a row."""
+        if record.problem is None and len(record.fields) != len(self._columns):
+            return f"it has {len(record.fields)} fields, but the header has {len(self._columns)}"
+        return record.problem
+
+    def row(self, record: Record) -> bytes:
+        """A record as a JSON object. Raises UnicodeDecodeError."""
+        nulls = self._dialect.nulls
+        row: dict[str, object] = {}
+        for column, field in zip(self._columns, record.fields, strict=True):
+            if not field:
+                if isinstance(field, Quoted) and column.has_empty_text and not self._is_null(record):
+                    row[column.name] = ""
+            elif field not in nulls or (isinstance(field, Quoted) and column.has_empty_text):
+                row[column.name] = column.convert(field)
+        return msgspec.json.encode(row)
+
+    def _is_null(self, record: Record) -> bool:
+        return self._one_column_ending is not None and record.ending in (self._one_column_ending, b"")
+
+    def undecodable(self, record: Record) -> tuple[str, str]:
+        """The name and the text of the first field that is not UTF-8."""
+        for column, field in zip(self._columns, record.fields, strict=True):
+            try:
+                field.decode()
+            except UnicodeDecodeError:
+                return column.name, field.decode("utf-8", "backslashreplace")[:SHOWN_CHARACTERS_MAX]
+        raise LookupError("every field is UTF-8")
+
+
+class CsvPiece(Piece):
+    """Some records of a file, as they stand there."""
+
+    def __init__(
+        self, form: CsvForm, data: bytes, records: Sequence[Record], *, is_full: bool, is_certain: bool
+    ) -> None:
+        super().__init__(data, is_full=is_full, is_certain=is_certain)
+        self._form = form
+        self._records = records
+
+    def batch(self, key: str, lines_before: int) -> tuple[Batch, int]:
         """The records as rows, numbered by the line on which they begin."""
         numbers: list[int] = []
         rows: list[bytes] = []
         unfit: list[RefusedRow] = []
-        for number, fields in _records(chunk.data, lines_before):
-            if len(fields) == len(self._columns):
+        for number, record in self._numbered(lines_before + 1):
+            row = self._row_or_reason(record)
+            if isinstance(row, bytes):
                 numbers.append(number)
-                rows.append(msgspec.json.encode(self._row(fields)))
+                rows.append(row)
             else:
-                unfit.append(self._misfit(number, fields))
-        return Batch(key, frame(rows), numbers, tuple(unfit)), chunk.data.count(b"\n")
+                unfit.append(RefusedRow(number, (row,), self._shown(record)))
+        return Batch(key, frame(rows), numbers, tuple(unfit)), line_count(self.data)
 
-    def _row(self, fields: list[str]) -> dict[str, object]:
-        return {
-            name: convert(text) for (name, convert), text in zip(self._columns, fields, strict=True) if text
-        }
+    def _numbered(self, number: int) -> Iterator[tuple[int, Record]]:
+        for record in self._records:
+            if not record.is_blank:
+                yield number, record
+            number += line_count(self.data[record.start : record.end])
 
-    def _misfit(self, number: int, fields: list[str]) -> RefusedRow:
-        message = f"it has {len(fields)} fields, but the header has {len(self._columns)}"
-        return RefusedRow(number, (Reason(None, message),), msgspec.json.encode(fields))
+    def _row_or_reason(self, record: Record) -> bytes | Reason:
+        problem = self._form.fields_problem(record)
+        if problem is not None:
+            return Reason(None, problem)
+        try:
+            return self._form.row(record)
+        except UnicodeDecodeError:
+            name, text = self._form.undecodable(record)
+            return Reason(name, f'variable "{name}" is not UTF-8 ({_CONVERT_FIRST}): "{text}"')
 
-
-def _read_header(tap: Tap) -> bytes:
-    size = HEADER_BYTES
-    while True:
-        data = tap.read(0, size)
-        end = data.find(b"\n") + 1
-        while end and data.count(b'"', 0, end) % 2:
-            end = data.find(b"\n", end) + 1
-        if end or (len(data) < size and tap.is_over):
-            return data[:end] if end else data
-        if len(data) == size:
-            size *= 2
-        if size > RECORD_BYTES_MAX:
-            raise InputChanged("the header does not end; is a quote left open?")
+    def _shown(self, record: Record) -> bytes:
+        fields = record.fields or [self.data[record.start : record.end].rstrip(b"\r\n")]
+        return msgspec.json.encode([field.decode("utf-8", "backslashreplace") for field in fields])
 
 
-def _records(data: bytes, lines_before: int) -> Iterator[tuple[int, list[str]]]:
-    """The records with the numbers of their first lines. Raises InputChanged."""
-    try:
-        reader = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
-        number = lines_before + 1
-        for fields in reader:
-            if fields:  # else a blank line
-                yield number, fields
-            number = lines_before + reader.line_num + 1
-    except UnicodeDecodeError as error:
-        line = lines_before + 1 + data.count(b"\n", 0, error.start)
-        raise InputChanged(f"line {line} is not UTF-8; convert the file first.") from error
-    except csv.Error as error:
-        raise InputChanged(f"line {number} cannot be read as CSV: {error}.") from error
+def line_count(data: bytes) -> int:
+    """How many lines end in some data, which does not end between CR and LF."""
+    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
 
 
-def _as_text(text: str) -> object:
-    return text
+def _delimiter_of(text: bytes) -> bytes:
+    """What separates the names of a header: names hold none of them outside of quotes."""
+    found = _first_line(text)
+    assert found is not None  # it matches anything
+    bare = _in_quotes.sub(b"", found[0])
+    return max(DELIMITERS, key=bare.count)
 
 
-def _as_integer(text: str) -> object:
-    return int(text) if len(text) <= INTEGER_DIGITS_MAX and _is_integer(text) else text
+def _column(name: str, type_: str) -> _Column:
+    return _Column(name, CONVERTERS.get(type_, as_text), type_ in HAS_EMPTY_TEXT)
 
 
-def _as_float(text: str) -> object:
-    return float(text) if _is_number(text) else text
-
-
-def _as_boolean(text: str) -> object:
-    return _BOOLEANS.get(text.lower(), text)
-
-
-_CONVERTERS: dict[str, Callable[[str], object]] = {
-    "integer": _as_integer,
-    "float": _as_float,
-    "boolean": _as_boolean,
-}
+_CONVERT_FIRST = "convert the file first, such as with iconv -f WINDOWS-1252 -t UTF-8"

@@ -15,7 +15,7 @@ import msgspec
 
 from rowkeep.client.batches import Batch, frame, frame_joined
 from rowkeep.client.errors import Reason, RefusedRow
-from rowkeep.client.files.chunks import Chunk
+from rowkeep.client.files.chunks import Piece
 from rowkeep.client.files.taps import Tap
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -33,13 +33,23 @@ class NdjsonForm:
         is_marked = tap.read(0, len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
         return (len(BYTE_ORDER_MARK) if is_marked else 0), 0
 
-    def last_end(self, data: bytes) -> int:
-        """Behind the last line feed."""
-        return data.rfind(b"\n") + 1
+    def cut(self, data: bytes, base: int, bytes_max: int, *, is_last: bool) -> "NdjsonPiece | None":
+        """The lines that end within `bytes_max`, or the first one; None while that has no end."""
+        del base
+        if is_last and len(data) <= bytes_max:
+            return NdjsonPiece(data, is_full=False, is_certain=False) if data else None
+        end = data.rfind(b"\n", 0, bytes_max) + 1 or data.find(b"\n") + 1
+        if not end and is_last:
+            return NdjsonPiece(data, is_full=False, is_certain=False)
+        return NdjsonPiece(data[:end], is_full=len(data) > bytes_max, is_certain=True) if end else None
 
-    def batch(self, key: str, chunk: Chunk, lines_before: int) -> tuple[Batch, int]:
+
+class NdjsonPiece(Piece):
+    """Some lines of a file."""
+
+    def batch(self, key: str, lines_before: int) -> tuple[Batch, int]:
         """The lines as rows, numbered from 1."""
-        return _joined(key, chunk.data, lines_before) or _line_by_line(key, chunk.data, lines_before)
+        return _joined(key, self.data, lines_before) or _line_by_line(key, self.data, lines_before)
 
 
 def _joined(key: str, data: bytes, lines_before: int) -> tuple[Batch, int] | None:

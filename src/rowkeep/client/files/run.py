@@ -18,11 +18,11 @@ from typing import Literal
 import msgspec
 
 from rowkeep.client.batches import Batch, Outcome, insert_fitting, insert_whole
-from rowkeep.client.connection import Connection, parse_address, upload_path
+from rowkeep.client.connection import Connection, parse_address, table_path, upload_path
 from rowkeep.client.errors import RefusedRow, RowsRefused
 from rowkeep.client.files.checkpoint import Checkpoint, State, new_source
 from rowkeep.client.files.chunks import Cutter, Form
-from rowkeep.client.files.delimited import CsvForm
+from rowkeep.client.files.delimited import CsvForm, Dialect
 from rowkeep.client.files.ndjson import NdjsonForm
 from rowkeep.client.files.progress import Progress
 from rowkeep.client.files.taps import GrowingFile, Pipe, RegularFile, Tap
@@ -44,6 +44,7 @@ class InsertionOptions(msgspec.Struct, frozen=True):
     upload: str
     file: Path | None
     form: Literal["ndjson", "csv"]
+    dialect: Dialect
     is_following: bool
     state: Path | None
     source: str | None
@@ -147,9 +148,9 @@ class _Insertion:
             self._progress.add(offset, 0, 0)
         cutter = Cutter(tap, self._form, self._options.batch_bytes_max, self._is_stopping)
         for chunk in cutter.chunks(offset, planned):
-            batch, line_count = self._form.batch(chunk.key(self._source), chunk, line)
+            batch, line_count = chunk.piece.batch(chunk.key(self._source), line)
             line += line_count
-            self._sizes[batch.key] = len(chunk.data)
+            self._sizes[batch.key] = chunk.size
             if self._checkpoint is not None:
                 removed = self._checkpoint.begin(chunk, batch.key, line_count)
                 batch = msgspec.structs.replace(batch, removed=removed) if removed else batch
@@ -191,7 +192,10 @@ class _Insertion:
         connection = self._connection()
         self._stack.callback(connection.close)
         path = upload_path(self._options.table, self._options.upload)
-        return CsvForm(variable_types(connection, path, self._options.retry, self._is_stopping))
+        retry, is_stopping = self._options.retry, self._is_stopping
+        types = variable_types(connection, table_path(self._options.table), retry, is_stopping)
+        types |= variable_types(connection, path, retry, is_stopping)
+        return CsvForm(types, self._options.dialect, is_stopping)
 
     def _new_checkpoint(self) -> Checkpoint | None:
         options = self._options
@@ -201,7 +205,7 @@ class _Insertion:
         fresh = State(
             source=self._source_name(),
             target=f"{options.url} {options.table} {options.upload}",
-            form=options.form,
+            form=self._form_name(),
             bytes_max=options.batch_bytes_max,
         )
         checkpoint = Checkpoint.open(path, self._descriptor, fresh, is_again=options.is_again)
@@ -216,13 +220,20 @@ class _Insertion:
         self._stack.callback(quarantine.close)
         return quarantine
 
+    def _form_name(self) -> str:
+        """The form, and what was said of it: the same bytes are other rows with another null marker."""
+        dialect = self._options.dialect
+        said = [*([] if dialect.delimiter is None else [f"delimiter={dialect.delimiter!r}"])]
+        said += [f"null={null!r}" for null in sorted(dialect.nulls)]
+        return " ".join([self._options.form, *said])
+
     def _source_name(self) -> str:
         name = self._options.source
         if name is None and self._is_file and self._options.file is not None:
             name = str(self._options.file.resolve())
         if name is None:
             return new_source()
-        return hashlib.sha256(f"{self._options.form} {name}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self._form_name()} {name}".encode()).hexdigest()[:16]
 
     def _new_pipeline(self) -> Pipeline:
         path = upload_path(self._options.table, self._options.upload) + "/rows"
