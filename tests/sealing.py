@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 from rowkeep.model.resources import Segment
 from rowkeep.services.maintenance import Maintenance, SealingPolicy
-from rowkeep.storage.base import Database, Doors
+from rowkeep.storage.base import Database
+from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.local_files import DataDirectory, Disk
 from rowkeep.storage.segments.folder import SegmentFolder
 from rowkeep.storage.segments.sealer import SegmentSealer
@@ -31,6 +32,6 @@ class DirectSealer:
 
 async def seal_all(doors: Doors, maintenance: Maintenance) -> None:
     """Puts the rows of every upload that has variables into segments."""
-    while waiting := await doors.read(lambda view: view.uploads_to_seal(0, 1_000)):
+    while waiting := await doors.read(lambda view: view.entries.uploads_to_seal(0, 1_000)):
         for upload in waiting:
             assert await maintenance.seal(upload)

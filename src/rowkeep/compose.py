@@ -217,7 +217,7 @@ def _live_figures(follows: FollowService, inserts: LongInsertService) -> LiveFig
 async def _sweep(storage: Storage) -> None:
     """Removes what the sealing process left unnamed; while it does not run, nobody else wants it."""
     present = storage.folder.files()
-    storage.folder.sweep(present, await storage.doors.read(lambda view: view.segment_files()))
+    storage.folder.sweep(present, await storage.doors.read(lambda view: view.segments.file_names()))
 
 
 async def _sweep_at_end(storage: Storage) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from rowkeep.model.resources import MemberRole
 from rowkeep.services.accounts import create_organization, create_token, create_user, find_user, revoke_token
-from rowkeep.storage.base import CatalogEditor
+from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
@@ -153,13 +153,13 @@ def _people(editor: CatalogEditor) -> dict[tuple[str, str], str | None]:
         create_user(editor, user)
     club = create_organization(editor, "club", "club_head")
     readers = create_organization(editor, "readers", "keeper")
-    lab = editor.owner("lab")
+    lab = editor.owners.find("lab")
     assert lab is not None
-    editor.set_member(readers.id, find_user(editor, "reader").id, MemberRole.MEMBER)
-    editor.set_member(lab.id, find_user(editor, "head").id, MemberRole.ADMINISTRATOR)
-    editor.set_member(lab.id, find_user(editor, "member").id, MemberRole.MEMBER)
-    editor.set_member(club.id, find_user(editor, "member").id, MemberRole.MEMBER)
-    editor.delete_member(lab.id, find_user(editor, ServerProcess.user).id)
+    editor.members.set(readers.id, find_user(editor, "reader").id, MemberRole.MEMBER)
+    editor.members.set(lab.id, find_user(editor, "head").id, MemberRole.ADMINISTRATOR)
+    editor.members.set(lab.id, find_user(editor, "member").id, MemberRole.MEMBER)
+    editor.members.set(club.id, find_user(editor, "member").id, MemberRole.MEMBER)
+    editor.members.delete(lab.id, find_user(editor, ServerProcess.user).id)
     return {(kind, caller): _token(editor, kind, caller) for kind in KINDS for caller in CALLERS}
 
 
@@ -170,5 +170,5 @@ def _token(editor: CatalogEditor, kind: str, caller: str) -> str | None:
     name = ROLES[kind].get(user, user)
     token = create_token(editor, name, scopes or (), "0m" if caller == "expired" else None)
     if caller == "revoked":
-        revoke_token(editor, editor.tokens()[-1].id)
+        revoke_token(editor, editor.tokens.all()[-1].id)
     return token

@@ -11,7 +11,10 @@ from rowkeep.model.resources import MergeStrategy, UploadType
 from rowkeep.model.schema import Variable, declared_schema
 from rowkeep.model.types import VariableType
 from rowkeep.services.accounts import create_token, create_user
-from rowkeep.storage.base import CatalogEditor, NewDataset, NewTable, NewUpload
+from rowkeep.storage.catalog.catalog import CatalogEditor
+from rowkeep.storage.catalog.datasets import NewDataset
+from rowkeep.storage.catalog.tables import NewTable
+from rowkeep.storage.catalog.uploads import NewUpload
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
@@ -41,33 +44,31 @@ def large_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
 
 
 def _fill(editor: CatalogEditor) -> None:
-    owner = editor.owner(ServerProcess.user)
+    owner = editor.owners.find(ServerProcess.user)
     assert owner is not None
     friend = create_user(editor, "friend")
-    editor.add_dataset(NewDataset(owner, "big", AccessLevel.NONE, None))
+    editor.datasets.add(NewDataset(owner, "big", AccessLevel.NONE, None), None)
     for number in range(COUNT):
         _add_table(editor, "big", f"t{number}")
         name = f"d{number}"
-        editor.add_dataset(
-            NewDataset(owner, name, AccessLevel.DATA if number % 3 else AccessLevel.NONE, None)
+        editor.datasets.add(
+            NewDataset(owner, name, AccessLevel.DATA if number % 3 else AccessLevel.NONE, None), None
         )
         dataset_id, version_id = _add_table(editor, name, "t")
         if number % 2:
-            editor.release_version(version_id, (1, 0), None)
+            editor.versions.release(version_id, (1, 0), None)
         if number % 5 == 0:
-            editor.set_grant(dataset_id, friend.id, AccessLevel.DATA)
+            editor.grants.set(dataset_id, friend.id, AccessLevel.DATA)
 
 
 def _add_table(editor: CatalogEditor, dataset_name: str, name: str) -> tuple[int, int]:
     """A table with an upload; the ids of its dataset and version."""
-    dataset = editor.dataset(ServerProcess.user, dataset_name, None, None)
+    dataset = editor.datasets.find(ServerProcess.user, dataset_name, None, None)
     assert dataset is not None
     version_id = dataset.next_version_id
     assert version_id is not None
-    editor.add_table(NewTable(version_id, name, None, MergeStrategy.APPEND, is_file_index=False))
-    table = editor.table(version_id, name, None)
-    assert table is not None
-    editor.add_upload(NewUpload(table.id, "s", UploadType.STREAM, SCHEMA, updates_by_default=False))
+    table = editor.tables.add(NewTable(version_id, name, None, MergeStrategy.APPEND, is_file_index=False))
+    editor.uploads.add(NewUpload(table.id, "s", UploadType.STREAM, SCHEMA, updates_by_default=False))
     return dataset.id, version_id
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from rowkeep.model.resources import MergeStrategy
 from rowkeep.services.accounts import create_user
-from rowkeep.storage.base import CatalogEditor, NewTable
+from rowkeep.storage.catalog.catalog import CatalogEditor
+from rowkeep.storage.catalog.tables import NewTable
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
@@ -238,13 +239,13 @@ def test_pages_are_capped(pages: Pages) -> None:
     pages.ask("POST", f"{API}/users/pages/datasets", {"name": "large"})
 
     def add(editor: CatalogEditor) -> None:
-        dataset = editor.dataset("pages", "large", None, None)
+        dataset = editor.datasets.find("pages", "large", None, None)
         assert dataset is not None
         assert dataset.next_version_id is not None
         for number in range(ITEMS_MAX + 1):
             name = f"t{number}"
             table = NewTable(dataset.next_version_id, name, None, MergeStrategy.APPEND, is_file_index=False)
-            editor.add_table(table)
+            editor.tables.add(table)
 
     pages.edit(add)
     found = pages.pages(f"{API}/datasets/pages.large/tables", 5000)

@@ -13,7 +13,11 @@ from rowkeep.model.growth import SchemaChange, schema_change
 from rowkeep.model.resources import Batch, Dataset, Entry, OwnerKind, Receipt, Table, Upload, UploadType
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
-from rowkeep.storage.base import CatalogEditor, CatalogView, Database, NewDataset, NewTable, NewUpload
+from rowkeep.storage.base import Database
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.datasets import NewDataset
+from rowkeep.storage.catalog.tables import NewTable
+from rowkeep.storage.catalog.uploads import NewUpload
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.journal.journal import entry_lines
 
@@ -32,11 +36,8 @@ class Uploads(msgspec.Struct):
 
 def make_dataset(editor: CatalogEditor, name: str = "data", owner_name: str = "jane") -> Dataset:
     """A dataset of a user, who is added when new."""
-    owner = editor.owner(owner_name) or editor.add_owner(OwnerKind.USER, owner_name)
-    editor.add_dataset(NewDataset(owner, name, AccessLevel.NONE, None))
-    dataset = editor.dataset(owner_name, name, None, owner.id)
-    assert dataset is not None
-    return dataset
+    owner = editor.owners.find(owner_name) or editor.owners.add(OwnerKind.USER, owner_name)
+    return editor.datasets.add(NewDataset(owner, name, AccessLevel.NONE, None), owner.id)
 
 
 def next_version_id(dataset: Dataset) -> int:
@@ -47,18 +48,12 @@ def next_version_id(dataset: Dataset) -> int:
 
 def make_table(editor: CatalogEditor, version_id: int, name: str = "rows") -> Table:
     """A table of a version."""
-    editor.add_table(NewTable(version_id, name, None, "append", is_file_index=False))
-    table = editor.table(version_id, name, None)
-    assert table is not None
-    return table
+    return editor.tables.add(NewTable(version_id, name, None, "append", is_file_index=False))
 
 
 def make_upload(editor: CatalogEditor, table_id: int, name: str, schema: Schema = INTEGERS) -> Upload:
     """A stream upload."""
-    editor.add_upload(NewUpload(table_id, name, UploadType.STREAM, schema, updates_by_default=False))
-    upload = editor.upload(table_id, name)
-    assert upload is not None
-    return upload
+    return editor.uploads.add(NewUpload(table_id, name, UploadType.STREAM, schema, updates_by_default=False))
 
 
 def make_uploads(database: Database) -> Uploads:
@@ -115,7 +110,7 @@ def widening() -> SchemaChange:
 
 def upload_named(database: Database, table_id: int, name: str) -> Upload:
     """The upload as the catalog shows it now."""
-    upload = read_snapshot(database, lambda view: view.upload(table_id, name))
+    upload = read_snapshot(database, lambda view: view.uploads.find(table_id, name))
     assert upload is not None
     return upload
 
@@ -126,7 +121,7 @@ def entries_of(database: Database, upload_id: int) -> list[Entry]:
     def read(view: CatalogView) -> list[Entry]:
         entries: list[Entry] = []
         row = 0
-        while found := view.entries(upload_id, row, 2**40, 2**40):
+        while found := view.entries.holding(upload_id, row, 2**40, 2**40):
             fresh = [entry for entry in found if entry.first_row >= row]
             if not fresh:
                 break
@@ -139,7 +134,7 @@ def entries_of(database: Database, upload_id: int) -> list[Entry]:
 
 def schema_version(database: Database, upload_id: int, version: int) -> Schema:
     """One version of an upload's schema."""
-    return read_snapshot(database, lambda view: view.schema(upload_id, version))
+    return read_snapshot(database, lambda view: view.uploads.schema(upload_id, version))
 
 
 def stored(database: Database, upload_id: int) -> list[Any]:
@@ -164,5 +159,5 @@ def check_counters(database: Database, uploads: Uploads) -> None:
         lines = [entry_lines(entry) for entry in entries_of(database, upload_id)]
         assert upload.byte_count == sum(map(len, lines))
         counted += upload.row_count
-    contents = read_snapshot(database, lambda view: view.contents([uploads.table_id]))
+    contents = read_snapshot(database, lambda view: view.tables.contents([uploads.table_id]))
     assert contents[uploads.table_id].row_count == counted

@@ -18,15 +18,10 @@ from rowkeep.model.resources import (
 )
 from rowkeep.model.schema import Schema, ValueLabel, Variable
 from rowkeep.model.types import VariableType
-from rowkeep.storage.base import (
-    CatalogEditor,
-    CatalogView,
-    Database,
-    DuplicateError,
-    NewDataset,
-    StorageBusyError,
-)
-from rowkeep.storage.catalog import editor as editor_module
+from rowkeep.storage.base import Database, DuplicateError, StorageBusyError
+from rowkeep.storage.catalog import state
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.datasets import NewDataset
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.journal.journal import Journal
 from tests.contract.backends import OpenDatabase
@@ -51,56 +46,56 @@ def version_of(database: Database) -> int:
 
 def test_owners_are_found_ignoring_case(database: Database) -> None:
     """A name is taken once, by a user or an organization, whatever its case."""
-    added = edit_catalog(database, lambda editor: editor.add_owner(OwnerKind.USER, "Jane"))
-    assert read_snapshot(database, lambda view: view.owner("jANE")) == added
+    added = edit_catalog(database, lambda editor: editor.owners.add(OwnerKind.USER, "Jane"))
+    assert read_snapshot(database, lambda view: view.owners.find("jANE")) == added
     assert added.name == "Jane"
-    assert read_snapshot(database, lambda view: view.owner("joe")) is None
+    assert read_snapshot(database, lambda view: view.owners.find("joe")) is None
     with pytest.raises(DuplicateError):
-        edit_catalog(database, lambda editor: editor.add_owner(OwnerKind.ORGANIZATION, "JANE"))
+        edit_catalog(database, lambda editor: editor.owners.add(OwnerKind.ORGANIZATION, "JANE"))
 
 
 def test_administrators(database: Database) -> None:
     """A user administers the organizations he was put in charge of, and no other."""
 
     def add(editor: CatalogEditor) -> tuple[int, int, int]:
-        user = editor.add_owner(OwnerKind.USER, "jane").id
-        here, there = (editor.add_owner(OwnerKind.ORGANIZATION, name).id for name in ("here", "there"))
-        editor.set_member(here, user, MemberRole.ADMINISTRATOR)
+        user = editor.owners.add(OwnerKind.USER, "jane").id
+        here, there = (editor.owners.add(OwnerKind.ORGANIZATION, name).id for name in ("here", "there"))
+        editor.members.set(here, user, MemberRole.ADMINISTRATOR)
         return user, here, there
 
     user, here, there = edit_catalog(database, add)
-    member = read_snapshot(database, lambda view: view.member(here, user))
+    member = read_snapshot(database, lambda view: view.members.find(here, user))
     assert member is not None
     assert member.role is MemberRole.ADMINISTRATOR
-    assert read_snapshot(database, lambda view: view.member(there, user)) is None
+    assert read_snapshot(database, lambda view: view.members.find(there, user)) is None
 
 
 def test_tokens_by_their_hash(database: Database) -> None:
     """A token says who holds it until it is revoked; revoking makes what was checked before stale."""
 
     def add(editor: CatalogEditor) -> int:
-        user = editor.add_owner(OwnerKind.USER, "jane")
-        return editor.add_token(user.id, HASH, "data.edit workflow.read", 123)
+        user = editor.owners.add(OwnerKind.USER, "jane")
+        return editor.tokens.add(user.id, HASH, "data.edit workflow.read", 123).id
 
     token_id = edit_catalog(database, add)
-    principal = read_snapshot(database, lambda view: view.principal(HASH))
+    principal = read_snapshot(database, lambda view: view.tokens.principal(HASH))
     assert principal is not None
     assert (principal.user_name, principal.expires_at_ms) == ("jane", 123)
     assert principal.scopes == {Scope.DATA_EDIT, Scope.WORKFLOW_READ}
-    assert read_snapshot(database, lambda view: view.principal(HASH[::-1])) is None
+    assert read_snapshot(database, lambda view: view.tokens.principal(HASH[::-1])) is None
     version = version_of(database)
-    assert edit_catalog(database, lambda editor: editor.revoke_token(token_id))
+    assert edit_catalog(database, lambda editor: editor.tokens.revoke(token_id))
     assert version_of(database) > version
-    assert not edit_catalog(database, lambda editor: editor.revoke_token(token_id))
-    assert read_snapshot(database, lambda view: view.principal(HASH)) is None
-    (token,) = read_snapshot(database, lambda view: view.tokens())
+    assert not edit_catalog(database, lambda editor: editor.tokens.revoke(token_id))
+    assert read_snapshot(database, lambda view: view.tokens.principal(HASH)) is None
+    (token,) = read_snapshot(database, lambda view: view.tokens.all())
     assert token.revoked_at is not None
 
 
 def test_a_reference_id_is_given_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """There are about a million, so one that is drawn twice is drawn again: of datasets and of tables."""
     drawn = iter(["aaaa-1", "aaaa-2", "bbbb-3", "aaaa-4", "aaaa-5", "cccc-6"])
-    monkeypatch.setattr(editor_module, "new_identifier", lambda: next(drawn))
+    monkeypatch.setattr(state, "new_identifier", lambda: next(drawn))
 
     def add(editor: CatalogEditor) -> list[str]:
         datasets = [make_dataset(editor, name) for name in ("one", "two")]
@@ -119,7 +114,7 @@ def test_datasets_by_name_and_reference_id(database: Database) -> None:
 
     def found(owner_name: str, name: str, reference_id: str | None = None) -> Dataset | None:
         return read_snapshot(
-            database, lambda view: view.dataset(owner_name, name, reference_id, dataset.owner_id)
+            database, lambda view: view.datasets.find(owner_name, name, reference_id, dataset.owner_id)
         )
 
     assert found("JANE", "data") == dataset
@@ -133,12 +128,12 @@ def test_names_are_unique_by_their_key(database: Database, uploads: Uploads) -> 
     """Names of datasets, tables and uploads that differ only in what does not count are refused."""
 
     def add_dataset(editor: CatalogEditor) -> None:
-        owner = editor.owner("jane")
+        owner = editor.owners.find("jane")
         assert owner is not None
-        editor.add_dataset(NewDataset(owner, "DATA!", AccessLevel.NONE, None))
+        editor.datasets.add(NewDataset(owner, "DATA!", AccessLevel.NONE, None), owner.id)
 
     def add_table(editor: CatalogEditor) -> None:
-        dataset = editor.dataset("jane", "data", None, None)
+        dataset = editor.datasets.find("jane", "data", None, None)
         assert dataset is not None
         make_table(editor, next_version_id(dataset), "_Rows")
 
@@ -155,7 +150,7 @@ def test_names_are_unique_by_their_key(database: Database, uploads: Uploads) -> 
 def test_uploads_match_with_dots_as_underscores(database: Database, uploads: Uploads) -> None:
     """`my up_load` finds `my up.load`."""
     made = edit_catalog(database, lambda editor: make_upload(editor, uploads.table_id, "my up.load"))
-    assert read_snapshot(database, lambda view: view.upload(uploads.table_id, "My up_load")) == made
+    assert read_snapshot(database, lambda view: view.uploads.find(uploads.table_id, "My up_load")) == made
 
 
 def test_lists_go_on_after_an_id(database: Database, uploads: Uploads) -> None:
@@ -168,7 +163,7 @@ def test_lists_go_on_after_an_id(database: Database, uploads: Uploads) -> None:
     after = 0
 
     def next_page(view: CatalogView) -> list[Upload]:
-        return view.uploads(uploads.table_id, after, 3)
+        return view.uploads.page(uploads.table_id, after, 3)
 
     while page := read_snapshot(database, next_page):
         assert len(page) <= 3
@@ -188,9 +183,9 @@ def test_schemas_come_back_whole(database: Database, uploads: Uploads) -> None:
     )
     made = edit_catalog(database, lambda editor: make_upload(editor, uploads.table_id, "rich", schema))
     assert made.schema == schema
-    assert read_snapshot(database, lambda view: view.schema(made.id, 1)) == schema
+    assert read_snapshot(database, lambda view: view.uploads.schema(made.id, 1)) == schema
     with pytest.raises(LookupError):
-        read_snapshot(database, lambda view: view.schema(made.id, 2))
+        read_snapshot(database, lambda view: view.uploads.schema(made.id, 2))
 
 
 def test_what_is_deleted_is_gone_with_all_it_held(database: Database, uploads: Uploads) -> None:
@@ -198,25 +193,25 @@ def test_what_is_deleted_is_gone_with_all_it_held(database: Database, uploads: U
     Journal().commit_group(database, [batch(uploads, [1], key="k")])
 
     def delete(editor: CatalogEditor) -> None:
-        dataset = editor.dataset("jane", "data", None, None)
+        dataset = editor.datasets.find("jane", "data", None, None)
         assert dataset is not None
-        editor.delete_dataset(dataset.id)
+        editor.datasets.delete(dataset.id)
 
     edit_catalog(database, delete)
-    assert read_snapshot(database, lambda view: view.dataset("jane", "data", None, None)) is None
-    assert read_snapshot(database, lambda view: view.upload(uploads.table_id, "first")) is None
-    forgettable = read_snapshot(database, lambda view: view.forgettable_uploads(0, 10))
+    assert read_snapshot(database, lambda view: view.datasets.find("jane", "data", None, None)) is None
+    assert read_snapshot(database, lambda view: view.uploads.find(uploads.table_id, "first")) is None
+    forgettable = read_snapshot(database, lambda view: view.uploads.forgettable(0, 10))
     assert forgettable == [uploads.first, uploads.second]
-    assert edit_catalog(database, lambda editor: editor.drop_entries(uploads.first, 2**40, 2**40)) == 1
-    edit_catalog(database, lambda editor: editor.forget_upload(uploads.first))
+    assert edit_catalog(database, lambda editor: editor.entries.drop(uploads.first, 2**40, 2**40)) == 1
+    edit_catalog(database, lambda editor: editor.uploads.forget(uploads.first))
     assert entries_of(database, uploads.first) == []
-    assert read_snapshot(database, lambda view: view.forgettable_uploads(0, 10)) == [uploads.second]
+    assert read_snapshot(database, lambda view: view.uploads.forgettable(0, 10)) == [uploads.second]
     assert version_of(database) > uploads.catalog_version
 
 
 def test_ids_are_never_used_again(database: Database, uploads: Uploads) -> None:
     """A new upload under an old name is another one: nothing that knew the old id can reach it."""
-    edit_catalog(database, lambda editor: editor.delete_upload(uploads.second))
+    edit_catalog(database, lambda editor: editor.uploads.delete(uploads.second))
     made = edit_catalog(database, lambda editor: make_upload(editor, uploads.table_id, "second"))
     assert made.id > uploads.second
 
@@ -225,13 +220,15 @@ def test_an_edit_is_all_or_nothing(database: Database, uploads: Uploads) -> None
     """What raises leaves nothing behind, the catalog version included."""
 
     def edit(editor: CatalogEditor) -> None:
-        editor.delete_upload(uploads.first)
+        editor.uploads.delete(uploads.first)
         make_upload(editor, uploads.table_id, "third")
         raise LookupError("changed my mind")
 
     with pytest.raises(LookupError, match="changed my mind"):
         edit_catalog(database, edit)
-    names = read_snapshot(database, lambda view: [one.name for one in view.uploads(uploads.table_id, 0, 9)])
+    names = read_snapshot(
+        database, lambda view: [one.name for one in view.uploads.page(uploads.table_id, 0, 9)]
+    )
     assert names == ["first", "second"]
     assert version_of(database) == uploads.catalog_version
 
@@ -240,7 +237,7 @@ def test_a_snapshot_does_not_move(database: Database, uploads: Uploads) -> None:
     """What is committed while a snapshot is read is not in it; the next one has it."""
 
     def count(view: CatalogView) -> int | None:
-        upload = view.upload(uploads.table_id, "first")
+        upload = view.uploads.find(uploads.table_id, "first")
         return None if upload is None else upload.row_count
 
     def read(view: CatalogView) -> tuple[int | None, int | None]:
@@ -259,7 +256,9 @@ def test_a_range_of_rows_finds_its_entries(database: Database, uploads: Uploads)
         Journal().commit_group(database, [batch(uploads, [number] * 3)])
 
     def first_rows(first: int, end: int, bytes_max: int = 2**30) -> list[int]:
-        found = read_snapshot(database, lambda view: view.entries(uploads.first, first, end, bytes_max))
+        found = read_snapshot(
+            database, lambda view: view.entries.holding(uploads.first, first, end, bytes_max)
+        )
         return [entry.first_row for entry in found]
 
     assert first_rows(0, 12) == [0, 3, 6, 9]
@@ -267,7 +266,7 @@ def test_a_range_of_rows_finds_its_entries(database: Database, uploads: Uploads)
     assert first_rows(3, 6) == [3]
     assert first_rows(5, 6) == [3]
     assert first_rows(0, 12, 1) == [0]
-    assert read_snapshot(database, lambda view: view.entries(uploads.second, 0, 9, 9)) == []
+    assert read_snapshot(database, lambda view: view.entries.holding(uploads.second, 0, 9, 9)) == []
 
 
 def stream(identifier: str, expires_at: int) -> ReadStream:
@@ -279,13 +278,13 @@ def test_read_streams_live_until_they_expire(database: Database) -> None:
     """A stream comes back as it was put in, for its user, and is pruned after its time."""
     now = time.time_ns() // 1_000_000
     alive, expired = stream("alive", now + HOUR_MS), stream("expired", now - 1)
-    edit_catalog(database, lambda editor: editor.add_read_streams([alive, expired]))
-    assert read_snapshot(database, lambda view: view.read_stream("alive", now)) == alive
-    assert read_snapshot(database, lambda view: view.read_stream("expired", now)) is None
-    assert read_snapshot(database, lambda view: view.read_stream("other", now)) is None
-    edit_catalog(database, lambda editor: editor.prune())
-    assert read_snapshot(database, lambda view: view.read_stream("expired", 0)) is None
-    assert read_snapshot(database, lambda view: view.read_stream("alive", now)) == alive
+    edit_catalog(database, lambda editor: editor.sessions.add([alive, expired]))
+    assert read_snapshot(database, lambda view: view.sessions.stream("alive", now)) == alive
+    assert read_snapshot(database, lambda view: view.sessions.stream("expired", now)) is None
+    assert read_snapshot(database, lambda view: view.sessions.stream("other", now)) is None
+    edit_catalog(database, lambda editor: editor.sessions.prune())
+    assert read_snapshot(database, lambda view: view.sessions.stream("expired", 0)) is None
+    assert read_snapshot(database, lambda view: view.sessions.stream("alive", now)) == alive
 
 
 def test_a_writer_that_waits_too_long_is_told(
@@ -295,5 +294,5 @@ def test_a_writer_that_waits_too_long_is_told(
     monkeypatch.setattr("rowkeep.storage.sqlite._BUSY_MS_MAX", 50)
     database, other = open_database(), open_database()
     with other.writing(), pytest.raises(StorageBusyError):
-        edit_catalog(database, lambda editor: editor.add_owner(OwnerKind.USER, "jane"))
-    assert edit_catalog(database, lambda editor: editor.add_owner(OwnerKind.USER, "jane")).name == "jane"
+        edit_catalog(database, lambda editor: editor.owners.add(OwnerKind.USER, "jane"))
+    assert edit_catalog(database, lambda editor: editor.owners.add(OwnerKind.USER, "jane")).name == "jane"

@@ -46,7 +46,7 @@ def receipts(journal: Journal, database: Database, *batches: Batch) -> list[Rece
 
 def state(database: Database, upload_id: int) -> ChainState:
     """How far an upload has come."""
-    found = read_snapshot(database, lambda view: view.chain_state(upload_id))
+    found = read_snapshot(database, lambda view: view.uploads.chain_state(upload_id))
     assert found is not None
     return found
 
@@ -133,13 +133,13 @@ def test_a_segment_ends_with_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyP
     while row < 6:
         segment = sealer.seal(uploads.first, row)
         assert segment is not None
-        edit_catalog(database, lambda editor, segment=segment: editor.name_sealed(segment))
+        edit_catalog(database, lambda editor, segment=segment: editor.segments.name_sealed(segment))
         row = segment.row_end
         ends.append(row)
         counts += unpacked_counts(segment.batches)
     assert (ends, counts) == ([1, 5, 6], [1, 4, 1])
     whole = sealer.compact(uploads.first, 0, 6)
-    assert edit_catalog(database, lambda editor: editor.name_compacted(whole))
+    assert edit_catalog(database, lambda editor: editor.segments.name_compacted(whole))
     assert (list(unpacked_counts(whole.batches)), whole.chain) == ([1, 4, 1], chain)
     assert [text for text in verify(database, directory).problems if "named by nothing" not in text] == []
     database.close()
@@ -151,11 +151,11 @@ def test_a_directory_from_before_there_were_chains(tmp_path: Path) -> None:
     directory.sweep()
     old_database(directory.database)
     database = SqliteDatabase(directory.database)
-    [upload] = read_snapshot(database, lambda view: view.uploads(1, 0, 9))
+    [upload] = read_snapshot(database, lambda view: view.uploads.page(1, 0, 9))
     version = read_snapshot(database, lambda view: view.catalog_version())
     uploads = Uploads(1, upload.id, 0, version)
     journal = Journal()
-    known = read_snapshot(database, lambda view: view.request(upload.id, "old"))
+    known = read_snapshot(database, lambda view: view.receipts.find(upload.id, "old"))
     assert known is not None
     assert (known.receipt.row_count, known.receipt.first_row, known.committed_at) == (2, None, None)
     [receipt] = receipts(journal, database, batch(uploads, [3]))
@@ -168,7 +168,7 @@ def test_a_directory_from_before_there_were_chains(tmp_path: Path) -> None:
         segment = SegmentSealer(database, directory.segments, Disk()).seal(upload.id, 0)
         if segment is not None:
             assert list(unpacked_counts(segment.batches)) == [1]
-            edit_catalog(database, lambda editor, segment=segment: editor.name_sealed(segment))
+            edit_catalog(database, lambda editor, segment=segment: editor.segments.name_sealed(segment))
     database.close()
 
 

@@ -78,7 +78,7 @@ def test_a_stale_group_writes_nothing(
     database: Database, uploads: Uploads, journal: CountedJournal, key: str | None
 ) -> None:
     """Once the catalog has moved, what was checked before it did not go in; its key stays free."""
-    edit_catalog(database, lambda editor: editor.revoke_token(0))
+    edit_catalog(database, lambda editor: editor.tokens.revoke(0))
     stale = [batch(uploads, [1], key=key), batch(uploads, [2])]
     assert journal.commit(*stale)[0] == [StaleBatch(), StaleBatch()]
     fresh = msgspec.structs.replace(uploads, catalog_version=uploads.catalog_version + 1)

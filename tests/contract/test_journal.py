@@ -81,7 +81,7 @@ def test_a_stale_batch_writes_nothing_and_others_go_in(
     database: Database, uploads: Uploads, key: str | None
 ) -> None:
     """Only batches checked against the current catalog are written; a stale key stays free."""
-    edit_catalog(database, lambda editor: editor.revoke_token(0))
+    edit_catalog(database, lambda editor: editor.tokens.revoke(0))
     fresh = msgspec.structs.replace(uploads, catalog_version=uploads.catalog_version + 1)
     outcomes = commit(database, batch(uploads, [1], key=key), batch(fresh, [2]), batch(uploads, [3]))
     assert outcomes == [StaleBatch(), Receipt(1), StaleBatch()]
@@ -94,7 +94,7 @@ def test_a_stale_batch_writes_nothing_and_others_go_in(
 def test_an_upload_that_is_gone_takes_nothing(database: Database, uploads: Uploads) -> None:
     """A batch for a deleted upload is stale: nothing joins the rows that sessions may still read."""
     commit(database, batch(uploads, [1], key="k"))
-    edit_catalog(database, lambda editor: editor.delete_upload(uploads.first))
+    edit_catalog(database, lambda editor: editor.uploads.delete(uploads.first))
     assert commit(database, batch(uploads, [2])) == [StaleBatch()]
     assert stored(database, uploads.first) == [1]
 
@@ -168,7 +168,7 @@ def test_a_change_that_is_stale_changes_nothing(database: Database, uploads: Upl
     """Of two batches that grow the same schema the second is checked again."""
     commit(database, widening_batch(uploads, [1.5]))
     assert commit(database, widening_batch(uploads, [2.5])) == [StaleBatch()]
-    assert read_snapshot(database, lambda view: view.schema(uploads.first, 2)).version == 2
+    assert read_snapshot(database, lambda view: view.uploads.schema(uploads.first, 2)).version == 2
     assert stored(database, uploads.first) == [1.5]
 
 
@@ -208,7 +208,7 @@ def test_a_large_batch_may_change_the_schema(database: Database, uploads: Upload
 
 def test_a_large_batch_that_is_stale_leaves_nothing(database: Database, uploads: Uploads) -> None:
     """None of its frames goes in."""
-    edit_catalog(database, lambda editor: editor.revoke_token(0))
+    edit_catalog(database, lambda editor: editor.tokens.revoke(0))
     assert commit(database, large_batch(uploads, [1], [2])) == [StaleBatch()]
     assert entries_of(database, uploads.first) == []
     check_counters(database, uploads)
@@ -321,8 +321,8 @@ def fresh_uploads(database: Database) -> Uploads:
         database,
         lambda editor: (
             None
-            if (dataset := editor.dataset("jane", "data", None, None)) is None
-            else editor.delete_dataset(dataset.id)
+            if (dataset := editor.datasets.find("jane", "data", None, None)) is None
+            else editor.datasets.delete(dataset.id)
         ),
     )
     return make_uploads(database)

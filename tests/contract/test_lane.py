@@ -12,7 +12,7 @@ import pytest
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.storage.base import Connection, Database, Outcome
-from rowkeep.storage.catalog.editor import SqlCatalogEditor
+from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.contract.backends import OpenDatabase
@@ -63,7 +63,7 @@ def in_background(lane: Lane, rows: Batch) -> "asyncio.Task[Outcome]":
 
 def bump(connection: Connection) -> None:
     """An edit that makes every batch checked before stale."""
-    SqlCatalogEditor(connection).revoke_token(0)
+    CatalogEditor(connection).tokens.revoke(0)
 
 
 async def settled(tasks: list["asyncio.Task[Outcome]"]) -> list[Any]:
@@ -296,7 +296,7 @@ def test_an_edit_that_fails_is_rolled_back(database: Database, uploads: Uploads)
         async with open_lane(database) as lane:
 
             def edit(connection: Connection) -> None:
-                SqlCatalogEditor(connection).delete_upload(uploads.first)
+                CatalogEditor(connection).uploads.delete(uploads.first)
                 raise LookupError("no such thing")
 
             with pytest.raises(LookupError, match="no such thing"):

@@ -40,7 +40,7 @@ def skipping(uploads: Uploads, sizes: list[int], key: str | None = None) -> Batc
 
 def held(database: Database, uploads: Uploads) -> list[tuple[int, int]]:
     """Id and size of each row in the quarantine."""
-    rows = read_snapshot(database, lambda view: view.quarantined_rows(uploads.first, 0, 1_000))
+    rows = read_snapshot(database, lambda view: view.quarantine.rows(uploads.first, 0, 1_000))
     return [(row.id, len(row.content)) for row in rows]
 
 
@@ -81,14 +81,14 @@ def test_it_is_a_list_whose_oldest_go_first(steps: list[tuple[str, object]]) -> 
                     row_count += len(ids)
                 model = [size for place, size in enumerate(model) if place not in chosen]
             elif name == "empty":
-                edit_catalog(database, lambda editor: editor.empty_quarantine(uploads.first))
+                edit_catalog(database, lambda editor: editor.quarantine.empty(uploads.first))
                 model, dropped = [], 0
             elif number:
                 repeat = skipping(uploads, [9], f"k{number}")
                 (outcome,) = Journal().commit_group(database, [repeat])
                 assert isinstance(outcome, Receipt)
                 assert outcome.replayed
-            found = read_snapshot(database, lambda view: view.quarantine(uploads.first))
+            found = read_snapshot(database, lambda view: view.quarantine.find(uploads.first))
             assert [size for _, size in held(database, uploads)] == model
             assert (found.row_count, found.byte_count) == (len(model), sum(size + 2 for size in model))
             assert found.dropped_count == dropped

@@ -11,7 +11,7 @@ import pytest
 from rowkeep.model.errors import RowkeepError
 from rowkeep.services import maintenance as maintenance_module
 from rowkeep.services.maintenance import SealingPolicy
-from rowkeep.storage.base import CatalogEditor
+from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import Disk
 from rowkeep.storage.sqlite import SqliteConnection, SqliteDatabase
@@ -66,9 +66,9 @@ def forget(world: World) -> None:
     """What a deletion and the next upkeep do to the first upload, at once."""
 
     def edit(editor: CatalogEditor) -> None:
-        editor.delete_upload(1)
-        editor.drop_entries(1, 2**40, 2**40)
-        editor.forget_upload(1)
+        editor.uploads.delete(1)
+        editor.entries.drop(1, 2**40, 2**40)
+        editor.uploads.forget(1)
 
     edit_catalog(world.database, edit)
 
@@ -87,19 +87,19 @@ def only_the_other_is_there(world: World) -> bool:
 
 def test_rows_that_go_before_they_are_written(world: World, disk: InterruptedDisk) -> None:
     """Nothing is sealed, no file is left, and the next look finds nothing of it."""
-    [first, _] = world.run(world.doors.read(lambda view: view.uploads_to_seal(0, 10)))
+    [first, _] = world.run(world.doors.read(lambda view: view.entries.uploads_to_seal(0, 10)))
     disk.before = lambda: forget(world)
     with pytest.raises(RowkeepError, match="holds 0 rows from 0 on, not 5"):
         world.run(world.maintenance.seal(first))
     assert files(world) == set()
-    [other] = world.run(world.doors.read(lambda view: view.uploads_to_seal(0, 10)))
+    [other] = world.run(world.doors.read(lambda view: view.entries.uploads_to_seal(0, 10)))
     assert other.upload_id == 2
     assert only_the_other_is_there(world)
 
 
 def test_rows_that_go_before_their_segment_is_named(world: World, disk: InterruptedDisk) -> None:
     """Its file stays without a name and is swept; it does not count as sealed."""
-    [first, _] = world.run(world.doors.read(lambda view: view.uploads_to_seal(0, 10)))
+    [first, _] = world.run(world.doors.read(lambda view: view.entries.uploads_to_seal(0, 10)))
     disk.after = lambda: forget(world)
     assert world.run(world.maintenance.seal(first))
     assert (world.maintenance.health.segments_sealed, world.maintenance.health.rows_sealed) == (0, 0)
@@ -123,7 +123,7 @@ def test_segments_that_go_before_their_compaction_is_named(world: World, disk: I
 
 def test_what_was_sealed_meanwhile_is_not_sealed_again(world: World) -> None:
     """A list of uploads to seal grows old: rows that are in a segment are told to be none."""
-    [first, _] = world.run(world.doors.read(lambda view: view.uploads_to_seal(0, 10)))
+    [first, _] = world.run(world.doors.read(lambda view: view.entries.uploads_to_seal(0, 10)))
     assert world.run(world.maintenance.seal(first))
     assert not world.run(world.maintenance.seal(first))
     assert world.maintenance.health.segments_sealed == 1

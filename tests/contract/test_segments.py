@@ -50,7 +50,7 @@ def ids(start: int, end: int) -> list[dict[str, Any]]:
 
 def segments(world: World, upload_id: int = 1) -> list[Segment]:
     """The segments of an upload as the catalog has them."""
-    return world.run(world.doors.read(lambda view: view.segments(upload_id, 0, 100)))
+    return world.run(world.doors.read(lambda view: view.segments.page(upload_id, 0, 100)))
 
 
 def files(world: World) -> set[str]:

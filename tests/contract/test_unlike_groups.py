@@ -159,7 +159,7 @@ def check(database: SqliteDatabase, uploads: Uploads, models: dict[int, ModelUpl
         assert stored(database, upload_id) == model.rows
         upload = upload_named(database, uploads.table_id, name)
         assert (upload.row_count, upload.latest_offset_token) == (len(model.rows), model.token)
-        rows = read_snapshot(database, lambda view, at=upload_id: view.quarantined_rows(at, 0, 1_000))
+        rows = read_snapshot(database, lambda view, at=upload_id: view.quarantine.rows(at, 0, 1_000))
         assert len(rows) == model.quarantined
 
 

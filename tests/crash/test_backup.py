@@ -91,7 +91,7 @@ def test_segments_are_backed_up(tmp_path: Path) -> None:
             world.insert("s", [{"id": number}])
         (world.directory.segments / "garbage").touch()
         back_up(world.directory, tmp_path / "copy")
-        named = world.run(world.doors.read(lambda view: view.segment_files()))
+        named = world.run(world.doors.read(lambda view: view.segments.file_names()))
         world.close()
         assert {file.name for file in (tmp_path / "copy/segments").iterdir()} == named
         assert restore(tmp_path / "copy", tmp_path / "restored").problems == ()

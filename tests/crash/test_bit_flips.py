@@ -41,7 +41,7 @@ def world(quick_folder: Path, runner: asyncio.Runner) -> Iterator[World]:
 
 def segments(world: World) -> list[Segment]:
     """The segment of each upload."""
-    return [world.run(world.doors.read(lambda view, at=at: view.segments(at, 0, 9)))[0] for at in (1, 2)]
+    return [world.run(world.doors.read(lambda view, at=at: view.segments.page(at, 0, 9)))[0] for at in (1, 2)]
 
 
 def reads(world: World) -> bool:
@@ -115,7 +115,7 @@ def test_exchanged_segments(world: World) -> None:
     check_seen(world)
     (folder / first.file_name).write_bytes(whole)
     world.seal()
-    later = world.run(world.doors.read(lambda view: view.segments(1, 5, 9)))[0]
+    later = world.run(world.doors.read(lambda view: view.segments.page(1, 5, 9)))[0]
     for other in (second, later):
         copy_record(world, other, first)
         check_seen(world)

@@ -93,7 +93,7 @@ def forgotten(world: World, _: Plain) -> None:
 
 def released(world: World, _: Plain) -> None:
     """The release, unless a kill came after it, and what maintenance does about it."""
-    dataset = world.run(world.doors.read(lambda view: view.dataset("ada", "survey", None, None)))
+    dataset = world.run(world.doors.read(lambda view: view.datasets.find("ada", "survey", None, None)))
     assert dataset is not None
     if dataset.next_version_id is not None:
         world.release()
@@ -179,9 +179,9 @@ def check_copy(
 
 def assert_nothing_is_left(world: World) -> None:
     """Every file is named, and no entry lies beside the segment that holds its rows."""
-    named = world.run(world.doors.read(lambda view: view.segment_files()))
+    named = world.run(world.doors.read(lambda view: view.segments.file_names()))
     assert {file.name for file in world.directory.segments.iterdir()} == named
-    assert world.run(world.doors.read(lambda view: view.uploads_with_sealed_entries())) == []
+    assert world.run(world.doors.read(lambda view: view.entries.sealed_ends())) == []
 
 
 def test_a_kill_while_starting(quick_folder: Path, runner: asyncio.Runner) -> None:

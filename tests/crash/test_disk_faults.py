@@ -53,7 +53,7 @@ def test_a_fault_closes_the_lane(tmp_path: Path, fault: str, heals: bool) -> Non
             faults.clear()
         await refused(lane, uploads)
         assert lane.health().failure is not None
-        counted = await doors.read(lambda view: view.contents([uploads.table_id]))
+        counted = await doors.read(lambda view: view.tables.contents([uploads.table_id]))
         assert counted[uploads.table_id].row_count == 1
         faults.clear()
         await lane.close()
@@ -124,9 +124,9 @@ def test_a_page_that_cannot_be_read_fails_the_read_alone(tmp_path: Path) -> None
     database = SqliteDatabase(tmp_path / "rowkeep.db", vfs=disk.name)
     disk.failure = lambda call: apsw.IOError("bad sector") if call == "read" else None
     with pytest.raises(Exception, match=r"bad sector|disk I/O error|unable to open"):
-        read_snapshot(database, lambda view: view.uploads(1, 0, 10))
+        read_snapshot(database, lambda view: view.uploads.page(1, 0, 10))
     disk.failure = lambda _: None
-    assert len(read_snapshot(database, lambda view: view.uploads(1, 0, 10))) == 2
+    assert len(read_snapshot(database, lambda view: view.uploads.page(1, 0, 10))) == 2
     database.close()
 
 

@@ -197,7 +197,7 @@ def test_a_compaction_that_fails_changes_nothing(
     world.sweep()
     assert verify(world.database, world.directory).problems == ()
     world.compact("s")
-    assert len(world.run(world.doors.read(lambda view: view.segments(1, 0, 9)))) == 1
+    assert len(world.run(world.doors.read(lambda view: view.segments.page(1, 0, 9)))) == 1
     check(world, 60)
 
 
@@ -273,15 +273,15 @@ def test_a_compaction_of_other_segments_is_not_named(world: World) -> None:
     """Where the rows are others, nothing is replaced; where they are gone, nothing is named."""
     world.seal()
     made = world.run(world.sealer.compact(1, 0, 60))
-    view = world.run(world.doors.read(lambda view: view.segments(1, 0, 9)))
+    view = world.run(world.doors.read(lambda view: view.segments.page(1, 0, 9)))
     for rows in (59, 61):
         other = msgspec.structs.replace(made, row_count=rows)
         with pytest.raises(LookupError, match="not those that were compacted"):
-            world.run(world.doors.write(lambda editor, other=other: editor.name_compacted(other)))
-        assert world.run(world.doors.read(lambda view: view.segments(1, 0, 9))) == view
+            world.run(world.doors.write(lambda editor, other=other: editor.segments.name_compacted(other)))
+        assert world.run(world.doors.read(lambda view: view.segments.page(1, 0, 9))) == view
     gone = msgspec.structs.replace(made, upload_id=9)
-    assert world.run(world.doors.write(lambda editor: editor.name_compacted(gone))) is False
-    assert world.run(world.doors.read(lambda view: view.segments(9, 0, 9))) == []
+    assert world.run(world.doors.write(lambda editor: editor.segments.name_compacted(gone))) is False
+    assert world.run(world.doors.read(lambda view: view.segments.page(9, 0, 9))) == []
     check(world, 60)
 
 

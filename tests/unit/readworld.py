@@ -26,7 +26,7 @@ from rowkeep.services.tables import TableDraft, TableService
 from rowkeep.services.upkeep import forget_deleted
 from rowkeep.services.uploads import UploadDraft, UploadService
 from rowkeep.services.versions import ReleaseDraft, VersionService
-from rowkeep.storage.base import CatalogEditor
+from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.lane import Lane
@@ -108,7 +108,7 @@ class World:
         """A new token of a user, who is created when there is none."""
 
         def edit(editor: CatalogEditor) -> str:
-            if editor.owner(user) is None:
+            if editor.owners.find(user) is None:
                 create_user(editor, user)
             return create_token(editor, user, scopes, None)
 
@@ -141,7 +141,7 @@ class World:
 
     def sweep(self) -> int:
         """Removes every file that nothing names; how many."""
-        return self.run(self.sealer.sweep(lambda: self.doors.read(lambda view: view.segment_files())))
+        return self.run(self.sealer.sweep(lambda: self.doors.read(lambda view: view.segments.file_names())))
 
     def _upload(self, name: str) -> Upload:
         return self.run(self.uploads.find(self.owner, TABLE, name)).upload
@@ -154,7 +154,7 @@ class World:
 
     def name_sealed(self, segment: Segment) -> bool:
         """Names a segment; whether there was anything to name."""
-        return self.run(self.doors.write(lambda editor: editor.name_sealed(segment)))
+        return self.run(self.doors.write(lambda editor: editor.segments.name_sealed(segment)))
 
     def row_group_sizes(self, segment: Segment) -> list[int]:
         """How many rows each row group of a segment's file has, as Parquet's own reader sees it."""

@@ -41,7 +41,7 @@ BOUNDS = {
     "storage.journal.chaining.STEP_PIECES_MAX": 2,
     "storage.segments.sealer.SEAL_BYTES_MAX": 300,
     "storage.segments.sealer.READ_BYTES_MAX": 100,
-    "storage.segments.sealer.FACTS_PER_PAGE": 2,
+    "storage.segments.sealer.OUTLINES_PER_PAGE": 2,
     "storage.verification.READ_BYTES_MAX": 100,
     "storage.verification.STREAMS_PER_PAGE": 2,
     "storage.verification.SEGMENTS_PER_PAGE": 2,

@@ -14,7 +14,8 @@ from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert import insert as insert_module
 from rowkeep.services.insert.insert import InsertRequest
 from rowkeep.services.insert.turns import Turns
-from rowkeep.storage.base import CatalogView, Connection, Outcome
+from rowkeep.storage.base import Outcome
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
@@ -59,12 +60,12 @@ class RestlessDoors:
     async def read(self, function: Callable[[CatalogView], Result]) -> Result:
         return await self._doors.read(function)
 
-    async def write(self, function: Callable[[Connection], Result]) -> Result:
+    async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
         return await self._doors.write(function)
 
     def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
         self.submitted += 1
-        edit_catalog(self._world.database, lambda editor: editor.revoke_token(0))
+        edit_catalog(self._world.database, lambda editor: editor.tokens.revoke(0))
         return self._doors.submit(batch, times)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from rowkeep.services.insert.looking import CatalogLooks
-from rowkeep.storage.base import CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.doors import Doors
 
 ASKERS = 50
 

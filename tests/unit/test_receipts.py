@@ -8,7 +8,7 @@ import pytest
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.receipts import ChainOutcome, Rejection
 from rowkeep.services.insert.receipts import ReceiptService
-from rowkeep.storage.base import CatalogView
+from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.journal.chaining import ChainReading
 from tests.unit.readworld import TABLE, World
 
@@ -23,14 +23,18 @@ def filled(world: World) -> World:
 
 def test_the_latest_rejections_are_kept(filled: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the bound the oldest go; one that is refused again counts as new."""
-    monkeypatch.setattr("rowkeep.storage.catalog.editor.REJECTIONS_MAX", 3)
+    monkeypatch.setattr("rowkeep.storage.catalog.receipts.REJECTIONS_MAX", 3)
     for key in ("a", "b", "c", "a", "d"):
         rejection = Rejection(5, f"of {key}", (), 0)
         filled.run(
-            filled.doors.write(lambda editor, key=key, made=rejection: editor.add_rejection(1, key, made))
+            filled.doors.write(
+                lambda editor, key=key, made=rejection: editor.receipts.add_rejection(1, key, made)
+            )
         )
     kept = [
-        key for key in "abcd" if filled.run(filled.doors.read(lambda view, key=key: view.rejection(1, key)))
+        key
+        for key in "abcd"
+        if filled.run(filled.doors.read(lambda view, key=key: view.receipts.rejection(1, key)))
     ]
     assert kept == ["a", "c", "d"]
 

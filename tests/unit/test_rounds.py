@@ -11,7 +11,7 @@ from rowkeep.services.access import TokenHash
 from rowkeep.services.read.following import FollowReading, FollowRequest, Framing
 from rowkeep.services.read.read import read_request
 from rowkeep.services.read.rounds import read_together
-from rowkeep.storage.base import CatalogView
+from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.engines import RowReading, RowReadings
 from tests.unit.readworld import TABLE, World
 

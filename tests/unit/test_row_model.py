@@ -97,7 +97,7 @@ class Rows(InsertMachine):
     def compact(self) -> None:
         """Makes larger segments of small ones wherever it is worth it."""
         for upload_id in self.world.run(
-            self.world.doors.read(lambda view: view.uploads_to_compact(4_000, 2))
+            self.world.doors.read(lambda view: view.segments.uploads_to_compact(4_000, 2))
         ):
             self.world.run(self.world.maintenance.compact(upload_id))
 
@@ -116,7 +116,7 @@ class Rows(InsertMachine):
 
     def waiting(self) -> list[UnsealedUpload]:
         """The uploads with rows in the journal."""
-        return self.world.run(self.world.doors.read(lambda view: view.uploads_to_seal(0, 100)))
+        return self.world.run(self.world.doors.read(lambda view: view.entries.uploads_to_seal(0, 100)))
 
     # Servers come and go.
 
@@ -199,7 +199,7 @@ class Rows(InsertMachine):
         """Without sessions, what was deleted goes: rows and files."""
         self.world.expire_sessions()
         self.world.run(self.world.maintenance.recover())
-        while self.world.run(self.world.doors.read(lambda view: view.forgettable_uploads(2**60, 1))):
+        while self.world.run(self.world.doors.read(lambda view: view.uploads.forgettable(2**60, 1))):
             self.world.forget_deleted()
         self.world.seal()
         self.world.sweep()

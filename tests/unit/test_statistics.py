@@ -39,7 +39,7 @@ class Measured:
         self._world.create(name, [{"name": "v", "type": type_}])
         self._world.insert(name, [{"v": value} for value in values])
         slices = read_snapshot(
-            self._world.database, lambda view: slices_of(view, view.uploads(1, 0, 10_000)[-1:], None)
+            self._world.database, lambda view: slices_of(view, view.uploads.page(1, 0, 10_000)[-1:], None)
         )
         schema = Schema(1, (Variable("v", VariableType(type_)),))
         stream = ReadStream("", None, Scope.PUBLIC, 0, RowFormat.ARROW, schema, tuple(slices))

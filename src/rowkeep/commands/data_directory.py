@@ -8,7 +8,7 @@ from typing import NoReturn, TypeVar
 import click
 
 from rowkeep.config import Settings
-from rowkeep.storage.base import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase

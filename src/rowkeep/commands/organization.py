@@ -9,7 +9,7 @@ from rowkeep.model.resources import MemberRole, OwnerKind
 from rowkeep.services.accounts import create_organization
 from rowkeep.services.datasets import find_owner
 from rowkeep.services.organizations import delete_member, set_member
-from rowkeep.storage.base import CatalogEditor
+from rowkeep.storage.catalog.catalog import CatalogEditor
 
 
 @click.group()

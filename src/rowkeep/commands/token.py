@@ -29,7 +29,7 @@ def token_create(user_name: str, scopes: tuple[str, ...], expires: str | None, d
 @data_dir_option
 def token_list(data_dir: Path) -> None:
     """List the tokens, without the tokens themselves."""
-    tokens = read(data_dir, lambda view: view.tokens())
+    tokens = read(data_dir, lambda view: view.tokens.all())
     click.echo(f"{'ID':>6}  {'USER':<20} {'CREATED':<20} {'EXPIRES':<20} {'STATE':<8} SCOPES")
     for item in tokens:
         click.echo(_token_line(item))

@@ -25,7 +25,7 @@ from rowkeep.model.errors import (
 )
 from rowkeep.model.references import DatasetReference, TableReference, decoded_again, version_parts
 from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, Table, Upload, Version
-from rowkeep.storage.base import CatalogView
+from rowkeep.storage.catalog.catalog import CatalogView
 
 TokenHash = bytes
 
@@ -56,7 +56,7 @@ def principal_of(view: CatalogView, hash_: TokenHash | None) -> Principal:
     """Who calls. Raises invalid_token for credentials that do not count; none at all is anonymous."""
     if hash_ is None:
         return ANONYMOUS
-    principal = view.principal(hash_)
+    principal = view.tokens.principal(hash_)
     if principal is None:
         raise invalid_token("This token is not known or was revoked.")
     if has_expired(principal.expires_at_ms):
@@ -82,7 +82,7 @@ def may_administer(view: CatalogView, principal: Principal, owner: Owner) -> boo
         return False
     if owner.kind is OwnerKind.USER:
         return owner.id == principal.user_id
-    member = view.member(owner.id, principal.user_id)
+    member = view.members.find(owner.id, principal.user_id)
     return member is not None and member.role is MemberRole.ADMINISTRATOR
 
 
@@ -107,7 +107,7 @@ def find_dataset(
 
 def visible_dataset(view: CatalogView, principal: Principal, reference: DatasetReference) -> Place:
     """The same for whoever may see at least that it exists."""
-    dataset = view.dataset(
+    dataset = view.datasets.find(
         reference.owner_name, reference.dataset.key, reference.dataset.reference_id, principal.user_id
     )
     version = None if dataset is None else _version(view, dataset, reference.version_tag)
@@ -124,14 +124,14 @@ def _version(view: CatalogView, dataset: Dataset, tag: str | None) -> Version | 
     """The version that a tag names: the current one without a tag, or else the unreleased one."""
     parts = version_parts(tag or "")
     if parts is not None:
-        version = view.version_by_tag(dataset.id, *parts)
+        version = view.versions.by_tag(dataset.id, *parts)
         return None if version is None or version.is_deleted else version
     version_id = {
         None: dataset.current_version_id or dataset.next_version_id,
         "current": dataset.current_version_id,
         "next": dataset.next_version_id,
     }[tag]
-    return None if version_id is None else view.versions_by_id([version_id])[version_id]
+    return None if version_id is None else view.versions.by_id([version_id])[version_id]
 
 
 def place_at(principal: Principal, dataset: Dataset, version: Version) -> Place:
@@ -183,7 +183,7 @@ def find_table(
 ) -> tuple[Place, Table]:
     """The table that a reference names and where it is, for who has this level on its dataset."""
     place = find_dataset(view, principal, reference.dataset_reference, level)
-    table = view.table(place.version.id, reference.table.key, reference.table.reference_id)
+    table = view.tables.find(place.version.id, reference.table.key, reference.table.reference_id)
     if table is None or reference.table.is_sample:
         raise not_found(f"There is no table {reference.table.name} in dataset {place.dataset.name}.")
     return place, table
@@ -194,9 +194,9 @@ def find_upload(
 ) -> tuple[Place, Table, Upload]:
     """An upload, its table and where that is. Uploads are the editors' workshop."""
     place, table = find_table(view, principal, reference, AccessLevel.EDIT)
-    upload = view.upload(table.id, upload_name)
+    upload = view.uploads.find(table.id, upload_name)
     if upload is None and (meant := decoded_again(upload_name)) is not None:
-        upload = view.upload(table.id, meant)
+        upload = view.uploads.find(table.id, meant)
     if upload is None:
         raise not_found(f"There is no upload {upload_name} in table {table.name}.")
     return place, table, upload

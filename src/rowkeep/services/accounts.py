@@ -9,7 +9,8 @@ from rowkeep.model.access import DEFAULT_SCOPES, Scope
 from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.resources import MemberRole, Owner, OwnerKind
 from rowkeep.services.access import token_hash
-from rowkeep.storage.base import CatalogEditor, CatalogView, DuplicateError
+from rowkeep.storage.base import DuplicateError
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 
 TOKEN_BYTES = 32
 
@@ -27,7 +28,7 @@ def create_organization(editor: CatalogEditor, name: str, administrator: str) ->
     """Creates an organization that a user administers."""
     user = find_user(editor, administrator)
     organization = _create_owner(editor, OwnerKind.ORGANIZATION, name)
-    editor.set_member(organization.id, user.id, MemberRole.ADMINISTRATOR)
+    editor.members.set(organization.id, user.id, MemberRole.ADMINISTRATOR)
     return organization
 
 
@@ -40,19 +41,19 @@ def create_token(editor: CatalogEditor, user_name: str, scopes: Sequence[str], e
     token = secrets.token_urlsafe(TOKEN_BYTES)
     names = " ".join(_scope(scope) for scope in scopes) or " ".join(DEFAULT_SCOPES)
     expires_at = None if expires_in is None else time.time_ns() // 1_000_000 + _milliseconds(expires_in)
-    editor.add_token(user.id, token_hash(token.encode()), names, expires_at)
+    editor.tokens.add(user.id, token_hash(token.encode()), names, expires_at)
     return token
 
 
 def revoke_token(editor: CatalogEditor, token_id: int) -> None:
     """Revokes a token; the next request with it is refused."""
-    if not editor.revoke_token(token_id):
+    if not editor.tokens.revoke(token_id):
         raise not_found(f"There is no token {token_id} that could be revoked.")
 
 
 def find_user(view: CatalogView, name: str) -> Owner:
     """The user of this name. Raises not_found_error."""
-    owner = view.owner(name)
+    owner = view.owners.find(name)
     if owner is None or owner.kind is not OwnerKind.USER:
         raise not_found(f"There is no user {name}.")
     return owner
@@ -65,7 +66,7 @@ def _create_owner(editor: CatalogEditor, kind: OwnerKind, name: str) -> Owner:
             f"digits and _, not {name!r}."
         )
     try:
-        return editor.add_owner(kind, name)
+        return editor.owners.add(kind, name)
     except DuplicateError as error:
         raise invalid_request(f"The name {name} is taken (case does not count).") from error
 

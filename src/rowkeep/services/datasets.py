@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 
 from rowkeep.model.access import LEVEL_OF_NAME, PUBLIC_ACCESS_LEVELS, AccessLevel, Principal, Scope
 from rowkeep.model.errors import RowkeepError, forbidden, invalid_request, not_found
-from rowkeep.model.references import checked_name, name_key, parse_dataset_reference
+from rowkeep.model.references import checked_name, parse_dataset_reference
 from rowkeep.model.resources import Dataset, Owner, OwnerKind, Sizes, Version
 from rowkeep.services.access import (
     Place,
@@ -20,7 +20,10 @@ from rowkeep.services.access import (
     require_scope,
     signed_in,
 )
-from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, DuplicateError, NewDataset
+from rowkeep.storage.base import DuplicateError
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.datasets import NewDataset
+from rowkeep.storage.catalog.doors import Doors
 
 DESCRIPTION_CHARACTERS_MAX = 256
 MARKDOWN_CHARACTERS_MAX = 1_000_000
@@ -108,9 +111,7 @@ class DatasetService:
                 raise forbidden(
                     f"Only {owner.name} itself, or an administrator of it, may create datasets there."
                 )
-            _create(editor, owner, draft)
-            reference = parse_dataset_reference(f"{owner.name}.{name_key(draft.name)}:next")
-            return dataset_view(editor, find_dataset(editor, principal, reference, AccessLevel.EDIT))
+            return dataset_view(editor, _create(editor, principal, owner, draft))
 
         return await self._doors.write(write)
 
@@ -137,12 +138,9 @@ class DatasetService:
             if changed == place.dataset:
                 return dataset_view(editor, place)
             try:
-                editor.update_dataset(changed)
+                written = editor.datasets.update(changed)
             except DuplicateError as error:
                 raise _name_taken(changed.owner, changed.name) from error
-            written = editor.dataset(changed.owner_name, name_key(changed.name), None, principal.user_id)
-            if written is None:
-                raise LookupError("the dataset just written is not there")
             return dataset_view(editor, place_at(principal, written, place.version))
 
         return await self._doors.write(write)
@@ -153,14 +151,14 @@ class DatasetService:
 
         def write(editor: CatalogEditor) -> None:
             principal = principal_of(editor, token_hash)
-            editor.delete_dataset(find_dataset(editor, principal, parsed, AccessLevel.EDIT).dataset.id)
+            editor.datasets.delete(find_dataset(editor, principal, parsed, AccessLevel.EDIT).dataset.id)
 
         await self._doors.write(write)
 
 
 def find_owner(view: CatalogView, kind: OwnerKind, name: str) -> Owner:
     """The user or organization of this name. Raises not_found_error."""
-    owner = view.owner(name)
+    owner = view.owners.find(name)
     if owner is None or owner.kind is not kind:
         raise not_found(f"There is no {kind} {name}.")
     return owner
@@ -171,16 +169,16 @@ def dataset_view(view: CatalogView, place: Place) -> DatasetView:
     next_id = place.dataset.next_version_id if place.is_editable else None
     return DatasetView(
         place,
-        view.sizes([place.version.id])[place.version.id],
-        next_version=None if next_id is None else view.versions_by_id([next_id])[next_id],
-        previous_version=view.version_before(place.version),
+        view.versions.sizes([place.version.id])[place.version.id],
+        next_version=None if next_id is None else view.versions.by_id([next_id])[next_id],
+        previous_version=view.versions.before(place.version),
     )
 
 
 def _page(
     view: CatalogView, principal: Principal, owner: Owner, after_id: int, count: int
 ) -> list[DatasetView]:
-    datasets = view.datasets(
+    datasets = view.datasets.page(
         owner.id,
         principal.user_id if principal.holds(Scope.DATA_OVERVIEW) else None,
         after_id,
@@ -188,22 +186,25 @@ def _page(
         sees_unreleased=principal.holds(Scope.DATA_EDIT),
     )
     shown = {dataset.id: dataset.current_version_id or dataset.next_version_id or 0 for dataset in datasets}
-    versions = view.versions_by_id(list(shown.values()))
-    sizes = view.sizes(list(shown.values()))
+    versions = view.versions.by_id(list(shown.values()))
+    sizes = view.versions.sizes(list(shown.values()))
     return [
         DatasetView(place_at(principal, dataset, versions[shown[dataset.id]]), sizes[shown[dataset.id]])
         for dataset in datasets
     ]
 
 
-def _create(editor: CatalogEditor, owner: Owner, draft: DatasetDraft) -> None:
+def _create(editor: CatalogEditor, principal: Principal, owner: Owner, draft: DatasetDraft) -> Place:
+    """A new dataset at its only version."""
     name = checked_name("dataset", draft.name)
     description = _bounded("description", draft.description, DESCRIPTION_CHARACTERS_MAX)
     level = _public_level(draft.public_access_level)
     try:
-        editor.add_dataset(NewDataset(owner, name, level, description))
+        dataset = editor.datasets.add(NewDataset(owner, name, level, description), principal.user_id)
     except DuplicateError as error:
         raise _name_taken(owner, name) from error
+    (version,) = editor.versions.page(dataset.id, 0, 1, sees_unreleased=True)
+    return place_at(principal, dataset, version)
 
 
 def _changed(dataset: Dataset, changes: DatasetChanges) -> Dataset:

@@ -10,7 +10,8 @@ from rowkeep.model.errors import forbidden, invalid_request, not_found
 from rowkeep.model.references import parse_dataset_reference
 from rowkeep.model.resources import Dataset, Grant, Owner
 from rowkeep.services.access import Place, TokenHash, find_dataset, may_administer, principal_of
-from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.doors import Doors
 
 GRANTS_PER_PAGE = 1_000
 GRANTED_LEVELS = tuple(name for name in LEVEL_OF_NAME if name != AccessLevel.NONE.wire_name)
@@ -43,7 +44,7 @@ class GrantService:
 
         def read(view: CatalogView) -> list[GrantView]:
             place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.EDIT)
-            return [GrantView(place, grant) for grant in view.grants(place.dataset.id, after_id, count)]
+            return [GrantView(place, grant) for grant in view.grants.page(place.dataset.id, after_id, count)]
 
         return await self._doors.read(read)
 
@@ -64,8 +65,7 @@ class GrantService:
 
         def write(editor: CatalogEditor) -> GrantView:
             place = _owned(editor, token_hash, reference)
-            set_grant(editor, place.dataset, grantee_name, draft.access_level)
-            return GrantView(place, find_grant(editor, place.dataset, grantee_name))
+            return GrantView(place, set_grant(editor, place.dataset, grantee_name, draft.access_level))
 
         return await self._doors.write(write)
 
@@ -92,7 +92,7 @@ def _owned(view: CatalogView, token_hash: TokenHash | None, reference: str) -> P
 def named_dataset(view: CatalogView, reference: str) -> Dataset:
     """The dataset a reference names, for an operator, who sees all there are. Raises not_found_error."""
     parsed = parse_dataset_reference(reference)
-    dataset = view.dataset(parsed.owner_name, parsed.dataset.key, parsed.dataset.reference_id, None)
+    dataset = view.datasets.find(parsed.owner_name, parsed.dataset.key, parsed.dataset.reference_id, None)
     if dataset is None:
         raise not_found(f"There is no dataset {parsed.text}.")
     return dataset
@@ -101,36 +101,36 @@ def named_dataset(view: CatalogView, reference: str) -> Dataset:
 def all_grants(view: CatalogView, dataset: Dataset) -> Iterator[Grant]:
     """Every grant on a dataset, a page at a time."""
     after_id = 0
-    while grants := view.grants(dataset.id, after_id, GRANTS_PER_PAGE):
+    while grants := view.grants.page(dataset.id, after_id, GRANTS_PER_PAGE):
         yield from grants
         after_id = grants[-1].id
 
 
 def find_grant(view: CatalogView, dataset: Dataset, grantee_name: str) -> Grant:
     """What a user or organization was granted on a dataset. Raises not_found_error."""
-    grantee = view.owner(grantee_name)
-    grant = None if grantee is None else view.grant(dataset.id, grantee.id)
+    grantee = view.owners.find(grantee_name)
+    grant = None if grantee is None else view.grants.find(dataset.id, grantee.id)
     if grant is None:
         raise not_found(f"{grantee_name} was not granted access to dataset {dataset.name}.")
     return grant
 
 
-def set_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str, level_name: str) -> None:
+def set_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str, level_name: str) -> Grant:
     """Grants a user, or everyone in an organization, a level on a dataset."""
     if level_name not in GRANTED_LEVELS:
         raise invalid_request(
             f"The access level must be one of {', '.join(GRANTED_LEVELS)}, not {level_name!r}."
         )
-    editor.set_grant(dataset.id, _grantee(editor, grantee_name).id, LEVEL_OF_NAME[level_name])
+    return editor.grants.set(dataset.id, _grantee(editor, grantee_name).id, LEVEL_OF_NAME[level_name])
 
 
 def delete_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str) -> None:
     """Takes a grant back. Raises not_found_error when there is none."""
-    editor.delete_grant(dataset.id, find_grant(editor, dataset, grantee_name).id)
+    editor.grants.delete(dataset.id, find_grant(editor, dataset, grantee_name).id)
 
 
 def _grantee(view: CatalogView, name: str) -> Owner:
-    grantee = view.owner(name)
+    grantee = view.owners.find(name)
     if grantee is None:
         raise not_found(f"There is no user or organization {name}.")
     return grantee

@@ -37,7 +37,8 @@ import structlog
 
 from rowkeep.model.resources import Segment, UnsealedUpload
 from rowkeep.model.schema import Schema
-from rowkeep.storage.base import CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import Sealer
 
 AGED_SHARE = 16
@@ -111,8 +112,8 @@ class Maintenance:
         """Ends what a process that died has left half done."""
 
         def left(view: CatalogView) -> tuple[list[tuple[int, int]], list[int]]:
-            compactable = view.uploads_to_compact(COMPACTED_BYTES_MAX // 2, COMPACTED_MIN)
-            return view.uploads_with_sealed_entries(), compactable
+            compactable = view.segments.uploads_to_compact(COMPACTED_BYTES_MAX // 2, COMPACTED_MIN)
+            return view.entries.sealed_ends(), compactable
 
         sealed, compactable = await self._doors.read(left)
         self._to_compact.update(compactable)
@@ -124,11 +125,11 @@ class Maintenance:
         bytes_min = self._policy.seal_bytes_min // AGED_SHARE
 
         def find(view: CatalogView) -> tuple[int, list[UnsealedUpload]]:
-            journal_bytes = view.journal_bytes()
+            journal_bytes = view.entries.byte_count()
             if journal_bytes > self._policy.journal_bytes_max:
-                return journal_bytes, view.uploads_to_seal(0, UPLOADS_PER_LOOK)
-            waiting = view.uploads_to_seal(bytes_min, UPLOADS_PER_LOOK)
-            released = view.released_uploads_to_seal(UPLOADS_PER_LOOK)
+                return journal_bytes, view.entries.uploads_to_seal(0, UPLOADS_PER_LOOK)
+            waiting = view.entries.uploads_to_seal(bytes_min, UPLOADS_PER_LOOK)
+            released = view.entries.released_uploads_to_seal(UPLOADS_PER_LOOK)
             # Once each: after the first seal the second would not find its rows where they were.
             found = {upload.upload_id: upload for upload in [*waiting, *released]}
             return journal_bytes, list(found.values())
@@ -163,7 +164,7 @@ class Maintenance:
         segment = await self._sealer.seal(upload.upload_id, upload.first_row)
         if segment is None:
             return False
-        named = await self._doors.write(lambda editor: editor.name_sealed(segment))
+        named = await self._doors.write(lambda editor: editor.segments.name_sealed(segment))
         if named:
             self.health.segments_sealed += 1
             self.health.rows_sealed += segment.row_count
@@ -182,13 +183,13 @@ class Maintenance:
 
     async def _replace(self, run: Sequence[Segment]) -> None:
         segment = await self._sealer.compact(run[0].upload_id, run[0].first_row, run[-1].row_end)
-        if await self._doors.write(lambda editor: editor.name_compacted(segment)):
+        if await self._doors.write(lambda editor: editor.segments.name_compacted(segment)):
             self.health.segments_compacted += len(run)
 
 
 async def drop_entries(doors: Doors, upload_id: int, row_end: int) -> None:
     """Deletes the entries of the rows before one, in commits short enough for the inserts behind them."""
-    while await doors.write(lambda editor: editor.drop_entries(upload_id, row_end, DROPPED_BYTES_MAX)):
+    while await doors.write(lambda editor: editor.entries.drop(upload_id, row_end, DROPPED_BYTES_MAX)):
         pass
 
 
@@ -210,9 +211,9 @@ def uploads_due(
 
 
 def _segments_of(view: CatalogView, upload_id: int) -> tuple[list[Segment], dict[int, Schema]]:
-    segments = view.segments(upload_id, 0, SEGMENTS_MAX)
+    segments = view.segments.page(upload_id, 0, SEGMENTS_MAX)
     versions = {segment.schema_version for segment in segments}
-    return segments, {version: view.schema(upload_id, version) for version in versions}
+    return segments, {version: view.uploads.schema(upload_id, version) for version in versions}
 
 
 def segments_to_compact(segments: Sequence[Segment], schemas: dict[int, Schema]) -> list[Segment]:

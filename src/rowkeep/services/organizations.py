@@ -8,7 +8,8 @@ from rowkeep.model.resources import Member, MemberRole, Owner, OwnerKind
 from rowkeep.services.access import TokenHash, may_administer, principal_of, require_scope
 from rowkeep.services.accounts import find_user
 from rowkeep.services.datasets import find_owner
-from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.doors import Doors
 
 
 class MemberDraft(msgspec.Struct, frozen=True, rename="camel"):
@@ -37,7 +38,7 @@ class OrganizationService:
 
         def read(view: CatalogView) -> list[MemberView]:
             organization = _administered(view, token_hash, name, Scope.ORGANIZATION_READ)
-            members = view.members(organization.id, after_id, count)
+            members = view.members.page(organization.id, after_id, count)
             return [MemberView(organization, member) for member in members]
 
         return await self._doors.read(read)
@@ -58,8 +59,8 @@ class OrganizationService:
 
         def write(editor: CatalogEditor) -> MemberView:
             organization = _administered(editor, token_hash, name, Scope.ORGANIZATION_WRITE)
-            set_member(editor, organization, user_name, draft.role)
-            return MemberView(organization, find_member(editor, organization, user_name))
+            member = set_member(editor, organization, user_name, draft.role)
+            return MemberView(organization, member)
 
         return await self._doors.write(write)
 
@@ -84,19 +85,19 @@ def _administered(view: CatalogView, token_hash: TokenHash | None, name: str, sc
 
 def find_member(view: CatalogView, organization: Owner, user_name: str) -> Member:
     """The membership of a user. Raises not_found_error."""
-    user = view.owner(user_name)
-    member = None if user is None else view.member(organization.id, user.id)
+    user = view.owners.find(user_name)
+    member = None if user is None else view.members.find(organization.id, user.id)
     if member is None:
         raise not_found(f"{user_name} is not a member of {organization.name}.")
     return member
 
 
-def set_member(editor: CatalogEditor, organization: Owner, user_name: str, role: MemberRole) -> None:
+def set_member(editor: CatalogEditor, organization: Owner, user_name: str, role: MemberRole) -> Member:
     """Makes a user a member of an organization. It always keeps an administrator."""
     user = find_user(editor, user_name)
     if role is not MemberRole.ADMINISTRATOR:
         _keep_administrator(editor, organization, user)
-    editor.set_member(organization.id, user.id, role)
+    return editor.members.set(organization.id, user.id, role)
 
 
 def delete_member(editor: CatalogEditor, organization: Owner, user_name: str) -> None:
@@ -104,14 +105,14 @@ def delete_member(editor: CatalogEditor, organization: Owner, user_name: str) ->
     user = find_user(editor, user_name)
     find_member(editor, organization, user_name)
     _keep_administrator(editor, organization, user)
-    editor.delete_member(organization.id, user.id)
+    editor.members.delete(organization.id, user.id)
 
 
 def _keep_administrator(view: CatalogView, organization: Owner, user: Owner) -> None:
-    member = view.member(organization.id, user.id)
+    member = view.members.find(organization.id, user.id)
     if member is None or member.role is not MemberRole.ADMINISTRATOR:
         return
-    if view.administrator_count(organization.id) == 1:
+    if view.members.administrator_count(organization.id) == 1:
         raise invalid_request(
             f"{user.name} is the only administrator of {organization.name}; make another one first."
         )

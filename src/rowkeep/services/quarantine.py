@@ -28,7 +28,8 @@ from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt, Upload
 from rowkeep.model.schema import Schema
 from rowkeep.services.access import TokenHash, editable_upload, find_upload, principal_of
-from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, LargeRows
 
 LAST_ID = 2**63 - 1
@@ -83,8 +84,8 @@ class QuarantineService:
 
         def read(view: CatalogView) -> QuarantinePage:
             upload_id = _visible_upload_id(view, token_hash, path)
-            rows = view.quarantined_rows(upload_id, after_id, count)
-            return QuarantinePage(rows, view.quarantine(upload_id).dropped_count)
+            rows = view.quarantine.rows(upload_id, after_id, count)
+            return QuarantinePage(rows, view.quarantine.find(upload_id).dropped_count)
 
         return await self._doors.read(read)
 
@@ -104,7 +105,7 @@ class QuarantineService:
         """Throws the rows away. Also where the version is released: its rows do not change by that."""
 
         def write(editor: CatalogEditor) -> None:
-            editor.empty_quarantine(_visible_upload_id(editor, token_hash, path))
+            editor.quarantine.empty(_visible_upload_id(editor, token_hash, path))
 
         await self._doors.write(write)
 
@@ -180,7 +181,7 @@ class QuarantineService:
 def _rows(
     view: CatalogView, *, upload_id: int, after_id: int, last_id: int = LAST_ID
 ) -> list[QuarantinedRow]:
-    return view.quarantined_rows(
+    return view.quarantine.rows(
         upload_id, after_id, ROWS_PER_COMMIT, last_id=last_id, bytes_max=BYTES_PER_COMMIT
     )
 
@@ -196,7 +197,7 @@ def _visible_upload_id(view: CatalogView, token_hash: TokenHash | None, path: tu
 def _begin(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> tuple[Upload, int]:
     """Where rows are to go, and the last of those that are there."""
     upload = _changeable_upload(view, token_hash, path)
-    return upload, view.last_quarantined_id(upload.id)
+    return upload, view.quarantine.last_id(upload.id)
 
 
 def _part(

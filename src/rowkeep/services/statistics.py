@@ -22,7 +22,8 @@ from rowkeep.services.read.read import slices_of
 from rowkeep.services.tables import TableView, content_uploads, table_view
 from rowkeep.services.uploads import UploadView, upload_hash
 from rowkeep.services.variables import described_table_schema, find_variable
-from rowkeep.storage.base import CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import StatisticsEngine
 
 WAIT_SECONDS_MAX = 1.0

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from rowkeep.model.access import AccessLevel
 from rowkeep.model.errors import RowkeepError, invalid_request
-from rowkeep.model.references import checked_name, name_key, parse_dataset_reference, parse_table_reference
+from rowkeep.model.references import checked_name, parse_dataset_reference, parse_table_reference
 from rowkeep.model.resources import Content, MergeStrategy, Table, Upload
 from rowkeep.model.schema import Schema, merged_schema
 from rowkeep.services.access import (
@@ -19,7 +19,10 @@ from rowkeep.services.access import (
     principal_of,
     require_unreleased,
 )
-from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, DuplicateError, NewTable
+from rowkeep.storage.base import DuplicateError
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.doors import Doors
+from rowkeep.storage.catalog.tables import NewTable
 
 DESCRIPTION_CHARACTERS_MAX = 5_000
 UPLOADS_PER_PAGE = 1_000
@@ -69,8 +72,8 @@ class TableService:
 
         def read(view: CatalogView) -> list[TableView]:
             place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.OVERVIEW)
-            tables = view.tables(place.version.id, after_id, count)
-            contents = view.contents([table.id for table in tables])
+            tables = view.tables.page(place.version.id, after_id, count)
+            contents = view.tables.contents([table.id for table in tables])
             return [TableView(place, table, contents[table.id]) for table in tables]
 
         return await self._doors.read(read)
@@ -110,10 +113,10 @@ class TableService:
                 require_unreleased(place)
             if changed != table:
                 try:
-                    editor.update_table(changed)
+                    table = editor.tables.update(changed)
                 except DuplicateError as error:
                     raise _name_taken(place, changed.name) from error
-            return table_view(editor, place, _named(editor, place, changed.name))
+            return table_view(editor, place, table)
 
         return await self._doors.write(write)
 
@@ -123,20 +126,20 @@ class TableService:
 
         def write(editor: CatalogEditor) -> None:
             _, table = editable_table(editor, principal_of(editor, token_hash), parsed)
-            editor.delete_table(table.id)
+            editor.tables.delete(table.id)
 
         await self._doors.write(write)
 
 
 def table_view(view: CatalogView, place: Place, table: Table) -> TableView:
     """A table with what it holds."""
-    return TableView(place, table, view.contents([table.id])[table.id])
+    return TableView(place, table, view.tables.contents([table.id])[table.id])
 
 
 def content_uploads(view: CatalogView, table_id: int) -> Iterator[Upload]:
     """The uploads whose rows a table holds, in the order of the rows, a page at a time."""
     after_id = 0
-    while uploads := view.content_uploads(table_id, after_id, UPLOADS_PER_PAGE):
+    while uploads := view.uploads.content_page(table_id, after_id, UPLOADS_PER_PAGE):
         yield from uploads
         after_id = uploads[-1].id
 
@@ -146,23 +149,13 @@ def _create(editor: CatalogEditor, place: Place, draft: TableDraft) -> Table:
     if draft.is_file_index:
         raise invalid_request("File index tables are not served; create the table without isFileIndex.")
     _check_description(draft.description)
+    new = NewTable(
+        place.version.id, name, draft.description, draft.upload_merge_strategy, is_file_index=False
+    )
     try:
-        editor.add_table(
-            NewTable(
-                place.version.id, name, draft.description, draft.upload_merge_strategy, is_file_index=False
-            )
-        )
+        return editor.tables.add(new)
     except DuplicateError as error:
         raise _name_taken(place, name) from error
-    return _named(editor, place, name)
-
-
-def _named(view: CatalogView, place: Place, name: str) -> Table:
-    """A table that has just been written, as it is now."""
-    table = view.table(place.version.id, name_key(name), None)
-    if table is None:
-        raise LookupError("the table just written is not there")
-    return table
 
 
 def _changed(table: Table, changes: TableChanges) -> Table:

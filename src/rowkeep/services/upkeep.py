@@ -11,7 +11,7 @@ import structlog
 
 from rowkeep.model.errors import RowkeepError
 from rowkeep.services.maintenance import drop_entries
-from rowkeep.storage.base import Doors
+from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import Sealer
 
 PAUSE_SECONDS = 300
@@ -28,23 +28,23 @@ async def keep_up(doors: Doors, sealer: Sealer) -> None:
         try:
             await prune(doors)
             await forget_deleted(doors)
-            await sealer.sweep(lambda: doors.read(lambda view: view.segment_files()))
+            await sealer.sweep(lambda: doors.read(lambda view: view.segments.file_names()))
         except (RowkeepError, OSError) as error:  # the lane is closed or busy: nothing is lost by waiting
             _log.warning("upkeep put off", reason=str(error))
 
 
 async def prune(doors: Doors) -> None:
     """Drops read sessions that have expired."""
-    await doors.write(lambda editor: editor.prune())
+    await doors.write(lambda editor: editor.sessions.prune())
 
 
 async def forget_deleted(doors: Doors) -> None:
     """Drops the rows of deleted uploads that no read session may ask for, a bounded commit at a time."""
     now = time.time_ns() // 1_000_000
-    for upload_id in await doors.read(lambda view: view.forgettable_uploads(now, FORGOTTEN_PER_LOOK)):
+    for upload_id in await doors.read(lambda view: view.uploads.forgettable(now, FORGOTTEN_PER_LOOK)):
         await _forget(doors, upload_id)
 
 
 async def _forget(doors: Doors, upload_id: int) -> None:
     await drop_entries(doors, upload_id, ROW_END)
-    await doors.write(lambda editor: editor.forget_upload(upload_id))
+    await doors.write(lambda editor: editor.uploads.forget(upload_id))

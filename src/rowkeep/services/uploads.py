@@ -28,7 +28,9 @@ from rowkeep.services.access import (
     find_upload,
     principal_of,
 )
-from rowkeep.storage.base import CatalogEditor, CatalogView, Doors, NewUpload
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.doors import Doors
+from rowkeep.storage.catalog.uploads import NewUpload
 
 _NAME_SCHEMA = {"pattern": f"^{NAME_PATTERN}$", "maxLength": VARIABLE_NAME_CHARACTERS_MAX}
 
@@ -76,8 +78,8 @@ class UploadService:
         def read(view: CatalogView) -> list[UploadView]:
             principal = principal_of(view, token_hash)
             place, table = find_table(view, principal, parsed, AccessLevel.EDIT)
-            uploads = view.uploads(table.id, after_id, count)
-            counts = view.quarantine_counts([upload.id for upload in uploads])
+            uploads = view.uploads.page(table.id, after_id, count)
+            counts = view.quarantine.row_counts([upload.id for upload in uploads])
             return [UploadView(place, table, upload, counts.get(upload.id, 0)) for upload in uploads]
 
         return await self._doors.read(read)
@@ -100,7 +102,7 @@ class UploadService:
 
         def read(view: CatalogView) -> UploadView:
             place, table, upload = find_upload(view, principal_of(view, token_hash), parsed, name)
-            counts = view.quarantine_counts([upload.id])
+            counts = view.quarantine.row_counts([upload.id])
             return UploadView(place, table, upload, counts.get(upload.id, 0))
 
         return await self._doors.read(read)
@@ -111,7 +113,7 @@ class UploadService:
 
         def write(editor: CatalogEditor) -> None:
             _, _, upload = editable_upload(editor, principal_of(editor, token_hash), parsed, name)
-            editor.delete_upload(upload.id)
+            editor.uploads.delete(upload.id)
 
         await self._doors.write(write)
 
@@ -130,13 +132,9 @@ def _create(editor: CatalogEditor, table: Table, draft: UploadDraft) -> Upload:
     name = checked_name("upload", draft.name or f"untitled_upload.{draft.type}")
     schema = _schema(draft)
     free_name = _free_name(editor, table.id, name)
-    editor.add_upload(
+    return editor.uploads.add(
         NewUpload(table.id, free_name, UploadType.STREAM, schema, updates_by_default=not draft.schema)
     )
-    upload = editor.upload(table.id, free_name)
-    if upload is None:
-        raise LookupError("the upload just created is not there")
-    return upload
 
 
 def _schema(draft: UploadDraft) -> Schema:
@@ -174,7 +172,7 @@ def _free_name(view: CatalogView, table_id: int, name: str) -> str:
     path = PurePath(name)
     stem, suffix = (name[: -len(path.suffix)], path.suffix) if path.suffix else (name, "")
     candidate, number = name, 0
-    while view.upload(table_id, candidate) is not None:
+    while view.uploads.find(table_id, candidate) is not None:
         number += 1
         candidate = f"{stem}_{number}{suffix}"
     return candidate

@@ -31,7 +31,8 @@ from rowkeep.services.access import (
 )
 from rowkeep.services.tables import TableView, table_view
 from rowkeep.services.uploads import UploadView
-from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.doors import Doors
 
 TABLES_PER_PAGE = 1_000
 
@@ -138,13 +139,13 @@ def find_variable(schema: Schema, name: str) -> tuple[int, Variable]:
 
 def described_table_schema(view: CatalogView, found: TableView) -> Schema:
     """A table's variables with what was said of them."""
-    return described_schema(found.schema, view.variable_metadata([found.table.id])[found.table.id])
+    return described_schema(found.schema, view.variables.metadata([found.table.id])[found.table.id])
 
 
 def _table_pages(view: CatalogView, place: Place) -> Iterator[list[TableView]]:
     after_id = 0
-    while tables := view.tables(place.version.id, after_id, TABLES_PER_PAGE):
-        contents = view.contents([table.id for table in tables])
+    while tables := view.tables.page(place.version.id, after_id, TABLES_PER_PAGE):
+        contents = view.tables.contents([table.id for table in tables])
         yield [TableView(place, table, contents[table.id]) for table in tables]
         after_id = tables[-1].id
 
@@ -153,7 +154,7 @@ def _update(
     editor: CatalogEditor, found: Sequence[TableView], changes: Sequence[NamedVariableChanges]
 ) -> list[list[str]]:
     """Stores what is said of the variables that tables have; for each table, the names that it has not."""
-    before = editor.variable_metadata([each.table.id for each in found])
+    before = editor.variables.metadata([each.table.id for each in found])
     said: dict[int, dict[str, VariableMetadata]] = {}
     unknown: list[list[str]] = []
     for each in found:
@@ -161,7 +162,7 @@ def _update(
         said[each.table.id], names = _said(schema, changes)
         unknown.append(names)
     if any(said.values()):
-        editor.set_variable_metadata(said)
+        editor.variables.set_metadata(said)
     return unknown
 
 

@@ -32,7 +32,8 @@ from rowkeep.model.resources import Content, Table, Version
 from rowkeep.model.schema import merged_schema
 from rowkeep.model.types import VariableType
 from rowkeep.services.access import Place, TokenHash, find_dataset, principal_of, visible_dataset
-from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.doors import Doors
 
 UNRELEASE_DAYS_MAX = 7
 LABEL_CHARACTERS_MAX = 256
@@ -78,7 +79,9 @@ class VersionService:
 
         def read(view: CatalogView) -> list[VersionView]:
             place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.OVERVIEW)
-            versions = view.versions(place.dataset.id, after_id, count, sees_unreleased=place.is_editable)
+            versions = view.versions.page(
+                place.dataset.id, after_id, count, sees_unreleased=place.is_editable
+            )
             return [VersionView(place, version) for version in versions]
 
         return await self._doors.read(read)
@@ -102,9 +105,8 @@ class VersionService:
             dataset = place.dataset
             if dataset.next_version_id is not None or dataset.current_version_id is None:
                 raise invalid_request(f"Dataset {dataset.name} has an unreleased version already; use :next.")
-            parent = editor.versions_by_id([dataset.current_version_id])[dataset.current_version_id]
-            version_id = editor.add_version(parent)
-            return _again(editor, token_hash, parsed, version_id)
+            parent = editor.versions.by_id([dataset.current_version_id])[dataset.current_version_id]
+            return _again(editor, token_hash, parsed, editor.versions.add(parent))
 
         return await self._doors.write(write)
 
@@ -121,8 +123,8 @@ class VersionService:
                 name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET
             }
             _check_texts(**said)
-            editor.update_version(msgspec.structs.replace(version, **said))
-            return _again(editor, token_hash, parsed, version.id)
+            changed = editor.versions.update(msgspec.structs.replace(version, **said))
+            return _again(editor, token_hash, parsed, changed)
 
         return await self._doors.write(write)
 
@@ -143,9 +145,9 @@ class VersionService:
                 raise invalid_request(problem)
             notes = version.release_notes if draft.release_notes is UNSET else draft.release_notes
             _check_texts(release_notes=notes)
-            next_tag = _next_tag(editor.last_tag(version.dataset_id), difference)
-            editor.release_version(version.id, next_tag, notes)
-            return _again(editor, token_hash, parsed, version.id)
+            next_tag = _next_tag(editor.versions.last_tag(version.dataset_id), difference)
+            released = editor.versions.release(version.id, next_tag, notes)
+            return _again(editor, token_hash, parsed, released)
 
         return await self._doors.write(write)
 
@@ -157,8 +159,7 @@ class VersionService:
             place = _editable(editor, token_hash, parsed)
             version = _tagged(editor, place, tag)
             _check_unrelease(editor, place, version)
-            editor.unrelease_version(version.id)
-            return _again(editor, token_hash, parsed, version.id)
+            return _again(editor, token_hash, parsed, editor.versions.unrelease(version.id))
 
         return await self._doors.write(write)
 
@@ -171,12 +172,12 @@ class VersionService:
             version = _tagged(editor, place, tag)
             if version.is_deleted:
                 raise invalid_request(f"Version {version.tag} is deleted already.")
-            if editor.version_before(version) is None and editor.version_after(version) is None:
+            if editor.versions.before(version) is None and editor.versions.after(version) is None:
                 raise invalid_request("This is the dataset's only version; delete the dataset instead.")
             if version.is_released:
-                editor.hide_version(version.id)
+                editor.versions.hide(version.id)
             else:
-                editor.delete_version(version.id)
+                editor.versions.delete(version.id)
             gone = msgspec.structs.replace(version, deleted_at=time.time_ns() // 1_000_000)
             return _version_view(editor, place, gone)
 
@@ -191,8 +192,7 @@ class VersionService:
             version = _tagged(editor, place, tag)
             if not version.is_deleted:
                 raise invalid_request(f"Version {version.tag} is not deleted.")
-            editor.show_version(version.id)
-            return _again(editor, token_hash, parsed, version.id)
+            return _again(editor, token_hash, parsed, editor.versions.show(version.id))
 
         return await self._doors.write(write)
 
@@ -208,33 +208,33 @@ def _tagged(view: CatalogView, place: Place, tag: str) -> Version:
     dataset = place.dataset
     version: Version | None
     if parts is not None:
-        version = view.version_by_tag(dataset.id, *parts)
+        version = view.versions.by_tag(dataset.id, *parts)
     else:
         version_id = dataset.current_version_id if parsed == "current" else dataset.next_version_id
-        version = None if version_id is None else view.versions_by_id([version_id])[version_id]
+        version = None if version_id is None else view.versions.by_id([version_id])[version_id]
     if version is None or not (place.is_editable or (version.is_released and not version.is_deleted)):
         raise not_found(f"Dataset {dataset.name} has no version {tag}.")
     return version
 
 
 def _again(
-    view: CatalogView, token_hash: TokenHash | None, reference: DatasetReference, version_id: int
+    view: CatalogView, token_hash: TokenHash | None, reference: DatasetReference, version: Version
 ) -> VersionView:
-    """A version as it is after a change, whatever the change made of the reference's own tag."""
+    """A changed version and its neighbours, whatever the change made of the reference's own tag."""
     unversioned = msgspec.structs.replace(reference, version_tag=None)
     place = visible_dataset(view, principal_of(view, token_hash), unversioned)
-    return _version_view(view, place, view.versions_by_id([version_id])[version_id])
+    return _version_view(view, place, version)
 
 
 def _version_view(view: CatalogView, place: Place, version: Version) -> VersionView:
-    following = view.version_after(version)
+    following = view.versions.after(version)
     if following is not None and not (following.is_released or place.is_editable):
         following = None
     can_release = place.is_editable and not version.is_released and not version.is_deleted
     return VersionView(
         place,
         version,
-        previous_version=view.version_before(version),
+        previous_version=view.versions.before(version),
         next_version=following,
         can_release=can_release and _release_problem(_difference(view, version)) is None,
     )
@@ -255,7 +255,7 @@ def _check_unrelease(view: CatalogView, place: Place, version: Version) -> None:
             "The next version was made from this one; delete the next version, then unrelease this one."
         )
     # A deleted version rests on its rows too, and can be undeleted.
-    later = view.versions(version.dataset_id, version.id, 1, sees_unreleased=True)
+    later = view.versions.page(version.dataset_id, version.id, 1, sees_unreleased=True)
     if later:
         raise invalid_request(
             f"Version {later[0].tag}, which is deleted, may rest on this one and can be undeleted. "
@@ -282,7 +282,7 @@ class _Difference(msgspec.Struct, frozen=True):
 
 
 def _difference(view: CatalogView, version: Version) -> _Difference:
-    previous = view.version_before(version)
+    previous = view.versions.before(version)
     return _Difference(previous, {} if previous is None else _states(view, previous), _states(view, version))
 
 
@@ -299,8 +299,8 @@ def _state(table: Table, content: Content) -> _TableState:
 
 def _tables(view: CatalogView, version: Version) -> Iterator[tuple[Table, Content]]:
     after_id = 0
-    while tables := view.tables(version.id, after_id, TABLES_PER_PAGE):
-        contents = view.contents([table.id for table in tables])
+    while tables := view.tables.page(version.id, after_id, TABLES_PER_PAGE):
+        contents = view.tables.contents([table.id for table in tables])
         yield from ((table, contents[table.id]) for table in tables)
         after_id = tables[-1].id
 

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from rowkeep.storage.base import StorageError
-from rowkeep.storage.catalog.catalog import SqlCatalogView
+from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.local_files import DataDirectory, sync_directory, sync_file
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.verification import VerificationReport, verify
@@ -82,7 +82,7 @@ def _named_segments(directory: DataDirectory) -> list[str]:
     database = SqliteDatabase(directory.database)
     try:
         with database.reading() as connection:
-            return sorted(SqlCatalogView(connection).segment_files())
+            return sorted(CatalogView(connection).segments.file_names())
     finally:
         database.close()
 

@@ -1,4 +1,4 @@
-"""The doors between asynchronous services and synchronous storage (the protocol is in base.py)."""
+"""The doors between asynchronous services and synchronous storage (the promise is in catalog/doors.py)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,9 +7,8 @@ from typing import TypeVar
 
 from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
-from rowkeep.storage.base import CatalogEditor, CatalogView, Database, Outcome
-from rowkeep.storage.catalog.catalog import SqlCatalogView
-from rowkeep.storage.catalog.editor import SqlCatalogEditor
+from rowkeep.storage.base import Database, Outcome
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.journal.lane import Lane
 
 Result = TypeVar("Result")
@@ -31,7 +30,7 @@ class StorageDoors:
 
     async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
         """Runs a function in one durable transaction."""
-        return await self._lane.write(lambda connection: function(SqlCatalogEditor(connection)))
+        return await self._lane.write(lambda connection: function(CatalogEditor(connection)))
 
     def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
         """Puts the rows of one request into the journal."""
@@ -45,10 +44,10 @@ class StorageDoors:
 def read_snapshot(database: Database, function: Callable[[CatalogView], Result]) -> Result:
     """Runs a function on one consistent snapshot, in this thread."""
     with database.reading() as connection:
-        return function(SqlCatalogView(connection))
+        return function(CatalogView(connection))
 
 
 def edit_catalog(database: Database, function: Callable[[CatalogEditor], Result]) -> Result:
     """Runs a function in one durable transaction, in this thread (the command line's way)."""
     with database.writing() as connection:
-        return function(SqlCatalogEditor(connection))
+        return function(CatalogEditor(connection))

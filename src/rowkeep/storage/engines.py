@@ -1,6 +1,6 @@
 """What works beside the database, as promises: decoding large bodies, reading rows, sealing, statistics.
 
-Services know these and `base.py`; how they are kept is said in one file each.
+How each promise is kept is said in one file.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +17,7 @@ from rowkeep.model.receipts import ChainOutcome
 from rowkeep.model.resources import Batch, Frame, ReadStream, Segment
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import Statistics
-from rowkeep.storage.base import CatalogView
+from rowkeep.storage.catalog.catalog import CatalogView
 
 
 class Spool(Protocol):

@@ -12,15 +12,24 @@ _header = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
 def load_statements(dialect: str) -> dict[str, str]:
-    """The statements of a dialect by name. Raises ValueError when a name appears twice."""
+    """Returns the statements of a dialect by name. Raises ValueError when a name appears twice."""
     statements: dict[str, str] = {}
     for file in _sql_files(_folder(dialect)):
-        parts = _header.split(file.read_text(encoding="utf-8"))
-        for name, text in zip(parts[1::2], parts[2::2], strict=True):
-            if name in statements:
-                raise ValueError(f"statement {name} appears twice in dialect {dialect}")
-            statements[name] = text.strip().removesuffix(";")
+        found = statements_of(file.read_text(encoding="utf-8"))
+        twice = statements.keys() & found
+        if twice:
+            raise ValueError(f"statement {min(twice)} appears twice in dialect {dialect}")
+        statements.update(found)
     return statements
+
+
+def statements_of(text: str) -> dict[str, str]:
+    """Returns the statements in the text of a file by name. Raises ValueError when a name appears twice."""
+    parts = _header.split(text)
+    names = parts[1::2]
+    if len(set(names)) < len(names):
+        raise ValueError(f"a statement appears twice among {names}")
+    return {name: sql.strip().removesuffix(";") for name, sql in zip(names, parts[2::2], strict=True)}
 
 
 def load_migrations(dialect: str) -> list[tuple[int, str]]:

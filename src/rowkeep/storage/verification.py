@@ -18,9 +18,8 @@ import msgspec
 from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Entry, Segment
-from rowkeep.storage.base import Connection, Database, Record
-from rowkeep.storage.catalog.catalog import SqlCatalogView
-from rowkeep.storage.catalog.records import nouns
+from rowkeep.storage.base import Database, Record
+from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.journal import entry_lines
 from rowkeep.storage.local_files import DataDirectory
@@ -57,7 +56,7 @@ def verify(database: Database, directory: DataDirectory) -> VerificationReport:
     while page := _stream_ids(database, after_id):
         for upload_id in page:
             with database.reading() as connection:
-                stream = _Stream(connection, directory, upload_id)
+                stream = _Stream(CatalogView(connection), directory, upload_id)
                 problems += [f"upload {upload_id}: {problem}" for problem in stream.problems()]
             upload_count += 1
             row_count += stream.row_count
@@ -69,15 +68,14 @@ def verify(database: Database, directory: DataDirectory) -> VerificationReport:
 
 def _stream_ids(database: Database, after_id: int) -> list[int]:
     with database.reading() as connection:
-        records = connection.records("streams", after_id=after_id, count=STREAMS_PER_PAGE)
-    return [record["upload_id"] for record in records]
+        return CatalogView(connection).uploads.ids(after_id, STREAMS_PER_PAGE)
 
 
 def _unnamed_files(database: Database, directory: DataDirectory) -> list[str]:
     try:
         with directory.locked():
             with database.reading() as connection:
-                named = SqlCatalogView(connection).segment_files()
+                named = CatalogView(connection).segments.file_names()
             present = {file.name for file in directory.segments.glob("*")}
     except BlockingIOError:
         return []  # a server runs: what it has written and not yet named is no garbage
@@ -87,9 +85,8 @@ def _unnamed_files(database: Database, directory: DataDirectory) -> list[str]:
 class _Stream:
     """One upload, read back from its first row on; `row_count` and `byte_count` tell how far it went."""
 
-    def __init__(self, connection: Connection, directory: DataDirectory, upload_id: int) -> None:
-        self._connection = connection
-        self._view = SqlCatalogView(connection)
+    def __init__(self, view: CatalogView, directory: DataDirectory, upload_id: int) -> None:
+        self._view = view
         self._directory = directory
         self._upload_id = upload_id
         self.row_count = 0
@@ -98,7 +95,7 @@ class _Stream:
 
     def problems(self) -> list[str]:
         """What is wrong; it ends with the first that makes the rest unreadable."""
-        counters = self._connection.record("stream", upload_id=self._upload_id)
+        counters = self._view.uploads.counters(self._upload_id)
         if counters is None:
             return []  # deleted since it was listed
         problem = self._segments_problem() or self._sealed_problem(counters) or self._entries_problem()
@@ -115,10 +112,10 @@ class _Stream:
         return [f"it should hold {said}, and holds {self.row_count} and {self.byte_count}"]
 
     def _quarantine_problems(self) -> list[str]:
-        held = self._view.quarantine(self._upload_id)
+        held = self._view.quarantine.find(self._upload_id)
         row_count = after_id = 0
         try:
-            while rows := self._view.quarantined_rows(
+            while rows := self._view.quarantine.rows(
                 self._upload_id, after_id, ROWS_PER_PAGE, bytes_max=READ_BYTES_MAX
             ):
                 row_count += len(rows)
@@ -168,16 +165,16 @@ class _Stream:
 
     def _segments(self) -> Iterator[Segment]:
         row = 0
-        while found := self._view.segments(self._upload_id, row, SEGMENTS_PER_PAGE):
+        while found := self._view.segments.page(self._upload_id, row, SEGMENTS_PER_PAGE):
             yield from found
             row = found[-1].first_row + 1
 
     def _segment_problem(self, segment: Segment) -> str | None:
-        whole = self._view.segment_at(self._upload_id, segment.first_row)
+        whole = self._view.segments.at(self._upload_id, segment.first_row)
         if whole is None:
             return f"the segment at row {segment.first_row} cannot be found"
         try:
-            schema = self._view.schema(self._upload_id, segment.schema_version)
+            schema = self._view.uploads.schema(self._upload_id, segment.schema_version)
             file = SegmentFile(self._directory.segments, whole)
             file.check_blocks()
             groups = file.groups([variable.name for variable in schema.variables], 0, whole.row_count)
@@ -191,16 +188,14 @@ class _Stream:
     def _entries(self) -> Iterator[Entry]:
         """All entries of rows that are not in segments, whether or not they follow each other."""
         row = self.row_count
-        while records := self._connection.records(
-            "entries", upload_id=self._upload_id, first_row=row, row_end=ROW_END, bytes_max=READ_BYTES_MAX
-        ):
-            yield from nouns(Entry, records)
-            row = records[-1]["first_row"] + 1
+        while found := self._view.entries.beginning(self._upload_id, row, ROW_END, READ_BYTES_MAX):
+            yield from found
+            row = found[-1].first_row + 1
 
     def _entry_problem(self, entry: Entry) -> str | None:
         try:
             lines = entry_lines(entry)
-            rows = row_decoder(self._view.schema(entry.upload_id, entry.schema_version)).read(lines)
+            rows = row_decoder(self._view.uploads.schema(entry.upload_id, entry.schema_version)).read(lines)
         except (RowkeepError, LookupError, ValueError) as error:
             return f"the entry at row {entry.first_row} cannot be read: {error}"
         if len(rows) != entry.row_count or len(lines) != entry.byte_count:

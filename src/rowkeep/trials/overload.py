@@ -121,6 +121,8 @@ def _load(
 def _stored_rows(data_dir: Path) -> int:
     database = SqliteDatabase(DataDirectory(data_dir).database)
     try:
-        return sum(upload.row_count for upload in read_snapshot(database, lambda view: view.uploads(1, 0, 9)))
+        return sum(
+            upload.row_count for upload in read_snapshot(database, lambda view: view.uploads.page(1, 0, 9))
+        )
     finally:
         database.close()

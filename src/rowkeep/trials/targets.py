@@ -18,7 +18,10 @@ from rowkeep.model.resources import Batch, OwnerKind, Upload, UploadType
 from rowkeep.model.schema import Schema, Variable, declared_schema
 from rowkeep.model.types import VariableType
 from rowkeep.services.access import token_hash
-from rowkeep.storage.base import CatalogEditor, NewDataset, NewTable, NewUpload
+from rowkeep.storage.catalog.catalog import CatalogEditor
+from rowkeep.storage.catalog.datasets import NewDataset
+from rowkeep.storage.catalog.tables import NewTable
+from rowkeep.storage.catalog.uploads import NewUpload
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.local_files import DataDirectory
@@ -93,16 +96,16 @@ def add_streams(data_dir: Path, count: int, row_count: int) -> None:
 
 
 def _add_streams(editor: CatalogEditor, count: int) -> list[Upload]:
-    dataset = editor.dataset("bench", "bench", None, None)
+    dataset = editor.datasets.find("bench", "bench", None, None)
     assert dataset is not None
     assert dataset.next_version_id is not None
-    table = editor.table(dataset.next_version_id, "bench", None)
+    table = editor.tables.find(dataset.next_version_id, "bench", None)
     assert table is not None
     schema = _schema()
     for number in range(count):
         name = f"bench {number}"
-        editor.add_upload(NewUpload(table.id, name, UploadType.STREAM, schema, updates_by_default=False))
-    return editor.uploads(table.id, 0, count + 1)[1:]
+        editor.uploads.add(NewUpload(table.id, name, UploadType.STREAM, schema, updates_by_default=False))
+    return editor.uploads.page(table.id, 0, count + 1)[1:]
 
 
 def _schema() -> Schema:
@@ -118,16 +121,12 @@ def launch_rowkeep(data_dir: Path, port: int, settings: Mapping[str, str] | None
 
 
 def _make_stream(editor: CatalogEditor) -> None:
-    owner = editor.add_owner(OwnerKind.USER, "bench")
-    editor.add_token(owner.id, token_hash(TOKEN.encode()), "data.edit", None)
-    editor.add_dataset(NewDataset(owner, "bench", AccessLevel.NONE, None))
-    dataset = editor.dataset("bench", "bench", None, owner.id)
-    assert dataset is not None
+    owner = editor.owners.add(OwnerKind.USER, "bench")
+    editor.tokens.add(owner.id, token_hash(TOKEN.encode()), "data.edit", None)
+    dataset = editor.datasets.add(NewDataset(owner, "bench", AccessLevel.NONE, None), owner.id)
     assert dataset.next_version_id is not None
-    editor.add_table(NewTable(dataset.next_version_id, "bench", None, "append", is_file_index=False))
-    table = editor.table(dataset.next_version_id, "bench", None)
-    assert table is not None
-    editor.add_upload(NewUpload(table.id, "bench", UploadType.STREAM, _schema(), updates_by_default=False))
+    table = editor.tables.add(NewTable(dataset.next_version_id, "bench", None, "append", is_file_index=False))
+    editor.uploads.add(NewUpload(table.id, "bench", UploadType.STREAM, _schema(), updates_by_default=False))
 
 
 def free_port() -> int:

@@ -50,7 +50,9 @@ from rowkeep.services.insert.checking import (
 )
 from rowkeep.services.insert.looking import CatalogLooks
 from rowkeep.services.insert.turns import Turns
-from rowkeep.storage.base import CatalogView, Doors, KeyReused, KeyUndone, OffsetMoved, Outcome, StaleBatch
+from rowkeep.storage.base import KeyReused, KeyUndone, OffsetMoved, Outcome, StaleBatch
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import BodyChecker, LargeBody, LargeBodyDecoder, Spool
 
 TARGETS_MAX = 50_000
@@ -207,7 +209,7 @@ class InsertService:
         key = request.key
         if key is None:
             return None
-        known = await self._doors.read(lambda view: view.request(target.upload.id, key))
+        known = await self._doors.read(lambda view: view.receipts.find(target.upload.id, key))
         if known is None:
             return None
         if known.digest != request_digest(request, await rows.digest()):
@@ -227,7 +229,9 @@ class InsertService:
             return
         count = error.row_error_count if isinstance(error, RowsRefused) else 0
         rejection = Rejection(time.time_ns() // 1_000_000, error.message, row_errors, count)
-        await self._doors.write(lambda editor: editor.add_rejection(target.upload.id, key, rejection))
+        await self._doors.write(
+            lambda editor: editor.receipts.add_rejection(target.upload.id, key, rejection)
+        )
 
     async def _is_current(self, target: InsertTarget) -> bool:
         return await self._looks.version() == target.catalog_version

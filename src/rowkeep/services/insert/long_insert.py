@@ -34,7 +34,8 @@ from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert.checking import InsertRequest
 from rowkeep.services.insert.insert import InsertService
-from rowkeep.storage.base import CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.doors import Doors
 
 RETRY_SECONDS = 5
 
@@ -178,7 +179,7 @@ class LongInsert:
 
 def _settled_count(view: CatalogView, upload_id: int, key: str) -> int:
     """How many rows of a long insert were committed or skipped."""
-    found = view.last_group(upload_id, key)
+    found = view.receipts.last_group(upload_id, key)
     if found is None:
         return 0
     last_key, known = found

@@ -6,7 +6,7 @@ is under way share the next one. Not that one: it may have begun before a change
 
 import asyncio
 
-from rowkeep.storage.base import Doors
+from rowkeep.storage.catalog.doors import Doors
 
 
 class CatalogLooks:

@@ -14,7 +14,8 @@ from rowkeep.model.receipts import ChainOutcome, KnownRequest, Rejection
 from rowkeep.model.references import parse_table_reference
 from rowkeep.services.access import TokenHash, editable_upload, find_upload, principal_of
 from rowkeep.services.uploads import UploadView
-from rowkeep.storage.base import CatalogEditor, CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import ChainReadings
 
 VERIFICATIONS_MAX = 2
@@ -81,7 +82,7 @@ class ReceiptService:
             _check_undoable(found)
             if principal.user_id is None:
                 raise LookupError("an upload was edited by nobody")
-            editor.remove_rows(parent.upload.id, key, principal.user_id)
+            editor.receipts.remove_rows(parent.upload.id, key, principal.user_id)
             return _request(editor, parent, key)
 
         return await self._doors.write(write)
@@ -114,8 +115,8 @@ class ReceiptService:
 
 
 def _request(view: CatalogView, parent: UploadView, key: str) -> RequestView:
-    known = view.request(parent.upload.id, key)
-    rejection = None if known is not None else view.rejection(parent.upload.id, key)
+    known = view.receipts.find(parent.upload.id, key)
+    rejection = None if known is not None else view.receipts.rejection(parent.upload.id, key)
     if known is None and rejection is None:
         raise not_found(
             f"Upload {parent.upload.name} knows no request with the key {key[:255]}: none has come, or it "

@@ -26,7 +26,7 @@ from rowkeep.model.resources import Batch
 from rowkeep.services.access import TokenHash
 from rowkeep.services.read.following import FollowReading, FollowRequest, Framing, Snapshot
 from rowkeep.services.read.rounds import Rounds
-from rowkeep.storage.base import Doors
+from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import CommitNotices, RowReadings
 
 HEARTBEAT_SECONDS = 15.0

@@ -25,7 +25,7 @@ from rowkeep.model.positions import UPLOADS_MAX, Positions, parse_positions
 from rowkeep.model.resources import RowSlice, Upload
 from rowkeep.services.access import TokenHash
 from rowkeep.services.read.read import ReadRequest, ReadSource, find_source, slices_of, stream_of
-from rowkeep.storage.base import CatalogView
+from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.engines import RowReading, RowReadings
 
 

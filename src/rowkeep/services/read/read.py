@@ -27,7 +27,8 @@ from rowkeep.services.access import (
     signed_in,
 )
 from rowkeep.services.tables import content_uploads
-from rowkeep.storage.base import CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import RowReadings
 
 STREAMS_MAX = 64
@@ -78,7 +79,7 @@ class ReadService:
         # Whoever is refused, and the lists of large tables, stay off the writer's thread.
         whole = await self._doors.read(lambda view: whole_stream(view, token_hash, request))
         session = self._session(whole, stream_count)
-        await self._doors.write(lambda editor: editor.add_read_streams(session.streams))
+        await self._doors.write(lambda editor: editor.sessions.add(session.streams))
         return session
 
     def _session(self, whole: ReadStream, stream_count: int) -> OpenedSession:
@@ -104,7 +105,7 @@ class ReadService:
 
         def find(view: CatalogView) -> ReadStream:
             principal = principal_of(view, token_hash)
-            found = view.read_stream(identifier, time.time_ns() // 1_000_000)
+            found = view.sessions.stream(identifier, time.time_ns() // 1_000_000)
             if found is None or found.user_id not in (None, principal.user_id):
                 signed_in(principal)
                 raise not_found("There is no such read stream, or it has expired; create a read session.")
@@ -142,7 +143,7 @@ class ReadSource(msgspec.Struct, frozen=True):
         """The uploads that hold the rows, in the order of the rows, as a snapshot shows them."""
         if self.upload is None:
             return list(content_uploads(view, self.table.id))
-        upload = view.upload(self.table.id, self.upload.name)
+        upload = view.uploads.find(self.table.id, self.upload.name)
         return [] if upload is None else [upload]
 
     def schema(self, uploads: Iterable[Upload]) -> Schema:
@@ -206,7 +207,7 @@ def selected_schema(schema: Schema, names: Sequence[str] | None) -> Schema:
 def slices_of(view: CatalogView, uploads: Sequence[Upload], rows_max: int | None) -> list[RowSlice]:
     """The rows that uploads show now, the first `rows_max` of them."""
     undone = [upload.id for upload in uploads if upload.row_count < upload.row_end]
-    removed = view.removed_rows(undone) if undone else {}
+    removed = view.receipts.removed_rows(undone) if undone else {}
     slices: list[RowSlice] = []
     left = sum(upload.row_count for upload in uploads) if rows_max is None else rows_max
     for upload in uploads:

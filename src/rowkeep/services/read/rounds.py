@@ -19,7 +19,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from rowkeep.services.read.following import FollowReading, Snapshot
-from rowkeep.storage.base import CatalogView, Doors
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.doors import Doors
 
 
 class Rounds:

@@ -5,11 +5,12 @@ from typing import TypeVar
 
 import msgspec
 
+from rowkeep.model.access import Scope
 from rowkeep.model.errors import RowError
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.quarantine import SkippedRows
 from rowkeep.model.receipts import KnownRequest, Rejection
-from rowkeep.model.resources import Content, Dataset, ReadStream, Receipt, Upload
+from rowkeep.model.resources import Content, Dataset, ReadStream, Receipt, RowFormat, RowSlice, Upload
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.storage.base import Record
 
@@ -19,6 +20,11 @@ Noun = TypeVar("Noun")
 def noun(type_: type[Noun], record: Record | None) -> Noun | None:
     """A record as a noun; None stays None. SQLite has no booleans: 0 and 1 are taken for them."""
     return None if record is None else msgspec.convert(record, type_, strict=False)
+
+
+def the_noun(type_: type[Noun], record: Record) -> Noun:
+    """Returns a record as a noun."""
+    return msgspec.convert(record, type_, strict=False)
 
 
 def nouns(type_: type[Noun], records: Sequence[Record]) -> list[Noun]:
@@ -50,6 +56,19 @@ def content(records: Sequence[Record], hash_: str) -> Content:
         byte_count=sum(record["byte_count"] for record in records),
         schemas=tuple(schema(0, record["variables"]) for record in records),
         hash=hash_,
+    )
+
+
+def read_stream(record: Record) -> ReadStream:
+    """Returns a read stream from its record."""
+    return ReadStream(
+        identifier=record["identifier"],
+        user_id=record["user_id"],
+        scope=Scope(record["scope"]),
+        expires_at=record["expires_at"],
+        format=RowFormat(record["format"]),
+        schema=msgspec.json.decode(record["schema"], type=Schema),
+        slices=msgspec.json.decode(record["slices"], type=tuple[RowSlice, ...]),
     )
 
 

@@ -19,7 +19,7 @@ from rowkeep.model.errors import ErrorCode, RowkeepError, damaged, not_found
 from rowkeep.model.receipts import ChainOutcome, ChainState
 from rowkeep.model.resources import Entry, Segment
 from rowkeep.model.schema import Schema
-from rowkeep.storage.base import CatalogView
+from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.journal.rows import decoded_bodies
 from rowkeep.storage.segments.parquet import SegmentFile
 
@@ -55,7 +55,7 @@ class ChainReading:
         return None
 
     def _begin(self, view: CatalogView) -> ChainState:
-        state = view.chain_state(self._upload_id)
+        state = view.uploads.chain_state(self._upload_id)
         if state is None:
             raise not_found("The upload was deleted meanwhile.")
         self._walk = ChainWalk(state.first_row, CHAIN_START)
@@ -70,18 +70,18 @@ class ChainReading:
     def _read_on(self, view: CatalogView, state: ChainState) -> Iterator[None]:
         """Pieces of what holds the next row; each moves the walk on."""
         row = self._walk.row
-        segment = view.segment_at(self._upload_id, row)
+        segment = view.segments.at(self._upload_id, row)
         if segment is not None:
-            batches = view.segment_batches(segment)
-            schema = view.schema(self._upload_id, segment.schema_version)
+            batches = view.segments.batches(segment)
+            schema = view.uploads.schema(self._upload_id, segment.schema_version)
             rows = _segment_rows(SegmentFile(self._segments, segment), segment, row, schema)
             return self._through_segment(segment, batches or b"", rows, state)
-        entries = view.entries(self._upload_id, row, state.row_count, READ_BYTES_MAX)
+        entries = view.entries.holding(self._upload_id, row, state.row_count, READ_BYTES_MAX)
         if not entries or entries[0].first_row != row:
             self._begin(view)
             raise damaged(f"The rows of upload {self._upload_id} from {row} on are missing.")
         versions = {entry.schema_version for entry in entries}
-        schemas = {version: view.schema(self._upload_id, version) for version in versions}
+        schemas = {version: view.uploads.schema(self._upload_id, version) for version in versions}
         return (
             piece
             for entry in entries

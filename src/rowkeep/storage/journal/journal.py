@@ -11,7 +11,7 @@ A group is whatever batches waited while the last commit ran. It becomes one tra
    bodies differ, KeyUndone when it was undone), also when the first one stands in the same group;
 3. a batch that expects another offset token than its upload has is refused; tokens move with each batch;
 4. the rest go in: per upload one entry that holds their bodies, one a line. Rows of theirs that were
-   skipped go into the quarantine (`quarantine.py`), and replayed ones out of it, in the same commit.
+   skipped go into the quarantine (`catalog/quarantine.py`), and replayed ones out of it, in the same commit.
 
 The common group (one catalog version, new keys or none, no offsets, nothing skipped or stale) is one
 statement that is a commit by itself. That is not about SQLite's speed: each statement costs the writer two
@@ -49,10 +49,8 @@ from rowkeep.storage.base import (
     Outcome,
     StaleBatch,
 )
-from rowkeep.storage.catalog.editor import add_schema
-from rowkeep.storage.catalog.records import known_request
+from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.journal.placement import Placement, StreamEnd, StreamEnds, moved_offset, stream_ends
-from rowkeep.storage.journal.quarantine import are_all_there, keep_refused, release
 
 CODEC_PLAIN = 0
 CODEC_ZSTD = 1
@@ -108,29 +106,32 @@ class Journal:
         upload_ids = sorted({batch.upload_id for batch in batches})
         state = connection.records("group_state", upload_ids=_json_text(upload_ids))
         version = state[0]["version"]
-        known = _known_receipts(connection, batches)
+        editor = CatalogEditor(connection)
+        keys = [(batch.upload_id, batch.key) for batch in batches if batch.key is not None]
+        known = editor.receipts.known(keys) if keys else {}
         placement = Placement(stream_ends(state))
         outcomes: list[Outcome] = []
         written: list[tuple[Batch, Receipt]] = []
         tokens = {record["upload_id"]: record["latest_offset_token"] for record in state}
         for batch in batches:
-            outcome = _settle(connection, batch, version, known) or moved_offset(batch, tokens)
+            outcome = _settle(editor, batch, version, known) or moved_offset(batch, tokens)
             if outcome is None:
                 outcome = placement.place(batch)
                 if batch.refused is not None:
-                    skipped = keep_refused(connection, batch, batch.refused)
+                    skipped = editor.quarantine.keep_refused(batch, batch.refused)
                     outcome = msgspec.structs.replace(outcome, skipped=skipped)
                 written.append((batch, outcome))
                 if batch.key is not None:
                     known[batch.upload_id, batch.key] = KnownRequest(batch.digest, outcome)
             outcomes.append(outcome)
         if written:
-            self._write(connection, written, placement, version)
+            self._write(connection, editor, written, placement, version)
         return outcomes, placement.after
 
     def _write(
         self,
         connection: Connection,
+        editor: CatalogEditor,
         written: Sequence[tuple[Batch, Receipt]],
         placement: Placement,
         version: int,
@@ -149,9 +150,9 @@ class Journal:
         if tokens:
             connection.records("set_offset_tokens", tokens=_json_text(list(tokens.items())))
         if first.replayed:
-            release(connection, first)
+            editor.quarantine.release_replayed(first)
         if first.change is not None:
-            _change_schema(connection, first)
+            editor.uploads.change_schema(first.upload_id, first.schema)
 
     def _entries(self, batches: Sequence[Batch], placement: Placement) -> tuple[list[list[object]], bytes]:
         by_upload: dict[int, list[Batch]] = {}
@@ -248,11 +249,11 @@ def _is_common(batches: Sequence[Batch]) -> bool:
     return is_common and not batches[0].needs_own_group
 
 
-def _settle(connection: Connection, batch: Batch, version: int, known: _KnownRequests) -> Outcome | None:
+def _settle(editor: CatalogEditor, batch: Batch, version: int, known: _KnownRequests) -> Outcome | None:
     """The outcome of a batch that is not to be written; None when it is."""
     if batch.catalog_version != version:
         return StaleBatch()
-    if batch.replayed and not are_all_there(connection, batch):
+    if batch.replayed and not editor.quarantine.holds_replayed(batch):
         return StaleBatch()
     earlier = None if batch.key is None else known.get((batch.upload_id, batch.key))
     if earlier is None:
@@ -262,20 +263,6 @@ def _settle(connection: Connection, batch: Batch, version: int, known: _KnownReq
     if earlier.removed_at is not None:
         return KeyUndone()
     return msgspec.structs.replace(earlier.receipt, replayed=True)
-
-
-def _known_receipts(connection: Connection, batches: Sequence[Batch]) -> _KnownRequests:
-    keys = [[batch.upload_id, batch.key] for batch in batches if batch.key is not None]
-    if not keys:
-        return {}
-    records = connection.records("receipts_of_keys", keys=_json_text(keys))
-    return {(record["upload_id"], record["key"]): known_request(record) for record in records}
-
-
-def _change_schema(connection: Connection, batch: Batch) -> None:
-    add_schema(connection, batch.upload_id, batch.schema)
-    connection.records("set_schema_version", upload_id=batch.upload_id, version=batch.schema.version)
-    connection.records("catalog_changed")
 
 
 def _receipt_parameters(batch: Batch, receipt: Receipt) -> list[object]:

@@ -25,7 +25,7 @@ from rowkeep.model.decoding.strict import Row, RowDecoder, row_decoder
 from rowkeep.model.errors import not_found
 from rowkeep.model.resources import Entry, ReadStream, RowFormat, RowSlice
 from rowkeep.model.schema import Schema
-from rowkeep.storage.base import CatalogView
+from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.journal.rows import decoded_pieces
 from rowkeep.storage.segments.ahead import one_ahead
 from rowkeep.storage.segments.parquet import GroupPart, SegmentFile
@@ -123,10 +123,10 @@ class StreamReader:
         parts: list[_Part] = []
         row = slice_.first_row
         for _ in range(SEGMENTS_OPEN_MAX):
-            segment = view.segment_at(slice_.upload_id, row) if row < slice_.row_end else None
+            segment = view.segments.at(slice_.upload_id, row) if row < slice_.row_end else None
             if segment is None:
                 break
-            schema = view.schema(segment.upload_id, segment.schema_version)
+            schema = view.uploads.schema(segment.upload_id, segment.schema_version)
             file = SegmentFile(self._segments, segment)
             first, end = row - segment.first_row, slice_.row_end - segment.first_row
             parts += [(schema, part) for part in file.parts(self._wanted_names(schema), first, end)]
@@ -144,7 +144,7 @@ class StreamReader:
     def _from_entries(self, view: CatalogView, slice_: RowSlice) -> Iterator[_Rows]:
         found: list[Entry] = []
         row = slice_.first_row
-        for entry in view.entries(slice_.upload_id, slice_.first_row, slice_.row_end, READ_BYTES_MAX):
+        for entry in view.entries.holding(slice_.upload_id, slice_.first_row, slice_.row_end, READ_BYTES_MAX):
             if not entry.first_row <= row < entry.first_row + entry.row_count:
                 break
             found.append(entry)
@@ -153,7 +153,7 @@ class StreamReader:
             raise not_found("The rows of this read are gone: their upload was deleted.")
         self._leave_rest(slice_, row)
         decoders = {
-            version: row_decoder(view.schema(slice_.upload_id, version))
+            version: row_decoder(view.uploads.schema(slice_.upload_id, version))
             for version in {entry.schema_version for entry in found}
         }
         return _batches(self._pieces(found, decoders, RowSlice(slice_.upload_id, slice_.first_row, row)))

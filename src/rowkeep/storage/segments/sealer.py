@@ -21,8 +21,9 @@ from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.errors import damaged
 from rowkeep.model.resources import Entry, Segment
 from rowkeep.model.schema import Schema
-from rowkeep.storage.base import Database, Record
-from rowkeep.storage.catalog.catalog import SqlCatalogView
+from rowkeep.storage.base import Database
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.entries import EntryOutline
 from rowkeep.storage.journal.rows import decoded_bodies
 from rowkeep.storage.local_files import Disk
 from rowkeep.storage.segments.checked_file import CheckedSink
@@ -31,7 +32,7 @@ from rowkeep.storage.segments.parquet import SegmentFile, SegmentWriter
 
 SEAL_BYTES_MAX = 64 * 1024 * 1024
 READ_BYTES_MAX = 4 * 1024 * 1024
-FACTS_PER_PAGE = 10_000
+OUTLINES_PER_PAGE = 10_000
 
 
 class SegmentPlan(msgspec.Struct, frozen=True):
@@ -88,34 +89,32 @@ class SegmentSealer:
     def _plan(self, upload_id: int, first_row: int) -> SegmentPlan | None:
         """The entries from a row on, as many as fit into one segment."""
         plan: SegmentPlan | None = None
-        for fact, schema in self._entry_facts(upload_id, first_row):
+        for outline, schema in self._entry_outlines(upload_id, first_row):
             if plan is None:
                 plan = SegmentPlan(upload_id, first_row, 0, 0, schema)
             is_full = plan.byte_count >= SEAL_BYTES_MAX and not plan.is_continued
             if is_full or not schema.extends(plan.schema):
                 break
-            if fact["first_row"] != plan.row_end:
+            if outline.first_row != plan.row_end:
                 raise damaged(f"The rows of upload {upload_id} from {plan.row_end} on are missing.")
-            row_count = plan.row_count + fact["row_count"]
-            byte_count = plan.byte_count + fact["byte_count"]
-            is_continued = bool(fact["is_continued"])
+            row_count = plan.row_count + outline.row_count
+            byte_count = plan.byte_count + outline.byte_count
+            is_continued = outline.is_continued
             plan = SegmentPlan(upload_id, first_row, row_count, byte_count, schema, is_continued)
         return plan
 
-    def _entry_facts(self, upload_id: int, first_row: int) -> Iterator[tuple[Record, Schema]]:
-        """What is known of each entry without its payload, and the schema of its rows."""
+    def _entry_outlines(self, upload_id: int, first_row: int) -> Iterator[tuple[EntryOutline, Schema]]:
+        """Returns the entries from a row on without their payloads, each with the schema of its rows."""
         while True:
             with self._database.reading() as connection:
-                view = SqlCatalogView(connection)
-                page = connection.records(
-                    "entry_facts", upload_id=upload_id, first_row=first_row, count=FACTS_PER_PAGE
-                )
-                versions = {fact["schema_version"] for fact in page}
-                schemas = {version: view.schema(upload_id, version) for version in versions}
-            yield from ((fact, schemas[fact["schema_version"]]) for fact in page)
-            if len(page) < FACTS_PER_PAGE:
+                view = CatalogView(connection)
+                page = view.entries.outlines(upload_id, first_row, OUTLINES_PER_PAGE)
+                versions = {outline.schema_version for outline in page}
+                schemas = {version: view.uploads.schema(upload_id, version) for version in versions}
+            yield from ((outline, schemas[outline.schema_version]) for outline in page)
+            if len(page) < OUTLINES_PER_PAGE:
                 return
-            first_row = page[-1]["first_row"] + 1
+            first_row = page[-1].first_row + 1
 
     def _write(self, plan: SegmentPlan, fill: Callable[[SegmentWriter], SealedBatches]) -> Segment:
         """Makes a durable file of what `fill` adds, which tells what it added."""
@@ -166,18 +165,18 @@ class SegmentSealer:
 
     def _entries(self, plan: SegmentPlan, row: int) -> tuple[list[Entry], dict[int, Schema]]:
         with self._database.reading() as connection:
-            view = SqlCatalogView(connection)
-            entries = view.entries(plan.upload_id, row, plan.row_end, READ_BYTES_MAX)
+            view = CatalogView(connection)
+            entries = view.entries.holding(plan.upload_id, row, plan.row_end, READ_BYTES_MAX)
             versions = {entry.schema_version for entry in entries}
-            return entries, {version: view.schema(plan.upload_id, version) for version in versions}
+            return entries, {version: view.uploads.schema(plan.upload_id, version) for version in versions}
 
     def _segments(self, upload_id: int, first_row: int, row_end: int) -> list[Segment]:
         segments: list[Segment] = []
         row = first_row
         with self._database.reading() as connection:
-            view = SqlCatalogView(connection)
+            view = CatalogView(connection)
             while row < row_end:
-                segment = view.segment_at(upload_id, row)
+                segment = view.segments.at(upload_id, row)
                 if segment is None or segment.first_row != row or segment.row_end > row_end:
                     raise LookupError(f"upload {upload_id} has no segment from {row} on")
                 segments.append(segment)
@@ -197,12 +196,12 @@ class SegmentSealer:
 
     def _batches(self, segment: Segment) -> Iterator[int]:
         with self._database.reading() as connection:
-            packed = SqlCatalogView(connection).segment_batches(segment)
+            packed = CatalogView(connection).segments.batches(segment)
         return unpacked_counts(packed or b"")
 
     def _schema(self, upload_id: int, version: int) -> Schema:
         with self._database.reading() as connection:
-            return SqlCatalogView(connection).schema(upload_id, version)
+            return CatalogView(connection).uploads.schema(upload_id, version)
 
 
 class _BatchCounts:

@@ -1,6 +1,3 @@
--- name: open_quarantine
-INSERT INTO quarantines (upload_id) VALUES (:upload_id) ON CONFLICT (upload_id) DO NOTHING;
-
 -- name: quarantine
 SELECT row_count, byte_count, dropped_count FROM quarantines WHERE upload_id = :upload_id;
 
@@ -8,6 +5,31 @@ SELECT row_count, byte_count, dropped_count FROM quarantines WHERE upload_id = :
 -- :ids is a JSON array of upload ids.
 SELECT quarantines.upload_id, quarantines.row_count
 FROM json_each(:ids) AS asked CROSS JOIN quarantines ON quarantines.upload_id = asked.value;
+
+-- name: last_quarantined_row
+SELECT coalesce(max(id), 0) AS id FROM quarantined_rows WHERE upload_id = :upload_id;
+
+-- name: quarantined_rows
+-- Those after :after_id up to :last_id, until their bytes reach :bytes_max, at least one, at most :count.
+SELECT quarantined_rows.*
+FROM (
+    SELECT id, sum(byte_count) OVER (ORDER BY id) - byte_count AS bytes_before
+    FROM (
+        SELECT id, byte_count FROM quarantined_rows
+        WHERE upload_id = :upload_id AND id > :after_id AND id <= :last_id ORDER BY id LIMIT :count
+    )
+) AS chosen
+CROSS JOIN quarantined_rows ON quarantined_rows.id = chosen.id
+WHERE chosen.bytes_before < :bytes_max
+ORDER BY quarantined_rows.id;
+
+-- name: count_quarantined_rows
+-- How many of :ids, a JSON array, are still there.
+SELECT count(*) AS count FROM json_each(:ids) AS asked
+CROSS JOIN quarantined_rows ON quarantined_rows.id = asked.value AND quarantined_rows.upload_id = :upload_id;
+
+-- name: open_quarantine
+INSERT INTO quarantines (upload_id) VALUES (:upload_id) ON CONFLICT (upload_id) DO NOTHING;
 
 -- name: add_quarantined_rows
 -- :rows is a JSON array of [position, reasons, checksum, offset, length]; offset and length cut the row out
@@ -36,28 +58,6 @@ RETURNING id;
 
 -- name: count_dropped_rows
 UPDATE quarantines SET dropped_count = dropped_count + :count WHERE upload_id = :upload_id;
-
--- name: quarantined_rows
--- Those after :after_id up to :last_id, until their bytes reach :bytes_max, at least one, at most :count.
-SELECT quarantined_rows.*
-FROM (
-    SELECT id, sum(byte_count) OVER (ORDER BY id) - byte_count AS bytes_before
-    FROM (
-        SELECT id, byte_count FROM quarantined_rows
-        WHERE upload_id = :upload_id AND id > :after_id AND id <= :last_id ORDER BY id LIMIT :count
-    )
-) AS chosen
-CROSS JOIN quarantined_rows ON quarantined_rows.id = chosen.id
-WHERE chosen.bytes_before < :bytes_max
-ORDER BY quarantined_rows.id;
-
--- name: last_quarantined_row
-SELECT coalesce(max(id), 0) AS id FROM quarantined_rows WHERE upload_id = :upload_id;
-
--- name: count_quarantined_rows
--- How many of :ids, a JSON array, are still there.
-SELECT count(*) AS count FROM json_each(:ids) AS asked
-CROSS JOIN quarantined_rows ON quarantined_rows.id = asked.value AND quarantined_rows.upload_id = :upload_id;
 
 -- name: release_quarantined_rows
 DELETE FROM quarantined_rows

@@ -17,56 +17,9 @@ FROM segments WHERE upload_id = :upload_id AND first_row >= :first_row ORDER BY 
 -- name: segment_files
 SELECT file_name FROM segments;
 
--- name: entry_facts
--- The entries from :first_row on, without their payloads.
-SELECT first_row, row_count, byte_count, schema_version, is_continued
-FROM entries WHERE upload_id = :upload_id AND first_row >= :first_row ORDER BY first_row LIMIT :count;
-
--- name: journal_bytes
-SELECT coalesce(sum(byte_count - sealed_byte_count), 0) AS byte_count FROM streams;
-
--- name: uploads_to_seal
--- The uploads of which more than :bytes_min wait in the journal, those with most first. Rows without
--- variables cannot be sealed.
-SELECT waiting.upload_id, waiting.first_row, waiting.byte_count, entries.committed_at AS oldest_at
-FROM (
-    SELECT upload_id, sealed_row_count AS first_row, byte_count - sealed_byte_count AS byte_count
-    FROM streams
-    WHERE streams.byte_count - streams.sealed_byte_count > :bytes_min
-    ORDER BY byte_count DESC
-    LIMIT :count
-) AS waiting
-JOIN entries ON entries.upload_id = waiting.upload_id AND entries.first_row = waiting.first_row
-JOIN upload_facts ON upload_facts.id = waiting.upload_id AND upload_facts.variables <> '[]'
-ORDER BY waiting.byte_count DESC;
-
--- name: released_uploads_to_seal
--- They count as old, however old their rows are: nothing joins them any more.
-SELECT streams.upload_id, streams.sealed_row_count AS first_row,
-    streams.byte_count - streams.sealed_byte_count AS byte_count, 0 AS oldest_at
-FROM streams
-JOIN upload_facts ON upload_facts.id = streams.upload_id AND upload_facts.variables <> '[]'
-JOIN tables ON tables.id = upload_facts.table_id
-JOIN versions ON versions.id = tables.version_id AND versions.released_at IS NOT NULL
-WHERE streams.row_count > streams.sealed_row_count
-LIMIT :count;
-
 -- name: uploads_to_compact
 SELECT upload_id FROM segments WHERE byte_count < :bytes_max
 GROUP BY upload_id HAVING count(*) >= :count_min;
-
--- name: uploads_with_sealed_entries
-SELECT upload_id, sealed_row_count FROM streams
-WHERE sealed_row_count > 0 AND EXISTS (
-    SELECT 1 FROM entries
-    WHERE entries.upload_id = streams.upload_id AND entries.first_row < streams.sealed_row_count
-);
-
--- name: add_segment
-INSERT INTO segments (upload_id, first_row, row_count, byte_count, schema_version, file_name, file_bytes,
-    checksums, batches, chain)
-VALUES (:upload_id, :first_row, :row_count, :byte_count, :schema_version, :file_name, :file_bytes,
-    :checksums, :batches, :chain);
 
 -- name: move_sealed_end
 -- Moves nothing when the rows are not the ones that are next to be sealed.
@@ -75,38 +28,12 @@ SET sealed_row_count = sealed_row_count + :row_count, sealed_byte_count = sealed
 WHERE upload_id = :upload_id AND sealed_row_count = :first_row
 RETURNING upload_id;
 
+-- name: add_segment
+INSERT INTO segments (upload_id, first_row, row_count, byte_count, schema_version, file_name, file_bytes,
+    checksums, batches, chain)
+VALUES (:upload_id, :first_row, :row_count, :byte_count, :schema_version, :file_name, :file_bytes,
+    :checksums, :batches, :chain);
+
 -- name: delete_segments
 DELETE FROM segments WHERE upload_id = :upload_id AND first_row >= :first_row AND first_row < :row_end
 RETURNING row_count;
-
--- name: drop_entries
--- The first entries before :row_end, until their bytes reach :bytes_max, at most 1,000.
-DELETE FROM entries WHERE upload_id = :upload_id AND first_row IN (
-    SELECT first_row FROM (
-        SELECT first_row, sum(byte_count) OVER (ORDER BY first_row) - byte_count AS bytes_before
-        FROM (
-            SELECT first_row, byte_count FROM entries
-            WHERE upload_id = :upload_id AND first_row < :row_end ORDER BY first_row LIMIT 1000
-        )
-    )
-    WHERE bytes_before < :bytes_max
-)
-RETURNING first_row;
-
--- name: deleted_uploads
--- Deleted uploads that no read session may ask for any more.
-SELECT upload_id FROM deleted_uploads
-WHERE upload_id NOT IN (
-    SELECT slices.value ->> 'upload_id' FROM read_streams, json_each(read_streams.slices) AS slices
-    WHERE read_streams.expires_at > :now
-)
-LIMIT :count;
-
--- name: forget_segments
-DELETE FROM segments WHERE upload_id = :upload_id;
-
--- name: forget_schemas
-DELETE FROM schemas WHERE upload_id = :upload_id;
-
--- name: forget_upload
-DELETE FROM deleted_uploads WHERE upload_id = :upload_id;

@@ -1,0 +1,27 @@
+"""The doors between asynchronous services and the synchronous catalog, as a promise."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from rowkeep.model.resources import Batch
+from rowkeep.model.timing import InsertTimes
+from rowkeep.storage.base import Outcome
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+
+Result = TypeVar("Result")
+
+
+class Doors(Protocol):
+    """The two ways from asynchronous services to storage, and the lane for rows.
+
+    Functions passed through a door are plain and synchronous; nothing asynchronous goes below it.
+    """
+
+    async def read(self, function: Callable[[CatalogView], Result]) -> Result:
+        """Runs a function on one consistent snapshot, in a reader thread."""
+
+    async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
+        """Runs a function in one durable transaction, on the writer's thread."""
+
+    def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
+        """Puts the rows of one request into the journal."""

@@ -1,0 +1,78 @@
+"""Entries: rows in the journal. What writes them is in `storage/journal/`."""
+
+import msgspec
+
+from rowkeep.model.resources import Entry, UnsealedUpload
+from rowkeep.storage.catalog.records import nouns
+from rowkeep.storage.catalog.state import Editing, Reading
+
+
+class EntryOutline(msgspec.Struct, frozen=True):
+    """An entry without its payload."""
+
+    first_row: int
+    row_count: int
+    byte_count: int
+    schema_version: int
+    is_continued: bool
+
+
+class Entries(Reading):
+    """Reads entries, and which uploads have some."""
+
+    def holding(self, upload_id: int, first_row: int, row_end: int, bytes_max: int) -> list[Entry]:
+        """Returns the entries that hold the rows from `first_row` on, in order.
+
+        As many as it takes to reach `row_end` or `bytes_max` (before encoding), at least one.
+        """
+        start = self._one("entry_start", upload_id=upload_id, row=first_row)["first_row"]
+        return [] if start is None else self.beginning(upload_id, start, row_end, bytes_max)
+
+    def beginning(self, upload_id: int, first_row: int, row_end: int, bytes_max: int) -> list[Entry]:
+        """Returns the entries that begin with `first_row` or a later row, bounded as for `holding`."""
+        found = self._connection.records(
+            "entries", upload_id=upload_id, first_row=first_row, row_end=row_end, bytes_max=bytes_max
+        )
+        return nouns(Entry, found)
+
+    def outlines(self, upload_id: int, first_row: int, count: int) -> list[EntryOutline]:
+        """Returns the entries that begin with `first_row` or a later row, without their payloads."""
+        found = self._connection.records(
+            "entry_outlines", upload_id=upload_id, first_row=first_row, count=count
+        )
+        return nouns(EntryOutline, found)
+
+    def byte_count(self) -> int:
+        """Returns how many bytes of rows, before encoding, are not in segments."""
+        return int(self._one("journal_bytes")["byte_count"])
+
+    def uploads_to_seal(self, bytes_min: int, count: int) -> list[UnsealedUpload]:
+        """Returns the uploads of which more than `bytes_min` waits in the journal, those with most first."""
+        found = self._connection.records("uploads_to_seal", bytes_min=bytes_min, count=count)
+        return nouns(UnsealedUpload, found)
+
+    def released_uploads_to_seal(self, count: int) -> list[UnsealedUpload]:
+        """Returns the uploads of released versions of which anything waits in the journal."""
+        return nouns(UnsealedUpload, self._connection.records("released_uploads_to_seal", count=count))
+
+    def sealed_ends(self) -> list[tuple[int, int]]:
+        """Returns the uploads that still have entries of rows that are in segments.
+
+        Each is the id of the upload and the row before which its rows are in segments.
+        """
+        found = self._connection.records("uploads_with_sealed_entries")
+        return [(record["upload_id"], record["sealed_row_count"]) for record in found]
+
+
+class EntryEditor(Entries, Editing):
+    """Reads and drops entries."""
+
+    def drop(self, upload_id: int, row_end: int, bytes_max: int) -> int:
+        """Deletes the first entries of rows before `row_end`, until they reach `bytes_max` before encoding.
+
+        Returns how many were deleted.
+        """
+        dropped = self._connection.records(
+            "drop_entries", upload_id=upload_id, row_end=row_end, bytes_max=bytes_max
+        )
+        return len(dropped)

@@ -1,0 +1,71 @@
+"""Segments: which file holds which rows. The files are in `storage/segments/`."""
+
+import msgspec
+
+from rowkeep.model.resources import Segment
+from rowkeep.storage.catalog.records import noun, nouns
+from rowkeep.storage.catalog.state import Editing, Reading
+
+
+class Segments(Reading):
+    """Reads segments."""
+
+    def at(self, upload_id: int, row: int) -> Segment | None:
+        """Returns the segment that holds a row, without its batches.
+
+        None when the row is in the journal or gone.
+        """
+        return noun(Segment, self._connection.record("segment_at", upload_id=upload_id, row=row))
+
+    def batches(self, segment: Segment) -> bytes | None:
+        """Returns the packed row counts of a segment's batches (model/chain.py); None when it is gone."""
+        record = self._connection.record(
+            "segment_batches", upload_id=segment.upload_id, first_row=segment.first_row
+        )
+        return None if record is None else record["batches"]
+
+    def page(self, upload_id: int, first_row: int, count: int) -> list[Segment]:
+        """Returns an upload's segments from a row on, in order, without their checksums and batches."""
+        found = self._connection.records("segments", upload_id=upload_id, first_row=first_row, count=count)
+        return nouns(Segment, found)
+
+    def file_names(self) -> set[str]:
+        """Returns the names of all segments' files."""
+        return {record["file_name"] for record in self._connection.records("segment_files")}
+
+    def uploads_to_compact(self, bytes_max: int, count_min: int) -> list[int]:
+        """Returns the uploads with at least `count_min` segments that are smaller than `bytes_max`."""
+        found = self._connection.records("uploads_to_compact", bytes_max=bytes_max, count_min=count_min)
+        return [record["upload_id"] for record in found]
+
+
+class SegmentEditor(Segments, Editing):
+    """Reads segments and names new ones."""
+
+    def name_sealed(self, segment: Segment) -> bool:
+        """Puts sealed rows in the place of their entries. Returns False when others are next to be sealed."""
+        moved = self._connection.record(
+            "move_sealed_end",
+            upload_id=segment.upload_id,
+            first_row=segment.first_row,
+            row_count=segment.row_count,
+            byte_count=segment.byte_count,
+        )
+        if moved is not None:
+            self._run("add_segment", **msgspec.structs.asdict(segment))
+        return moved is not None
+
+    def name_compacted(self, segment: Segment) -> bool:
+        """Puts a segment in the place of those that hold its rows. Returns False when there are none."""
+        replaced = self._connection.records(
+            "delete_segments",
+            upload_id=segment.upload_id,
+            first_row=segment.first_row,
+            row_end=segment.row_end,
+        )
+        if sum(record["row_count"] for record in replaced) == segment.row_count:
+            self._run("add_segment", **msgspec.structs.asdict(segment))
+            return True
+        if replaced:
+            raise LookupError(f"the segments of upload {segment.upload_id} are not those that were compacted")
+        return False

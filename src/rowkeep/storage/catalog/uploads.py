@@ -1,0 +1,110 @@
+"""Uploads: the sources of rows in tables, with their schemas and counters."""
+
+import msgspec
+
+from rowkeep.model.receipts import ChainState
+from rowkeep.model.references import upload_key
+from rowkeep.model.resources import Upload, UploadType
+from rowkeep.model.schema import Schema
+from rowkeep.storage.base import Record
+from rowkeep.storage.catalog import records
+from rowkeep.storage.catalog.records import json_text, noun
+from rowkeep.storage.catalog.state import Editing, Reading
+
+
+class NewUpload(msgspec.Struct, frozen=True):
+    """What an upload is created from; `name` must be free (by its key)."""
+
+    table_id: int
+    name: str
+    type: UploadType
+    schema: Schema
+    updates_by_default: bool
+
+
+class Uploads(Reading):
+    """Reads uploads."""
+
+    def find(self, table_id: int, name: str) -> Upload | None:
+        """Returns an upload by its name, in which `.` and `_` are alike (see `upload_key`)."""
+        record = self._connection.record("upload_by_key", table_id=table_id, name_key=upload_key(name))
+        return None if record is None else records.upload(record)
+
+    def page(self, table_id: int, after_id: int, count: int) -> list[Upload]:
+        """Returns the table's own uploads after an id, oldest first."""
+        found = self._connection.records(
+            "uploads_of_table", table_id=table_id, after_id=after_id, count=count
+        )
+        return [records.upload(record) for record in found]
+
+    def content_page(self, table_id: int, after_id: int, count: int) -> list[Upload]:
+        """Returns the uploads whose rows a table holds, its own and earlier versions', after an id."""
+        found = self._connection.records("content_uploads", table_id=table_id, after_id=after_id, count=count)
+        return [records.upload(record) for record in found]
+
+    def schema(self, upload_id: int, version: int) -> Schema:
+        """Returns one version of an upload's schema. Raises LookupError when there is none."""
+        record = self._one("schema", upload_id=upload_id, version=version)
+        return records.schema(record["version"], record["variables"])
+
+    def chain_state(self, upload_id: int) -> ChainState | None:
+        """Returns how far an upload and its chain have come."""
+        return noun(ChainState, self._connection.record("chain_state", upload_id=upload_id))
+
+    def ids(self, after_id: int, count: int) -> list[int]:
+        """Returns the ids of all uploads after an id, of every table."""
+        found = self._connection.records("streams", after_id=after_id, count=count)
+        return [record["upload_id"] for record in found]
+
+    def counters(self, upload_id: int) -> Record | None:
+        """Returns the counters of an upload, as they are stored and as its removed rows add up."""
+        return self._connection.record("stream", upload_id=upload_id)
+
+    def forgettable(self, now: int, count: int) -> list[int]:
+        """Returns the ids of deleted uploads whose rows no read session may ask for any more."""
+        found = self._connection.records("deleted_uploads", now=now, count=count)
+        return [record["upload_id"] for record in found]
+
+
+class UploadEditor(Uploads, Editing):
+    """Reads and edits uploads."""
+
+    def add(self, new: NewUpload) -> Upload:
+        """Adds an empty upload with the first version of its schema.
+
+        Raises DuplicateError when the name is taken.
+        """
+        added = self._one(
+            "add_upload",
+            table_id=new.table_id,
+            name=new.name,
+            name_key=upload_key(new.name),
+            type=new.type.value,
+            updates_by_default=int(new.updates_by_default),
+            schema_version=new.schema.version,
+            now=self._now,
+        )
+        self._run("add_stream", upload_id=added["id"])
+        self._add_schema(added["id"], new.schema)
+        key = upload_key(new.name)
+        return records.upload(self._one("upload_by_key", table_id=new.table_id, name_key=key))
+
+    def change_schema(self, upload_id: int, schema: Schema) -> None:
+        """Adds a version of an upload's schema and makes it the current one."""
+        self._announce_change()
+        self._add_schema(upload_id, schema)
+        self._run("set_schema_version", upload_id=upload_id, version=schema.version)
+
+    def _add_schema(self, upload_id: int, schema: Schema) -> None:
+        variables = json_text(schema.variables)
+        self._run("add_schema", upload_id=upload_id, version=schema.version, variables=variables)
+
+    def delete(self, upload_id: int) -> None:
+        """Deletes an upload. Its rows stay until no read session may ask for them."""
+        self._announce_change()
+        self._run("delete_upload", id=upload_id)
+
+    def forget(self, upload_id: int) -> None:
+        """Deletes what is left of a deleted upload whose entries are gone."""
+        for statement in ("forget_segments", "forget_schemas", "forget_upload"):
+            self._run(statement, upload_id=upload_id)

@@ -1,0 +1,72 @@
+-- name: upload_by_key
+SELECT * FROM upload_facts WHERE table_id = :table_id AND name_key = :name_key;
+
+-- name: uploads_of_table
+SELECT * FROM upload_facts WHERE table_id = :table_id AND id > :after_id ORDER BY id LIMIT :count;
+
+-- name: content_uploads
+-- The uploads that a table holds (see contents_of_tables), in the order of their rows.
+WITH RECURSIVE lineage (source_id) AS (
+    SELECT :table_id
+    UNION ALL
+    SELECT tables.parent_id
+    FROM lineage JOIN tables ON tables.id = lineage.source_id
+    WHERE tables.parent_id IS NOT NULL AND (
+        tables.upload_merge_strategy = 'append'
+        OR NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.table_id = tables.id)
+    )
+)
+SELECT upload_facts.* FROM lineage CROSS JOIN upload_facts ON upload_facts.table_id = lineage.source_id
+WHERE upload_facts.id > :after_id
+ORDER BY upload_facts.id LIMIT :count;
+
+-- name: schema
+SELECT version, variables FROM schemas WHERE upload_id = :upload_id AND version = :version;
+
+-- name: chain_state
+SELECT row_count, chain_first_row AS first_row, commit_count, chain FROM streams WHERE upload_id = :upload_id;
+
+-- name: streams
+SELECT upload_id FROM streams WHERE upload_id > :after_id ORDER BY upload_id LIMIT :count;
+
+-- name: stream
+SELECT streams.*, (
+    SELECT coalesce(sum(removed_rows.row_count), 0) FROM removed_rows
+    WHERE removed_rows.upload_id = streams.upload_id
+) AS removed_row_sum
+FROM streams WHERE upload_id = :upload_id;
+
+-- name: deleted_uploads
+-- Deleted uploads that no read session may ask for any more.
+SELECT upload_id FROM deleted_uploads
+WHERE upload_id NOT IN (
+    SELECT slices.value ->> 'upload_id' FROM read_streams, json_each(read_streams.slices) AS slices
+    WHERE read_streams.expires_at > :now
+)
+LIMIT :count;
+
+-- name: add_upload
+INSERT INTO uploads (table_id, name, name_key, type, updates_by_default, schema_version, created_at)
+VALUES (:table_id, :name, :name_key, :type, :updates_by_default, :schema_version, :now)
+RETURNING id;
+
+-- name: add_stream
+INSERT INTO streams (upload_id, row_count, byte_count) VALUES (:upload_id, 0, 0);
+
+-- name: add_schema
+INSERT INTO schemas (upload_id, version, variables) VALUES (:upload_id, :version, :variables);
+
+-- name: set_schema_version
+UPDATE uploads SET schema_version = :version WHERE id = :upload_id;
+
+-- name: delete_upload
+DELETE FROM uploads WHERE id = :id;
+
+-- name: forget_segments
+DELETE FROM segments WHERE upload_id = :upload_id;
+
+-- name: forget_schemas
+DELETE FROM schemas WHERE upload_id = :upload_id;
+
+-- name: forget_upload
+DELETE FROM deleted_uploads WHERE upload_id = :upload_id;
