@@ -19,7 +19,7 @@ from rowkeep.storage.catalog.datasets import NewDataset
 from rowkeep.storage.catalog.tables import NewTable
 from rowkeep.storage.catalog.uploads import NewUpload
 from rowkeep.storage.doors import edit_catalog, read_snapshot
-from rowkeep.storage.journal.journal import entry_lines
+from rowkeep.storage.journal.entries import entry_lines
 
 INTEGERS = Schema(1, (Variable("v", VariableType.INTEGER),))
 FLOATS = Schema(2, (Variable("v", VariableType.FLOAT),))

@@ -18,7 +18,7 @@ from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import BodyFormat
 from rowkeep.model.schema import Schema
 from rowkeep.storage.engines import LargeBody, LargeRows
-from rowkeep.storage.journal.journal import decoded_lines
+from rowkeep.storage.journal.entries import decoded_lines
 from rowkeep.workers import child_process
 from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.unit.bodies import encoded, one, values_of

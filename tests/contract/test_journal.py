@@ -12,7 +12,8 @@ from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.schema import Schema
 from rowkeep.storage.base import Database, KeyReused, Outcome, StaleBatch
 from rowkeep.storage.doors import edit_catalog, read_snapshot
-from rowkeep.storage.journal.journal import CODEC_PLAIN, CODEC_ZSTD, Journal, decoded_lines, entry_lines
+from rowkeep.storage.journal.entries import CODEC_PLAIN, CODEC_ZSTD, EntryEncoder, decoded_lines, entry_lines
+from rowkeep.storage.journal.journal import Journal
 from tests.contract.backends import OpenDatabase
 from tests.contract.journaling import (
     FLOATS,
@@ -176,9 +177,8 @@ def large_batch(
     uploads: Uploads, *frames: list[Any], key: str | None = None, schema: Schema = INTEGERS
 ) -> Batch:
     """A large batch: its rows in frames that are already encoded."""
-    journal = Journal()
     bodies = [batch(uploads, values, padding=5000, schema=schema).body for values in frames]
-    encoded = [journal.frame(body, len(values)) for body, values in zip(bodies, frames, strict=True)]
+    encoded = [EntryEncoder().frame(body, len(values)) for body, values in zip(bodies, frames, strict=True)]
     everything = [value for values in frames for value in values]
     whole = batch(uploads, everything, key=key, schema=schema)
     return msgspec.structs.replace(whole, body=b"", frames=tuple(encoded))

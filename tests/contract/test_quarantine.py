@@ -14,6 +14,7 @@ from rowkeep.model.quarantine import QuarantineBounds, RefusedRow, RefusedRows
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.storage.base import Database, StaleBatch
 from rowkeep.storage.doors import edit_catalog, read_snapshot
+from rowkeep.storage.journal.entries import EntryEncoder
 from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
@@ -71,7 +72,7 @@ def test_it_is_a_list_whose_oldest_go_first(steps: list[tuple[str, object]]) -> 
                 ids = tuple(held(database, uploads)[place][0] for place in chosen)
                 again = msgspec.structs.replace(batch(uploads, [2] * len(ids)), replayed=ids)
                 again = msgspec.structs.replace(
-                    again, body=b"", frames=(Journal().frame(again.body, len(ids)),)
+                    again, body=b"", frames=(EntryEncoder().frame(again.body, len(ids)),)
                 )
                 if ids:
                     assert [plain(item) for item in Journal().commit_group(database, [again])] == [

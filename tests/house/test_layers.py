@@ -39,7 +39,7 @@ PLACES = {
     "starlette": ("api.http",),
     "tqdm": ("client.files.progress",),
     "uvloop": ("server", "trials"),
-    "zstandard": ("storage.journal.journal", "model.inflating"),  # what is stored, and what comes in
+    "zstandard": ("storage.journal.entries", "model.inflating"),  # what is stored, and what comes in
 }
 
 # The model computes; it reads no file, opens no connection, starts no thread.

@@ -196,7 +196,7 @@ class Upload(msgspec.Struct, frozen=True):
 class Frame(msgspec.Struct, frozen=True):
     """Some request bodies, one a line, encoded as the journal keeps them.
 
-    `byte_count` is their size before encoding, `codec` names the encoding (storage/journal/journal.py).
+    `byte_count` is their size before encoding, `codec` names the encoding (storage/journal/entries.py).
     """
 
     row_count: int

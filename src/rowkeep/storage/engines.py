@@ -137,7 +137,7 @@ class CommitNotices(Protocol):
     """Tells, on the event loop, of each commit of rows (storage/journal/commits.py)."""
 
     def listen(self, listener: Callable[[Sequence[Batch]], None]) -> None:
-        """Has a function called with the batches of each group that was committed."""
+        """From now on, calls a function with the batches of each group that was committed."""
 
     def forget(self, listener: Callable[[Sequence[Batch]], None]) -> None:
-        """Has it called no more."""
+        """From now on, does not call this function."""

@@ -21,7 +21,7 @@ from rowkeep.model.resources import Entry, Segment
 from rowkeep.storage.base import Database, Record
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.journal.chaining import ChainReading
-from rowkeep.storage.journal.journal import entry_lines
+from rowkeep.storage.journal.entries import entry_lines
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.segments.parquet import SegmentFile
 

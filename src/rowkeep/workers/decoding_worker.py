@@ -24,7 +24,7 @@ from rowkeep.model.inflating import ContentCoding, inflated_pieces, inflated_too
 from rowkeep.model.inserts import BodyFormat, OffsetMove
 from rowkeep.model.quarantine import Skipping
 from rowkeep.model.schema import Schema
-from rowkeep.storage.journal.journal import Journal
+from rowkeep.storage.journal.entries import EntryEncoder
 from rowkeep.workers.child_loop import answer_jobs
 
 READ_BYTES = 256 * 1024
@@ -180,7 +180,7 @@ class _Frames:
 
     def __init__(self, output: BinaryIO) -> None:
         self._output = output
-        self._journal = Journal()
+        self._encoder = EntryEncoder()
         self.places: list[FramePlace] = []
         self._sha256 = hashlib.sha256()
 
@@ -199,7 +199,7 @@ class _Frames:
 
     def add(self, lines: bytes, row_count: int, text: bytes) -> None:
         """Adds rows: as a request body of one line, and as canonical text."""
-        frame = self._journal.frame(lines, row_count)
+        frame = self._encoder.frame(lines, row_count)
         self._output.write(frame.payload)
         self.places.append(FramePlace(row_count, frame.byte_count, frame.codec, len(frame.payload)))
         self._sha256.update(text)

@@ -22,24 +22,18 @@ way, which asks.
 
 A batch that brings a new schema is a group of its own: schema version, entry and the move of the
 catalog version are one commit. So is a large batch, which comes in frames that are already encoded
-and becomes one entry a frame; all but the last are marked as continued. Everywhere else a line of an entry is
-a batch, so the journal knows where batches end, which the chain of an upload rests on (model/chain.py).
+and becomes one entry a frame (entries.py tells how an entry is encoded).
 
-Payloads are zstd level 1: it costs less than writing the bytes would. Every entry names its codec, and
-has a checksum that is looked at whenever the entry is read: what a disk has changed is not served.
 Rejected: one entry per batch (three times the statements and twice the bytes for small batches).
 """
 
 import time
-import zlib
 from collections.abc import Iterable, Sequence
 
 import msgspec
-import zstandard
 
-from rowkeep.model.errors import damaged
 from rowkeep.model.receipts import KnownRequest
-from rowkeep.model.resources import Batch, Entry, Frame, Receipt
+from rowkeep.model.resources import Batch, Frame, Receipt
 from rowkeep.storage.base import (
     Connection,
     Database,
@@ -50,12 +44,8 @@ from rowkeep.storage.base import (
     StaleBatch,
 )
 from rowkeep.storage.catalog.catalog import CatalogEditor
+from rowkeep.storage.journal.entries import EntryEncoder, frame_checksum
 from rowkeep.storage.journal.placement import Placement, StreamEnd, StreamEnds, moved_offset, stream_ends
-
-CODEC_PLAIN = 0
-CODEC_ZSTD = 1
-# Compressing less than a page saves no write and costs a hand-over of the interpreter lock.
-_COMPRESSED_BYTES_MIN = 4096
 
 _KnownRequests = dict[tuple[int, str], KnownRequest]
 
@@ -64,7 +54,7 @@ class Journal:
     """Writes groups. Used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._encoder = EntryEncoder()
         self._ends = StreamEnds()
 
     def commit_group(self, database: Database, batches: Sequence[Batch]) -> list[Outcome]:
@@ -164,28 +154,18 @@ class Journal:
         offset = 0
         for upload_id, members in by_upload.items():
             lines = b"\n".join([batch.body for batch in members])
-            frame = self.frame(lines, sum([batch.row_count for batch in members]))
+            frame = self._encoder.frame(lines, sum([batch.row_count for batch in members]))
             first_row, chain = placement.before[upload_id].row_count, placement.after[upload_id].chain
             entries.append([*_entry(members[0], frame, offset), first_row, 0, chain.hex()])
             payloads.append(frame.payload)
             offset += len(frame.payload)
         return entries, b"".join(payloads)
 
-    def frame(self, lines: bytes, row_count: int) -> Frame:
-        """Encodes request bodies, one a line, as the journal keeps them."""
-        if len(lines) < _COMPRESSED_BYTES_MIN:
-            return Frame(row_count, len(lines), CODEC_PLAIN, lines)
-        return Frame(row_count, len(lines), CODEC_ZSTD, self._compressor.compress(lines))
-
 
 def _entry(batch: Batch, frame: Frame, offset: int) -> list[int]:
+    checksum = frame_checksum(batch.upload_id, batch.schema.version, frame)
     facts = [batch.upload_id, frame.row_count, frame.byte_count, batch.schema.version, frame.codec]
-    return [*facts, offset, len(frame.payload), _checksum(facts, frame.payload)]
-
-
-def _checksum(facts: list[int], payload: bytes) -> int:
-    """CRC-32 of a payload and of what its entry says of it; where it stands is seen from its neighbours."""
-    return zlib.crc32(payload, zlib.crc32(b"%d,%d,%d,%d,%d" % tuple(facts)))
+    return [*facts, offset, len(frame.payload), checksum]
 
 
 class _Group(msgspec.Struct, frozen=True):
@@ -221,23 +201,6 @@ def _add_frames(connection: Connection, batch: Batch, placement: Placement, vers
         entry = [*_entry(batch, frame, 0), first_row, int(is_continued), chain]
         connection.records("add_group", **_Group([entry], frame.payload, []).parameters(version))
         first_row += frame.row_count
-
-
-def entry_lines(entry: Entry) -> bytes:
-    """The request bodies of an entry, one a line. Raises internal_error for an entry that was damaged."""
-    facts = [entry.upload_id, entry.row_count, entry.byte_count, entry.schema_version, entry.codec]
-    if _checksum(facts, entry.payload) != entry.checksum:
-        raise damaged(f"The rows of upload {entry.upload_id} from {entry.first_row} on are damaged on disk.")
-    return decoded_lines(entry.codec, entry.payload)
-
-
-def decoded_lines(codec: int, payload: bytes) -> bytes:
-    """The request bodies of a payload, one a line."""
-    if codec == CODEC_PLAIN:
-        return payload
-    if codec == CODEC_ZSTD:
-        return zstandard.decompress(payload)
-    raise ValueError(f"the journal has no codec {codec}")
 
 
 def _is_common(batches: Sequence[Batch]) -> bool:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from rowkeep.model.decoding.strict import Row, RowDecoder
 from rowkeep.model.resources import Entry
-from rowkeep.storage.journal.journal import entry_lines
+from rowkeep.storage.journal.entries import entry_lines
 
 DECODED_CELLS_MAX = 4_000_000
 
 
 def decoded_pieces(entry: Entry, decoder: RowDecoder) -> Iterator[tuple[list[Row], int]]:
-    """The rows of an entry in order, in pieces bounded in cells, and how many bytes each piece had.
+    """Yields the rows of an entry in order, in pieces bounded in cells, each with its size in bytes.
 
     Raises internal_error for an entry that was damaged.
     """
@@ -20,7 +20,7 @@ def decoded_pieces(entry: Entry, decoder: RowDecoder) -> Iterator[tuple[list[Row
 
 
 def decoded_bodies(entry: Entry, decoder: RowDecoder) -> Iterator[tuple[list[list[Row]], int]]:
-    """The same with the rows of each request body by themselves."""
+    """Yields what `decoded_pieces` does, with a list of rows for each request body."""
     lines = entry_lines(entry)
     for piece in _pieces(lines, entry.row_count * len(decoder.schema.variables)):
         yield decoder.read_bodies(piece), len(piece)
