@@ -102,13 +102,19 @@ def test_real_clients(
 
 @pytest.mark.parametrize("row_count", [3, 60_000])
 def test_concatenated_members(stream: Stream, row_count: int) -> None:
-    """Gzip members and zstd frames one after the other are one body, wherever it was cut."""
+    """Gzip members and zstd frames one after the other are one body, wherever it was cut: equal rows."""
     body = body_of(row_count)
-    middle = len(body) // 3
+    plain = stream.insert(body).json()
     for coding, compress in (("gzip", gzip.compress), ("zstd", zstd)):
-        parts = compress(body[:middle]) + compress(b"") + compress(body[middle:])
-        response = stream.insert(parts, **{"Content-Encoding": coding})
-        assert response.json().get("rowsAdded") == row_count, response.text
+        for cut in (0, 1, len(body) // 3, len(body) - 1, len(body)):
+            parts = [compress(body[:cut]), compress(b""), compress(body[cut:])]
+            response = stream.insert(b"".join(parts), **{"Content-Encoding": coding})
+            assert response.json().get("rowsAdded") == row_count, response.text
+            assert response.json()["sha256"] == plain["sha256"]
+        parts[-1] = parts[-1][:-1]
+        refused = stream.insert(b"".join(parts), **{"Content-Encoding": coding})
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request_error")
+    assert stream.row_count() == 11 * row_count
 
 
 @each_coding
@@ -215,13 +221,28 @@ def test_both_sizes_are_bounded(
     refused = small_stream.insert(compress(padded(limit + 1)), **headers)
     assert (refused.status_code, refused.json()["error"]) == (413, "payload_too_large")
     assert f"inflates to more than {limit} bytes" in refused.json()["error_description"]
+    at_the_bound = compressed_to(MEBIBYTE, compress)
+    assert small_stream.insert(at_the_bound, **headers).json().get("rowsAdded") == 1
+    refused = small_stream.insert(at_the_bound + b"x", **headers)
+    assert (refused.status_code, refused.json()["error"]) == (413, "payload_too_large")
     lines = b"Content-Type: application/json\r\nContent-Encoding: %s\r\n" % coding.encode()
     length = b"Content-Length: %d\r\n" % (MEBIBYTE + 1)
     status, error = raw_request(small_server, small_stream, lines + length, b"")
     assert status == 413
     assert error is not None
     assert f"compressed body is larger than {MEBIBYTE} bytes" in error["error_description"]
-    assert small_stream.row_count() == 1
+    assert small_stream.row_count() == 2
+
+
+def compressed_to(size: int, compress: Compress) -> bytes:
+    """A body of one row whose compressed size is exactly this."""
+    text = os.urandom(size).hex().encode()
+    body = b'{"rows":[{"site":"%s"}]}'
+    length = 2 * size - 8_000
+    while len(made := compress(body % text[:length])) != size:
+        assert 0 < length < len(text)
+        length += (size - len(made)) or 1
+    return made
 
 
 @pytest.mark.alone

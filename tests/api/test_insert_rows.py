@@ -112,13 +112,23 @@ def test_key_with_another_body(stream: Stream) -> None:
 
 
 def test_key_belongs_to_its_upload(stream: Stream) -> None:
-    """Another upload may use the same key for other rows."""
-    other = stream.post(f"{stream.table_uri}/uploads", {"name": "other", "type": "stream"})
-    stream.insert({"rows": [{"site": "a"}]}, **{"Idempotency-Key": "key-1"})
-    response = stream.client.post(
-        f"{other['uri']}/rows", json={"rows": [{"x": 1}]}, headers={"Idempotency-Key": "key-1"}
-    )
-    assert (response.status_code, response.json()["rowsAdded"]) == (201, 1)
+    """Another upload may use the same key, for other rows or for equal ones; each repeats its own."""
+    uploads = [stream.upload_uri]
+    for name in ("other", "equal"):
+        made = stream.post(f"{stream.table_uri}/uploads", {"name": name, "type": "stream"})
+        uploads.append(made["uri"])
+    bodies = [{"rows": [{"site": "a"}]}, {"rows": [{"x": 1}, {"x": 2}]}, {"rows": [{"site": "a"}]}]
+    answers = []
+    for replayed in (None, "true"):
+        for uri, body in zip(uploads, bodies, strict=True):
+            key = {"Idempotency-Key": "key-1"}
+            response = stream.client.post(f"{uri}/rows", json=body, headers=key)
+            assert response.status_code == 201
+            assert response.headers.get("idempotency-replayed") == replayed
+            answers.append(response.json())
+    assert answers[:3] == answers[3:]
+    counts = [stream.client.get(uri).json()["numRows"] for uri in uploads]
+    assert counts == [answer["rowsAdded"] for answer in answers[:3]] == [1, 2, 1]
 
 
 def test_key_of_a_refused_request_is_free(stream: Stream) -> None:

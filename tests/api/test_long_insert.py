@@ -210,12 +210,14 @@ def test_what_cannot_be(
 
 
 def test_without_acks_it_is_a_request_as_any(stream: Stream) -> None:
-    """`acks=false` asks for nothing."""
+    """`acks=false` asks for nothing: the answer is one receipt, not lines of acks."""
     path = f"{stream.upload_uri}/rows?acks=false"
     response = stream.client.post(
         path, content=b'{"count": 1}', headers={"Content-Type": "application/x-ndjson"}
     )
-    assert response.status_code == 201
+    assert (response.status_code, response.headers["content-type"]) == (201, "application/json")
+    assert (response.json()["kind"], response.json()["rowsAdded"]) == ("insertRowsResponse", 1)
+    assert stream.row_count() == 1
 
 
 def test_a_row_that_is_too_long(stream: Stream, opens: Opens) -> None:

@@ -136,11 +136,19 @@ def test_a_key_belongs_to_its_upload(database: Database, uploads: Uploads) -> No
     assert commit(database, *reversed(batches)) == [Receipt(1, replayed=True)] * 3
 
 
-@pytest.mark.parametrize("key", ["'", '"', "\\", "%", "a" * 255, "[1]", "null", "1", "~!@#$^&*()"])
-def test_any_visible_key_works(database: Database, uploads: Uploads, key: str) -> None:
-    """Keys are compared as they are."""
-    assert commit(database, batch(uploads, [1], key=key)) == [Receipt(1)]
-    assert commit(database, batch(uploads, [1], key=key)) == [Receipt(1, replayed=True)]
+VISIBLE_KEYS = ["'", '"', "\\", "%", "_", "a" * 255, "A" * 255, "a" * 254, "[1]", "null", "1", "01", "1.0"]
+VISIBLE_KEYS += ["~!@#$^&*()", "key", "Key", "KEY"]
+
+
+@pytest.mark.parametrize("in_one_group", [False, True])
+def test_any_visible_key_works(database: Database, uploads: Uploads, in_one_group: bool) -> None:
+    """Keys are compared as they are: none is taken for another, each is found again."""
+    batches = [batch(uploads, [number], key=key) for number, key in enumerate(VISIBLE_KEYS)]
+    groups = [batches] if in_one_group else [[each] for each in batches]
+    for replayed in (False, True):
+        outcomes = [outcome for group in groups for outcome in commit(database, *group)]
+        assert outcomes == [Receipt(1, replayed=replayed)] * len(VISIBLE_KEYS)
+    assert stored(database, uploads.first) == list(range(len(VISIBLE_KEYS)))
 
 
 def test_a_schema_change_is_one_commit(database: Database, uploads: Uploads) -> None:

@@ -261,7 +261,9 @@ def test_closing_writes_what_was_accepted(open_database: OpenDatabase) -> None:
                 with pytest.raises(RowkeepError, match="shutting down"):
                     await lane.write(bump)
             await closing
-            return await settled(tasks)
+            results = await asyncio.wait_for(settled(tasks), 60)
+            assert lane.health().queued_bytes == 0
+            return results
 
     results = asyncio.run(run())
     accepted = [number for number, result in enumerate(results) if plain(result) == Receipt(1)]

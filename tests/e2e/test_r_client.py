@@ -185,7 +185,10 @@ def test_older_clients_double_the_slash(r: R, dataset: dict[str, Any], table: di
     """`list_tables` and `create_next_version` once put a slash before a path that had one."""
     reply = r.request("GET", f"/{dataset['uri']}/tables?maxResults=100")
     assert [item["name"] for item in reply.json["results"]] == [table["name"]]
-    assert r.request("POST", f"/{dataset['uri']}/versions").status == 400
+    doubled, single = (r.request("POST", f"{slash}{dataset['uri']}/versions") for slash in ("/", ""))
+    assert (doubled.status, doubled.json) == (single.status, single.json)
+    assert doubled.status == 400
+    assert "has an unreleased version already" in doubled.json["error_description"]
 
 
 def test_pages_end_with_null(r: R, table: dict[str, Any], upload: dict[str, Any]) -> None:

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import apsw
 
+from rowkeep.model.resources import Receipt
+from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.statements import load_migrations
+from tests.contract.journaling import batch, make_uploads, plain
 
 
 def structure_of(connection: apsw.Connection) -> dict[str, str]:
@@ -36,9 +39,27 @@ def test_a_new_database_is_the_sum_of_the_migrations(tmp_path: Path) -> None:
 
 
 def test_opening_again_changes_nothing(tmp_path: Path) -> None:
-    """A database that is up to date is left as it is."""
-    for _ in range(2):
-        SqliteDatabase(tmp_path / "rowkeep.db").close()
-    opened = apsw.Connection(str(tmp_path / "rowkeep.db"))
-    assert opened.execute("SELECT version FROM catalog_state").fetchall() == [(1,)]
+    """A database that is up to date and full is left as it is: structure, rows, number and settings."""
+    path = tmp_path / "rowkeep.db"
+    database = SqliteDatabase(path)
+    uploads = make_uploads(database)
+    outcomes = Journal().commit_group(database, [batch(uploads, [1, 2], key="k"), batch(uploads, [3])])
+    assert [plain(outcome) for outcome in outcomes] == [Receipt(2), Receipt(1)]
+    database.close()
+    before = content_of(path)
+    assert before["entries"]
+    SqliteDatabase(path).close()
+    assert content_of(path) == before
+
+
+def content_of(path: Path) -> dict[str, object]:
+    """Every row of every table, the structure, and the number of the last migration."""
+    opened = apsw.Connection(str(path))
+    structure = structure_of(opened)
+    tables = [name.removeprefix("table ") for name in structure if name.startswith("table ")]
+    content: dict[str, object] = {
+        table: opened.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in tables
+    }
+    content |= {"structure": structure, "number": opened.pragma("user_version")}
     opened.close()
+    return content
