@@ -56,7 +56,8 @@ ROOMS = {
     ),
     "journal": _room(
         "storage/journal",
-        "contract/test_unlike_groups.py contract/test_lane.py contract/test_lane_failures.py "
+        "contract/test_unlike_groups.py contract/test_lane.py contract/test_lane_room.py "
+        "contract/test_lane_failures.py "
         "contract/test_journal.py "
         "contract/test_common_groups.py contract/test_quarantine.py contract/test_chains.py "
         "crash/test_disk_faults.py",

@@ -177,56 +177,6 @@ def test_a_batch_larger_than_the_bound_goes_alone(database: Database, uploads: U
     assert stored(database, uploads.first) == list(range(5))
 
 
-def test_a_sender_who_leaves_the_line_changes_nothing(open_database: OpenDatabase) -> None:
-    """A cancelled waiter is not written, and those behind it move up."""
-    database, holder = open_database(), open_database()
-    uploads = make_uploads(database)
-
-    async def run() -> None:
-        async with open_lane(database, queue_bytes_max=2 * KIB) as lane:
-            with writer_held_up(holder):
-                tasks = [in_background(lane, batch(uploads, [number], padding=KIB)) for number in range(5)]
-                await asyncio.sleep(0.05)
-                tasks[2].cancel()
-                tasks[3].cancel()
-                await asyncio.sleep(0.05)
-            results = await settled(tasks)
-            assert results[4] == Receipt(1)
-            assert isinstance(results[2], asyncio.CancelledError)
-            assert lane.health().queued_bytes == 0
-
-    asyncio.run(run())
-    assert stored(database, uploads.first) == [0, 1, 4]
-
-
-def test_a_turn_that_comes_to_one_who_leaves_goes_to_the_next(open_database: OpenDatabase) -> None:
-    """A waiter cancelled in the very moment it is let in neither keeps the room nor blocks the line."""
-    database, holder = open_database(), open_database()
-    uploads = make_uploads(database)
-
-    async def run() -> list[Any]:
-        async with open_lane(database, queue_bytes_max=KIB, wait_seconds_max=120) as lane:
-
-            async def first() -> Outcome:
-                outcome = await lane.submit(batch(uploads, [0], padding=KIB))
-                tasks[1].cancel()  # its turn is given and it has not run yet
-                return outcome
-
-            with writer_held_up(holder):
-                tasks = [asyncio.create_task(first())]
-                tasks += [in_background(lane, batch(uploads, [number], padding=KIB)) for number in (1, 2)]
-                await asyncio.sleep(0.05)
-            results = await asyncio.wait_for(settled(tasks), 60)
-            assert plain(await asyncio.wait_for(submit(lane, batch(uploads, [9])), 60)) == Receipt(1)
-            assert lane.health().queued_bytes == 0
-            return results
-
-    results = asyncio.run(run())
-    inserted = [number for number, result in enumerate(results) if plain(result) == Receipt(1)]
-    assert plain(results[0]) == plain(results[2]) == Receipt(1)
-    assert stored(database, uploads.first) == [*inserted, 9]
-
-
 def test_what_was_accepted_is_written_though_its_sender_left(open_database: OpenDatabase) -> None:
     """A client that disconnects after its rows were accepted changes nothing."""
     database, holder = open_database(), open_database()
