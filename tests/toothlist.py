@@ -312,8 +312,8 @@ TEETH = (
     Tooth(
         "directory sync of a data directory's folders",
         f"{STORAGE}/local_files.py",
-        "        self.segments.mkdir(exist_ok=True)\n        sync_directory(self.path)\n",
-        "        self.segments.mkdir(exist_ok=True)\n",
+        "            folder.mkdir(exist_ok=True)\n        sync_directory(self.path)\n",
+        "            folder.mkdir(exist_ok=True)\n",
         "tests/crash/test_backup.py",
     ),
     Tooth(

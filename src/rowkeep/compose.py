@@ -29,15 +29,19 @@ from rowkeep.api.resources.uploads import UploadHandlers
 from rowkeep.api.resources.variables import VariableHandlers
 from rowkeep.api.resources.versions import VersionHandlers
 from rowkeep.config import Settings
+from rowkeep.model.jobs import JobKind
 from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.rate_limits import InsertLimits, RateUnit, insert_limits
 from rowkeep.model.resources import Durability, DurabilityClass
+from rowkeep.model.worker_jobs import WorkerLimits
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService
 from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.long_insert import LongInsertService
 from rowkeep.services.insert.receipts import ReceiptService
 from rowkeep.services.insert.turns import Turns
+from rowkeep.services.jobs import JobService
+from rowkeep.services.loads import LoadRunner
 from rowkeep.services.maintenance import Maintenance, SealingPolicy
 from rowkeep.services.organizations import OrganizationService
 from rowkeep.services.quarantine import QuarantineService
@@ -45,6 +49,7 @@ from rowkeep.services.read.follow import FollowService
 from rowkeep.services.read.read import ReadService
 from rowkeep.services.statistics import StatisticsService
 from rowkeep.services.tables import TableService
+from rowkeep.services.temp_uploads import TempUploadService
 from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
@@ -55,15 +60,19 @@ from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.durability import measure_durability
 from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.lane import Lane
-from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.local_files import ContentFolder, DataDirectory, Disk
 from rowkeep.storage.segments.folder import GRACE_SECONDS, SegmentFolder
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
+from rowkeep.workers.load_process import LoadProcesses
+from rowkeep.workers.pool import WorkerPool
 from rowkeep.workers.sealing_process import SealingProcess
 
-_Handlers = QuarantineHandlers | ReceiptHandlers | StatisticsHandlers | OperationHandlers
+_Handlers = QuarantineHandlers | ReceiptHandlers | StatisticsHandlers | OperationHandlers | UploadHandlers
+# What the template of the workers imports before it forks.
+WORKER_MODULES = ("rowkeep.workers.load",)
 
 _log = structlog.get_logger("rowkeep.start")
 
@@ -102,6 +111,7 @@ class Workers(msgspec.Struct, frozen=True):
     sealing: SealingProcess
     large_bodies: DecodingProcesses
     checker: CheckingProcess
+    jailed: WorkerPool
 
 
 @asynccontextmanager
@@ -140,10 +150,12 @@ async def start_workers(storage: Storage, settings: Settings, stack: AsyncExitSt
     await large_bodies.start()
     checker = CheckingProcess()
     await checker.start()
+    jailed = WorkerPool(*WORKER_MODULES, workers_max=settings.loads_max)
+    stack.push_async_callback(jailed.close)
     stack.push_async_callback(checker.close)
     stack.push_async_callback(large_bodies.close)
     stack.push_async_callback(storage.lane.close)
-    return Workers(sealing, large_bodies, checker)
+    return Workers(sealing, large_bodies, checker, jailed)
 
 
 def _application(
@@ -152,6 +164,9 @@ def _application(
     doors, lane, readings = storage.doors, storage.lane, storage.readings
     maintenance = Maintenance(doors, workers.sealing, _sealing_policy(settings), lane.slow_down)
     bodies = BodyReader(_body_limits(settings))
+    content_files = ContentFolder(storage.directory.temp_uploads)
+    jobs = _jobs(storage, workers, settings)
+    stack.push_async_callback(jobs.stop)
     ingest = _ingest(storage, workers, settings)
     limits = _insert_limits(settings)
     long_inserts = LongInsertService(doors, ingest, limits, long_inserts_max=settings.long_inserts_max)
@@ -164,12 +179,19 @@ def _application(
         ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.directory.segments))),
         QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
         StatisticsHandlers(StatisticsService(doors, statistics)),
+        UploadHandlers(UploadService(doors, jobs), TempUploadService(doors, content_files)),
         OperationHandlers(lane.health, maintenance.health, traffic, live, _durability(storage.directory)),
     ]
     reads = ReadService(doors, readings, session_hours=settings.read_session_hours)
     answers = FollowAnswers(follows, stall_seconds_max=settings.follow_stall_seconds_max)
     table = _route_table(doors, ReadHandlers(reads, answers), handlers)
-    for work in (bodies.watch(), maintenance.run(), keep_up(doors, workers.sealing), follows.watch()):
+    for work in (
+        bodies.watch(),
+        maintenance.run(),
+        keep_up(doors, workers.sealing, content_files),
+        follows.watch(),
+        jobs.run(),
+    ):
         stack.callback(asyncio.create_task(work).cancel)
     return RowkeepApplication(
         InsertRows(ingest, bodies, limits),
@@ -191,9 +213,28 @@ def _lane(database: Database, settings: Settings) -> Lane:
 
 
 def _ingest(storage: Storage, workers: Workers, settings: Settings) -> InsertService:
-    bounds = QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
+    bounds = _bounds(settings)
     turns = Turns(wait_seconds_max=settings.queue_wait_seconds_max)
     return InsertService(storage.doors, workers.large_bodies, workers.checker, bounds, turns)
+
+
+def _bounds(settings: Settings) -> QuarantineBounds:
+    return QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
+
+
+def _jobs(storage: Storage, workers: Workers, settings: Settings) -> JobService:
+    loader = LoadProcesses(
+        workers.jailed, storage.directory, storage.folder, _bounds(settings), _load_limits(settings)
+    )
+    return JobService(storage.doors, {JobKind.LOAD: LoadRunner(loader)}, {JobKind.LOAD: settings.loads_max})
+
+
+def _load_limits(settings: Settings) -> WorkerLimits:
+    return WorkerLimits(
+        memory_bytes_max=settings.load_memory_bytes_max,
+        seconds_max=settings.load_seconds_max,
+        scratch_bytes_max=settings.load_scratch_bytes_max,
+    )
 
 
 def _body_limits(settings: Settings) -> BodyLimits:
@@ -257,7 +298,6 @@ def _route_table(doors: StorageDoors, reads: ReadHandlers, others: list[_Handler
         *VersionHandlers(VersionService(doors)).table(),
         *TableHandlers(TableService(doors)).table(),
         *VariableHandlers(VariableService(doors)).table(),
-        *UploadHandlers(UploadService(doors)).table(),
         *reads.table(),
         *(route for handlers in others for route in handlers.table()),
     ]

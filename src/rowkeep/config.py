@@ -41,6 +41,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     journal_bytes_max: int = 1024 * MEBIBYTE
     quarantine_rows_max: int = 10_000
     quarantine_bytes_max: int = 16 * MEBIBYTE
+    loads_max: int = 2
+    load_memory_bytes_max: int = 1024 * MEBIBYTE
+    load_seconds_max: float = 21_600.0
+    load_scratch_bytes_max: int = 65_536 * MEBIBYTE
     token_requests_per_second_max: float = 0.0
     token_bytes_per_second_max: int = 0
     upload_requests_per_second_max: float = 0.0

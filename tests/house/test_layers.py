@@ -33,7 +33,7 @@ PLACES = {
     "duckdb": ("storage.duck",),
     "granian": ("server",),
     "prometheus_client": ("api.resources.operations",),
-    "pyarrow": ("formats", "storage.segments.parquet", "trials"),
+    "pyarrow": ("formats", "storage.segments", "trials"),
     "pyseccomp": ("workers.system_calls",),
     "shapely": ("model.geography",),
     "starlette": ("api.http",),

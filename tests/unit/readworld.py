@@ -20,6 +20,7 @@ from rowkeep.services.insert.checking import InsertRequest
 from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.receipts import ReceiptService
 from rowkeep.services.insert.turns import Turns
+from rowkeep.services.jobs import JobService
 from rowkeep.services.maintenance import Maintenance, SealingPolicy
 from rowkeep.services.read.read import OpenedSession, ReadService, read_request
 from rowkeep.services.tables import TableDraft, TableService
@@ -81,7 +82,7 @@ class World:
         self.reads = ReadService(self.doors, self.readings, session_hours=6)
         self.sealer = DirectSealer(self.database, self.directory, disk)
         self.maintenance = self.maintenance_under(POLICY)
-        self.uploads = UploadService(self.doors)
+        self.uploads = UploadService(self.doors, JobService(self.doors, {}, {}))
         self.receipts = ReceiptService(self.doors, partial(ChainReading, self.directory.segments))
         decoding = DecodingProcesses(folder, inflated_bytes_max=2**20)
         self.ingest = InsertService(

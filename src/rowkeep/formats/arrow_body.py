@@ -56,7 +56,7 @@ def canonical_texts(body: memoryview, schema: Schema, *, bytes_max: int) -> Iter
     Raises StrictRefusal when they do not fit as they are, invalid_request_error for what is no stream,
     payload_too_large for more than `bytes_max` of text.
     """
-    return _bounded(body, bytes_max, lambda part, _: _canonical(part, schema))
+    return _bounded(body, bytes_max, lambda part, _: canonical_batch_text(part, schema))
 
 
 def write_lines(body: memoryview, output: BinaryIO, *, bytes_max: int) -> None:
@@ -87,7 +87,8 @@ def _bounded(
                 row += part.num_rows
 
 
-def _canonical(batch: pa.RecordBatch, schema: Schema) -> bytes:
+def canonical_batch_text(batch: pa.RecordBatch, schema: Schema) -> bytes:
+    """Returns the canonical text of the rows of a batch. Raises StrictRefusal for rows that do not fit."""
     columns = {name.lower(): column for name, column in zip(batch.schema.names, batch.columns, strict=True)}
     named: list[tuple[str, _Texts]] = []
     for variable in schema.variables:

@@ -23,9 +23,10 @@ class OwnerKind(StrEnum):
 
 
 class UploadType(StrEnum):
-    """Where the rows of an upload come from. Bulk file types are not served yet."""
+    """Where the rows of an upload come from: requests, or a file, of which its load tells the type."""
 
     STREAM = "stream"
+    FILE = "file"
 
 
 class MergeStrategy(StrEnum):

@@ -24,7 +24,7 @@ from rowkeep.model.errors import (
     not_found,
 )
 from rowkeep.model.references import DatasetReference, TableReference, decoded_again, version_parts
-from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, Table, Upload, Version
+from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, Table, Upload, UploadType, Version
 from rowkeep.storage.catalog.catalog import CatalogView
 
 TokenHash = bytes
@@ -216,6 +216,19 @@ def editable_upload(
     place, table, upload = find_upload(view, principal, reference, upload_name)
     require_unreleased(place)
     return place, table, upload
+
+
+def editable_stream(
+    view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
+) -> Upload:
+    """Returns an upload that takes rows. Raises invalid_request_error for one that was made of a file."""
+    _, _, upload = editable_upload(view, principal, reference, upload_name)
+    if upload.type is not UploadType.STREAM:
+        raise invalid_request(
+            f"The upload {upload.name} was made of a file and takes no rows. Create an upload of type "
+            "'stream' in the same table, and insert them there."
+        )
+    return upload
 
 
 def _no_credentials() -> RowkeepError:

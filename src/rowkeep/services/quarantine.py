@@ -27,7 +27,7 @@ from rowkeep.model.quarantine import QuarantineBounds, QuarantinedRow, Skipping
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt, Upload
 from rowkeep.model.schema import Schema
-from rowkeep.services.access import TokenHash, editable_upload, find_upload, principal_of
+from rowkeep.services.access import TokenHash, editable_stream, find_upload, principal_of
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, LargeRows
@@ -210,10 +210,7 @@ def _part(
 
 def _changeable_upload(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> Upload:
     table_reference, name = path
-    _, _, upload = editable_upload(
-        view, principal_of(view, token_hash), parse_table_reference(table_reference), name
-    )
-    return upload
+    return editable_stream(view, principal_of(view, token_hash), parse_table_reference(table_reference), name)
 
 
 def _change(before: Schema, after: Schema) -> SchemaChange | None:

@@ -11,8 +11,9 @@ import structlog
 
 from rowkeep.model.errors import RowkeepError
 from rowkeep.services.maintenance import drop_entries
+from rowkeep.services.temp_uploads import sweep as sweep_temp_uploads
 from rowkeep.storage.catalog.doors import Doors
-from rowkeep.storage.engines import Sealer
+from rowkeep.storage.engines import ContentFiles, Sealer
 
 PAUSE_SECONDS = 300
 FORGOTTEN_PER_LOOK = 1_000
@@ -21,7 +22,7 @@ ROW_END = 2**63 - 1
 _log = structlog.get_logger("rowkeep.upkeep")
 
 
-async def keep_up(doors: Doors, sealer: Sealer) -> None:
+async def keep_up(doors: Doors, sealer: Sealer, files: ContentFiles) -> None:
     """Forgets what no longer counts every few minutes, until it is cancelled."""
     while True:
         await asyncio.sleep(PAUSE_SECONDS)
@@ -29,6 +30,7 @@ async def keep_up(doors: Doors, sealer: Sealer) -> None:
             await prune(doors)
             await forget_deleted(doors)
             await sealer.sweep(lambda: doors.read(lambda view: view.segments.file_names()))
+            await sweep_temp_uploads(doors, files)
         except (RowkeepError, OSError) as error:  # the lane is closed or busy: nothing is lost by waiting
             _log.warning("upkeep put off", reason=str(error))
 

@@ -1,24 +1,17 @@
-"""Uploads: list, create, find, delete. Rows go in through `ingest.py`."""
+"""Uploads: list, create, find, delete. Rows go into streams through `insert/`; `loads.py` loads files."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Annotated, Any
 
 import msgspec
 
-from rowkeep.model.access import AccessLevel
+from rowkeep.model.access import AccessLevel, Principal
 from rowkeep.model.errors import invalid_request
+from rowkeep.model.jobs import Job, JobKind
 from rowkeep.model.references import checked_name, parse_table_reference
 from rowkeep.model.resources import Table, Upload, UploadType
-from rowkeep.model.schema import (
-    NAME_PATTERN,
-    VARIABLE_NAME_CHARACTERS_MAX,
-    Schema,
-    ValueLabel,
-    Variable,
-    declared_schema,
-)
-from rowkeep.model.types import VariableType
+from rowkeep.model.schema import declared_schema
 from rowkeep.services.access import (
     Place,
     TokenHash,
@@ -28,46 +21,36 @@ from rowkeep.services.access import (
     find_upload,
     principal_of,
 )
+from rowkeep.services.jobs import JobService
+from rowkeep.services.upload_drafts import UploadDraft, check_file_draft, load_arguments, stream_schema
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
+from rowkeep.storage.catalog.jobs import NewJob
+from rowkeep.storage.catalog.records import json_text
 from rowkeep.storage.catalog.uploads import NewUpload
 
-_NAME_SCHEMA = {"pattern": f"^{NAME_PATTERN}$", "maxLength": VARIABLE_NAME_CHARACTERS_MAX}
-
-
-class VariableDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of one variable. `value_labels` is a list of pairs or an object."""
-
-    name: Annotated[str, msgspec.Meta(extra_json_schema=_NAME_SCHEMA)]
-    type: VariableType
-    label: str | None = None
-    description: str | None = None
-    value_labels: tuple[ValueLabel, ...] | dict[str, str] | None = None
-
-
-class UploadDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of an upload to create; what belongs to bulk files is ignored for a stream."""
-
-    name: str | None = None
-    type: Annotated[str | None, msgspec.Meta(extra_json_schema={"enum": tuple(UploadType)})] = None
-    schema: tuple[VariableDraft, ...] | None = None
-    metadata: dict[str, dict[str, Any]] | None = None
+UNTITLED = "untitled_upload"
 
 
 class UploadView(msgspec.Struct, frozen=True):
-    """An upload and where it is; `quarantined_count` is how many rows are in its quarantine."""
+    """An upload and where it is.
+
+    `quarantined_count` is how many rows are in its quarantine; `load` is the job that fills it from a file.
+    """
 
     place: Place
     table: Table
     upload: Upload
     quarantined_count: int = 0
+    load: Job | None = None
 
 
 class UploadService:
     """What can be done with uploads."""
 
-    def __init__(self, doors: Doors) -> None:
+    def __init__(self, doors: Doors, jobs: JobService) -> None:
         self._doors = doors
+        self._jobs = jobs
 
     async def page(
         self, token_hash: TokenHash | None, table_reference: str, after_id: int, count: int
@@ -78,9 +61,7 @@ class UploadService:
         def read(view: CatalogView) -> list[UploadView]:
             principal = principal_of(view, token_hash)
             place, table = find_table(view, principal, parsed, AccessLevel.EDIT)
-            uploads = view.uploads.page(table.id, after_id, count)
-            counts = view.quarantine.row_counts([upload.id for upload in uploads])
-            return [UploadView(place, table, upload, counts.get(upload.id, 0)) for upload in uploads]
+            return _views(view, place, table, view.uploads.page(table.id, after_id, count))
 
         return await self._doors.read(read)
 
@@ -91,10 +72,16 @@ class UploadService:
         parsed = parse_table_reference(table_reference)
 
         def write(editor: CatalogEditor) -> UploadView:
-            place, table = editable_table(editor, principal_of(editor, token_hash), parsed)
-            return UploadView(place, table, _create(editor, table, draft))
+            principal = principal_of(editor, token_hash)
+            place, table = editable_table(editor, principal, parsed)
+            if draft.type == UploadType.STREAM:
+                return UploadView(place, table, _create_stream(editor, table, draft))
+            return _create_load(editor, principal, place, table, draft)
 
-        return await self._doors.write(write)
+        view = await self._doors.write(write)
+        if view.load is not None:
+            self._jobs.wake()
+        return view
 
     async def find(self, token_hash: TokenHash | None, table_reference: str, name: str) -> UploadView:
         """The upload of this name."""
@@ -102,20 +89,29 @@ class UploadService:
 
         def read(view: CatalogView) -> UploadView:
             place, table, upload = find_upload(view, principal_of(view, token_hash), parsed, name)
-            counts = view.quarantine.row_counts([upload.id])
-            return UploadView(place, table, upload, counts.get(upload.id, 0))
+            return _views(view, place, table, [upload])[0]
 
         return await self._doors.read(read)
 
     async def delete(self, token_hash: TokenHash | None, table_reference: str, name: str) -> None:
-        """Deletes an upload with all its rows."""
+        """Deletes an upload with all its rows; a load that fills it ends."""
         parsed = parse_table_reference(table_reference)
 
-        def write(editor: CatalogEditor) -> None:
+        def write(editor: CatalogEditor) -> list[int]:
             _, _, upload = editable_upload(editor, principal_of(editor, token_hash), parsed, name)
+            loads = editor.jobs.of_uploads([upload.id]).values()
             editor.uploads.delete(upload.id)
+            return [job.id for job in loads]
 
-        await self._doors.write(write)
+        await self._jobs.forget(await self._doors.write(write))
+
+
+def _views(view: CatalogView, place: Place, table: Table, uploads: Sequence[Upload]) -> list[UploadView]:
+    ids = [upload.id for upload in uploads]
+    counts, loads = view.quarantine.row_counts(ids), view.jobs.of_uploads(ids)
+    return [
+        UploadView(place, table, upload, counts.get(upload.id, 0), loads.get(upload.id)) for upload in uploads
+    ]
 
 
 def upload_hash(upload: Upload) -> str:
@@ -124,48 +120,48 @@ def upload_hash(upload: Upload) -> str:
     return hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
 
 
-def _create(editor: CatalogEditor, table: Table, draft: UploadDraft) -> Upload:
-    if draft.type != UploadType.STREAM:
-        raise invalid_request(
-            f"Uploads of type {draft.type!r} are not served; create one of type 'stream' and insert rows."
-        )
-    name = checked_name("upload", draft.name or f"untitled_upload.{draft.type}")
-    schema = _schema(draft)
+def _create_stream(editor: CatalogEditor, table: Table, draft: UploadDraft) -> Upload:
+    name = checked_name("upload", draft.name or f"{UNTITLED}.{draft.type}")
+    schema = stream_schema(draft)
     free_name = _free_name(editor, table.id, name)
     return editor.uploads.add(
         NewUpload(table.id, free_name, UploadType.STREAM, schema, updates_by_default=not draft.schema)
     )
 
 
-def _schema(draft: UploadDraft) -> Schema:
-    schema = declared_schema([_variable(variable) for variable in draft.schema or ()])
-    if not draft.metadata:
-        return schema
-    positions = schema.position_by_key()
-    variables = list(schema.variables)
-    for name, facts in draft.metadata.items():
-        position = positions.get(name.lower())
-        if position is None:
-            raise invalid_request(f"`metadata` describes {name!r}, which is not in the schema.")
-        variables[position] = _described(variables[position], facts)
-    return declared_schema(variables)
-
-
-def _variable(draft: VariableDraft) -> Variable:
-    labels = draft.value_labels or ()
-    if isinstance(labels, dict):
-        labels = tuple(ValueLabel(value, label) for value, label in labels.items())
-    return Variable(
-        draft.name, draft.type, label=draft.label, description=draft.description, value_labels=labels
+def _create_load(
+    editor: CatalogEditor, principal: Principal, place: Place, table: Table, draft: UploadDraft
+) -> UploadView:
+    """An upload without rows, and the job that fills it from the file that was sent."""
+    check_file_draft(draft)
+    if draft.content is None:
+        raise invalid_request(
+            "An upload of a file needs the file: create a temporary upload, send the content there, and name "
+            "it in `tempUploadId`. For rows that come one by one, create an upload of type 'stream'."
+        )
+    content = editor.temp_uploads.find(draft.content)
+    if content is None or content.user_id != principal.user_id or content.table_id != table.id:
+        raise invalid_request(f"This table has no temporary upload {draft.content!r}, or it has expired.")
+    name = checked_name("upload", draft.name or content.name or _untitled(draft))
+    arguments = load_arguments(draft, name, content)
+    upload = editor.uploads.add(
+        NewUpload(
+            table.id,
+            _free_name(editor, table.id, name),
+            UploadType.FILE,
+            declared_schema(()),
+            updates_by_default=False,
+        )
     )
+    if not editor.temp_uploads.take(content.identifier, upload.id):
+        problem = "is in another upload" if content.upload_id is not None else "is not complete"
+        raise invalid_request(f"The file of the temporary upload {draft.content!r} {problem}.")
+    job = editor.jobs.add(NewJob(JobKind.LOAD, content.user_id, json_text(arguments), upload.id))
+    return UploadView(place, table, upload, load=job)
 
 
-def _described(variable: Variable, facts: dict[str, Any]) -> Variable:
-    try:
-        draft = msgspec.convert({**facts, "name": variable.name, "type": variable.type}, VariableDraft)
-    except msgspec.ValidationError as error:
-        raise invalid_request(f"`metadata` of {variable.name!r} does not fit: {error}.") from error
-    return _variable(draft)
+def _untitled(draft: UploadDraft) -> str:
+    return UNTITLED if draft.type is None else f"{UNTITLED}.{draft.type}"
 
 
 def _free_name(view: CatalogView, table_id: int, name: str) -> str:

@@ -140,7 +140,7 @@ class VersionService:
             if version.is_released:
                 raise invalid_request(f"Version {version.tag} is released already.")
             difference = _difference(editor, version)
-            problem = _release_problem(difference)
+            problem = _load_problem(editor, version) or _release_problem(difference)
             if problem is not None:
                 raise invalid_request(problem)
             notes = version.release_notes if draft.release_notes is UNSET else draft.release_notes
@@ -236,7 +236,9 @@ def _version_view(view: CatalogView, place: Place, version: Version) -> VersionV
         version,
         previous_version=view.versions.before(version),
         next_version=following,
-        can_release=can_release and _release_problem(_difference(view, version)) is None,
+        can_release=can_release
+        and _load_problem(view, version) is None
+        and _release_problem(_difference(view, version)) is None,
     )
 
 
@@ -303,6 +305,17 @@ def _tables(view: CatalogView, version: Version) -> Iterator[tuple[Table, Conten
         contents = view.tables.contents([table.id for table in tables])
         yield from ((table, contents[table.id]) for table in tables)
         after_id = tables[-1].id
+
+
+def _load_problem(view: CatalogView, version: Version) -> str | None:
+    """Why files that were sent keep the unreleased version from being released."""
+    name = view.jobs.unfilled_upload(version.id)
+    if name is None:
+        return None
+    return (
+        f"The upload {name} is not loaded: it failed, or is under way. Wait for it, or delete it, and then "
+        "release."
+    )
 
 
 def _release_problem(difference: _Difference) -> str | None:

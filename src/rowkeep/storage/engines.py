@@ -12,6 +12,7 @@ from rowkeep.model.decoding.strict_rows import StrictRows
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import BodyFormat, OffsetMove
+from rowkeep.model.loads import LoadArguments, LoadedFile
 from rowkeep.model.quarantine import RefusedRows, Skipping
 from rowkeep.model.receipts import ChainOutcome
 from rowkeep.model.resources import Batch, Frame, ReadStream, Segment
@@ -32,6 +33,23 @@ class Spool(Protocol):
 
     async def close(self) -> None:
         """Removes the file."""
+
+
+class KeptSpool(Spool, Protocol):
+    """Content on its way to a file that may stay."""
+
+    async def keep(self) -> None:
+        """Makes what was written durable; closing it no longer removes it."""
+
+
+class ContentFiles(Protocol):
+    """The content of temporary uploads, by their identifiers."""
+
+    def new(self, identifier: str) -> KeptSpool:
+        """Returns a place for content."""
+
+    async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
+        """Removes files that have long been without a temporary upload. Returns how many."""
 
 
 class LargeBody(msgspec.Struct, frozen=True):
@@ -124,6 +142,24 @@ class Sealer(Protocol):
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
         """Removes files that have long been without a name; how many. `named` tells the names there are."""
+
+
+class FileLoader(Protocol):
+    """Reads files into segments, away from the answering process."""
+
+    async def load(
+        self, upload_id: int, arguments: LoadArguments, listener: Callable[[float], None]
+    ) -> LoadedFile:
+        """Returns durable segments with the rows of a file, which nothing names yet.
+
+        Raises RowkeepError for what is wrong with the file, WorkerFailedError. Cancelling it ends it at once.
+        """
+
+    async def discard(self, loaded: LoadedFile) -> None:
+        """Removes the segments of a load that came to nothing after all."""
+
+    async def remove_content(self, identifier: str) -> None:
+        """Removes the content of a temporary upload that is not wanted any more."""
 
 
 class StatisticsEngine(Protocol):

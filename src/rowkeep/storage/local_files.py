@@ -3,6 +3,8 @@
 * rowkeep.db, -wal, -shm   the catalog and the journal (storage/sqlite.py)
 * segments/                rows that left the journal (storage/segments/folder.py)
 * spool/                   bodies in flight and what statistics spill; worth nothing later, emptied at start
+* jobs/                    what workers are making, a folder each; worth nothing later, emptied at start
+* temp_uploads/            files that were sent and wait to be loaded (storage/catalog/temp_uploads.py)
 * lock                     held by the one server of this directory
 """
 
@@ -11,13 +13,15 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rowkeep.model.errors import RowkeepError, unavailable
 
 SPOOL_RETRY_SECONDS = 30
+CONTENT_GRACE_SECONDS = 600.0
 
 
 class DataDirectory:
@@ -45,6 +49,16 @@ class DataDirectory:
         """The folder of what outlives no request."""
         return self.path / "spool"
 
+    @property
+    def jobs(self) -> Path:
+        """The folder of what workers are making."""
+        return self.path / "jobs"
+
+    @property
+    def temp_uploads(self) -> Path:
+        """The folder of the files that wait to be loaded."""
+        return self.path / "temp_uploads"
+
     def lock(self) -> int:
         """Makes this process the directory's one server until it ends. Raises BlockingIOError."""
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -65,11 +79,13 @@ class DataDirectory:
             os.close(descriptor)
 
     def sweep(self) -> None:
-        """Removes what a server that died left in the spool, and makes the folders that a server needs."""
-        if self.spool.exists():
-            shutil.rmtree(self.spool)
-        self.spool.mkdir()
-        self.segments.mkdir(exist_ok=True)
+        """Removes what a server that died left half done, and makes the folders that a server needs."""
+        for folder in (self.spool, self.jobs):
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir()
+        for folder in (self.segments, self.temp_uploads):
+            folder.mkdir(exist_ok=True)
         sync_directory(self.path)
 
 
@@ -101,6 +117,31 @@ class Disk:
     def remove(self, path: Path) -> None:
         """Removes a file; one that is gone is no error."""
         path.unlink(missing_ok=True)
+
+
+class ContentFolder:
+    """The files of temporary uploads. One that nothing names yet may be on its way: it has a grace."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._unnamed_since: dict[str, float] = {}
+
+    def new(self, identifier: str) -> "KeptFile":
+        """Returns a new, empty file."""
+        return KeptFile(self._folder / identifier)
+
+    async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
+        """Removes files that have been without a name for a while. Returns how many."""
+        present = await asyncio.to_thread(lambda: {file.name for file in self._folder.iterdir()})
+        unnamed = present - await named()
+        now = time.monotonic()
+        self._unnamed_since = {name: self._unnamed_since.get(name, now) for name in unnamed}
+        removable = [
+            name for name, since in self._unnamed_since.items() if now - since >= CONTENT_GRACE_SECONDS
+        ]
+        for name in removable:
+            await asyncio.to_thread((self._folder / name).unlink, missing_ok=True)
+        return len(removable)
 
 
 def sync_file(file: Path) -> None:
@@ -165,3 +206,34 @@ class FileSpool:
         """Removes the file."""
         os.close(self._descriptor)
         self.path.unlink(missing_ok=True)
+
+
+class KeptFile(FileSpool):
+    """Content in a file of its own, which stays once it is kept."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _no_room(error) from error
+        self.path = path
+        self._byte_count = 0
+        self._is_kept = False
+
+    async def keep(self) -> None:
+        """Makes what was written durable. Raises `unavailable` when the disk does not take it."""
+        try:
+            await asyncio.to_thread(self._sync)
+        except OSError as error:
+            raise _no_room(error) from error
+        self._is_kept = True
+
+    def _sync(self) -> None:
+        os.fsync(self._descriptor)
+        sync_directory(self.path.parent)
+
+    async def close(self) -> None:
+        """Closes the file, and removes it unless it is kept."""
+        os.close(self._descriptor)
+        if not self._is_kept:
+            self.path.unlink(missing_ok=True)

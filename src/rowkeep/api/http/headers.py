@@ -51,6 +51,11 @@ def check_json(content_type: bytes | None) -> None:
         raise _unsupported(content_type, "send JSON with `Content-Type: application/json`.")
 
 
+def holds_content(content_type: bytes | None) -> bool:
+    """Returns whether a body is a file by itself, and no JSON that describes one."""
+    return content_type is not None and _format_of(content_type) is not BodyFormat.JSON
+
+
 @lru_cache(maxsize=1000)
 def rows_format(content_type: bytes | None) -> BodyFormat:
     """How a body holds its rows. Raises unsupported_media_type."""

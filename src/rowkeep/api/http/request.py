@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from rowkeep.api.http.asgi import Receive, Scope
-from rowkeep.api.http.body import BodyReader
+from rowkeep.api.http.body import BodyReader, spooled
 from rowkeep.api.http.headers import bearer_hash, check_json, content_coding
 from rowkeep.api.http.shapes import ListShape
 from rowkeep.api.http.wire import Answer, json_answer
@@ -94,6 +94,13 @@ class ApiRequest:
             raise invalid_request("The body is nested too deeply to be read.") from error
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise invalid_request(f"The body does not fit: {error}.") from error
+
+    async def content(self, spool: Callable[[], Spool]) -> Spool:
+        """The body as it comes, in a spool, which the caller closes."""
+        self.has_read_body = True
+        length = self.headers.get(b"content-length")
+        body = await self._bodies.read(self._receive, length, spool, memory_bytes_max=0)
+        return await spooled(body, spool) if isinstance(body, bytes) else body
 
     async def _body(self) -> bytes:
         coding = content_coding(self._scope["headers"])

@@ -4,43 +4,67 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from rowkeep.api.http.headers import holds_content
 from rowkeep.api.http.parameters import PAGED
 from rowkeep.api.http.request import ApiRequest, listed, page_of
-from rowkeep.api.http.routes import API, ASKED_ERRORS, SEEN_ERRORS, TEXT_TYPES, Route, RouteTable
-from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, Time, located
+from rowkeep.api.http.routes import API, ASKED_ERRORS, SEEN_ERRORS, TEXT_TYPES, Facts, Route, RouteTable
+from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, Shape, Time, located
 from rowkeep.api.http.wire import Answer, json_answer, ok_answer
 from rowkeep.api.resources.places import upload_uri
 from rowkeep.api.resources.tables import ContentHash
+from rowkeep.model.files import BadRecord, Detected, FileType
+from rowkeep.model.jobs import Job
+from rowkeep.model.loads import LoadArguments, LoadResult
 from rowkeep.model.resources import UploadType
-from rowkeep.services.uploads import UploadDraft, UploadService, UploadView, upload_hash
+from rowkeep.services.temp_uploads import TempUploadDraft, TempUploadService
+from rowkeep.services.upload_drafts import UploadDraft, draft_of_query
+from rowkeep.services.uploads import UploadService, UploadView, upload_hash
 
+UploadStatus = Literal["queued", "running", "completed", "failed"]
+UploadTypeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["stream", *FileType]})]
 _OffsetToken = Annotated[
     str | None, msgspec.Meta(description="The offsetToken of the last rows that had one.")
 ]
 
 
+class BadRecordShape(Shape, frozen=True, kw_only=True):
+    """A record of a file that cannot be read as a row: where it is, and what was expected there."""
+
+    row: Count
+    line: Count | None
+    column: str | None
+    value: str | None
+    expected: str
+
+
 class UploadResource(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="upload"):
-    """An upload, by itself or in a list. A stream is complete from its creation (contract 7.11)."""
+    """An upload, by itself or in a list. A stream is complete from its creation (contract 7.11).
+
+    Of a file it shows what the file was read as. `badRecords` are the first of those that are bad.
+    """
 
     id: int
     name: str
-    status: Literal["completed"] = "completed"
-    percent_completed: Literal[100] = 100
+    status: UploadStatus
+    percent_completed: Annotated[int, msgspec.Meta(ge=0, le=100)]
     hash: ContentHash
     size: Count
     num_rows: Count
     num_bytes: Count
     created_at: Time
-    type: UploadType
-    has_header_row: None = None
-    delimiter: None = None
-    quote_character: None = None
-    escape_character: None = None
-    skip_bad_records: bool = False
+    type: UploadTypeName | None
+    has_header_row: bool | None
+    delimiter: str | None
+    quote_character: str | None
+    escape_character: str | None
+    skip_bad_records: bool
     bad_records_count: Count
-    has_quoted_newlines: None = None
-    null_markers: None = None
-    error_message: None = None
+    bad_records: list[BadRecordShape]
+    has_quoted_newlines: bool | None
+    null_markers: list[str] | None
+    encoding: str | None
+    error_message: str | None
+    warnings: list[str]
     latest_offset_token: _OffsetToken
 
 
@@ -57,22 +81,70 @@ def upload_resource(view: UploadView) -> UploadResource:
         id=upload.id,
         name=upload.name,
         hash=upload_hash(upload),
-        size=upload.byte_count,
         num_rows=upload.row_count,
         num_bytes=upload.byte_count,
         created_at=upload.created_at,
-        type=upload.type,
-        bad_records_count=view.quarantined_count,
         latest_offset_token=upload.latest_offset_token,
+        **(_stream_facts(view) if view.load is None else _load_facts(view.load)),
         **located(upload_uri(view)),
+    )
+
+
+def _stream_facts(view: UploadView) -> Facts:
+    nothing = dict.fromkeys((*Detected.__struct_fields__, "null_markers", "error_message"))
+    return {
+        **_shown(nothing),
+        "status": "completed",
+        "percent_completed": 100,
+        "size": view.upload.byte_count,
+        "type": UploadType.STREAM.value,
+        "skip_bad_records": False,
+        "bad_records_count": view.quarantined_count,
+        "bad_records": [],
+        "warnings": [],
+    }
+
+
+def _load_facts(load: Job) -> Facts:
+    """What is said of an upload by the job that fills it."""
+    asked = msgspec.json.decode(load.arguments, type=LoadArguments)
+    result = msgspec.json.decode(load.result or "{}", type=LoadResult)
+    found: Facts = msgspec.structs.asdict(asked.options if result.detected is None else result.detected)
+    return {
+        **_shown(found),
+        "status": load.status.value,
+        "percent_completed": int(100 * load.fraction),
+        "size": asked.content_bytes,
+        "skip_bad_records": asked.options.skip_bad_records,
+        "bad_records_count": result.bad_record_count,
+        "bad_records": [_bad_record(record) for record in result.bad_records],
+        "null_markers": list(asked.options.null_markers),
+        "error_message": load.error,
+        "warnings": list(result.warnings),
+    }
+
+
+def _shown(facts: Facts) -> Facts:
+    """Those facts of a file that an upload shows."""
+    return {name: facts[name] for name in UploadResource.__struct_fields__ if name in facts}
+
+
+def _bad_record(record: BadRecord) -> BadRecordShape:
+    return BadRecordShape(
+        row=record.row,
+        line=record.line,
+        column=record.column,
+        value=record.value,
+        expected=record.expected,
     )
 
 
 class UploadHandlers:
     """Uploads."""
 
-    def __init__(self, uploads: UploadService) -> None:
+    def __init__(self, uploads: UploadService, temp_uploads: TempUploadService) -> None:
         self._uploads = uploads
+        self._temp_uploads = temp_uploads
 
     def table(self) -> RouteTable:
         """Returns the routes."""
@@ -94,10 +166,27 @@ class UploadHandlers:
         return listed(UploadList, views, page, upload_resource, lambda view: view.upload.id)
 
     async def create(self, request: ApiRequest) -> Answer:
-        """Creates an upload."""
-        draft = await request.json(UploadDraft)
+        """Creates an upload: a stream, or one of a file that was sent before or is the body."""
+        is_content = holds_content(request.headers.get(b"content-type"))
+        draft = await (self._received(request) if is_content else request.json(UploadDraft))
         view = await self._uploads.create(request.token_hash, request.segment("table"), draft)
         return json_answer(upload_resource(view), 201)
+
+    async def _received(self, request: ApiRequest) -> UploadDraft:
+        """Takes in the file that is the body; what is said of it is in the query."""
+        draft = draft_of_query(request.query)
+        new = TempUploadDraft(name=draft.name)
+        temp_upload = await self._temp_uploads.create(request.token_hash, request.segment("table"), new)
+        spool = self._temp_uploads.spool(temp_upload)
+        try:
+            await request.content(lambda: spool)
+            await self._temp_uploads.complete(temp_upload, spool)
+        except BaseException:
+            await spool.close()
+            await self._temp_uploads.delete(temp_upload)
+            raise
+        await spool.close()
+        return msgspec.structs.replace(draft, temp_upload_id=temp_upload.identifier)
 
     async def get(self, request: ApiRequest) -> Answer:
         """An upload."""

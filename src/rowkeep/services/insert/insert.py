@@ -37,7 +37,7 @@ from rowkeep.model.receipts import Rejection
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.access import TokenHash, editable_upload, has_expired, principal_of
+from rowkeep.services.access import TokenHash, editable_stream, has_expired, principal_of
 from rowkeep.services.insert.checking import (
     CheckedBatch,
     InsertRequest,
@@ -266,7 +266,7 @@ class InsertService:
 def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
     principal = principal_of(view, request.token_hash)
     table_reference, upload_name = request.path
-    _, _, upload = editable_upload(view, principal, parse_table_reference(table_reference), upload_name)
+    upload = editable_stream(view, principal, parse_table_reference(table_reference), upload_name)
     return InsertTarget(
         catalog_version=view.catalog_version(),
         upload=upload,

@@ -12,6 +12,7 @@ from rowkeep.storage.base import Connection
 from rowkeep.storage.catalog.datasets import DatasetEditor, Datasets
 from rowkeep.storage.catalog.entries import Entries, EntryEditor
 from rowkeep.storage.catalog.grants import GrantEditor, Grants
+from rowkeep.storage.catalog.jobs import JobEditor, Jobs
 from rowkeep.storage.catalog.members import MemberEditor, Members
 from rowkeep.storage.catalog.owners import OwnerEditor, Owners
 from rowkeep.storage.catalog.quarantine import QuarantineEditor, Quarantines
@@ -20,6 +21,7 @@ from rowkeep.storage.catalog.segments import SegmentEditor, Segments
 from rowkeep.storage.catalog.sessions import SessionEditor, Sessions
 from rowkeep.storage.catalog.state import catalog_version
 from rowkeep.storage.catalog.tables import TableEditor, Tables
+from rowkeep.storage.catalog.temp_uploads import TempUploadEditor, TempUploads
 from rowkeep.storage.catalog.tokens import TokenEditor, Tokens
 from rowkeep.storage.catalog.uploads import UploadEditor, Uploads
 from rowkeep.storage.catalog.variables import VariableEditor, Variables
@@ -45,6 +47,8 @@ class CatalogView:
         self.receipts = Receipts(connection)
         self.quarantine = Quarantines(connection)
         self.sessions = Sessions(connection)
+        self.jobs = Jobs(connection)
+        self.temp_uploads = TempUploads(connection)
 
     def catalog_version(self) -> int:
         """Returns how many transactions have changed the catalog."""
@@ -68,6 +72,8 @@ class CatalogEditor(CatalogView):
     receipts: ReceiptEditor
     quarantine: QuarantineEditor
     sessions: SessionEditor
+    jobs: JobEditor
+    temp_uploads: TempUploadEditor
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
@@ -86,3 +92,5 @@ class CatalogEditor(CatalogView):
         self.receipts = ReceiptEditor(connection, now)
         self.quarantine = QuarantineEditor(connection, now)
         self.sessions = SessionEditor(connection, now)
+        self.jobs = JobEditor(connection, now)
+        self.temp_uploads = TempUploadEditor(connection, now)

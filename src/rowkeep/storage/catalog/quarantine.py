@@ -71,30 +71,30 @@ class Quarantines(Reading):
 class QuarantineEditor(Quarantines, Editing):
     """Reads quarantines, puts rows in and takes them out."""
 
-    def keep_refused(self, batch: Batch, refused: RefusedRows) -> SkippedRows:
-        """Puts the skipped rows of a batch into the quarantine of its upload.
+    def keep_refused(self, upload_id: int, key: str | None, refused: RefusedRows) -> SkippedRows:
+        """Puts rows that were skipped into the quarantine of their upload; `key` is that of their request.
 
-        Returns what the batch's receipt says of them.
+        Returns what the request's receipt says of them.
         """
-        self._run("open_quarantine", upload_id=batch.upload_id)
+        self._run("open_quarantine", upload_id=upload_id)
         rows: list[list[object]] = []
         offset = 0
         for row in refused.rows:
-            checksum = _checksum(row.position, batch.key, row.reasons, row.content)
+            checksum = _checksum(row.position, key, row.reasons, row.content)
             rows.append([row.position, row.reasons.decode(), checksum, offset, len(row.content)])
             offset += len(row.content)
         if rows:
             self._run(
                 "add_quarantined_rows",
-                upload_id=batch.upload_id,
-                key=batch.key,
+                upload_id=upload_id,
+                key=key,
                 now=self._now,
                 rows=json_text(rows),
                 contents=b"".join(row.content for row in refused.rows),
             )
-        dropped_count = refused.row_count - len(rows) + self._make_room(batch.upload_id, refused)
+        dropped_count = refused.row_count - len(rows) + self._make_room(upload_id, refused)
         if dropped_count:
-            self._run("count_dropped_rows", upload_id=batch.upload_id, count=dropped_count)
+            self._run("count_dropped_rows", upload_id=upload_id, count=dropped_count)
         return SkippedRows(refused.row_count, refused.errors, dropped_count)
 
     def _make_room(self, upload_id: int, refused: RefusedRows) -> int:

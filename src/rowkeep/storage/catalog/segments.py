@@ -1,10 +1,20 @@
 """Segments: which file holds which rows. The files are in `storage/segments/`."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from rowkeep.model.resources import Segment
 from rowkeep.storage.catalog.records import noun, nouns
 from rowkeep.storage.catalog.state import Editing, Reading
+
+
+class LoadedCounters(msgspec.Struct, frozen=True):
+    """What a load makes of the counters of its upload; `byte_count` as if the rows had been streamed."""
+
+    row_count: int
+    byte_count: int
+    chain: bytes
 
 
 class Segments(Reading):
@@ -54,6 +64,12 @@ class SegmentEditor(Segments, Editing):
         if moved is not None:
             self._run("add_segment", **msgspec.structs.asdict(segment))
         return moved is not None
+
+    def name_loaded(self, upload_id: int, segments: Sequence[Segment], loaded: LoadedCounters) -> None:
+        """Names the segments with all rows of an upload that has none yet. Raises LookupError when it has."""
+        self._one("fill_stream", upload_id=upload_id, **msgspec.structs.asdict(loaded))
+        for segment in segments:
+            self._run("add_segment", **msgspec.structs.asdict(segment))
 
     def name_compacted(self, segment: Segment) -> bool:
         """Puts a segment in the place of those that hold its rows. Returns False when there are none."""

@@ -108,7 +108,7 @@ class Journal:
             if outcome is None:
                 outcome = placement.place(batch)
                 if batch.refused is not None:
-                    skipped = editor.quarantine.keep_refused(batch, batch.refused)
+                    skipped = editor.quarantine.keep_refused(batch.upload_id, batch.key, batch.refused)
                     outcome = msgspec.structs.replace(outcome, skipped=skipped)
                 written.append((batch, outcome))
                 if batch.key is not None:

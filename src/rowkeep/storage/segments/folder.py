@@ -6,6 +6,9 @@ Rows of an upload are numbered from 0 and keep their number for ever. Those befo
 are in segments, which follow each other without a gap; the others are in entries. So a read that names
 rows by number finds them whether they have been sealed or compacted meanwhile or not.
 
+Rows of a file that is loaded were never in the journal: their segments (loading.py) are written in another
+folder, move here when all of them are whole, and are named by the transaction that completes their load.
+
 States of a file: *unfinished* (another suffix; worth nothing) → *unnamed* (durable under its name, but no
 catalog row says so) → *named* → *unnamed* again (replaced by a larger one, or its upload is gone) →
 removed. The steps are write, fsync, rename, fsync of the folder, one transaction. A crash before the
@@ -46,6 +49,19 @@ class SegmentFolder:
     def files(self) -> set[str]:
         """The names of all files there are, unfinished ones too."""
         return {file.name for file in self._folder.iterdir()}
+
+    def adopt(self, folder: Path, names: Iterable[str]) -> None:
+        """Moves durable files of another folder here, durably. They have no name in the catalog yet."""
+        for name in names:
+            if Path(name).name != name or not name.endswith(SUFFIX):
+                raise ValueError(f"{name!r} is no name of a segment")
+            self._disk.rename(folder / name, self._folder / name)
+        self._disk.sync_directory(self._folder)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Removes files that will never have a name in the catalog."""
+        for name in names:
+            self._disk.remove(self._folder / name)
 
     def sweep(self, present: Iterable[str], named: set[str], *, grace_seconds: float = 0.0) -> int:
         """Removes files that have had no name in the catalog for so long; how many.

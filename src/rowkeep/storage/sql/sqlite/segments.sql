@@ -34,6 +34,14 @@ INSERT INTO segments (upload_id, first_row, row_count, byte_count, schema_versio
 VALUES (:upload_id, :first_row, :row_count, :byte_count, :schema_version, :file_name, :file_bytes,
     :checksums, :batches, :chain);
 
+-- name: fill_stream
+-- Rows that were never in the journal. Finds nothing when the upload has rows, or is gone.
+UPDATE streams
+SET row_count = :row_count, byte_count = :byte_count, sealed_row_count = :row_count,
+    sealed_byte_count = :byte_count, chain = :chain, commit_count = iif(:row_count > 0, 1, 0)
+WHERE upload_id = :upload_id AND row_count = 0
+RETURNING upload_id;
+
 -- name: delete_segments
 DELETE FROM segments WHERE upload_id = :upload_id AND first_row >= :first_row AND first_row < :row_end
 RETURNING row_count;

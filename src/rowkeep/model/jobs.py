@@ -1,0 +1,68 @@
+"""Jobs: all that takes longer than a request.
+
+Theory
+------
+A job is a row in the catalog: what is to be done, who asked for it, and how far it is.
+
+    queued → running → completed | failed | cancelled
+
+Whoever runs it holds a lease, renewed while it runs. What a job makes is nobody's until one transaction names
+it and completes the job; so a crash at any moment leaves nothing or all of it. A job whose lease has run out
+was left by a process that died: it is queued again, and after `ATTEMPTS_MAX` of that failed, since it may be
+what the processes died of.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+ATTEMPTS_MAX = 3
+
+
+class JobKind(StrEnum):
+    """What a job does."""
+
+    LOAD = "load"
+    EXPORT = "export"
+    QUERY = "query"
+
+
+class JobStatus(StrEnum):
+    """How far a job is, spelled as on the wire."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+UNFINISHED = (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A job as the catalog knows it. `arguments` and `result` are JSON, of what the kind says.
+
+    `upload_id` is the upload that a load fills. `fraction` is how much is done, from 0 to 1; `attempts`
+    counts how often it was begun; `error` is for who asked.
+    """
+
+    id: int
+    identifier: str
+    kind: JobKind
+    status: JobStatus
+    user_id: int
+    upload_id: int | None
+    arguments: str
+    result: str | None
+    error: str | None
+    fraction: float
+    attempts: int
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status not in UNFINISHED

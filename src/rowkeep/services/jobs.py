@@ -1,0 +1,262 @@
+"""The service that runs jobs: bounded in number, a share for each caller, none ever stuck.
+
+Theory
+------
+model/jobs.py tells the states of a job. Here is who takes the next one, and what happens around it:
+
+* Of each kind so many run at a time. A caller has at most half of the places (one, if there is one): so one
+  who asks for a hundred loads does not keep others waiting. Who has fewest running goes first, then the
+  oldest job.
+* Who runs a job makes what it makes, and says how it is to be named. Naming it and completing the job is one
+  transaction. If the job is gone by then, or another's, nothing is named.
+* While it runs, its lease and its progress are written every few seconds. A renewal that finds nothing means
+  that the job was cancelled or deleted, maybe by another process: the worker is killed.
+* When the server stops, its jobs are queued again, for the next start. When it dies, the next start finds
+  them by the name of their holder; other nodes find them when their lease has run out.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from rowkeep.model.errors import RowkeepError
+from rowkeep.model.jobs import ATTEMPTS_MAX, Job, JobKind
+from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure
+from rowkeep.storage.catalog.catalog import CatalogEditor
+from rowkeep.storage.catalog.doors import Doors
+from rowkeep.storage.catalog.jobs import Lease
+
+LEASE_SECONDS = 60.0
+RENEW_SECONDS = 2.0
+LOOK_SECONDS = 30.0
+CANDIDATES_MAX = 1_000
+
+_log = structlog.get_logger("rowkeep.jobs")
+
+
+class JobOutcome(msgspec.Struct, frozen=True):
+    """What a job has made: `name` makes it true within a transaction, and returns the job's result as JSON.
+
+    `discard` removes it when that cannot be.
+    """
+
+    name: Callable[[CatalogEditor], str]
+    discard: Callable[[], Awaitable[None]]
+
+
+class JobFailure(msgspec.Struct, frozen=True):
+    """Why a job came to nothing, for who asked; `result` is JSON, of what the kind says."""
+
+    message: str
+    result: str | None = None
+
+
+class JobRunner(Protocol):
+    """Does the jobs of one kind."""
+
+    async def run(self, job: Job, report: Callable[[float], None]) -> JobOutcome:
+        """Makes what a job asks for; `report` is told how much is done. Cancelling it ends it at once.
+
+        Raises RowkeepError with what is to be said to who asked, or WorkerFailedError.
+        """
+
+    def failure(self, error: RowkeepError | WorkerFailedError) -> JobFailure:
+        """Returns what is to be said to who asked for a job that came to nothing."""
+
+    def forget(self, editor: CatalogEditor, job: Job) -> None:
+        """Deletes what the catalog keeps for a job, in the transaction that says that it failed."""
+
+    async def tidy(self, job: Job) -> None:
+        """Removes what a job has needed that has ended, in whatever way."""
+
+
+class _JobLost(Exception):
+    """The job is not this process's any more."""
+
+
+class JobService:
+    """Runs jobs. One per process; used on the event loop."""
+
+    def __init__(
+        self,
+        doors: Doors,
+        runners: Mapping[JobKind, JobRunner],
+        places: Mapping[JobKind, int],
+        *,
+        holder: str = "server",
+    ) -> None:
+        self._doors = doors
+        self._runners = runners
+        self._places = places
+        self._holder = holder
+        self._running: dict[int, tuple[Job, asyncio.Task[None]]] = {}
+        self._news = asyncio.Event()
+        self._is_stopping = False
+
+    @property
+    def running_count(self) -> int:
+        """How many jobs run now."""
+        return len(self._running)
+
+    def wake(self) -> None:
+        """There is a job to do."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Takes jobs until it is cancelled."""
+        holder = self._holder
+        while True:
+            try:
+                await self._doors.write(lambda editor: editor.jobs.take_back_lost(holder))
+                break
+            except RowkeepError as error:
+                _log.warning("put off", reason=error.message)
+                await asyncio.sleep(RENEW_SECONDS)
+        while True:
+            self._news.clear()
+            with suppress(RowkeepError):  # the lane is closed or busy; the next look finds the same
+                await self._take_some()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
+
+    async def stop(self) -> None:
+        """Ends all that run and gives their jobs back."""
+        self._is_stopping = True
+        job_ids = list(self._running)
+        await self._end([task for _, task in self._running.values()])
+
+        def give_back(editor: CatalogEditor) -> None:
+            for job_id in job_ids:
+                editor.jobs.give_back(job_id, self._holder)
+
+        if job_ids:
+            with suppress(RowkeepError):  # the lane is closed: the next start finds them
+                await self._doors.write(give_back)
+
+    async def forget(self, job_ids: list[int]) -> None:
+        """Ends jobs that have been cancelled or deleted; they may not be running."""
+        await self._end([self._running[job_id][1] for job_id in job_ids if job_id in self._running])
+
+    async def _end(self, tasks: "list[asyncio.Task[None]]") -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _take_some(self) -> None:
+        for kind, places in self._places.items():
+            while not self._is_stopping and self._count(kind) < places:
+                job = next_job(await self._queued(kind), self._counts(kind), places)
+                if job is None:
+                    break
+                await self._begin(job)
+
+    async def _queued(self, kind: JobKind) -> list[Job]:
+        return await self._doors.read(lambda view: view.jobs.queued(kind, CANDIDATES_MAX))
+
+    def _count(self, kind: JobKind) -> int:
+        return sum(self._counts(kind).values())
+
+    def _counts(self, kind: JobKind) -> Counter[int]:
+        return Counter(job.user_id for job, _ in self._running.values() if job.kind is kind)
+
+    async def _begin(self, job: Job) -> None:
+        lease = self._lease()
+        if await self._doors.write(lambda editor: editor.jobs.begin(job.id, lease)):
+            begun = msgspec.structs.replace(job, attempts=job.attempts + 1)
+            self._running[job.id] = (begun, asyncio.create_task(self._run_job(begun)))
+
+    def _lease(self) -> Lease:
+        return Lease(self._holder, int((time.time() + LEASE_SECONDS) * 1000))
+
+    async def _run_job(self, job: Job) -> None:
+        runner = self._runners[job.kind]
+        try:
+            await self._run_to_its_end(job, runner)
+        except _JobLost:
+            _log.info("a job is no longer wanted", job=job.identifier)
+        except (RowkeepError, WorkerFailedError) as error:
+            await self._fail_or_try_again(job, runner, error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the job must not stay running
+            _log.error("a job failed", job=job.identifier, exc_info=error)
+            message = f"Something went wrong in the server; its log says what, under job {job.identifier}."
+            await self._fail(job, runner, JobFailure(message))
+        finally:
+            del self._running[job.id]
+            self.wake()
+            if not self._is_stopping:
+                await self._tidy(job, runner)
+
+    async def _tidy(self, job: Job, runner: JobRunner) -> None:
+        with suppress(RowkeepError, OSError):  # what is left is found by who looks for files without a name
+            now = await self._doors.read(lambda view: view.jobs.find(job.id))
+            if now is None or now.is_finished:
+                await runner.tidy(job)
+
+    async def _run_to_its_end(self, job: Job, runner: JobRunner) -> None:
+        fractions = [0.0]
+        work = asyncio.create_task(runner.run(job, lambda fraction: fractions.append(fraction)))
+        try:
+            while not (await asyncio.wait({work}, timeout=RENEW_SECONDS))[0]:
+                del fractions[:-1]
+                await self._renew(job, fractions[0])
+            outcome = work.result()
+        finally:
+            await self._end_work(work)
+        await self._complete(job, outcome)
+
+    async def _end_work(self, work: "asyncio.Task[JobOutcome]") -> None:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+
+    async def _renew(self, job: Job, fraction: float) -> None:
+        lease = self._lease()
+        if not await self._doors.write(lambda editor: editor.jobs.renew(job.id, lease, fraction)):
+            raise _JobLost
+
+    async def _complete(self, job: Job, outcome: JobOutcome) -> None:
+        def name(editor: CatalogEditor) -> None:
+            if editor.jobs.find(job.id) is None:
+                raise _JobLost
+            if not editor.jobs.complete(job.id, self._holder, outcome.name(editor)):
+                raise _JobLost
+
+        try:
+            await self._doors.write(name)
+        except _JobLost:
+            # Only here is it certain that nothing was named. What else is left unnamed is swept.
+            await outcome.discard()
+            raise
+
+    async def _fail_or_try_again(
+        self, job: Job, runner: JobRunner, error: RowkeepError | WorkerFailedError
+    ) -> None:
+        _log.warning("a job failed", job=job.identifier, reason=str(error), detail=error.detail)
+        is_lost = isinstance(error, WorkerFailedError) and error.failure is WorkerFailure.LOST
+        if is_lost and job.attempts < ATTEMPTS_MAX:
+            with suppress(RowkeepError):
+                await self._doors.write(lambda editor: editor.jobs.try_again(job.id, self._holder))
+        else:
+            await self._fail(job, runner, runner.failure(error))
+
+    async def _fail(self, job: Job, runner: JobRunner, failure: JobFailure) -> None:
+        def fail(editor: CatalogEditor) -> None:
+            if editor.jobs.fail(job.id, self._holder, failure.message, failure.result):
+                runner.forget(editor, job)
+
+        with suppress(RowkeepError):  # the lane is closed: the next start finds the job
+            await self._doors.write(fail)
+
+
+def next_job(candidates: list[Job], running: Mapping[int, int], places: int) -> Job | None:
+    """Returns the queued job whose turn it is, given how many jobs of each user run."""
+    share = max(1, places // 2)
+    waiting = [job for job in candidates if running.get(job.user_id, 0) < share]
+    return min(waiting, key=lambda job: (running.get(job.user_id, 0), job.id), default=None)

@@ -1,0 +1,183 @@
+"""What a caller says of an upload to create, checked. Source: contract 4.5, 7.14, 7.29."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+
+from rowkeep.model.errors import invalid_request
+from rowkeep.model.files import FileOptions, FileType
+from rowkeep.model.loads import LoadArguments
+from rowkeep.model.resources import UploadType
+from rowkeep.model.schema import (
+    NAME_PATTERN,
+    VARIABLE_NAME_CHARACTERS_MAX,
+    Schema,
+    ValueLabel,
+    Variable,
+    VariableMetadata,
+    check_metadata,
+    declared_schema,
+)
+from rowkeep.model.temp_uploads import TempUpload
+from rowkeep.model.types import VariableType
+
+# Of the keys of a draft, those that are not texts.
+_LISTS = ("nullMarkers",)
+_OBJECTS = ("schema", "metadata", "transferSpecification")
+# Other names that clients have for types.
+TYPE_ALIASES = ("csv", "tsv", "jsonl", "shp")
+
+_TYPES = (UploadType.STREAM.value, *FileType, *TYPE_ALIASES)
+_NAME_SCHEMA = {"pattern": f"^{NAME_PATTERN}$", "maxLength": VARIABLE_NAME_CHARACTERS_MAX}
+
+
+class VariableDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of one variable. `value_labels` is a list of pairs or an object."""
+
+    name: Annotated[str, msgspec.Meta(extra_json_schema=_NAME_SCHEMA)]
+    type: VariableType
+    label: str | None = None
+    description: str | None = None
+    value_labels: tuple[ValueLabel, ...] | dict[str, str] | None = None
+
+
+class UploadDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of an upload to create; what belongs to files is ignored for a stream.
+
+    Without a `type` it is a file, whose type its name and its content tell. `schema` are the variables of a
+    stream, or for a file the types of some of its columns.
+    """
+
+    name: str | None = None
+    type: Annotated[str | None, msgspec.Meta(extra_json_schema={"enum": (*_TYPES, None)})] = None
+    schema: tuple[VariableDraft, ...] | None = None
+    metadata: dict[str, dict[str, Any]] | None = None
+    temp_upload_id: str | None = None
+    resumable_upload_id: str | None = None
+    transfer_specification: dict[str, Any] | None = None
+    has_header_row: bool | None = None
+    skip_bad_records: bool | None = None
+    has_quoted_newlines: bool | None = None
+    allow_quoted_newlines: bool | None = None
+    allow_jagged_rows: bool | None = None
+    quote_character: str | None = None
+    escape_character: str | None = None
+    null_markers: tuple[str, ...] | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+
+    @property
+    def content(self) -> str | None:
+        """The temporary upload with the file, which older clients call a resumable upload."""
+        return self.temp_upload_id or self.resumable_upload_id
+
+
+def stream_schema(draft: UploadDraft) -> Schema:
+    """Returns the variables that a stream is created with. Raises invalid_request_error."""
+    schema = declared_schema([_variable(variable) for variable in draft.schema or ()])
+    if not draft.metadata:
+        return schema
+    positions = schema.position_by_key()
+    variables = list(schema.variables)
+    for name, facts in draft.metadata.items():
+        position = positions.get(name.lower())
+        if position is None:
+            raise invalid_request(f"`metadata` describes {name!r}, which is not in the schema.")
+        variables[position] = _described(variables[position], facts)
+    return declared_schema(variables)
+
+
+def _variable(draft: VariableDraft) -> Variable:
+    labels = draft.value_labels or ()
+    if isinstance(labels, dict):
+        labels = tuple(ValueLabel(value, label) for value, label in labels.items())
+    return Variable(
+        draft.name, draft.type, label=draft.label, description=draft.description, value_labels=labels
+    )
+
+
+def _described(variable: Variable, facts: dict[str, Any]) -> Variable:
+    try:
+        draft = msgspec.convert({**facts, "name": variable.name, "type": variable.type}, VariableDraft)
+    except msgspec.ValidationError as error:
+        raise invalid_request(f"`metadata` of {variable.name!r} does not fit: {error}.") from error
+    return _variable(draft)
+
+
+def load_arguments(draft: UploadDraft, name: str, content: TempUpload) -> LoadArguments:
+    """Returns what the load of a file is asked for. Raises invalid_request_error."""
+    check_file_draft(draft)
+    quoted = draft.has_quoted_newlines
+    options = FileOptions(
+        file_name=name,
+        type=draft.type,
+        delimiter=draft.delimiter,
+        quote_character=draft.quote_character,
+        escape_character=draft.escape_character,
+        has_header_row=draft.has_header_row is not False,
+        has_quoted_newlines=draft.allow_quoted_newlines if quoted is None else quoted,
+        allow_jagged_rows=bool(draft.allow_jagged_rows),
+        null_markers=draft.null_markers or (),
+        encoding=draft.encoding,
+        types={variable.name: variable.type for variable in draft.schema or ()},
+        skip_bad_records=bool(draft.skip_bad_records),
+    )
+    return LoadArguments(content.identifier, content.byte_count or 0, options, _metadata(draft))
+
+
+def check_file_draft(draft: UploadDraft) -> None:
+    """Raises invalid_request_error for what no file can be."""
+    if draft.transfer_specification is not None:
+        source = draft.transfer_specification.get("sourceType") or draft.transfer_specification.get("kind")
+        raise invalid_request(f"Transfers from {source!r} are not served; send the file itself.")
+    if draft.type is not None and draft.type.lower() not in _TYPES:
+        raise invalid_request(
+            f"Files of type {draft.type!r} are not served. Leave `type` out to have it found, or name one of "
+            f"{', '.join(FileType)}."
+        )
+
+
+def _metadata(draft: UploadDraft) -> dict[str, VariableMetadata]:
+    """What is said of variables whose names and types the file will tell."""
+    said: dict[str, VariableMetadata] = {}
+    for variable in draft.schema or ():
+        _add_metadata(said, variable.name, _variable(variable))
+    for name, facts in (draft.metadata or {}).items():
+        _add_metadata(said, name, _described(Variable(name, VariableType.STRING), facts))
+    return said
+
+
+def _add_metadata(said: dict[str, VariableMetadata], name: str, variable: Variable) -> None:
+    metadata = VariableMetadata(variable.label, variable.description, variable.value_labels)
+    check_metadata(name, metadata)
+    if metadata != VariableMetadata():
+        said[name] = metadata
+
+
+def draft_of_query(query: Mapping[str, Sequence[str]]) -> UploadDraft:
+    """Returns a draft that stands in query parameters. Raises invalid_request_error.
+
+    A list is a parameter that is repeated, an object is JSON.
+    """
+    facts: dict[str, object] = {}
+    for field in msgspec.structs.fields(UploadDraft):
+        values = query.get(field.encode_name)
+        if not values or values == [""]:
+            continue
+        facts[field.encode_name] = _from_query(field.encode_name, values)
+    try:
+        return msgspec.convert(facts, UploadDraft, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid_request(f"The query does not fit: {error}.") from error
+
+
+def _from_query(name: str, values: Sequence[str]) -> object:
+    if name in _LISTS:
+        return list(values)
+    if name not in _OBJECTS:
+        return values[-1]
+    try:
+        return msgspec.json.decode(values[-1])
+    except msgspec.DecodeError as error:
+        raise invalid_request(f"The query parameter {name} must be JSON: {error}.") from error

@@ -1,0 +1,233 @@
+"""Rows of a file into new segments, without a way through the journal.
+
+What a segment of sealed rows has, one of loaded rows has too: the checksums of its blocks, the size of its
+rows as canonical text, a batch that ends with it, and the chain of its upload after that batch. So whatever
+reads, verifies, follows or compacts segments need not know where rows came from. All rows of one segment are
+one batch: a load has no requests that could be told apart.
+
+The files lie in a folder of their own until all of them are whole. They are durable by then and have the
+names that they will have; moving them to the other segments and naming them is the server's part (folder.py).
+
+Bounds: what is held is a row group, its text, and the counters. Text and digests are made in a second thread
+while this one writes Parquet: both let go of the interpreter's lock for most of their time.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rowkeep.formats.arrow_body import canonical_batch_text
+from rowkeep.model.chain import CHAIN_START, next_chain, packed_counts
+from rowkeep.model.decoding.strict import EXACT_INTEGER_MAX, StrictRefusal
+from rowkeep.model.errors import RowkeepError, invalid_request
+from rowkeep.model.resources import Segment
+from rowkeep.model.schema import Schema, Variable
+from rowkeep.model.types import EXPECTED, VariableType
+from rowkeep.storage.local_files import Disk
+from rowkeep.storage.segments.checked_file import CheckedSink
+from rowkeep.storage.segments.folder import SUFFIX, UNFINISHED
+from rowkeep.storage.segments.parquet import SegmentWriter
+
+SEGMENT_BYTES_MAX = 256 * 1024 * 1024
+PART_BYTES_MAX = 16 * 1024 * 1024
+
+
+class LoadedRows(msgspec.Struct, frozen=True):
+    """The segments that a load has written, and what their upload is from them on."""
+
+    schema: Schema
+    row_count: int
+    byte_count: int
+    chain: bytes
+    segments: tuple[Segment, ...]
+
+
+class SegmentLoader:
+    """Writes the rows of one upload from the first on. `close` it, whatever happens."""
+
+    def __init__(
+        self,
+        folder: Path,
+        disk: Disk,
+        upload_id: int,
+        schema: Schema,
+        *,
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
+    ) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._upload_id = upload_id
+        # With no bound on its integers: which of them a double cannot hold is found on the way.
+        self._schema = _with_exactness(schema, {index for index, _ in enumerate(schema.variables)})
+        self._segment_bytes_max = segment_bytes_max
+        self._texts = ThreadPoolExecutor(1, thread_name_prefix="rowkeep-load-text")
+        self._segments: list[Segment] = []
+        self._open: _OpenSegment | None = None
+        self._inexact: set[int] = set()
+        self.row_count = self.byte_count = 0
+        self._chain = CHAIN_START
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Adds rows, in the schema's types. Raises invalid_request_error for what no variable can hold."""
+        if not self._schema.variables:
+            raise invalid_request("The file has no columns.")
+        for part in _parts(batch, self._rows_max()):
+            self._add(part)
+
+    def _rows_max(self) -> int:
+        return self._current().writer.group_rows_max
+
+    def _current(self) -> "_OpenSegment":
+        if self._open is None:
+            path = self._folder / f"{len(self._segments)}{UNFINISHED}"
+            self._open = _OpenSegment(self._disk, path, self._schema, self._upload_id, self.row_count)
+        return self._open
+
+    def _add(self, part: pa.RecordBatch) -> None:
+        segment = self._current()
+        text = self._texts.submit(canonical_batch_text, part, self._schema)
+        segment.writer.add_batch(part)
+        self._note_exactness(part)
+        try:
+            segment.add_text(text.result(), len(part))
+        except StrictRefusal:
+            raise _misfit(part, self._schema, self.row_count) from None
+        self.row_count += len(part)
+        if segment.byte_count >= self._segment_bytes_max:
+            self._end_segment()
+
+    def _note_exactness(self, part: pa.RecordBatch) -> None:
+        for index, variable in enumerate(self._schema.variables):
+            if variable.type is VariableType.INTEGER and index not in self._inexact:
+                found = pc.min_max(part.column(variable.name)).as_py()
+                largest = max(abs(found["min"] or 0), abs(found["max"] or 0))
+                if largest > EXACT_INTEGER_MAX:
+                    self._inexact.add(index)
+
+    def _end_segment(self) -> None:
+        segment, self._open = self._open, None
+        if segment is None:
+            return
+        self._chain = next_chain(self._chain, segment.digest)
+        self._segments.append(segment.finish(self._chain))
+        self.byte_count += segment.byte_count
+
+    def finish(self) -> LoadedRows:
+        """Returns what was written; all of it is durable."""
+        if self._open is not None and self._open.row_count:
+            self._end_segment()
+        self._disk.sync_directory(self._folder)
+        return LoadedRows(
+            _with_exactness(self._schema, self._inexact),
+            self.row_count,
+            self.byte_count,
+            self._chain,
+            tuple(self._segments),
+        )
+
+    def close(self) -> None:
+        """Ends the thread, and closes what is open."""
+        self._texts.shutdown(cancel_futures=True)
+        if self._open is not None:
+            self._open.sink.close()
+
+
+class _OpenSegment:
+    """A segment that is being written."""
+
+    def __init__(self, disk: Disk, path: Path, schema: Schema, upload_id: int, first_row: int) -> None:
+        self._disk = disk
+        self._path = path
+        self._first = (upload_id, first_row)
+        self._schema = schema
+        self.sink = CheckedSink(disk, path)
+        self.writer = SegmentWriter(self.sink, schema, upload_id, first_row)
+        self._digest = hashlib.sha256()
+        self.row_count = self.byte_count = 0
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of its rows."""
+        return self._digest.digest()
+
+    def add_text(self, text: bytes, row_count: int) -> None:
+        """Counts rows, which are in the writer, by their canonical text."""
+        self._digest.update(text)
+        self.byte_count += len(text)
+        self.row_count += row_count
+
+    def finish(self, chain: bytes) -> Segment:
+        """Ends the file, makes it durable and gives it its name."""
+        upload_id, first_row = self._first
+        self.writer.finish()
+        checksums = self.sink.finish()
+        end = first_row + self.row_count
+        name = f"{upload_id}-{first_row}-{end}-{secrets.token_hex(4)}{SUFFIX}"
+        self._disk.rename(self._path, self._path.with_name(name))
+        return Segment(
+            upload_id=upload_id,
+            first_row=first_row,
+            row_count=self.row_count,
+            byte_count=self.byte_count,
+            schema_version=self._schema.version,
+            file_name=name,
+            file_bytes=self.sink.byte_count,
+            checksums=checksums,
+            batches=packed_counts([self.row_count]),
+            chain=chain,
+        )
+
+
+def _parts(batch: pa.RecordBatch, rows_max: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a batch, at most so many and about `PART_BYTES_MAX` at a time."""
+    for start in range(0, len(batch), rows_max):
+        yield from _halves(batch.slice(start, rows_max))
+
+
+def _halves(part: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    if len(part) > 1 and part.nbytes > PART_BYTES_MAX:
+        middle = len(part) // 2
+        yield from _halves(part.slice(0, middle))
+        yield from _halves(part.slice(middle))
+    else:
+        yield part
+
+
+def _with_exactness(schema: Schema, inexact: set[int]) -> Schema:
+    """The schema with the mark of inexact integers on the variables at these places, and on no others."""
+    variables = [
+        msgspec.structs.replace(variable, inexact=index in inexact and variable.type is VariableType.INTEGER)
+        for index, variable in enumerate(schema.variables)
+    ]
+    return Schema(schema.version, tuple(variables))
+
+
+def _misfit(part: pa.RecordBatch, schema: Schema, first_row: int) -> RowkeepError:
+    """What is wrong with rows that a variable cannot hold, by the first of its kind."""
+    for variable in schema.variables:
+        single = Schema(schema.version, (variable,))
+        column = part.select([variable.name])
+        if _fits(column, single):
+            continue
+        row = next(row for row in range(len(part)) if not _fits(column.slice(row, 1), single))
+        return invalid_request(_misfit_message(variable, first_row + row + 1, column.column(0)[row].as_py()))
+    return invalid_request("The file holds values that no variable can hold.")
+
+
+def _fits(column: pa.RecordBatch, schema: Schema) -> bool:
+    try:
+        canonical_batch_text(column, schema)
+    except StrictRefusal:
+        return False
+    return True
+
+
+def _misfit_message(variable: Variable, row: int, value: object) -> str:
+    shown = str(value)[:100]
+    return f"Row {row}, column {variable.name!r}: expected {EXPECTED[variable.type]}, but got {shown!r}."

@@ -1,0 +1,119 @@
+"""A load, in its jailed worker: a file becomes segments in the worker's folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from rowkeep.formats.files.opening import open_file
+from rowkeep.formats.files.table import FileTable
+from rowkeep.model.errors import RowError, invalid_request
+from rowkeep.model.files import BadRecord, RecordsRefused
+from rowkeep.model.loads import LoadAnswer, LoadArguments, LoadedFile, LoadResult
+from rowkeep.model.quarantine import QuarantineBounds, Refusals, RefusedRows
+from rowkeep.model.schema import Schema, Variable, VariableMetadata
+from rowkeep.storage.local_files import Disk
+from rowkeep.storage.segments.loading import SegmentLoader
+from rowkeep.workers.worker import Work
+
+# The schema that an upload has before its file is read is version 1, and empty.
+SCHEMA_VERSION = 2
+SEGMENTS = "segments"
+REFUSED = "refused"
+_SCRATCH = "scratch"
+
+
+class LoadJob(msgspec.Struct, frozen=True):
+    """What the worker is asked for. `bounds` are those of the quarantine that skipped records go to."""
+
+    upload_id: int
+    path: str
+    arguments: LoadArguments
+    bounds: QuarantineBounds
+
+
+def load(work: Work) -> LoadAnswer:
+    """Reads a file into durable segments. The skipped records are in a file of their own (`REFUSED`)."""
+    try:
+        return LoadAnswer(_load(work, work.arguments(LoadJob)))
+    except RecordsRefused as error:
+        return LoadAnswer(None, tuple(error.bad_records), error.bad_record_count)
+
+
+def _load(work: Work, job: LoadJob) -> LoadedFile:
+    scratch, segments = work.folder / _SCRATCH, work.folder / SEGMENTS
+    scratch.mkdir()
+    segments.mkdir()
+    table = open_file(Path(job.path), job.arguments.options, scratch)
+    schema = Schema(SCHEMA_VERSION, described_variables(table.variables, job.arguments.metadata))
+    loader = SegmentLoader(segments, Disk(), job.upload_id, schema)
+    try:
+        for batch in table.batches():
+            loader.add(batch)
+        table.bad_records.check()
+        loaded = loader.finish()
+    finally:
+        loader.close()
+    _write_refused(work.folder, table, job.bounds)
+    return LoadedFile(
+        schema=loaded.schema,
+        row_count=loaded.row_count,
+        byte_count=loaded.byte_count,
+        chain=loaded.chain,
+        segments=loaded.segments,
+        result=LoadResult(
+            table.detected,
+            table.bad_records.count,
+            tuple(table.bad_records.first),
+            tuple(table.warnings),
+        ),
+    )
+
+
+def described_variables(
+    variables: tuple[Variable, ...], metadata: Mapping[str, VariableMetadata]
+) -> tuple[Variable, ...]:
+    """The variables of a file with what its sender says of them, by the name in the file or the repaired one.
+
+    Raises invalid_request_error for a name that the file does not have.
+    """
+    said = {name.lower(): (name, facts) for name, facts in metadata.items()}
+    described = []
+    for variable in variables:
+        found = said.pop(variable.name.lower(), None) or said.pop((variable.label or "").lower(), None)
+        described.append(variable if found is None else _described(variable, found[1]))
+    for name, _ in said.values():
+        raise invalid_request(f"`metadata` describes {name!r}, and the file has no such column.")
+    return tuple(described)
+
+
+def _described(variable: Variable, facts: VariableMetadata) -> Variable:
+    return msgspec.structs.replace(
+        variable,
+        label=facts.label or variable.label,
+        description=facts.description or variable.description,
+        value_labels=facts.value_labels or variable.value_labels,
+    )
+
+
+def _write_refused(folder: Path, table: FileTable, bounds: QuarantineBounds) -> None:
+    refusals = Refusals(bounds)
+    for record in table.bad_records.all():
+        refusals.add(record.row - 1, record.text.encode(), [_error_of(record)])
+    refused = refusals.rows()
+    if refused is not None:
+        (folder / REFUSED).write_bytes(msgspec.msgpack.encode(refused))
+
+
+def read_refused(folder: Path, bytes_max: int) -> RefusedRows | None:
+    """Returns the records that a load has skipped. Raises ValueError when there is more than that of them."""
+    path = folder / REFUSED
+    if not path.exists():
+        return None
+    if path.stat().st_size > bytes_max:
+        raise ValueError("a worker has written more refused records than it may")
+    return msgspec.msgpack.decode(path.read_bytes(), type=RefusedRows)
+
+
+def _error_of(record: BadRecord) -> RowError:
+    return RowError(record.row - 1, record.column, record.message)
