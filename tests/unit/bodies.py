@@ -37,7 +37,8 @@ _MOMENTS = some.datetimes()
 _STRICT_VALUES: dict[VariableType, some.SearchStrategy[Any]] = {
     VariableType.STRING: some.text(some.characters(codec="utf-8"), max_size=20),
     VariableType.INTEGER: some.integers(-(2**53), 2**53),
-    VariableType.FLOAT: some.floats(allow_nan=False, allow_infinity=False) | some.integers(-(2**64), 2**64),
+    VariableType.FLOAT: some.floats(-(2**53), 2**53, exclude_min=True, exclude_max=True)
+    | some.integers(1 - 2**53, 2**53 - 1),
     VariableType.BOOLEAN: some.booleans(),
     VariableType.DATE: _MOMENTS.map(lambda moment: moment.date().isoformat()),
     VariableType.DATE_TIME: some.builds(datetime.datetime.isoformat, _MOMENTS, some.sampled_from(" T")),

@@ -85,12 +85,12 @@ def inferred(value: object) -> str | None:
 
 def typed(value: Any, type_: str) -> Any:
     """A value as a variable of a type takes it in. Raises Refused."""
+    if type_ == "string" and inferred(value) is not None:
+        return text_of(value)
     if isinstance(value, str):
-        if type_ == "string":
-            return value
         if type_ in TEXTS[value]:
             return TEXTS[value][type_]
-    elif type_ == inferred(value) or (type_ == "float" and type(value) is int):
+    elif type_ == inferred(value) or (type_ == "float" and type(value) is int and value != INEXACT):
         return float(value) if type_ == "float" else value
     elif type_ == "integer" and type(value) is float and value.is_integer():
         return int(value)
@@ -227,9 +227,7 @@ def _stored(row: Row, variables: dict[str, ModelVariable], *, may_update: bool) 
         if variable is None and (value is not None or not may_update):
             raise Refused
         if variable is not None and value is not None:
-            as_text = may_update and variable.type == "string" and inferred(value) is not None
-            kept = text_of(value) if as_text else typed(value, variable.type)
-            stored[name.lower()] = kept, variable.type
+            stored[name.lower()] = typed(value, variable.type), variable.type
     return stored
 
 

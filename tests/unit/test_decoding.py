@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rowkeep.model.decoding.strict import CELL_BYTES_MAX, RowDecoder, StrictRefusal, read_outline, row_decoder
+from rowkeep.model.decoding.outline import read_outline
+from rowkeep.model.decoding.strict import CELL_BYTES_MAX, RowDecoder, StrictRefusal
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
@@ -32,7 +33,6 @@ TAKEN = [
     ("integer", str(-(2**53))),
     ("float", "1"),
     ("float", "-1.5e-300"),
-    ("float", str(2**64)),
     ("boolean", "true"),
     ("date", '"2020-02-29"'),
     ("dateTime", '"2020-01-02T03:04:05"'),
@@ -175,16 +175,14 @@ def test_integers_beyond_doubles_ask_for_a_marked_variable() -> None:
         RowDecoder(one("integer", inexact=True)).accept(body_of(str(2**63)))
 
 
-@pytest.mark.parametrize("flags", [b'"updateSchema":true', b'"updateVariables":true'])
-def test_integers_beyond_doubles_are_not_rounded_where_the_schema_may_change(flags: bytes) -> None:
-    """Where rows may widen a float variable, an integer that it would round is left to the lenient path."""
-    big = b'{"rows":[{"v":%d}]}' % (2**53 + 1)
-    assert RowDecoder(one("float")).accept(big).rows
-    with pytest.raises(StrictRefusal):
-        row_decoder(one("float"), widens=True).accept(big)
-    with pytest.raises(StrictRefusal):
-        RowDecoder(one("float")).accept(big[:-1] + b"," + flags + b"}")
-    assert RowDecoder(one("float")).accept(b'{"rows":[{"v":1.5}],' + flags + b"}").rows
+def test_integers_beyond_doubles_are_not_rounded() -> None:
+    """An integer that a float variable would round is left to the lenient path, whatever the sign."""
+    for number in (2**53 + 1, -(2**53) - 1, 2**70):
+        with pytest.raises(StrictRefusal):
+            RowDecoder(one("float")).accept(body_of(str(number)))
+    for number in (2**53 - 1, 1 - 2**53):
+        (row,) = RowDecoder(one("float")).accept(body_of(str(number))).rows
+        assert values_of([row]) == [(float(number),)]
 
 
 @given(some.lists(STRICT_ROWS, max_size=5), some.booleans(), some.sampled_from([None, 1]))
@@ -197,12 +195,12 @@ def test_what_is_accepted_reads_back(rows: list[object], ascii_only: bool, inden
     assert stored_values(ALL_TYPES, line + b"\n" + line) == accepted * 2
 
 
-@given(LOOSE_BODIES | some.fixed_dictionaries({"rows": some.lists(STRICT_ROWS)}), some.booleans())
-def test_nothing_but_a_strict_refusal_is_raised(body: object, widens: bool) -> None:
+@given(LOOSE_BODIES | some.fixed_dictionaries({"rows": some.lists(STRICT_ROWS)}))
+def test_nothing_but_a_strict_refusal_is_raised(body: object) -> None:
     """Any JSON is either accepted and readable, or left to the lenient path."""
     line = encoded(body)
     try:
-        accepted = values_of(RowDecoder(ALL_TYPES, widens=widens).accept(line).rows)
+        accepted = values_of(RowDecoder(ALL_TYPES).accept(line).rows)
     except StrictRefusal:
         return
     assert stored_values(ALL_TYPES, line) == accepted
@@ -231,16 +229,15 @@ def test_any_bytes_are_accepted_or_left(body: bytes) -> None:
         (b'{"rows":null}', "must be a JSON object"),
         (b'{"rows":[],"updateSchema":"yes"}', "`updateSchema` must be true or false"),
         (b'{"rows":[],"updateVariables":1}', "`updateVariables` must be true or false"),
-        (b'{"rows":[{"v":NaN}]}', "JSON has neither. Send null"),
-        (b'{"rows":[{"v":Infinity}]}', "JSON has neither. Send null"),
-        (b'{"rows":[{"v":-Infinity}]}', "JSON has neither. Send null"),
-        (b'{"rows":[{"v":"\\ud800"}]}', "half a surrogate pair (\\ud800) at byte 15"),
-        (b'{"rows":[{"v":"\\uDC00x"}]}', "half a surrogate pair (\\uDC00) at byte 15"),
-        (b'{"rows":[{"v":"\\ud83dx"}]}', "half a surrogate pair (\\ud83d)"),
-        (b'{"rows":[{"\\ud800":1}]}', "half a surrogate pair"),
-        (b'{"rows":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "nested too deeply"),
+        (b'{"rows":[],"x":NaN}', "JSON has neither. Send null"),
+        (b'{"rows":NaN}', "JSON has neither. Send null"),
+        (b'{"rows":[{"v":1} {"v":2}]}', "not valid JSON"),
+        (b'{"rows":[{"v":1},]}', "not valid JSON"),
+        (b'{"rows":[{"v":"5" pipe"}]}', "not valid JSON"),
+        (b'{"rows":[{"v":[1}]}', "not valid JSON"),
+        (b'{"rows":[{"v":1}', "ends before"),
+        (b'{"rows":' + b"[" * 10_000 + b"]" * 10_000 + b',"x":NaN}', "nested too deeply"),
         (b'{"x":' + b"[" * 10_000 + b"]" * 10_000 + b',"rows":[]}', "nested too deeply"),
-        (b'{"rows":[{"v":' + b'{"a":' * 10_000 + b"1" + b"}" * 10_000 + b"}]}", "nested too deeply"),
     ],
 )
 def test_a_body_that_is_none_is_explained(body: bytes, words: str) -> None:

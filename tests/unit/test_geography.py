@@ -106,8 +106,10 @@ def test_deep_nesting_does_not_end_the_process() -> None:
     subprocess.run([sys.executable, "-c", program, *NESTED], check=True, timeout=60)
 
 
-NUMBERS = some.floats(-1e9, 1e9, allow_nan=False).map(repr)
-PAIRS = some.tuples(NUMBERS, NUMBERS).map(" ".join)
+LONGITUDES = some.floats(-180, 180) | some.integers(-180, 180)
+LATITUDES = some.floats(-90, 90) | some.integers(-90, 90)
+PAIRS = some.tuples(LONGITUDES.map(repr), LATITUDES.map(repr)).map(" ".join)
+ANYWHERE = some.floats(-200, 200).map(repr) | some.integers(-200, 200).map(repr)
 
 
 @given(some.lists(PAIRS, min_size=1, max_size=5))
@@ -116,6 +118,15 @@ def test_points_are_judged_alike_alone_and_together(pairs: list[str]) -> None:
     points = [f"POINT({pair})" for pair in pairs]
     assert all(is_geography(point) for point in points)
     assert geographies_are_valid(points)
+
+
+@given(ANYWHERE, ANYWHERE)
+def test_a_point_is_on_earth_or_refused(longitude: str, latitude: str) -> None:
+    """A longitude beyond 180 degrees or a latitude beyond 90 is refused, alone and together with others."""
+    text = f"POINT({longitude} {latitude})"
+    is_on_earth = abs(float(longitude)) <= 180 and abs(float(latitude)) <= 90
+    assert is_geography(text) == is_on_earth
+    assert geographies_are_valid(["POINT(1 2)", text]) == is_on_earth
 
 
 @given(some.lists(some.text("POINT(1 2)\n.-", max_size=30), max_size=4))

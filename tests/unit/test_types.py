@@ -18,7 +18,10 @@ from rowkeep.model.types import (
 )
 
 # What an error message shows in brackets; those about a range are Python's.
-REASONS = "it is not of this form|range|must be in"
+REASONS = (
+    r"it is not of this form|range|must be in|it has a time zone; (?:send|in UTC it is) \d|"
+    r"it has more than 6 fraction digits"
+)
 
 
 @pytest.mark.parametrize(
@@ -70,10 +73,14 @@ def test_what_is_no_date_is_refused(text: str) -> None:
         ("23:59:59.999999", datetime.time(23, 59, 59, 999999)),
         ("00:00:00.1", datetime.time(0, 0, 0, 100000)),
         ("00:00:00.000001", datetime.time(0, 0, 0, 1)),
+        ("03:04", datetime.time(3, 4)),
+        ("3:4", datetime.time(3, 4)),
+        ("03:04:05.123456000", datetime.time(3, 4, 5, 123456)),
+        ("03:04:05.0000000", datetime.time(3, 4, 5)),
     ],
 )
 def test_times_are_read(text: str, time: datetime.time) -> None:
-    """A time has up to six fraction digits; its parts may have one digit."""
+    """A time has up to six fraction digits and zeros behind them; its parts may have one digit."""
     assert parse_time(text) == time
 
 
@@ -81,7 +88,8 @@ def test_times_are_read(text: str, time: datetime.time) -> None:
     "text",
     [
         "",
-        "03:04",
+        "03",
+        "03:",
         "24:00:00",
         "23:60:00",
         "23:59:60",
@@ -121,7 +129,7 @@ def test_a_date_alone_is_midnight() -> None:
     "text",
     [
         "2020-01-02T",
-        "2020-01-02T03:04",
+        "2020-01-02T03",
         "2020-01-02  03:04:05",
         "2020-01-02T03:04:05.1234567",
         "2020-01-02T03:04:05Z",

@@ -1,7 +1,8 @@
-"""Whether a text is a geography: WKT in longitude and latitude. Source: contract 5.
+"""Whether a text is a geography: WKT in longitude and latitude. Source: contract 5, 7.36, 7.37.
 
 Plain points, nearly all that a stream holds, cost one regular expression for a whole request;
-everything else is read by GEOS.
+everything else is read by GEOS. A longitude lies within 180 degrees and a latitude within 90. What lies
+beyond was mostly written in the other order.
 """
 
 import math
@@ -13,10 +14,15 @@ import shapely
 
 from rowkeep.model.statistics import BoundingBox, Point
 
-_NUMBER = r"-?\d{1,200}+(?:\.\d++)?+"
-_plain_points = re.compile(
-    rf"POINT ?\({_NUMBER} {_NUMBER}\)(?:\nPOINT ?\({_NUMBER} {_NUMBER}\))*+", re.ASCII
-).fullmatch
+LONGITUDE_MAX = 180
+LATITUDE_MAX = 90
+_FRACTION = r"(?:\.\d++)?+"
+_LONGITUDE = rf"-?(?:1[0-7]\d|\d\d?+){_FRACTION}"
+_LATITUDE = rf"-?(?:[0-8]\d|\d){_FRACTION}"
+_POINT = rf"POINT ?\({_LONGITUDE} {_LATITUDE}\)"
+_plain_points = re.compile(rf"{_POINT}(?:\n{_POINT})*+", re.ASCII).fullmatch
+_srid_match = re.compile(r"\s*SRID\s*=\s*(\d+)\s*;\s*", re.ASCII | re.IGNORECASE).match
+_LONGITUDE_AND_LATITUDE = 4326  # the number that EWKT has for them
 # GEOS reads nested geometries by recursion on the C stack, and a stack that overflows ends the process.
 # Collections are counted; curves nest too, cannot be read by shapely, and are refused by their words.
 _NESTED_COLLECTIONS_MAX = 32
@@ -51,20 +57,59 @@ def are_plain_points(texts: Sequence[str | None]) -> bool:
 
 
 def is_geography(text: str) -> bool:
-    """Whether one text is WKT that GEOS can read: points, lines, polygons and collections of them."""
+    """Whether one text is WKT of places on Earth: points, lines, polygons and collections of them."""
+    shape = _shape(text)
+    return shape is not None and _place_problem(shape) is None
+
+
+def geography_of(text: str) -> str:
+    """The WKT of a text, without the SRID that PostGIS puts before it. Raises ValueError with the reason."""
+    srid = _srid_match(text)
+    if srid is not None and int(srid[1][:9]) != _LONGITUDE_AND_LATITUDE:
+        raise ValueError(
+            f"it is in SRID {srid[1][:9]}; transform it to longitude and latitude, which is SRID 4326"
+        )
+    wkt = text if srid is None else text[srid.end() :]
+    shape = _shape(wkt)
+    if shape is None:
+        raise ValueError("it is not WKT of points, lines, polygons or collections of them")
+    problem = _place_problem(shape)
+    if problem is not None:
+        raise ValueError(problem)
+    return wkt
+
+
+def _shape(text: str) -> shapely.Geometry | None:
+    """What GEOS reads in a text that it can be trusted with."""
     upper = text.encode(errors="replace").upper()
     if b"\x00" in upper:  # GEOS reads C strings and would stop at the first NUL
-        return False
+        return None
     words = upper.translate(None, _NOT_LETTERS)
     if words not in _SIMPLE and not (_words_match(words) and _is_readable(words, upper)):
-        return False
+        return None
     if len(upper) > len(_TOO_MANY_DIGITS) and _TOO_MANY_DIGITS in upper.translate(_DIGITS_TO_ZEROS):
-        return False
+        return None
     try:
-        shapely.from_wkt(text, on_invalid="raise")
+        return cast(shapely.Geometry, shapely.from_wkt(text, on_invalid="raise"))
     except shapely.errors.GEOSException:
-        return False
-    return True
+        return None
+
+
+def _place_problem(shape: shapely.Geometry) -> str | None:
+    """Why a shape is nowhere on Earth."""
+    west, south, east, north = shapely.bounds(shape).tolist()  # of an empty one NaN, which is beyond nothing
+    for kind, degrees, degrees_max in (
+        ("latitude", north, LATITUDE_MAX),
+        ("latitude", south, LATITUDE_MAX),
+        ("longitude", east, LONGITUDE_MAX),
+        ("longitude", west, LONGITUDE_MAX),
+    ):
+        if abs(degrees) > degrees_max:
+            return (
+                f"the {kind} {degrees!r} is beyond {degrees_max} degrees; longitude comes first in WKT, "
+                "as in POINT(longitude latitude)"
+            )
+    return None
 
 
 def _is_readable(words: bytes, upper: bytes) -> bool:

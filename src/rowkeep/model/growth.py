@@ -10,11 +10,16 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from rowkeep.model.decoding.values import Cells, NumberText, describe, exact_integer, shown_name
+from rowkeep.model.decoding.values import (
+    Cells,
+    NumberText,
+    describe,
+    exact_integer,
+    fits_double,
+    shown_name,
+)
 from rowkeep.model.schema import VARIABLES_MAX, Schema, Variable, name_problem
 from rowkeep.model.types import (
-    INTEGER_MAX,
-    INTEGER_MIN,
     VariableType,
     integer_fits_double,
     parse_date_time,
@@ -80,26 +85,26 @@ class SchemaGrowth:
             return
         type_ = _inferred_type(value)
         if type_ is not None:
-            self._put(Variable(name=name, type=type_, inexact=_is_inexact(value)))
+            inexact = type_ is VariableType.INTEGER and _is_inexact(value)
+            self._put(Variable(name=name, type=type_, inexact=inexact))
 
     def _may_add(self, name: str) -> bool:
         return name_problem(name) is None and len(self._variables) < VARIABLES_MAX
 
     def _widen(self, variable: Variable, value: object) -> None:
-        inexact = _is_inexact(value)
         if variable.type is VariableType.INTEGER and _is_inexact(exact_integer(value)):
             if not variable.inexact:
                 self._put(msgspec.structs.replace(variable, inexact=True))
         elif self._may_update:
-            type_ = self._type_for(variable, value, inexact=inexact)
+            type_ = self._type_for(variable, value)
             if type_ is not variable.type:
                 self._put(msgspec.structs.replace(variable, type=type_, inexact=False))
 
-    def _type_for(self, variable: Variable, value: object, *, inexact: bool) -> VariableType:
-        if variable.type is VariableType.FLOAT and inexact:
-            return VariableType.STRING
+    def _type_for(self, variable: Variable, value: object) -> VariableType:
         if variable.type is VariableType.STRING or self._fits(value, variable.type):
             return variable.type
+        if variable.type is VariableType.FLOAT and _would_be_rounded(value):
+            return VariableType.STRING
         if variable.type is VariableType.DATE and _is_date_time(value):
             return VariableType.DATE_TIME
         inferred = _inferred_type(value)
@@ -163,15 +168,21 @@ def schema_change(before: Schema, after: Schema) -> SchemaChange:
 def _inferred_type(value: object) -> VariableType | None:
     if isinstance(value, bool):
         return VariableType.BOOLEAN
-    if isinstance(value, int):
-        return VariableType.INTEGER
-    if isinstance(value, NumberText):
-        return VariableType.FLOAT
+    if isinstance(value, NumberText) and value != "-0":
+        return VariableType.FLOAT if fits_double(value) else VariableType.STRING
+    if isinstance(value, NumberText | int):
+        return VariableType.INTEGER if exact_integer(value) is not None else VariableType.STRING
     return VariableType.STRING if isinstance(value, str) else None
 
 
 def _is_inexact(value: object) -> bool:
-    return isinstance(value, int) and INTEGER_MIN <= value <= INTEGER_MAX and not integer_fits_double(value)
+    return isinstance(value, int) and not integer_fits_double(value)
+
+
+def _would_be_rounded(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | NumberText):
+        return False
+    return not fits_double(value)
 
 
 def _is_date_time(value: object) -> bool:

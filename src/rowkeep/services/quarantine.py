@@ -168,8 +168,9 @@ class QuarantineService:
     async def _decoded(self, rows: Sequence[QuarantinedRow], schema: Schema, *, updates: bool) -> LargeRows:
         spool = self._large_bodies.spool()
         try:
-            # A line each: within a row, a line feed is only white space.
-            await spool.write(b"".join(row.content.replace(b"\n", b" ") + b"\n" for row in rows))
+            # A line each. A carriage return is white space like a line feed between the values of a row, and
+            # within one it is no JSON either.
+            await spool.write(b"".join(row.content.replace(b"\n", b"\r") + b"\n" for row in rows))
             body = LargeBody(spool, BodyFormat.LINES)
             return await self._large_bodies.decode(
                 body, schema, updates_by_default=updates, skipping=_UNBOUNDED

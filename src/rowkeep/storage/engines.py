@@ -99,8 +99,8 @@ class LargeBodyDecoder(Protocol):
 class BodyChecker(Protocol):
     """Checks bodies that are held in memory where that does not hold up the answering process."""
 
-    async def check(self, body: bytes, schema: Schema, *, widens: bool, written_as: BodyFormat) -> StrictRows:
-        """Checks a body; `widens` as for RowDecoder. Raises StrictRefusal or unavailable."""
+    async def check(self, body: bytes, schema: Schema, written_as: BodyFormat) -> StrictRows:
+        """Checks a body. Raises StrictRefusal or unavailable."""
 
 
 class RowReading(Protocol):

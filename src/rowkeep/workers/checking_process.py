@@ -38,9 +38,9 @@ class CheckingProcess:
         """Starts the process, so that the first body does not wait for it."""
         await self._child.start()
 
-    async def check(self, body: bytes, schema: Schema, *, widens: bool, written_as: BodyFormat) -> StrictRows:
+    async def check(self, body: bytes, schema: Schema, written_as: BodyFormat) -> StrictRows:
         """Checks a body. Raises StrictRefusal, or unavailable when the process died of it."""
-        job = CheckingJob(_schema_text(schema), widens, written_as, len(body))
+        job = CheckingJob(_schema_text(schema), written_as, len(body))
         try:
             answer = await self._child.ask(msgspec.json.encode(job), body)
         except (OSError, EOFError, ValueError) as error:

@@ -19,7 +19,6 @@ class CheckingJob(msgspec.Struct, frozen=True):
     """A body to check against a schema, which is the JSON of a Schema."""
 
     schema: msgspec.Raw
-    widens: bool
     written_as: BodyFormat
     body_bytes: int
 
@@ -32,7 +31,7 @@ class CheckingAnswer(msgspec.Struct, frozen=True):
 
 def run_job(job: CheckingJob, body: bytes) -> CheckingAnswer:
     """Checks one body."""
-    decoder = _decoder(bytes(job.schema), widens=job.widens)
+    decoder = _decoder(bytes(job.schema))
     try:
         rows, _ = strict_rows(decoder, body, job.written_as)
     except StrictRefusal:
@@ -41,8 +40,8 @@ def run_job(job: CheckingJob, body: bytes) -> CheckingAnswer:
 
 
 @lru_cache(maxsize=4096)
-def _decoder(schema: bytes, *, widens: bool) -> RowDecoder:
-    return row_decoder(msgspec.json.decode(schema, type=Schema), widens=widens)
+def _decoder(schema: bytes) -> RowDecoder:
+    return row_decoder(msgspec.json.decode(schema, type=Schema))
 
 
 def main() -> None:

@@ -6,8 +6,15 @@ from functools import lru_cache
 from typing import Any
 
 from rowkeep.model.decoding.strict import CELL_BYTES_MAX
-from rowkeep.model.decoding.values import NumberText, describe, exact_integer, shown_name, text_of
-from rowkeep.model.geography import is_geography
+from rowkeep.model.decoding.values import (
+    NumberText,
+    describe,
+    exact_integer,
+    fits_double,
+    shown_name,
+    text_of,
+)
+from rowkeep.model.geography import geography_of
 from rowkeep.model.schema import Variable
 from rowkeep.model.types import EXPECTED, VariableType, parse_date, parse_date_time, parse_time
 
@@ -19,20 +26,22 @@ class Unfit(ValueError):
 def fits(value: object, type_: VariableType) -> bool:
     """Whether a variable of this type takes the value as it is."""
     try:
-        convert_cell(value, type_, may_update=False)
+        convert_cell(value, type_)
     except ValueError:
         return False
     return True
 
 
-def convert_cell(value: object, type_: VariableType, *, may_update: bool) -> Any:
+def convert_cell(value: object, type_: VariableType) -> Any:
     """The value as its variable keeps it. Raises ValueError."""
-    if may_update and type_ is VariableType.STRING:
-        value = text_of(value)
     return _CONVERTERS[type_](value)
 
 
 def _to_string(value: object) -> str:
+    return _plain_text(text_of(value))
+
+
+def _plain_text(value: object) -> str:
     if not isinstance(value, str) or isinstance(value, NumberText):
         raise ValueError
     if len(value) * 4 > CELL_BYTES_MAX and len(value.encode()) > CELL_BYTES_MAX:
@@ -60,7 +69,12 @@ def _to_float(value: object) -> float:
         raise Unfit("it is out of range") from error
     if math.isinf(number):
         raise Unfit("it is out of range")
-    return number
+    if not fits_double(value):
+        raise Unfit(
+            "a float would round it; keep its digits in an integer or string variable, or send it with an "
+            "exponent"
+        )
+    return 0.0 if value == "-0" else number  # as the strict path reads it
 
 
 def _to_boolean(value: object) -> bool:
@@ -70,15 +84,16 @@ def _to_boolean(value: object) -> bool:
 
 
 def _to_geography(value: object) -> str:
-    text = _to_string(value)
-    if not is_geography(text):
-        raise Unfit("it is not WKT of points, lines, polygons or collections of them")
-    return text
+    text = _plain_text(value)
+    try:
+        return geography_of(text)
+    except ValueError as error:
+        raise Unfit(str(error)) from error
 
 
 def _text_converter(parse: Callable[[str], Any]) -> Callable[[object], Any]:
     def convert(value: object) -> Any:
-        text = _to_string(value)
+        text = _plain_text(value)
         try:
             return parse(text)
         except ValueError as error:
@@ -101,6 +116,7 @@ _CONVERTERS: dict[VariableType, Callable[[object], Any]] = {
 
 # The JSON values that a variable may take, beside numbers as text; all others are refused without a look.
 TAKEN_KINDS: dict[VariableType, frozenset[type]] = {type_: frozenset({str}) for type_ in VariableType} | {
+    VariableType.STRING: frozenset({str, int, bool}),
     VariableType.INTEGER: frozenset({int}),
     VariableType.FLOAT: frozenset({int}),
     VariableType.BOOLEAN: frozenset({bool}),

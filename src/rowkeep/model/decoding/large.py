@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from rowkeep.model.decoding.lenient import decode_fitting, decode_raw_rows
+from rowkeep.model.decoding.outline import read_outline
 from rowkeep.model.decoding.row_lines import line_slices
-from rowkeep.model.decoding.strict import CELLS_MAX, Row, RowDecoder, StrictRefusal, read_outline, row_decoder
+from rowkeep.model.decoding.strict import CELLS_MAX, Row, RowDecoder, StrictRefusal, row_decoder
 from rowkeep.model.errors import ROW_ERRORS_MAX, RowError, RowsRefused
 from rowkeep.model.growth import SchemaChange, schema_change
 from rowkeep.model.inserts import OffsetMove
@@ -141,7 +142,7 @@ def _pass(rows: _Rows, schema: Schema, sink: SliceSink, *, may_update: bool) -> 
     row_count = error_count = 0
     for first_index, part in rows.slices(_rows_max(schema)):
         try:
-            decoded, lines = rows.strict(row_decoder(schema, widens=may_update), part)
+            decoded, lines = rows.strict(row_decoder(schema), part)
         except StrictRefusal:
             raw_rows = [msgspec.Raw(row) for row in part]
             found = decode_raw_rows(raw_rows, schema, may_update=may_update, first_index=first_index)
@@ -184,7 +185,7 @@ def _fitting_pass(
     row_count = 0
     for first_index, part in rows.slices(_rows_max(schema)):
         try:
-            decoded, lines = rows.strict(row_decoder(schema, widens=may_update), part)
+            decoded, lines = rows.strict(row_decoder(schema), part)
         except StrictRefusal:
             raw_rows = [msgspec.Raw(row) for row in part]
             found = decode_fitting(raw_rows, schema, refusals, may_update=may_update, first_index=first_index)
@@ -204,7 +205,7 @@ def _encode_fitting(
         if not kept:
             continue
         try:
-            decoded, lines = rows.strict(row_decoder(schema, widens=may_update), kept)
+            decoded, lines = rows.strict(row_decoder(schema), kept)
         except StrictRefusal:
             found = decode_raw_rows([msgspec.Raw(row) for row in kept], schema, may_update=may_update)
             if found.error_count or found.schema is not schema:

@@ -19,7 +19,6 @@ variable says what they are: an integer never passes through a double.
 Source: contract 7.1-7.8.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -27,9 +26,10 @@ from typing import Any
 import msgspec
 
 from rowkeep.model.decoding.cells import convert_cell, fits, misfit
+from rowkeep.model.decoding.frame import FrameBroken, split_row
 from rowkeep.model.decoding.lenient_columns import Unsure, decode_columns
-from rowkeep.model.decoding.strict import read_outline, syntax_problem
-from rowkeep.model.decoding.values import Cells, NumberText, describe, shown_name
+from rowkeep.model.decoding.outline import read_outline, syntax_problem
+from rowkeep.model.decoding.values import Cells, decode_cells, decode_value, describe, shown_name
 from rowkeep.model.errors import ROW_ERRORS_MAX, RowError, RowsRefused
 from rowkeep.model.growth import SchemaChange, SchemaGrowth, schema_change
 from rowkeep.model.inserts import OffsetMove
@@ -210,7 +210,7 @@ def decode_row_by_row(
 
 def _row_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
     try:
-        cells = _cells_decoder.decode(raw)
+        cells = decode_cells(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _readable_cells(index, raw, errors)
     if len({name.lower() for name in cells}) < len(cells):
@@ -231,52 +231,54 @@ def _report_twins(index: int, cells: Cells, errors: _RowErrors) -> None:
 def _readable_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
     """The cells of a row that does not decode as a whole, its unreadable ones reported."""
     try:
-        raw_cells = _raw_cells_decoder.decode(raw)
-    except UnicodeDecodeError:
-        errors.add(index, None, "a key is not valid UTF-8")
-        return {}
-    except RecursionError:
-        errors.add(index, None, "the row is nested too deeply to be read")
-        return {}
-    except msgspec.ValidationError:
-        errors.add(index, None, f"a row must be an object, but got {_raw_description(raw)}")
-        return {}
-    except msgspec.DecodeError as error:
-        errors.add(index, None, _line_problem(str(error), memoryview(raw)))
+        members = split_row(memoryview(raw))
+    except FrameBroken:
+        errors.add(index, None, _row_problem(raw))
         return {}
     cells: Cells = {}
-    for name, raw_value in raw_cells.items():
+    for key, value in members:
+        name = _readable_key(index, key, errors)
+        if name is None:
+            continue
         try:
-            cells[name] = _readable_value(raw_value)
+            cells[name] = decode_value(value)
         except UnicodeDecodeError:
             errors.add(index, name, f"the value of {shown_name(name)} is not valid UTF-8")
         except RecursionError:
             errors.add(index, name, f"the value of {shown_name(name)} is nested too deeply")
         except msgspec.DecodeError as error:
-            errors.add(index, name, f"the value of {shown_name(name)} cannot be read: {error}")
+            problem = syntax_problem(str(error), value, f"the value of {shown_name(name)}").rstrip(".")
+            errors.add(index, name, problem)
     return cells
 
 
-def _line_problem(reason: str, line: memoryview) -> str:
-    if "trailing characters" in reason:
-        return f"the line is more than one row: something follows its object ({reason.partition(': ')[2]})"
-    return syntax_problem(reason, line, "the line").rstrip(".")
-
-
-def _readable_value(raw: msgspec.Raw) -> Any:
+def _readable_key(index: int, key: bytes, errors: _RowErrors) -> str | None:
     try:
-        return _value_decoder.decode(raw)
-    except msgspec.DecodeError:
-        if _is_number(memoryview(raw)):  # of more digits than Python makes an int of
-            return NumberText(bytes(raw).decode())
-        raise
+        return msgspec.json.decode(key, type=str)
+    except UnicodeDecodeError:
+        errors.add(index, None, "a key is not valid UTF-8")
+    except msgspec.DecodeError as error:
+        errors.add(index, None, syntax_problem(str(error), key, "a key").rstrip("."))
+    return None
 
 
-def _raw_description(raw: msgspec.Raw) -> str:
+def _row_problem(raw: msgspec.Raw) -> str:
+    """Why a text is no row at all."""
+    line = memoryview(raw)
     try:
-        return describe(_value_decoder.decode(raw))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "something else"
+        value = decode_value(bytes(line))
+    except RecursionError:
+        return "a row must be an object, but got an array"  # nothing else nests around a row
+    except UnicodeDecodeError:
+        return "the row is not valid UTF-8"
+    except msgspec.DecodeError as error:
+        reason = str(error)
+        if "trailing characters" in reason:
+            return (
+                f"the line is more than one row: something follows its object ({reason.partition(': ')[2]})"
+            )
+        return syntax_problem(reason, line, "the row").rstrip(".")
+    return f"a row must be an object, but got {describe(value)}"
 
 
 def _convert_rows(
@@ -300,7 +302,7 @@ def _convert_row(
                 errors.add(index, name, _unknown_variable(name, value, variables, may_update=may_update))
         elif value is not None:
             try:
-                converted[variable.name] = convert_cell(value, variable.type, may_update=may_update)
+                converted[variable.name] = convert_cell(value, variable.type)
             except ValueError as error:
                 errors.add(index, variable.name, misfit(variable, value, error))
     return converted
@@ -314,9 +316,3 @@ def _unknown_variable(
     known = [variable.name for variable in variables.values()]
     listed = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
     return f"unknown variable {shown_name(name)}; the variables of this upload are: {listed or '(none)'}"
-
-
-_is_number = re.compile(rb"-?\d+").fullmatch
-_cells_decoder = msgspec.json.Decoder(Cells, float_hook=NumberText)
-_raw_cells_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_value_decoder = msgspec.json.Decoder(Any, float_hook=NumberText)

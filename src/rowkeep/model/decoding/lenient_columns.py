@@ -22,7 +22,7 @@ import msgspec
 
 from rowkeep.model.decoding.cells import TAKEN_KINDS, convert_cell, misfit
 from rowkeep.model.decoding.strict import CELL_BYTES_MAX, EXACT_INTEGER_MAX, accepted_type
-from rowkeep.model.decoding.values import Cells, NumberText
+from rowkeep.model.decoding.values import Cells, NumberText, decode_cells
 from rowkeep.model.geography import are_plain_points
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
@@ -74,7 +74,7 @@ def decode_columns(raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_updat
     if any(len(raw) > CELL_BYTES_MAX for raw in raw_rows):
         raise Unsure
     cells = _decoded(raw_rows)
-    rules = _rules(schema, may_update=may_update)
+    rules = _rules(schema)
     refusals: list[Refusal] = []
     groups: list[tuple[list[int], list[dict[str, Any]]]] = []
     for keys, places in _by_keys(cells).items():
@@ -107,12 +107,12 @@ def _by_keys(cells: Sequence[Cells]) -> dict[tuple[str, ...], list[int]]:
 
 
 @lru_cache(maxsize=256)
-def _rules(schema: Schema, *, may_update: bool) -> dict[str, _Rule]:
+def _rules(schema: Schema) -> dict[str, _Rule]:
     return {
         variable.name.lower(): _Rule(
             variable,
             TAKEN_KINDS[variable.type],
-            list[accepted_type(variable, widens=may_update) | None],  # type: ignore[misc]  # a type made at run time
+            list[accepted_type(variable) | None],  # type: ignore[misc]  # a type made at run time
         )
         for variable in schema.variables
     }
@@ -184,7 +184,7 @@ class _Group:
     def _cell(self, index: int, position: int, rule: _Rule, value: object) -> Any:
         """The value as its variable keeps it, or why not."""
         error = _WRONG_KIND
-        if isinstance(value, float):
+        if isinstance(value, float) or (type(value) is int and value == 0):  # which may have been -0
             value = self._as_sent(index, position)
         if isinstance(value, NumberText) or type(value) in rule.kinds:
             try:
@@ -195,12 +195,11 @@ class _Group:
 
     def _as_sent(self, index: int, position: int) -> object:
         """A number with all its digits."""
-        cells: Cells = _exact_cells_decoder.decode(self._raw_rows[self._places[index]])
-        return cells[self._keys[position]]
+        return decode_cells(self._raw_rows[self._places[index]])[self._keys[position]]
 
 
 def _converted(variable: Variable, value: object) -> Any:
-    converted = convert_cell(value, variable.type, may_update=False)
+    converted = convert_cell(value, variable.type)
     if variable.type is VariableType.INTEGER and not -EXACT_INTEGER_MAX <= converted <= EXACT_INTEGER_MAX:
         raise Unsure
     return converted
@@ -229,4 +228,3 @@ def _rows_of(names: Sequence[str], columns: Sequence[Sequence[Any]]) -> Iterator
 
 
 _cells_decoder = msgspec.json.Decoder(Cells)
-_exact_cells_decoder = msgspec.json.Decoder(Cells, float_hook=NumberText)

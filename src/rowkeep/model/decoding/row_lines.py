@@ -1,20 +1,25 @@
 """Bodies of lines (NDJSON): one row a line, and never more than one.
 
-A line that is blank is no row and counts for none; a line may end in CRLF, the last one in nothing. Lines
-are split at line feeds alone: a string in JSON holds none, and where one stands between tokens it makes two
-lines of which neither is a row. What a line holds is left to the decoders, which take each line by itself.
-Lines may be joined only after that: `{"a":1},{"a":2}` is no row, and would become two.
+A line that is blank is no row and counts for none; a line may end in CRLF, the last one in nothing. A byte
+order mark before a line is passed over: files have one at their start, joined files have more.
+
+Lines are split at line feeds alone: a string in JSON holds none, and where one stands between tokens it makes
+two lines of which neither is a row. What a line holds is left to the decoders, which take each line by
+itself. Lines may be joined only after that: `{"a":1},{"a":2}` is no row, and would become two.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANK = b" \t\r"
 _find_line_end = re.compile(b"\n").search
 
 
 def split_lines(body: bytes) -> list[bytes]:
     """The lines that are not blank, without their line feeds."""
+    if BYTE_ORDER_MARK in body:
+        body = body.removeprefix(BYTE_ORDER_MARK).replace(b"\n" + BYTE_ORDER_MARK, b"\n")
     return [line for line in body.split(b"\n") if line.strip(_BLANK)]
 
 

@@ -19,8 +19,8 @@ than any re-encoding would be.
 
 The compiled decoder alone is laxer than the contract in three places, all checked here: a 7th
 fraction digit of a second is rounded by msgspec (we refuse it), a geography is only a string to it (we
-parse the WKT), and it rounds an integer to the double of a float variable. The last is right unless the
-schema may change: then such an integer widens the variable to string (`widens`).
+parse the WKT), and it rounds an integer to the double of a float variable. So a float variable takes
+numbers below 2^53 here, which no integer is rounded to; the lenient path tells larger ones apart.
 
 Rejected: decoding into dicts and checking by hand (4 times slower); pydantic (20 times slower);
 one decoder per upload (schemas repeat, versions do not change).
@@ -29,17 +29,14 @@ one decoder per upload (schemas repeat, versions do not change).
 import datetime
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, Protocol, cast
 
 import msgspec
 
 from rowkeep.model.decoding.row_lines import rows_body
-from rowkeep.model.errors import invalid_request
 from rowkeep.model.geography import are_plain_points, geographies_are_valid
-from rowkeep.model.inserts import OffsetMove, offset_move
-from rowkeep.model.quarantine import QuarantineBounds, Skipping
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
 
@@ -95,14 +92,10 @@ class StrictRefusal(Exception):
 
 
 class RowDecoder:
-    """The compiled decoders of one schema version.
+    """The compiled decoders of one schema version."""
 
-    `widens` says whether rows may change the schema when their body does not say.
-    """
-
-    def __init__(self, schema: Schema, *, widens: bool = False) -> None:
+    def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        self._widens = widens
         self._width = len(schema.variables)
         types = {variable.type for variable in schema.variables}
         self._has_fraction = bool(types & {VariableType.DATE_TIME, VariableType.TIME})
@@ -111,7 +104,7 @@ class RowDecoder:
             for index, variable in enumerate(schema.variables)
             if variable.type is VariableType.GEOGRAPHY
         )
-        accepted_row = _row_type(schema, partial(accepted_type, widens=widens))
+        accepted_row = _row_type(schema, accepted_type)
         self._accept_row = msgspec.json.Decoder(accepted_row)
         self._accept = _body_decoder(accepted_row, forbid_unknown_fields=True)
         self._row = _row_type(schema, _stored_type)
@@ -148,8 +141,6 @@ class RowDecoder:
             decoded = cast(RowsBody, self._accept.decode(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise StrictRefusal from error
-        if (decoded.updateSchema or decoded.updateVariables) and not self._widens:
-            return row_decoder(self.schema, widens=True)._accept_rows(body, geographies_fit)
         self._check_cells(decoded.rows, body, geographies_fit)
         return decoded
 
@@ -197,9 +188,9 @@ def field_name(index: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def row_decoder(schema: Schema, *, widens: bool = False) -> RowDecoder:
+def row_decoder(schema: Schema) -> RowDecoder:
     """The decoder of a schema, compiled once (about 0.1 ms for 8 variables)."""
-    return RowDecoder(schema, widens=widens)
+    return RowDecoder(schema)
 
 
 def _has_escaped_fraction(body: bytes) -> bool:
@@ -209,12 +200,12 @@ def _has_escaped_fraction(body: bytes) -> bool:
     return _escaped_long_fraction(body) is not None
 
 
-def accepted_type(variable: Variable, *, widens: bool) -> Any:
-    """What the strict path takes for a variable, in rows that may change the schema (`widens`) or may not."""
+def accepted_type(variable: Variable) -> Any:
+    """What the strict path takes for a variable."""
     # See `inexact` in model/schema.py: an integer that a double cannot hold takes the lenient path once.
     if variable.type is VariableType.INTEGER and not variable.inexact:
         return _ExactInteger
-    if variable.type is VariableType.FLOAT and widens:
+    if variable.type is VariableType.FLOAT:
         return _ExactFloat
     return _JSON_TYPES[variable.type]
 
@@ -260,89 +251,3 @@ def _cells_fit(rows: Sequence[Row]) -> bool:
         for value in msgspec.structs.astuple(row)
         if isinstance(value, str) and len(value) * 4 > CELL_BYTES_MAX
     )
-
-
-class BodyOutline(msgspec.Struct):
-    """The frame of a request body, its rows not yet looked into."""
-
-    rows: list[msgspec.Raw]
-    updateSchema: bool | None = None  # noqa: N815  # as on the wire
-    updateVariables: bool | None = None  # noqa: N815  # as on the wire
-    validateOnly: bool | None = None  # noqa: N815  # as on the wire
-    offsetToken: OffsetToken | None = None  # noqa: N815  # as on the wire
-    expectedOffsetToken: OffsetToken | msgspec.UnsetType | None = msgspec.UNSET  # noqa: N815  # as on the wire
-    skipInvalidRows: bool | None = None  # noqa: N815  # as on the wire
-
-    @property
-    def offset(self) -> OffsetMove | None:
-        """What the body says of the producer's offset."""
-        return offset_move(self.offsetToken, self.expectedOffsetToken)
-
-    def may_update(self, *, by_default: bool) -> bool:
-        """Whether the rows may change the schema: what the body says, else the default."""
-        asked = self.updateVariables if self.updateSchema is None else self.updateSchema
-        return by_default if asked is None else asked
-
-    def skipping(self, default: Skipping | None) -> QuarantineBounds | None:
-        """What is kept of rows that do not fit when they are skipped; None when they refuse the request."""
-        if default is None:
-            return None
-        asked = default.by_default if self.skipInvalidRows is None else self.skipInvalidRows
-        return default.bounds if asked else None
-
-
-def read_outline(body: bytes | memoryview) -> BodyOutline:
-    """Reads the frame of a body. Raises invalid_request_error that says why it is none."""
-    try:
-        return msgspec.json.decode(body, type=BodyOutline)
-    except RecursionError as error:
-        raise invalid_request("The body is nested too deeply to be read.") from error
-    except UnicodeDecodeError as error:
-        raise invalid_request(f"The body is not valid UTF-8: {error.reason}.") from error
-    except msgspec.ValidationError as error:
-        raise invalid_request(_outline_problem(str(error))) from error
-    except msgspec.DecodeError as error:
-        raise invalid_request(syntax_problem(str(error), body, "The body")) from error
-
-
-def _outline_problem(reason: str) -> str:
-    for flag in ("updateSchema", "updateVariables", "validateOnly", "skipInvalidRows"):
-        if f"$.{flag}" in reason:
-            return f"`{flag}` must be true or false: {reason}."
-    for token in ("offsetToken", "expectedOffsetToken"):
-        if f"$.{token}" in reason:
-            return f"`{token}` must be a text of 1 to {OFFSET_TOKEN_CHARACTERS_MAX} characters: {reason}."
-    if "missing required field" in reason:
-        reason = "`rows` is missing"
-    return f'The body must be a JSON object such as {{"rows": [{{"name": "Jane", "age": 30}}]}}: {reason}.'
-
-
-_position_of = re.compile(r"\(byte (\d+)\)").search
-_lone_surrogate = re.compile(
-    rb"(?<!\\)(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?:(?!\\u[dD][c-fC-F])|$)"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-).search
-
-
-def syntax_problem(reason: str, body: bytes | memoryview, subject: str) -> str:
-    """Why a text is not JSON, in words that help: `subject` begins them, `reason` is the decoder's."""
-    if not len(body):
-        return f"{subject} is empty; send a JSON object with `rows`."
-    match = _position_of(reason)
-    position = int(match[1]) if match else len(body)
-    token = bytes(body[max(position - 1, 0) : position + 9])
-    if b"NaN" in token or b"Infinity" in token:
-        return (
-            f"{subject} holds NaN or Infinity at byte {position}, and JSON has neither. "
-            "Send null for a missing number."
-        )
-    if "escape" in reason or "surrogate" in reason or "truncated" in reason:
-        half = _lone_surrogate(body)
-        if half is not None:
-            return (
-                f"{subject} holds half a surrogate pair ({half[0].decode()}) at byte {half.start()}, "
-                "which is not a character. Send both halves, or the character as UTF-8."
-            )
-    if "truncated" in reason:
-        return f"{subject} is not valid JSON: it ends before the object does."
-    return f"{subject} is not valid JSON: {reason.removeprefix('JSON is malformed: ')}."

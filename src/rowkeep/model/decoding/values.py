@@ -1,23 +1,54 @@
 """JSON values as the lenient path sees them, and how an error message calls them."""
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
-from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN
+from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, integer_fits_double
 
 SHOWN_CHARACTERS_MAX = 60
+# Digits of the largest double; whatever has more is beyond it.
+_DOUBLE_DIGITS_MAX = 309
 
 Cells = dict[str, Any]
 
 _encode = msgspec.json.Encoder().encode
+_written_integer = re.compile(r"(-?)0*(\d+?)(?:\.0+)?").fullmatch
+_has_minus_zero = re.compile(rb"[:\[,\s]-0[\s,}\]]").search
 
 
 class NumberText(str):
-    """A JSON number with a fraction, an exponent or more digits than Python reads, as it was sent."""
+    """A JSON number with a fraction, an exponent or more digits than Python reads, as it was sent.
+
+    Also `-0`, which is no integer in Python.
+    """
 
     __slots__ = ()
+
+
+def decode_cells(row: bytes | memoryview | msgspec.Raw) -> Cells:
+    """The cells of a row, its numbers with all their digits. Raises what msgspec does."""
+    cells = _cells_decoder.decode(row)
+    if 0 in cells.values() and _has_minus_zero(bytes(row)):
+        texts = _raw_cells_decoder.decode(row)
+        return {name: _with_sign(value, texts[name]) for name, value in cells.items()}
+    return cells
+
+
+def decode_value(value: bytes) -> Any:
+    """One value of a row in the same way."""
+    try:
+        return _with_sign(_value_decoder.decode(value), value)
+    except msgspec.DecodeError:
+        if _is_number(value):  # of more digits than Python makes an int of
+            return NumberText(value.decode())
+        raise
+
+
+def _with_sign(value: Any, text: bytes | msgspec.Raw) -> Any:
+    return NumberText("-0") if type(value) is int and value == 0 and bytes(text) == b"-0" else value
 
 
 def exact_integer(value: object) -> int | None:
@@ -38,6 +69,19 @@ def _integral(text: NumberText) -> int | None:
         return 0 if number.is_zero() else None
     integer = int(number)
     return integer if integer == number and INTEGER_MIN <= integer <= INTEGER_MAX else None
+
+
+def fits_double(number: int | NumberText) -> bool:
+    """Whether a double holds a number as it was written; false only for integers, such as `5` or `5.0`.
+
+    Of a number with a fraction or an exponent a double is the nearest there is, as everywhere.
+    """
+    if isinstance(number, int):
+        return integer_fits_double(number)
+    written = _written_integer(number)
+    if written is None:
+        return True
+    return len(written[2]) <= _DOUBLE_DIGITS_MAX and integer_fits_double(int(written[1] + written[2]))
 
 
 def text_of(value: object) -> object:
@@ -71,3 +115,9 @@ def shown_name(name: str) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + "..."
+
+
+_is_number = re.compile(rb"-?(?:0|[1-9]\d*+)").fullmatch
+_cells_decoder = msgspec.json.Decoder(Cells, float_hook=NumberText)
+_raw_cells_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_value_decoder = msgspec.json.Decoder(Any, float_hook=NumberText)

@@ -48,10 +48,7 @@ CheckedBatch = tuple[Batch, bool]
 
 def strict_batch(request: InsertRequest, target: InsertTarget, body: bytes) -> CheckedBatch:
     """The rows of a body in the strict spelling. Raises StrictRefusal."""
-    decoder = target.decoder
-    if request.options is not NO_OPTIONS:
-        decoder = row_decoder(target.upload.schema, widens=request.updates(target))
-    rows, line = strict_rows(decoder, body, request.format)
+    rows, line = strict_rows(target.decoder, body, request.format)
     return _strict_batch(request, target, body, rows, line)
 
 
@@ -59,9 +56,7 @@ async def strict_batch_elsewhere(
     request: InsertRequest, target: InsertTarget, body: bytes, checker: BodyChecker
 ) -> CheckedBatch:
     """The same while the event loop does other things. Raises unavailable too."""
-    rows = await checker.check(
-        body, target.upload.schema, widens=request.updates(target), written_as=request.format
-    )
+    rows = await checker.check(body, target.upload.schema, request.format)
     return _strict_batch(request, target, body, rows, line_of(body, request.format))
 
 

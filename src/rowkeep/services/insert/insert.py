@@ -270,7 +270,7 @@ def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
     return InsertTarget(
         catalog_version=view.catalog_version(),
         upload=upload,
-        decoder=row_decoder(upload.schema, widens=upload.updates_by_default),
+        decoder=row_decoder(upload.schema),
         expires_at_ms=principal.expires_at_ms,
     )
 

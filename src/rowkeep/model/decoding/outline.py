@@ -1,0 +1,123 @@
+"""The frame of a request body: what it says beside its rows, and its rows not yet looked into.
+
+Every body that the strict path refuses goes through here. A body that holds a value which is no JSON is cut
+into rows all the same (`frame.py`), so that only what breaks the frame refuses the body as a whole.
+"""
+
+import re
+
+import msgspec
+
+from rowkeep.model.decoding.frame import FrameBroken, split_body
+from rowkeep.model.decoding.row_lines import BYTE_ORDER_MARK
+from rowkeep.model.decoding.strict import OFFSET_TOKEN_CHARACTERS_MAX, OffsetToken
+from rowkeep.model.errors import RowkeepError, invalid_request
+from rowkeep.model.inserts import OffsetMove, offset_move
+from rowkeep.model.quarantine import QuarantineBounds, Skipping
+
+
+class BodyOutline(msgspec.Struct):
+    """The frame of a request body, its rows not yet looked into."""
+
+    rows: list[msgspec.Raw]
+    updateSchema: bool | None = None  # noqa: N815  # as on the wire
+    updateVariables: bool | None = None  # noqa: N815  # as on the wire
+    validateOnly: bool | None = None  # noqa: N815  # as on the wire
+    offsetToken: OffsetToken | None = None  # noqa: N815  # as on the wire
+    expectedOffsetToken: OffsetToken | msgspec.UnsetType | None = msgspec.UNSET  # noqa: N815  # as on the wire
+    skipInvalidRows: bool | None = None  # noqa: N815  # as on the wire
+
+    @property
+    def offset(self) -> OffsetMove | None:
+        """What the body says of the producer's offset."""
+        return offset_move(self.offsetToken, self.expectedOffsetToken)
+
+    def may_update(self, *, by_default: bool) -> bool:
+        """Whether the rows may change the schema: what the body says, else the default."""
+        asked = self.updateVariables if self.updateSchema is None else self.updateSchema
+        return by_default if asked is None else asked
+
+    def skipping(self, default: Skipping | None) -> QuarantineBounds | None:
+        """What is kept of rows that do not fit when they are skipped; None when they refuse the request."""
+        if default is None:
+            return None
+        asked = default.by_default if self.skipInvalidRows is None else self.skipInvalidRows
+        return default.bounds if asked else None
+
+
+def read_outline(body: bytes | memoryview) -> BodyOutline:
+    """Reads the frame of a body. Raises invalid_request_error that says why it is none."""
+    if body[: len(BYTE_ORDER_MARK)] == BYTE_ORDER_MARK:
+        body = body[len(BYTE_ORDER_MARK) :]
+    try:
+        return msgspec.json.decode(body, type=BodyOutline)
+    except msgspec.ValidationError as error:
+        raise invalid_request(_outline_problem(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        outline = _outline_around_values(body)
+        if outline is None:
+            raise _unreadable(error, body) from error
+        return outline
+
+
+def _outline_around_values(body: bytes | memoryview) -> BodyOutline | None:
+    """The frame of a body some of whose values are no JSON; None of one that is broken itself."""
+    try:
+        frame, rows = split_body(body)
+        outline = msgspec.json.decode(frame, type=BodyOutline)
+    except msgspec.ValidationError as error:
+        raise invalid_request(_outline_problem(str(error))) from error
+    except (FrameBroken, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return msgspec.structs.replace(outline, rows=rows)
+
+
+def _unreadable(error: Exception, body: bytes | memoryview) -> RowkeepError:
+    if isinstance(error, RecursionError):
+        return invalid_request("The body is nested too deeply to be read.")
+    if isinstance(error, UnicodeDecodeError):
+        return invalid_request(f"The body is not valid UTF-8: {error.reason}.")
+    return invalid_request(syntax_problem(str(error), body, "The body"))
+
+
+def _outline_problem(reason: str) -> str:
+    for flag in ("updateSchema", "updateVariables", "validateOnly", "skipInvalidRows"):
+        if f"$.{flag}" in reason:
+            return f"`{flag}` must be true or false: {reason}."
+    for token in ("offsetToken", "expectedOffsetToken"):
+        if f"$.{token}" in reason:
+            return f"`{token}` must be a text of 1 to {OFFSET_TOKEN_CHARACTERS_MAX} characters: {reason}."
+    if "missing required field" in reason:
+        reason = "`rows` is missing"
+    return f'The body must be a JSON object such as {{"rows": [{{"name": "Jane", "age": 30}}]}}: {reason}.'
+
+
+_position_of = re.compile(r"\(byte (\d+)\)").search
+_lone_surrogate = re.compile(
+    rb"(?<!\\)(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?:(?!\\u[dD][c-fC-F])|$)"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+).search
+
+
+def syntax_problem(reason: str, body: bytes | memoryview, subject: str) -> str:
+    """Why a text is not JSON, in words that help: `subject` begins them, `reason` is the decoder's."""
+    if not len(body):
+        return f"{subject} is empty; send a JSON object with `rows`."
+    match = _position_of(reason)
+    position = int(match[1]) if match else len(body)
+    token = bytes(body[max(position - 1, 0) : position + 9])
+    if b"NaN" in token or b"Infinity" in token:
+        return (
+            f"{subject} holds NaN or Infinity at byte {position}, and JSON has neither. "
+            "Send null for a missing number."
+        )
+    if "escape" in reason or "surrogate" in reason or "truncated" in reason:
+        half = _lone_surrogate(body)
+        if half is not None:
+            return (
+                f"{subject} holds half a surrogate pair ({half[0].decode()}) at byte {half.start()}, "
+                "which is not a character. Send both halves, or the character as UTF-8."
+            )
+    if "truncated" in reason:
+        return f"{subject} is not valid JSON: it ends before the object does."
+    return f"{subject} is not valid JSON: {reason.removeprefix('JSON is malformed: ')}."
