@@ -6,8 +6,16 @@
 It needs nothing of the server's code.
 """
 
-from rowkeep.client.errors import InsertError, RefusedRow, RequestRefused, RowsRefused, ServerUnreachable
-from rowkeep.client.retrying import RetryPolicy
+from rowkeep.client.errors import (
+    InsertError,
+    RefusedRow,
+    RequestRefused,
+    RowsRefused,
+    ServerUnreachable,
+    UnsettledBatch,
+    ValueRefused,
+)
+from rowkeep.client.patience import RetryPolicy
 from rowkeep.client.rowstream import RowStream
 
 __all__ = [
@@ -18,4 +26,6 @@ __all__ = [
     "RowStream",
     "RowsRefused",
     "ServerUnreachable",
+    "UnsettledBatch",
+    "ValueRefused",
 ]

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from rowkeep.client.errors import RefusedRow, RowsRefused, gather_refused
-from rowkeep.client.retrying import RowErrors, Sender
+from rowkeep.client.retrying import Receipt, RowErrors, Sender
 
 _FRAME = b'{"rows":[', b",", b"]}"
 
@@ -38,11 +38,16 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of a batch. `repeated` counts those of the inserted rows that were already in."""
+    """What became of a batch. `repeated` counts those of the inserted rows that were already in.
+
+    `key` is that of the request that inserted them, and `receipt` its receipt.
+    """
 
     inserted: int
     repeated: int
     refused: tuple[RefusedRow, ...]
+    key: str = ""
+    receipt: Receipt | None = None
 
 
 InsertBatch = Callable[[Batch, Sender], Outcome]
@@ -75,7 +80,7 @@ def insert_whole(batch: Batch, sender: Sender) -> Outcome:
         receipt = sender.send(batch.key, batch.body, len(batch.numbers))
     except RowErrors as refusal:
         raise RowsRefused(gather_refused(refusal.errors, batch.numbers, rows_of(batch.body))) from None
-    return Outcome(receipt.row_count, receipt.row_count * receipt.is_repeat, ())
+    return _inserted(batch.key, receipt, ())
 
 
 def insert_fitting(batch: Batch, sender: Sender, note_removed: NoteRemoved) -> Outcome:
@@ -92,8 +97,11 @@ def insert_fitting(batch: Batch, sender: Sender, note_removed: NoteRemoved) -> O
             removed.update({row.number: row for row in found})
             note_removed(batch, list(removed.values()))
         else:
-            repeated = receipt.row_count * receipt.is_repeat
-            return Outcome(receipt.row_count, repeated, _refused(batch, removed))
+            return _inserted(rest.key, receipt, _refused(batch, removed))
+
+
+def _inserted(key: str, receipt: Receipt, refused: tuple[RefusedRow, ...]) -> Outcome:
+    return Outcome(receipt.row_count, receipt.row_count * receipt.is_repeat, refused, key, receipt)
 
 
 def _without(batch: Batch, removed: dict[int, RefusedRow]) -> Batch:

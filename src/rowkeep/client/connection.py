@@ -14,6 +14,7 @@ import http.client
 import itertools
 import secrets
 import select
+import socket
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
@@ -82,7 +83,7 @@ class Connection:
             answer = self._exchange(method, path, body, {**(headers or {}), "X-Request-Id": request_id})
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            raise NoAnswer(f"{type(error).__name__}: {error}") from error
+            raise NoAnswer(self._problem(error)) from error
         if answer.headers.get("x-request-id") != request_id:
             self.close()
             if not is_fresh:
@@ -108,6 +109,17 @@ class Connection:
         if response.will_close:
             self.close()
         return answer
+
+    def _problem(self, error: Exception) -> str:
+        address = self._address
+        place = address.host if address.port is None else f"{address.host}:{address.port}"
+        if isinstance(error, ConnectionRefusedError):
+            return f"nothing listens at {place} (connection refused)"
+        if isinstance(error, socket.gaierror):
+            return f"no machine by the name {address.host} is known"
+        if isinstance(error, TimeoutError):
+            return f"{place} gave no answer within {self._timeout_seconds:g} seconds"
+        return f"the connection to {place} broke ({type(error).__name__}: {error})"
 
     def _open(self) -> http.client.HTTPConnection:
         make = http.client.HTTPSConnection if self._address.is_secure else http.client.HTTPConnection

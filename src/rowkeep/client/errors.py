@@ -6,7 +6,8 @@ InsertError
 └── ServerUnreachable    no definite answer came within the time for repeats
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -28,8 +29,35 @@ class RefusedRow(msgspec.Struct, frozen=True):
     content: bytes
 
 
+class UnsettledBatch(msgspec.Struct, frozen=True):
+    """Rows that are not known to be in: the body of their request, and the Idempotency-Key that it has.
+
+    Sent again as they are under the same key, they are in once, whether or not they were already.
+    """
+
+    key: str
+    body: bytes
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows, as JSON has them."""
+        return _rows_decoder.decode(self.body)["rows"]
+
+
 class InsertError(Exception):
     """Rows could not be inserted; the text says why and what is known about them."""
+
+    unsettled_batches: Callable[[], Sequence[UnsettledBatch]] | None = None
+
+    @property
+    def unsettled(self) -> tuple[UnsettledBatch, ...]:
+        """The batches of a RowStream that are not known to be in, in order."""
+        return () if self.unsettled_batches is None else tuple(self.unsettled_batches())
+
+    @property
+    def unsettled_rows(self) -> list[dict[str, Any]]:
+        """The rows of a RowStream that are not known to be in, in the order in which they were appended."""
+        return [row for batch in self.unsettled for row in batch.rows]
 
 
 class RowsRefused(InsertError):
@@ -55,6 +83,10 @@ class ServerUnreachable(InsertError):
     """No definite answer came in time: the batch may be in or not. A repeat under its key is safe."""
 
 
+class ValueRefused(ValueError, TypeError):
+    """A value of a row cannot be sent without changing it; the text names the row and the variable."""
+
+
 def gather_refused(
     errors: Sequence[tuple[int, Reason]], numbers: Sequence[int], rows: Sequence[bytes]
 ) -> list[RefusedRow]:
@@ -63,3 +95,6 @@ def gather_refused(
     for index, reason in errors:
         reasons.setdefault(index, []).append(reason)
     return [RefusedRow(numbers[index], tuple(reasons[index]), rows[index]) for index in sorted(reasons)]
+
+
+_rows_decoder = msgspec.json.Decoder(dict[str, list[dict[str, Any]]])

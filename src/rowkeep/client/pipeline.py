@@ -41,6 +41,11 @@ class Pipeline:
         self._free_places = threading.Semaphore(self._places)
         self._threads = ThreadPoolExecutor(len(senders), "rowkeep-insert")
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What a batch failed of, if one did."""
+        return self._failure
+
     def submit(self, batch: Batch) -> None:
         """Takes a batch, after waiting for a place. Raises what an earlier batch failed of."""
         self._free_places.acquire()

@@ -7,15 +7,15 @@ answer, 429, 503 and the other answers of a server in trouble.
 """
 
 import email.utils
-import random
 import threading
 import time
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from rowkeep.client.connection import Answer, Connection, NoAnswer
-from rowkeep.client.errors import InsertError, Reason, RequestRefused, ServerUnreachable
+from rowkeep.client.errors import InsertError, Reason, RequestRefused
+from rowkeep.client.patience import Notice, Patience, RetryPolicy
 
 Decoded = TypeVar("Decoded")
 
@@ -23,25 +23,25 @@ CREATED = 201
 # What the server, or something before it, may answer today and not tomorrow.
 REPEATED = frozenset({408, 425, 429, 500, 502, 503, 504})
 RETRY_AFTER_SECONDS_MAX = 120.0
-
-
-class RetryPolicy(msgspec.Struct, frozen=True):
-    """How long a batch is repeated for want of a definite answer, and how long to wait between.
-
-    Waits double from `wait_seconds_min` to `wait_seconds_max`, each drawn at random up to that; a
-    `Retry-After` of the server is the least wait.
-    """
-
-    seconds_max: float = 300.0
-    wait_seconds_min: float = 0.1
-    wait_seconds_max: float = 10.0
+UNAUTHORIZED, NOT_FOUND = 401, 404
+NO_NEXT_VERSION = "has no next version"  # the words by which the server says so
+VIGIL_SECONDS = 1.0
+TOKEN_ADVICE = (
+    "On the server's machine `rowkeep token create --user NAME --scope data.edit` prints a token; "
+    "a demo server keeps its own in rowkeep-data/demo-token."
+)
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The rows of a request are in. `is_repeat` says that they already were before this attempt."""
+    """The rows of a request are in. `is_repeat` says that they already were before this attempt.
+
+    `commit` and `chain` prove it (docs/guide-receipts.md); they are None where nothing was inserted.
+    """
 
     row_count: int
     is_repeat: bool
+    commit: int | None = None
+    chain: str | None = None
 
 
 class RowErrors(Exception):
@@ -54,6 +54,8 @@ class RowErrors(Exception):
 
 class _Inserted(msgspec.Struct):
     rowsAdded: int  # noqa: N815  # as on the wire
+    commit: int | None = None
+    chain: str | None = None
 
 
 class _WireError(msgspec.Struct):
@@ -72,49 +74,72 @@ class _Refusal(msgspec.Struct):
 class Sender:
     """Inserts into one upload over one connection. Used by one thread at a time.
 
-    Once `is_stopping` is set, an attempt that fails is the last.
+    Once `is_stopping` is set, an attempt that fails is the last. `notice` is told what takes long.
     """
 
     def __init__(
-        self, connection: Connection, path: str, policy: RetryPolicy, is_stopping: threading.Event
+        self,
+        connection: Connection,
+        path: str,
+        policy: RetryPolicy,
+        is_stopping: threading.Event,
+        notice: Notice,
     ) -> None:
         self._connection = connection
         self._path = path
         self._policy = policy
         self._is_stopping = is_stopping
+        self._notice = notice
 
     def send(self, key: str, body: bytes, row_count: int) -> Receipt:
         """Inserts the rows of a body. Raises RowErrors or an InsertError."""
-        began_at = time.monotonic()
-        wait_seconds = self._policy.wait_seconds_min
+        patience = Patience(self._policy, self._is_stopping, self._notice)
+        vigil = Vigil(self._policy, self._is_stopping, self._notice)
         while True:
             try:
                 answer = self._connection.ask("POST", self._path, body, {"Idempotency-Key": key})
             except NoAnswer as error:
-                problem, wait_seconds_min = str(error), 0.0
-            else:
-                receipt = _receipt(answer, row_count)
-                if receipt is not None:
-                    return receipt
-                problem, wait_seconds_min = _problem(answer), _retry_after(answer)
-            # Not all at once: clients that lost the same server would come back together.
-            pause = max(random.uniform(0, wait_seconds), wait_seconds_min)
-            if time.monotonic() + pause - began_at > self._policy.seconds_max or self._is_stopping.wait(
-                pause
-            ):
-                self._give_up(problem)
-            wait_seconds = min(2 * wait_seconds, self._policy.wait_seconds_max)
+                patience.wait(str(error))
+                continue
+            if vigil.waits_after(answer):
+                patience = Patience(self._policy, self._is_stopping, self._notice)
+                continue
+            receipt = _receipt(answer, row_count)
+            if receipt is not None:
+                patience.end()
+                return receipt
+            patience.wait(problem_of(answer), _retry_after(answer))
 
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
 
-    def _give_up(self, problem: str) -> NoReturn:
-        if self._is_stopping.is_set():
-            raise ServerUnreachable(f"stopped while the server gave no answer (the last attempt: {problem})")
-        raise ServerUnreachable(
-            f"no answer within {self._policy.seconds_max:g} seconds (the last attempt: {problem})"
-        )
+
+class Vigil:
+    """Waits for the next version of a dataset, where an answer says that there is none.
+
+    Who opens it may need a moment to create the upload in it, so then its absence is waited for as well.
+    """
+
+    def __init__(self, policy: RetryPolicy, is_stopping: threading.Event, notice: Notice) -> None:
+        self._policy = policy
+        self._is_stopping = is_stopping
+        self._notice = notice
+        self._began_at: float | None = None
+
+    def waits_after(self, answer: Answer) -> bool:
+        """Waits if an answer is such a one; whether it was and is worth another attempt."""
+        if answer.status != NOT_FOUND:
+            return False
+        problem = problem_of(answer)
+        if self._began_at is None:
+            if NO_NEXT_VERSION not in problem or not self._policy.version_seconds_max:
+                return False
+            self._began_at = time.monotonic()
+            self._notice(f"{problem} Waiting for {self._policy.version_seconds_max:g} seconds.")
+        if time.monotonic() - self._began_at > self._policy.version_seconds_max:
+            return False
+        return not self._is_stopping.wait(min(VIGIL_SECONDS, self._policy.version_seconds_max / 4))
 
 
 def _receipt(answer: Answer, row_count: int) -> Receipt | None:
@@ -124,14 +149,13 @@ def _receipt(answer: Answer, row_count: int) -> Receipt | None:
     refusal = _decoded(answer.body, _Refusal)
     if refusal is None or refusal.status != answer.status:
         if 400 < answer.status < 500 and answer.status not in REPEATED:
-            shown = answer.body[:200].decode("utf-8", "replace")
-            raise RequestRefused(answer.status, "", f"this is not a rowkeep server's answer: {shown!r}")
+            raise refusal_of(answer)
         return None
     if answer.status in REPEATED:
         return None
     if refusal.errors:
         raise RowErrors([(error.row, Reason(error.variable, error.message)) for error in refusal.errors])
-    raise RequestRefused(answer.status, refusal.error, refusal.error_description)
+    raise refusal_of(answer)
 
 
 def _inserted(answer: Answer, row_count: int) -> Receipt | None:
@@ -140,7 +164,8 @@ def _inserted(answer: Answer, row_count: int) -> Receipt | None:
         return None
     if inserted.rowsAdded != row_count:
         raise InsertError(f"the server counts {inserted.rowsAdded} rows in a request of {row_count}")
-    return Receipt(row_count, answer.headers.get("idempotency-replayed") == "true")
+    is_repeat = answer.headers.get("idempotency-replayed") == "true"
+    return Receipt(row_count, is_repeat, inserted.commit, inserted.chain)
 
 
 def _decoded(body: bytes, type_: type[Decoded]) -> Decoded | None:
@@ -150,8 +175,27 @@ def _decoded(body: bytes, type_: type[Decoded]) -> Decoded | None:
         return None
 
 
-def _problem(answer: Answer) -> str:
-    return f"{answer.status} {answer.body[:200].decode('utf-8', 'replace')}"
+def problem_of(answer: Answer) -> str:
+    """What an answer says that is no success, in a line."""
+    refusal = _decoded(answer.body, _Refusal)
+    if refusal is not None:
+        return f"the server answers {answer.status}: {refusal.error_description}"
+    shown = " ".join(answer.body[:200].decode("utf-8", "replace").split())
+    return f"{answer.status} came from something that is no rowkeep server: {shown!r}"
+
+
+def refusal_of(answer: Answer) -> RequestRefused:
+    """The error for an answer that no repeat will change."""
+    refusal = _decoded(answer.body, _Refusal)
+    if refusal is None:
+        return RequestRefused(answer.status, "", problem_of(answer))
+    return RequestRefused(answer.status, refusal.error, _with_advice(refusal))
+
+
+def _with_advice(refusal: _Refusal) -> str:
+    if refusal.status != UNAUTHORIZED:
+        return refusal.error_description
+    return f"{refusal.error_description} {TOKEN_ADVICE}"
 
 
 def _retry_after(answer: Answer) -> float:

@@ -6,9 +6,13 @@
 Order: with one request in flight (the default) rows are in the table in the order in which they were
 appended, and after a refused batch nothing more is sent. With more in flight only the rows of one batch are
 in order. Repeats never double a row, whatever the network does (see retrying.py and connection.py).
+
+A batch that fails ends the stream. From then on nothing is sent, and what is not known to be in is told and
+kept (unsettled.py): the failed batch, those that were under way with it, and what no batch had taken yet.
+That is bounded, for nothing is taken any more but the one row by which the caller hears of it.
 """
 
-import math
+import logging
 import secrets
 import threading
 import time
@@ -17,27 +21,32 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import msgspec
-
 from rowkeep.client.batches import Batch, InsertBatch, Outcome, frame, insert_fitting, insert_whole
 from rowkeep.client.connection import Connection, parse_address, upload_path
-from rowkeep.client.errors import InsertError
+from rowkeep.client.errors import InsertError, UnsettledBatch
+from rowkeep.client.patience import RetryPolicy
 from rowkeep.client.pipeline import Pipeline
 from rowkeep.client.quarantine import QuarantineFile
-from rowkeep.client.retrying import RetryPolicy, Sender
+from rowkeep.client.retrying import Sender
+from rowkeep.client.unsettled import KeptFile, Ledger
+from rowkeep.client.values import encode_row
 
 OnError = Literal["abort", "skip", "quarantine"]
 REQUEST_SECONDS_MAX = 60.0
+
+_log = logging.getLogger("rowkeep.client")
 
 
 class RowStream:
     """Streams rows into one upload. Use it as a context manager; any number of threads may append.
 
-    `url` is that of the API (http://127.0.0.1:8080/api/v1), `table` a reference (owner.dataset.table).
-    A batch is sent when it has `batch_rows_max` rows or `batch_bytes_max` bytes, or when its first row is
-    `linger_seconds` old. `in_flight_max` requests are under way at a time. What does not fit stops the
-    stream (`on_error="abort"`), is left out ("skip") or is left out and kept in the file `quarantine`
-    ("quarantine"). `timeout_seconds` is how long one attempt may go without a sign of the server.
+    `url` is that of the API (http://127.0.0.1:8080/api/v1), `table` a reference (owner.dataset.table). A
+    batch is sent when it has `batch_rows_max` rows or `batch_bytes_max` bytes, or when its first row is
+    `linger_seconds` old. `in_flight_max` requests are under way at a time. What does not fit stops the stream
+    (`on_error="abort"`), is left out ("skip") or is left out and kept in the file `quarantine`
+    ("quarantine"). `timeout_seconds` is how long one attempt may go without a sign of the server. With
+    `kept`, rows that are not known to be in when the stream ends are kept in that file, and the next stream
+    with the same file sends them first, under the same keys.
     """
 
     def __init__(
@@ -53,6 +62,7 @@ class RowStream:
         in_flight_max: int = 1,
         on_error: OnError = "abort",
         quarantine: Path | None = None,
+        kept: Path | None = None,
         retry: RetryPolicy | None = None,
         timeout_seconds: float = REQUEST_SECONDS_MAX,
     ) -> None:
@@ -65,6 +75,8 @@ class RowStream:
         self._bytes_max = batch_bytes_max
         self._linger_seconds = linger_seconds
         self._buffer = _Buffer()
+        self._ledger = Ledger()
+        self._is_told = False
         self._batches = 0
         self._outcome = Outcome(0, 0, ())
         self._refused = 0
@@ -73,10 +85,13 @@ class RowStream:
         self._is_stopping = threading.Event()
         self._quarantine = None if quarantine is None else QuarantineFile(quarantine, self._name)
         address, path = parse_address(url), upload_path(table, upload) + "/rows"
+        self._kept = None if kept is None else KeptFile(kept, f"{url.rstrip('/')}{path}")
+        self._again = [] if self._kept is None else self._kept.batches()
+        for batch in self._again:
+            self._ledger.add(batch)
+        policy = retry or RetryPolicy()
         senders = [
-            Sender(
-                Connection(address, token, timeout_seconds), path, retry or RetryPolicy(), self._is_stopping
-            )
+            Sender(Connection(address, token, timeout_seconds), path, policy, self._is_stopping, _log.warning)
             for _ in range(in_flight_max)
         ]
         self._pipeline = Pipeline(senders, _insert_of(on_error), self._note_outcome)
@@ -98,7 +113,11 @@ class RowStream:
         try:  # what was appended before something else failed goes out all the same
             self.close()
         except InsertError as failure:
-            error.add_note(f"And the rows appended before could not all be inserted: {failure}")
+            left = len(self.unsettled_rows)
+            error.add_note(
+                f"And {left} rows that were appended before are not known to be in; unsettled_rows of the "
+                f"stream has them. The reason: {failure}"
+            )
 
     @property
     def inserted_count(self) -> int:
@@ -110,17 +129,35 @@ class RowStream:
         """How many rows were left out because they do not fit."""
         return self._refused
 
+    @property
+    def unsettled(self) -> tuple[UnsettledBatch, ...]:
+        """The batches that are not known to be in, in order: their keys and the bodies of their requests."""
+        with self._changed:
+            rows = self._buffer.rows
+            waiting = [UnsettledBatch(self._next_key(), frame(rows))] if rows else []
+            return (*self._ledger.unsettled(), *waiting)
+
+    @property
+    def unsettled_rows(self) -> list[dict[str, Any]]:
+        """The rows that are not known to be in, in the order in which they were appended."""
+        return [row for batch in self.unsettled for row in batch.rows]
+
     def append(self, row: Mapping[str, Any]) -> int:
         """Takes a row and returns its number, counted from 0; errors name it by that.
 
-        Waits while too much is under way. Raises ValueError for a row that JSON cannot hold (NaN, infinity),
-        and the InsertError of an earlier batch.
+        Waits while too much is under way. Raises ValueRefused for a value that JSON cannot hold, and the
+        InsertError of an earlier batch as soon as it is known; then the row is one of its `unsettled_rows`.
         """
-        encoded = _encode(row)
         with self._changed:
             self._check_open()
-            if self._buffer.size + len(encoded) > self._bytes_max:
-                self._send_buffer()
+            encoded = encode_row(row, self._buffer.next_number)
+            try:
+                self._check_sound()
+                if self._buffer.size + len(encoded) > self._bytes_max:
+                    self._send_buffer()
+            except InsertError:
+                self._take_last(encoded)
+                raise
             number = self._buffer.add(encoded)
             if len(self._buffer.rows) == 1:
                 self._changed.notify()
@@ -133,7 +170,11 @@ class RowStream:
         with self._changed:
             self._check_open()
             self._send_buffer()
-        self._pipeline.drain()
+        try:
+            self._pipeline.drain()
+        except InsertError:
+            self._check_sound()
+            raise
 
     def close(self) -> None:
         """Flushes, and ends the connections. Raises as `flush` does; a second call does nothing."""
@@ -153,38 +194,75 @@ class RowStream:
         self._lingerer.join()
         if self._quarantine is not None:
             self._quarantine.close()
+        if self._kept is not None:
+            self._kept.keep(self.unsettled)
+
+    def _check_sound(self) -> None:
+        """Raises what a batch failed of."""
+        failure = self._pipeline.failure
+        if failure is None:
+            return
+        if isinstance(failure, InsertError):
+            failure.unsettled_batches = lambda: self.unsettled
+        raise failure
+
+    def _take_last(self, encoded: bytes) -> None:
+        """Takes the row by which the caller hears of a failure, and none after it."""
+        if not self._is_told:
+            self._is_told = True
+            self._buffer.add(encoded)
+
+    def _send_again(self) -> None:
+        """Sends what an earlier stream has kept, before anything else."""
+        while self._again:
+            self._submit(self._again.pop(0))
+
+    def _submit(self, batch: Batch) -> None:
+        try:
+            self._pipeline.submit(batch)
+        except InsertError:
+            self._check_sound()
+            raise
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise ValueError("the stream is closed")
 
     def _send_buffer(self) -> None:
+        self._check_sound()
+        self._send_again()
         if not self._buffer.rows:
             return
         rows, first = self._buffer.take()
-        batch = Batch(f"{self._name}-{self._batches}", frame(rows), range(first, first + len(rows)))
+        batch = Batch(self._next_key(), frame(rows), range(first, first + len(rows)))
         self._batches += 1
-        self._pipeline.submit(batch)
+        self._ledger.add(batch)
+        self._submit(batch)
+
+    def _next_key(self) -> str:
+        return f"{self._name}-{self._batches}"
 
     def _send_old_rows(self) -> None:
-        with self._changed:
-            while not self._is_closed:
-                if not self._buffer.rows:
-                    self._changed.wait()
-                    continue
-                age = time.monotonic() - self._buffer.began_at
-                if age < self._linger_seconds:
-                    self._changed.wait(self._linger_seconds - age)
-                    continue
-                try:
-                    self._send_buffer()
-                except InsertError:
-                    return  # the next append or flush raises it
+        try:
+            with self._changed:
+                self._send_again()
+                while not self._is_closed:
+                    self._changed.wait(self._seconds_to_wait())
+                    if self._seconds_to_wait() == 0:
+                        self._send_buffer()
+        except InsertError:
+            return  # the next append or flush raises it
+
+    def _seconds_to_wait(self) -> float | None:
+        """How long the rows in the buffer may wait for more of them; None when there are none."""
+        if not self._buffer.rows:
+            return None
+        return max(self._buffer.began_at + self._linger_seconds - time.monotonic(), 0)
 
     def _note_outcome(self, batch: Batch, outcome: Outcome) -> None:
-        del batch
         if self._quarantine is not None:
             self._quarantine.add(outcome.refused)
+        self._ledger.settle(batch)
         self._refused += len(outcome.refused)
         self._outcome = Outcome(
             self._outcome.inserted + outcome.inserted, self._outcome.repeated + outcome.repeated, ()
@@ -198,7 +276,7 @@ class _Buffer:
         self.rows: list[bytes] = []
         self.size = 0
         self.began_at = 0.0
-        self._next_number = 0
+        self.next_number = 0
 
     def add(self, row: bytes) -> int:
         """The number of the row."""
@@ -206,12 +284,12 @@ class _Buffer:
             self.began_at = time.monotonic()
         self.rows.append(row)
         self.size += len(row) + 1
-        self._next_number += 1
-        return self._next_number - 1
+        self.next_number += 1
+        return self.next_number - 1
 
     def take(self) -> tuple[list[bytes], int]:
         """All rows and the number of the first; the buffer is empty then."""
-        rows, first = self.rows, self._next_number - len(self.rows)
+        rows, first = self.rows, self.next_number - len(self.rows)
         self.rows, self.size = [], 0
         return rows, first
 
@@ -224,11 +302,3 @@ def _insert_of(on_error: OnError) -> InsertBatch:
 
 def _forget(batch: Batch, removed: Sequence[object]) -> None:
     """The rows of a stream end with its process: nothing is to be remembered beyond it."""
-
-
-def _encode(row: Mapping[str, Any]) -> bytes:
-    for name, value in row.items():
-        # msgspec would write null: right for a missing number, a loss for an infinite one.
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{name} is {value}, which JSON cannot hold; use None for a missing number")
-    return msgspec.json.encode(dict(row))

@@ -15,7 +15,7 @@ from rowkeep.client.files.advice import advice_on
 from rowkeep.client.files.delimited import Dialect
 from rowkeep.client.files.run import BATCH_BYTES_MAX, InsertionOptions, InsertionReport, run_insertion
 from rowkeep.client.files.taps import InputChanged
-from rowkeep.client.retrying import RetryPolicy
+from rowkeep.client.patience import RetryPolicy
 
 DEFAULT_URL = "http://127.0.0.1:8080/api/v1"
 EXIT_OTHER = 1
@@ -71,6 +71,13 @@ _FORMS: dict[str, Literal["ndjson", "csv"]] = {".csv": "csv", ".ndjson": "ndjson
     "--quarantine", type=click.Path(path_type=Path), help="[default: FILE.rowkeep-quarantine.jsonl]"
 )
 @click.option("--retry-seconds", default=600.0, show_default=True, help="How long a request is repeated.")
+@click.option(
+    "--wait-for-version",
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a next version where a dataset has none.",
+)
 def insert_command(**given: Any) -> None:
     """Insert the rows of an NDJSON or CSV file, or of the standard input (-), into a stream.
 
@@ -98,13 +105,17 @@ def _stop(is_stopping: threading.Event) -> None:
 
 def _run(options: InsertionOptions, report: InsertionReport, is_stopping: threading.Event) -> int:
     try:
-        run_insertion(options, report, is_stopping)
+        run_insertion(options, report, is_stopping, _tell)
     except (InsertError, InputChanged, OSError, ValueError) as error:
         click.echo(f"rowkeep: {_message(error, options)}", err=True)
         return _status_of(error)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return 0
+
+
+def _tell(notice: str) -> None:
+    click.echo(f"rowkeep: {notice}", err=True)
 
 
 def _message(error: Exception, options: InsertionOptions) -> str:
@@ -155,7 +166,7 @@ def _options(**given: Any) -> InsertionOptions:
         in_flight_max=given["in_flight"],
         on_error=given["on_error"],
         quarantine=_quarantine(file, given["on_error"], given["quarantine"]),
-        retry=RetryPolicy(seconds_max=given["retry_seconds"]),
+        retry=RetryPolicy(seconds_max=given["retry_seconds"], version_seconds_max=given["wait_for_version"]),
     )
 
 

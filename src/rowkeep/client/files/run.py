@@ -17,6 +17,7 @@ from typing import Literal
 
 import msgspec
 
+from rowkeep.client.asking import Asker
 from rowkeep.client.batches import Batch, Outcome, insert_fitting, insert_whole
 from rowkeep.client.connection import Connection, parse_address, table_path, upload_path
 from rowkeep.client.errors import RefusedRow, RowsRefused
@@ -26,9 +27,10 @@ from rowkeep.client.files.delimited import CsvForm, Dialect
 from rowkeep.client.files.ndjson import NdjsonForm
 from rowkeep.client.files.progress import Progress
 from rowkeep.client.files.taps import GrowingFile, Pipe, RegularFile, Tap
+from rowkeep.client.patience import Notice, RetryPolicy
 from rowkeep.client.pipeline import Pipeline
 from rowkeep.client.quarantine import QuarantineFile
-from rowkeep.client.retrying import RetryPolicy, Sender
+from rowkeep.client.retrying import Sender
 from rowkeep.client.variables import variable_types
 
 BATCH_BYTES_MAX = 1_000_000
@@ -77,15 +79,19 @@ class InsertionReport(msgspec.Struct):
         )
 
 
-def run_insertion(options: InsertionOptions, report: InsertionReport, is_stopping: threading.Event) -> None:
+def run_insertion(
+    options: InsertionOptions, report: InsertionReport, is_stopping: threading.Event, notice: Notice
+) -> None:
     """Inserts, until the input is over or `is_stopping` is set, and keeps `report` up to date.
+
+    `notice` is told what takes long.
 
     Raises InsertError, InputChanged, OSError.
     """
     began_at = time.monotonic()
     try:
         with ExitStack() as stack:
-            _Insertion(options, report, is_stopping, stack).run()
+            _Insertion(options, report, is_stopping, notice, stack).run()
     finally:
         report.seconds = time.monotonic() - began_at
 
@@ -96,8 +102,10 @@ class _Insertion:
         options: InsertionOptions,
         report: InsertionReport,
         is_stopping: threading.Event,
+        notice: Notice,
         stack: ExitStack,
     ) -> None:
+        self._notice = notice
         self._options = options
         self._report = report
         self._is_stopping = is_stopping
@@ -105,6 +113,9 @@ class _Insertion:
         self._descriptor = self._open_input()
         stack.callback(self._close_input)
         self._is_file = options.file is not None and options.file.is_file()
+        connection = self._connection()
+        stack.callback(connection.close)
+        self._asker = Asker(connection, options.retry, is_stopping, notice)
         self._form = self._new_form()
         self._checkpoint = self._new_checkpoint()
         self._source = self._source_name() if self._checkpoint is None else self._checkpoint.state.source
@@ -189,13 +200,9 @@ class _Insertion:
     def _new_form(self) -> Form:
         if self._options.form == "ndjson":
             return NdjsonForm()
-        connection = self._connection()
-        self._stack.callback(connection.close)
-        path = upload_path(self._options.table, self._options.upload)
-        retry, is_stopping = self._options.retry, self._is_stopping
-        types = variable_types(connection, table_path(self._options.table), retry, is_stopping)
-        types |= variable_types(connection, path, retry, is_stopping)
-        return CsvForm(types, self._options.dialect, is_stopping)
+        types = variable_types(self._asker, table_path(self._options.table))
+        types |= variable_types(self._asker, upload_path(self._options.table, self._options.upload))
+        return CsvForm(types, self._options.dialect, self._is_stopping)
 
     def _new_checkpoint(self) -> Checkpoint | None:
         options = self._options
@@ -238,7 +245,7 @@ class _Insertion:
     def _new_pipeline(self) -> Pipeline:
         path = upload_path(self._options.table, self._options.upload) + "/rows"
         senders = [
-            Sender(self._connection(), path, self._options.retry, self._is_stopping)
+            Sender(self._connection(), path, self._options.retry, self._is_stopping, self._notice)
             for _ in range(self._options.in_flight_max)
         ]
         pipeline = Pipeline(senders, self._insert_batch, self._settled)

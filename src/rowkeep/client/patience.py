@@ -1,0 +1,76 @@
+"""How long a request is repeated for want of a definite answer, and what is said of it meanwhile."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+import msgspec
+
+from rowkeep.client.errors import ServerUnreachable
+
+Notice = Callable[[str], None]
+NOTICE_SECONDS = 30.0
+# A connection that was kept alive may break, and a busy server ask for a second: nobody needs to know.
+UNSAID_SECONDS = 1.0
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """How long a batch is repeated for want of a definite answer, and how long to wait between.
+
+    Waits double from `wait_seconds_min` to `wait_seconds_max`, each drawn at random up to that; a
+    `Retry-After` of the server is the least wait. `version_seconds_max` is how long to wait for someone to
+    open the next version of a dataset that has none.
+    """
+
+    seconds_max: float = 300.0
+    wait_seconds_min: float = 0.1
+    wait_seconds_max: float = 10.0
+    version_seconds_max: float = 300.0
+
+
+class Patience:
+    """The waits between the attempts of one request. Once `is_stopping` is set, no more are made."""
+
+    def __init__(self, policy: RetryPolicy, is_stopping: threading.Event, notice: Notice) -> None:
+        self._policy = policy
+        self._is_stopping = is_stopping
+        self._notice = notice
+        self._began_at = time.monotonic()
+        self._wait_seconds = policy.wait_seconds_min
+        self._attempts = 0
+        self._said_at: float | None = None
+
+    def wait(self, problem: str, wait_seconds_min: float = 0.0) -> None:
+        """Waits before the next attempt. Raises ServerUnreachable when the time is over."""
+        self._attempts += 1
+        # Not all at once: clients that lost the same server would come back together.
+        pause = max(random.uniform(0, self._wait_seconds), wait_seconds_min)
+        self._wait_seconds = min(2 * self._wait_seconds, self._policy.wait_seconds_max)
+        elapsed = time.monotonic() - self._began_at
+        self._say(problem, elapsed)
+        if elapsed + pause > self._policy.seconds_max or self._is_stopping.wait(pause):
+            self._give_up(problem)
+
+    def end(self) -> None:
+        """Says that it is over, if anything was said."""
+        if self._said_at is not None:
+            self._notice("the server answers again")
+
+    def _say(self, problem: str, elapsed: float) -> None:
+        is_first = self._said_at is None
+        if is_first and (elapsed < UNSAID_SECONDS and self._attempts < 2):
+            return
+        if self._said_at is not None and elapsed < self._said_at + NOTICE_SECONDS:
+            return
+        self._said_at = elapsed
+        left = max(self._policy.seconds_max - elapsed, 0)
+        self._notice(f"{problem}; trying again for {left:.0f} seconds more")
+
+    def _give_up(self, problem: str) -> NoReturn:
+        if self._is_stopping.is_set():
+            raise ServerUnreachable(f"stopped while the server gave no answer (the last attempt: {problem})")
+        raise ServerUnreachable(
+            f"no answer within {self._policy.seconds_max:g} seconds (the last attempt: {problem})"
+        )

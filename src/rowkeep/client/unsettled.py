@@ -1,0 +1,83 @@
+"""The batches of a stream that are not known to be in: in memory while it runs, in a file when it has ended.
+
+The file has a JSON object a line, for each batch its path, Idempotency-Key and body. Sent again to the byte
+under its key, a batch is in once, whether or not it was already.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from rowkeep.client.batches import Batch, rows_of
+from rowkeep.client.errors import UnsettledBatch
+
+
+class Ledger:
+    """The batches under way, in the order in which they were made. Not bounded by itself."""
+
+    def __init__(self) -> None:
+        self._batches: dict[str, Batch] = {}
+
+    def add(self, batch: Batch) -> None:
+        """Notes a batch that is about to be sent."""
+        self._batches[batch.key] = batch
+
+    def settle(self, batch: Batch) -> None:
+        """Forgets one that is in, or whose rows were left out because they do not fit."""
+        self._batches.pop(batch.key, None)
+
+    def unsettled(self) -> list[UnsettledBatch]:
+        """What is left."""
+        return [UnsettledBatch(batch.key, batch.body) for batch in list(self._batches.values())]
+
+
+class _Kept(msgspec.Struct):
+    path: str
+    key: str
+    body: str
+
+
+class KeptFile:
+    """The file of what a stream could not settle. `path` is that of the upload on its server."""
+
+    def __init__(self, file: Path, path: str) -> None:
+        self._file = file
+        self._path = path
+
+    def batches(self) -> list[Batch]:
+        """What was kept, the rows numbered from below up to -1. Raises ValueError for that of another
+        upload."""
+        if not self._file.exists():
+            return []
+        kept = [self._decoded(line) for line in self._file.read_bytes().split(b"\n") if line]
+        bodies = [batch.body.encode() for batch in kept]
+        counts = [len(rows_of(body)) for body in bodies]
+        firsts = [-sum(counts[index:]) for index in range(len(counts))]
+        return [
+            Batch(batch.key, body, range(first, first + count))
+            for batch, body, first, count in zip(kept, bodies, firsts, counts, strict=True)
+        ]
+
+    def keep(self, batches: Sequence[UnsettledBatch]) -> None:
+        """Replaces what is kept; without any there is no file."""
+        if not batches:
+            self._file.unlink(missing_ok=True)
+            return
+        lines = [_Kept(self._path, batch.key, batch.body.decode()) for batch in batches]
+        written = self._file.with_name(self._file.name + ".new")
+        with written.open("wb") as file:
+            file.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+            file.flush()
+            os.fsync(file.fileno())
+        written.rename(self._file)
+
+    def _decoded(self, line: bytes) -> _Kept:
+        try:
+            kept = msgspec.json.decode(line, type=_Kept)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{self._file} is no file of a RowStream: {error}") from error
+        if kept.path != self._path:
+            raise ValueError(f"{self._file} keeps rows for {kept.path}, and this stream goes to {self._path}")
+        return kept
