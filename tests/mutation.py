@@ -82,18 +82,18 @@ def _end_group(process: "subprocess.Popen[bytes]") -> None:
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """A mutant and its file."""
+    """A mutant, its file, and the file's text without it."""
 
     file: Path
+    sound: bytes
     mutant: Mutant
 
 
 def faults_of(room: MutationRoom) -> list[Fault]:
     """Every fault of a room."""
     files = [file for source in room.sources for file in _files_of(ROOT / PACKAGE / source)]
-    return [
-        Fault(file.relative_to(ROOT), mutant) for file in files for mutant in mutants_of(file.read_bytes())
-    ]
+    sources = {file.relative_to(ROOT): file.read_bytes() for file in files}
+    return [Fault(file, sound, mutant) for file, sound in sources.items() for mutant in mutants_of(sound)]
 
 
 def _files_of(path: Path) -> Iterable[Path]:
@@ -126,12 +126,11 @@ def run(room: str, count: int, seed: int) -> None:
             raise SystemExit(f"{tree.said()}\nThe tests of the room fail without any fault.")
         seconds_max = max(PATIENCE_SECONDS_MIN, PATIENCE_FACTOR * (time.monotonic() - began_at))
         for fault in faults:
-            sound = (ROOT / fault.file).read_bytes()
-            tree.write(fault.file, fault.mutant.applied_to(sound))
+            tree.write(fault.file, fault.mutant.applied_to(fault.sound))
             if tree.passes(seconds_max):
                 unnoticed += 1
-                _say(f"not noticed: {fault.file}:{fault.mutant.told(sound)}")
-            tree.write(fault.file, sound)
+                _say(f"not noticed: {fault.file}:{fault.mutant.told(fault.sound)}")
+            tree.write(fault.file, fault.sound)
     _say(f"{room}: {len(faults) - unnoticed} of {len(faults)} faults were noticed (seed {seed}).")
 
 

@@ -1,20 +1,8 @@
 """The lines that durability rests on, each with the tests that must fail without it."""
 
-from typing import NamedTuple
+from tests.toothlist_client import CLIENT_TEETH, Tooth
 
 STORAGE = "src/rowkeep/storage"
-CLIENT = "src/rowkeep/client"
-CLIENT_FILES = "src/rowkeep/client/files"
-
-
-class Tooth(NamedTuple):
-    """What is taken out, and where it should hurt."""
-
-    name: str
-    file: str
-    before: str
-    after: str
-    tests: str
 
 
 TEETH = (
@@ -148,34 +136,7 @@ TEETH = (
         "if False:",
         "tests/e2e/test_verify.py",
     ),
-    Tooth(
-        "an answer counts only for its own request",
-        f"{CLIENT}/connection.py",
-        'if answer.headers.get("x-request-id") != request_id:',
-        "if False:",
-        "tests/e2e/test_faulty_network.py",
-    ),
-    Tooth(
-        "a key for every attempt",
-        f"{CLIENT}/retrying.py",
-        '{"Idempotency-Key": key}',
-        "{}",
-        "tests/e2e/test_faulty_network.py",
-    ),
-    Tooth(
-        "lines are joined only if each is one object",
-        f"{CLIENT_FILES}/ndjson.py",
-        "if row_count != line_count:",
-        "if False:",
-        "tests/unit/test_insertion.py",
-    ),
-    Tooth(
-        "where a batch ends for want of more is known before it is sent",
-        f"{CLIENT_FILES}/checkpoint.py",
-        "self._unsent.add(key)\n                self._write()",
-        "self._unsent.add(key)",
-        "tests/crash/test_kill_insert.py",
-    ),
+    *CLIENT_TEETH,
     Tooth(
         "fsync of a segment",
         f"{STORAGE}/segments/checked_file.py",

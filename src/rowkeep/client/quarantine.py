@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from rowkeep.client.errors import RefusedRow
+from rowkeep.client.folders import sync_folder
 
 
 class QuarantineFile:
@@ -22,7 +23,9 @@ class QuarantineFile:
 
     def __init__(self, path: Path, source: str, first_row: int = 0) -> None:
         self._source = source
-        self._file = path.open("a+b")
+        # Rows are nobody else's business, whatever the umask.
+        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+b")
+        sync_folder(path.parent)  # else its rows could be durable, and it itself not
         self._kept: set[int] = set()
         self._read(first_row)
 

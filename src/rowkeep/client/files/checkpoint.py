@@ -35,6 +35,7 @@ from rowkeep.client.batches import Batch
 from rowkeep.client.errors import RefusedRow
 from rowkeep.client.files.chunks import Chunk, key_of
 from rowkeep.client.files.taps import InputChanged, read_exactly
+from rowkeep.client.folders import sync_folder
 
 TAIL_BYTES = 64 * 1024
 WRITE_SECONDS = 1.0
@@ -207,7 +208,7 @@ class Checkpoint:
         written.rename(self._path)
         os.close(self._file)
         self._file = file
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
         self._written_at = time.monotonic()
 
 
@@ -260,11 +261,3 @@ def _is_there(planned: Planned, source: str, descriptor: int) -> bool:
 def _tail(descriptor: int, offset: int) -> str:
     size = min(offset, TAIL_BYTES)
     return hashlib.sha256(read_exactly(descriptor, offset - size, size)).hexdigest()
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
