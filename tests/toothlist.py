@@ -72,8 +72,8 @@ TEETH = (
     ),
     Tooth(
         "the receipt in the transaction of the rows",
-        f"{STORAGE}/journal/journal.py",
-        "_json_text(self.receipts)",
+        f"{STORAGE}/sqlite.py",
+        "_json_text([_receipt_parameters(batch, receipt) for batch, receipt in group.receipts])",
         '"[]"',
         "tests/contract",
     ),

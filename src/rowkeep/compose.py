@@ -61,9 +61,9 @@ from rowkeep.storage.durability import measure_durability
 from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.local_files import ContentFolder, DataDirectory, Disk
+from rowkeep.storage.opening import open_database
 from rowkeep.storage.segments.folder import GRACE_SECONDS, SegmentFolder
 from rowkeep.storage.segments.reader import StreamReader
-from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
 from rowkeep.workers.load_process import LoadProcesses
@@ -82,7 +82,7 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
     """Opens the data directory and the application over it; closes them in the opposite order."""
     directory = DataDirectory(settings.data_dir)
     directory.sweep()
-    database = SqliteDatabase(directory.database)
+    database = open_database(directory)
     try:
         async with application_over(database, directory, settings) as application:
             yield application

@@ -4,7 +4,7 @@ One process serves everything, on one event loop: kill it and nothing of it is l
 end with their standard input). Stopping goes from the outside in: those who follow are told where to
 resume, no new connections, what was accepted is answered, the journal is closed.
 
-Rejected: several worker processes over one SQLite file. There is one writer at a time anyway, each
+Rejected: several worker processes over one database file. There is one writer at a time anyway, each
 process would fsync for itself, and the group commit that makes the server fast would be cut in pieces.
 """
 

@@ -9,7 +9,7 @@ import httpx
 from rowkeep.compose import application_over
 from rowkeep.config import Settings
 from rowkeep.services.accounts import create_organization, create_token, create_user
-from rowkeep.storage.base import Connection, Database, Record
+from rowkeep.storage.base import Connection, Database, Group, Record
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
@@ -44,6 +44,11 @@ class CountingConnection:
         self._names.append(statement)
         return self._connection.record(statement, **parameters)
 
+    def add_group(self, group: Group) -> None:
+        """Notes a group and adds it."""
+        self._names.append("add_group")
+        self._connection.add_group(group)
+
 
 class CountingDatabase:
     """A database whose statements are noted in `names`, in their order."""
@@ -53,9 +58,9 @@ class CountingDatabase:
         self.names: list[str] = []
 
     @property
-    def written_at(self) -> float:
+    def commit_started_at(self) -> float:
         """That of the database."""
-        return self._database.written_at
+        return self._database.commit_started_at
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -69,10 +74,10 @@ class CountingDatabase:
         with self._database.writing() as connection:
             yield CountingConnection(connection, self.names)
 
-    def commit_statement(self, statement: str, /, **parameters: object) -> None:
-        """Notes a statement and runs it."""
-        self.names.append(statement)
-        self._database.commit_statement(statement, **parameters)
+    def commit_group(self, group: Group) -> None:
+        """Notes a group and commits it."""
+        self.names.append("add_group")
+        self._database.commit_group(group)
 
     def close(self) -> None:
         """Closes the database."""

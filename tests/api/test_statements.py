@@ -36,8 +36,8 @@ STATEMENTS: dict[str, tuple[str, int]] = {
     f"{API}/tables/{{table}}": (f"{API}/tables/lab.d.t_0", 5),
     f"{API}/tables/{{table}}/variables": (f"{API}/tables/lab.d.t_0/variables", 6),
     f"{API}/tables/{{table}}/variables/{{variable}}": (f"{API}/tables/lab.d.t_0/variables/v_0", 6),
-    f"{API}/tables/{{table}}/uploads": (f"{API}/tables/lab.d:next.t_0/uploads", 6),
-    f"{API}/tables/{{table}}/uploads/{{upload}}": (f"{API}/tables/lab.d:next.t_0/uploads/u_0", 6),
+    f"{API}/tables/{{table}}/uploads": (f"{API}/tables/lab.d:next.t_0/uploads", 7),
+    f"{API}/tables/{{table}}/uploads/{{upload}}": (f"{API}/tables/lab.d:next.t_0/uploads/u_0", 7),
     f"{API}/tables/{{table}}/uploads/{{upload}}/quarantine": (
         f"{API}/tables/lab.d:next.t_0/uploads/u_0/quarantine",
         7,
@@ -101,7 +101,7 @@ LISTED = {
 
 # Changes, and what else may look at many things: method, path, body, statements.
 CHANGES: tuple[tuple[str, str, object, int], ...] = (
-    ("GET", f"{API}/datasets/lab.d/versions/next", None, 13),
+    ("GET", f"{API}/datasets/lab.d/versions/next", None, 14),
     ("PATCH", f"{API}/datasets/lab.d", {"description": "new"}, 8),
     ("PATCH", f"{API}/tables/lab.d:next.t_0/variables", {"variables": [{"name": "v_0", "label": "a"}]}, 8),
     ("PATCH", f"{API}/datasets/lab.d:next/variables", {"variables": [{"name": "v_0", "label": "b"}]}, 8),
@@ -109,8 +109,8 @@ CHANGES: tuple[tuple[str, str, object, int], ...] = (
     ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 9),
     ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 1),
     ("DELETE", f"{API}/tables/lab.d:next.t_1", None, 6),
-    ("POST", f"{API}/datasets/lab.d/versions/next/release", {}, 19),
-    ("POST", f"{API}/datasets/lab.d/versions", None, 19),
+    ("POST", f"{API}/datasets/lab.d/versions/next/release", {}, 20),
+    ("POST", f"{API}/datasets/lab.d/versions", None, 20),
     ("DELETE", f"{API}/datasets/lab.d/versions/next", None, 9),
     ("DELETE", f"{API}/datasets/lab.d", None, 5),
 )

@@ -11,7 +11,7 @@ from rowkeep.config import Settings
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.local_files import DataDirectory
-from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.storage.opening import open_database
 
 Result = TypeVar("Result")
 
@@ -41,7 +41,7 @@ def existing_directory(data_dir: Path) -> DataDirectory:
 
 def edit(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result:
     """Runs a function in one durable transaction on the catalog of a data directory; returns its result."""
-    database = SqliteDatabase(DataDirectory(data_dir).database)
+    database = open_database(DataDirectory(data_dir))
     try:
         return edit_catalog(database, function)
     finally:
@@ -50,7 +50,7 @@ def edit(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result:
 
 def read(data_dir: Path, function: Callable[[CatalogView], Result]) -> Result:
     """Runs a function on one snapshot of the catalog of a data directory; returns its result."""
-    database = SqliteDatabase(DataDirectory(data_dir).database)
+    database = open_database(DataDirectory(data_dir))
     try:
         return read_snapshot(database, function)
     finally:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from rowkeep.commands.data_directory import data_dir_option, existing_directory
-from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.storage.opening import open_database
 from rowkeep.storage.verification import verify
 
 
@@ -15,7 +15,7 @@ from rowkeep.storage.verification import verify
 def verify_command(data_dir: Path) -> None:
     """Read everything back; exit status 1 and a list when something is not as it was written."""
     directory = existing_directory(data_dir)
-    database = SqliteDatabase(directory.database)
+    database = open_database(directory)
     try:
         report = verify(database, directory)
     finally:

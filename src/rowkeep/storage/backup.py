@@ -17,7 +17,7 @@ from pathlib import Path
 from rowkeep.storage.base import StorageError
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.local_files import DataDirectory, sync_directory, sync_file
-from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.storage.opening import open_database
 from rowkeep.storage.verification import VerificationReport, verify
 
 
@@ -29,7 +29,7 @@ def back_up(directory: DataDirectory, destination: Path) -> None:
         raise StorageError(f"{directory.path} holds no data.")
     unfinished = _unfinished(destination)
     copy = DataDirectory(unfinished)
-    database = SqliteDatabase(directory.database)
+    database = open_database(directory)
     try:
         database.copy(copy.database)
     finally:
@@ -56,7 +56,7 @@ def restore(source: Path, directory_path: Path) -> VerificationReport:
     shutil.copyfile(backup.database, copy.database)
     if backup.segments.exists():
         shutil.copytree(backup.segments, copy.segments)
-    database = SqliteDatabase(copy.database)
+    database = open_database(copy)
     try:
         report = verify(database, copy)
     finally:
@@ -79,7 +79,7 @@ def _unfinished(destination: Path) -> Path:
 
 
 def _named_segments(directory: DataDirectory) -> list[str]:
-    database = SqliteDatabase(directory.database)
+    database = open_database(directory)
     try:
         with database.reading() as connection:
             return sorted(CatalogView(connection).segments.file_names())

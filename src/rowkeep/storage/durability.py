@@ -1,7 +1,7 @@
 """What the disk under a data directory can promise, measured when the server starts.
 
 A server can fsync as often as it likes: on a disk that lies about it, or in memory, what was acknowledged
-is gone with the power. A disk that keeps its word needs time for it. And SQLite's locks and its WAL work
+is gone with the power. A disk that keeps its word needs time for it. And the locks of the database work
 only on a local file system.
 """
 

@@ -1,6 +1,6 @@
 """Files of the data directory: where they are, what is done to them, and the spool for large bodies.
 
-* rowkeep.db, -wal, -shm   the catalog and the journal (storage/sqlite.py)
+* rowkeep.db and -…        the catalog and the journal (storage/opening.py)
 * segments/                rows that left the journal (storage/segments/folder.py)
 * spool/                   bodies in flight and what statistics spill; worth nothing later, emptied at start
 * jobs/                    what workers are making, a folder each; worth nothing later, emptied at start

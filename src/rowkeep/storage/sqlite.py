@@ -29,9 +29,12 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import msgspec
 
+from rowkeep.model.resources import Batch, Receipt
 from rowkeep.storage.base import (
     DuplicateError,
+    Group,
     Record,
     StorageBusyError,
     StorageFailedError,
@@ -89,6 +92,45 @@ class SqliteConnection:
         records = self.records(statement, **parameters)
         return records[0] if records else None
 
+    def add_group(self, group: Group) -> None:
+        """Adds a group to the journal; a trigger moves the counters and chains of its uploads."""
+        self.records("add_group", **_group_parameters(group))
+
+
+def _group_parameters(group: Group) -> dict[str, object]:
+    """Returns the parameters of `add_group` (journal.sql): payloads one after the other, the rest as JSON."""
+    entries: list[list[object]] = []
+    payloads: list[bytes] = []
+    offset = 0
+    for entry in group.entries:
+        frame = entry.frame
+        length = len(frame.payload)
+        facts = [entry.upload_id, frame.row_count, frame.byte_count, entry.schema_version, frame.codec]
+        place = [offset, length, entry.checksum, entry.first_row, int(entry.is_continued)]
+        entries.append([*facts, *place, entry.chain.hex()])
+        payloads.append(frame.payload)
+        offset += length
+    return {
+        "entries": _json_text(entries),
+        "payloads": b"".join(payloads),
+        "receipts": _json_text([_receipt_parameters(batch, receipt) for batch, receipt in group.receipts]),
+        "catalog_version": group.catalog_version,
+        "now": group.committed_at,
+    }
+
+
+def _receipt_parameters(batch: Batch, receipt: Receipt) -> list[object]:
+    change = None if batch.change is None else _json_text(batch.change)
+    digest = batch.digest.hex() if batch.digest is not None else ""
+    numbers = [receipt.commit, receipt.first_row]
+    proof = [batch.sha256.hex(), None if receipt.chain is None else receipt.chain.hex()]
+    skipped = None if receipt.skipped is None else _json_text(receipt.skipped)
+    return [batch.upload_id, batch.key, digest, batch.row_count, change, *numbers, *proof, skipped]
+
+
+def _json_text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
 
 def _record(cursor: apsw.Cursor, row: tuple[Any, ...]) -> Record:
     return dict(zip((column[0] for column in cursor.get_description()), row, strict=True))
@@ -112,8 +154,8 @@ class SqliteDatabase:
         self._write_lock = threading.Lock()
         self._writer = self._open()
         _migrate(self._writer)
-        self.written_at = time.perf_counter()
-        self._writer.raw.set_commit_hook(self._note_written)
+        self.commit_started_at = time.perf_counter()
+        self._writer.raw.set_commit_hook(self._note_commit)
 
     def _open(self) -> SqliteConnection:
         with _translated():
@@ -122,9 +164,9 @@ class SqliteDatabase:
         self._connections.append(connection)
         return connection
 
-    def _note_written(self) -> bool:
+    def _note_commit(self) -> bool:
         """Called by SQLite within COMMIT, before it goes to the disk. True would roll back."""
-        self.written_at = time.perf_counter()
+        self.commit_started_at = time.perf_counter()
         return False
 
     @contextmanager
@@ -155,11 +197,12 @@ class SqliteDatabase:
                     raw.execute("ROLLBACK")
                 raise
 
-    def commit_statement(self, statement: str, /, **parameters: object) -> None:
-        """Runs one statement as a durable transaction of its own."""
+    def commit_group(self, group: Group) -> None:
+        """Adds a group to the journal by one statement, which is a durable transaction of its own."""
+        parameters = _group_parameters(group)
         with self._write_lock, _translated():
             try:
-                self._writer.raw.execute(self._statements[statement], parameters)
+                self._writer.raw.execute(self._statements["add_group"], parameters)
             except apsw.ConstraintError as error:
                 raise DuplicateError(str(error)) from error
 

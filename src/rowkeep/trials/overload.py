@@ -18,7 +18,7 @@ import msgspec
 
 from rowkeep.storage.doors import read_snapshot
 from rowkeep.storage.local_files import DataDirectory
-from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.storage.opening import open_database
 from rowkeep.trials.load import LoadPlan, LoadResult
 from rowkeep.trials.processes import end
 from rowkeep.trials.report import Bar, bar_lines, table_text
@@ -119,7 +119,7 @@ def _load(
 
 
 def _stored_rows(data_dir: Path) -> int:
-    database = SqliteDatabase(DataDirectory(data_dir).database)
+    database = open_database(DataDirectory(data_dir))
     try:
         return sum(
             upload.row_count for upload in read_snapshot(database, lambda view: view.uploads.page(1, 0, 9))

@@ -25,7 +25,7 @@ from rowkeep.storage.catalog.uploads import NewUpload
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.local_files import DataDirectory
-from rowkeep.storage.sqlite import SqliteDatabase
+from rowkeep.storage.opening import open_database
 from rowkeep.trials.processes import Process
 from rowkeep.trials.workload import SCHEMA, bodies
 
@@ -71,14 +71,14 @@ def start_rowkeep(data_dir: Path) -> tuple[Target, Process]:
 
 def make_stream(data_dir: Path) -> None:
     """Makes a data directory with a user, the token TOKEN and the stream behind ROWS_PATH."""
-    database = SqliteDatabase(DataDirectory(data_dir).database)
+    database = open_database(DataDirectory(data_dir))
     edit_catalog(database, _make_stream)
     database.close()
 
 
 def add_streams(data_dir: Path, count: int, row_count: int) -> None:
     """Adds streams to the table, each with some rows in the journal."""
-    database = SqliteDatabase(DataDirectory(data_dir).database)
+    database = open_database(DataDirectory(data_dir))
     added = edit_catalog(database, lambda editor: _add_streams(editor, count))
     body = next(bodies(row_count))
     sha256 = digest_of(row_decoder(_schema()).read(body))

@@ -25,8 +25,8 @@ from pathlib import Path
 import msgspec
 
 from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.opening import open_database
 from rowkeep.storage.segments.folder import SUFFIX
-from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.verification import verify
 from rowkeep.trials.processes import Process, children_of, command_of, end
 from rowkeep.trials.targets import ROWS_PATH, TABLE_PATH, TOKEN, free_port, launch_rowkeep, make_stream
@@ -299,7 +299,7 @@ class _Torture:
             self._violations += violations_of(writer.number, numbers, acknowledged[writer.number])
         self._violations += [client.complaint for client in self._clients if client.complaint is not None]
         directory = DataDirectory(self._data_dir)
-        database = SqliteDatabase(directory.database)
+        database = open_database(directory)
         self._violations += verify(database, directory).problems
         database.close()
 

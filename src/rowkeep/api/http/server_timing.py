@@ -7,7 +7,7 @@
     queue    until the commit of its group began
     commit   until all that its group changes was in its place, in memory
     fsync    until that had reached the disk: the write of the changed pages, their fsync, and now and then
-             the checkpoint that folds the WAL back
+             a checkpoint of the database
 
 A phase that an insert did not reach is left out; the one that it ended in lasts until now.
 """

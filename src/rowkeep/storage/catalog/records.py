@@ -18,7 +18,7 @@ Noun = TypeVar("Noun")
 
 
 def noun(type_: type[Noun], record: Record | None) -> Noun | None:
-    """A record as a noun; None stays None. SQLite has no booleans: 0 and 1 are taken for them."""
+    """Returns a record as a noun; None stays None. Not every database has booleans: 0 and 1 pass for them."""
     return None if record is None else msgspec.convert(record, type_, strict=False)
 
 

@@ -13,12 +13,12 @@ A group is whatever batches waited while the last commit ran. It becomes one tra
 4. the rest go in: per upload one entry that holds their bodies, one a line. Rows of theirs that were
    skipped go into the quarantine (`catalog/quarantine.py`), and replayed ones out of it, in the same commit.
 
-The common group (one catalog version, new keys or none, no offsets, nothing skipped or stale) is one
-statement that is a commit by itself. That is not about SQLite's speed: each statement costs the writer two
+The common group (one catalog version, new keys or none, no offsets, nothing skipped or stale) is committed in
+one step (`Database.commit_group`). This is not about the database's speed: each step costs the writer two
 hand-overs of the interpreter lock, and under load each takes as long as the event loop's turn, about a
-millisecond. So it rests on what the journal remembers of where uploads end (placement.py) and on keys being
-new, and the statement says so: where that is not true it fails and adds nothing, and the group goes the long
-way, which asks.
+millisecond. So the step rests on what the journal remembers of where uploads end (placement.py) and on keys
+being new, and it says so: where that is not true it fails and adds nothing, and the group goes the long way,
+which asks.
 
 A batch that brings a new schema is a group of its own: schema version, entry and the move of the
 catalog version are one commit. So is a large batch, which comes in frames that are already encoded
@@ -38,8 +38,10 @@ from rowkeep.storage.base import (
     Connection,
     Database,
     DuplicateError,
+    Group,
     KeyReused,
     KeyUndone,
+    NewEntry,
     Outcome,
     StaleBatch,
 )
@@ -78,12 +80,12 @@ class Journal:
             return None
         placement = Placement(ends)
         receipts = [placement.place(batch) for batch in batches]
-        entries, payloads = self._entries(batches, placement)
+        entries = self._entries(batches, placement)
         if not entries:
             return None
-        group = _Group(entries, payloads, _keyed(zip(batches, receipts, strict=True)))
+        written = zip(batches, receipts, strict=True)
         try:
-            database.commit_statement("add_group", **group.parameters(batches[0].catalog_version))
+            database.commit_group(_group(entries, written, batches[0].catalog_version))
         except DuplicateError:
             return None
         self._ends.learn(placement.after)
@@ -130,10 +132,9 @@ class Journal:
         first = batches[0]
         if first.frames:
             _add_frames(connection, first, placement, version)
-        entries, payloads = self._entries(batches, placement)
-        group = _Group(entries, payloads, _keyed(written))
+        group = _group(self._entries(batches, placement), written, version)
         if group.entries or group.receipts:
-            connection.records("add_group", **group.parameters(version))
+            connection.add_group(group)
         tokens = {
             batch.upload_id: batch.offset.token for batch in batches if batch.offset and batch.offset.token
         }
@@ -144,63 +145,43 @@ class Journal:
         if first.change is not None:
             editor.uploads.change_schema(first.upload_id, first.schema)
 
-    def _entries(self, batches: Sequence[Batch], placement: Placement) -> tuple[list[list[object]], bytes]:
+    def _entries(self, batches: Sequence[Batch], placement: Placement) -> list[NewEntry]:
         by_upload: dict[int, list[Batch]] = {}
         for batch in batches:
             if batch.body:
                 by_upload.setdefault(batch.upload_id, []).append(batch)
-        entries: list[list[object]] = []
-        payloads: list[bytes] = []
-        offset = 0
+        entries: list[NewEntry] = []
         for upload_id, members in by_upload.items():
             lines = b"\n".join([batch.body for batch in members])
             frame = self._encoder.frame(lines, sum([batch.row_count for batch in members]))
             first_row, chain = placement.before[upload_id].row_count, placement.after[upload_id].chain
-            entries.append([*_entry(members[0], frame, offset), first_row, 0, chain.hex()])
-            payloads.append(frame.payload)
-            offset += len(frame.payload)
-        return entries, b"".join(payloads)
-
-
-def _entry(batch: Batch, frame: Frame, offset: int) -> list[int]:
-    checksum = frame_checksum(batch.upload_id, batch.schema.version, frame)
-    facts = [batch.upload_id, frame.row_count, frame.byte_count, batch.schema.version, frame.codec]
-    return [*facts, offset, len(frame.payload), checksum]
-
-
-class _Group(msgspec.Struct, frozen=True):
-    """What goes in with one statement: entries, their payloads one after the other, receipts."""
-
-    entries: list[list[object]]
-    payloads: bytes
-    receipts: list[list[object]]
-
-    def parameters(self, catalog_version: int) -> dict[str, object]:
-        """Those of `add_group`."""
-        return {
-            "entries": _json_text(self.entries),
-            "payloads": self.payloads,
-            "receipts": _json_text(self.receipts),
-            "catalog_version": catalog_version,
-            "now": _now_ms(),
-        }
-
-
-def _keyed(written: Iterable[tuple[Batch, Receipt]]) -> list[list[object]]:
-    """The receipts to keep: those of batches with a key."""
-    return [_receipt_parameters(batch, receipt) for batch, receipt in written if batch.key is not None]
+            entries.append(_entry(members[0], frame, first_row, chain))
+        return entries
 
 
 def _add_frames(connection: Connection, batch: Batch, placement: Placement, version: int) -> None:
-    """An entry a frame: one batch, so the chain moves with the last."""
+    """Adds an entry a frame: all are one batch, so the chain moves with the last."""
     first_row = placement.before[batch.upload_id].row_count
     for number, frame in enumerate(batch.frames, 1):
         is_continued = number < len(batch.frames)
         chains = placement.before if is_continued else placement.after
-        chain = chains[batch.upload_id].chain.hex()
-        entry = [*_entry(batch, frame, 0), first_row, int(is_continued), chain]
-        connection.records("add_group", **_Group([entry], frame.payload, []).parameters(version))
+        entry = _entry(batch, frame, first_row, chains[batch.upload_id].chain, is_continued=is_continued)
+        connection.add_group(_group([entry], [], version))
         first_row += frame.row_count
+
+
+def _entry(
+    batch: Batch, frame: Frame, first_row: int, chain: bytes, *, is_continued: bool = False
+) -> NewEntry:
+    version = batch.schema.version
+    checksum = frame_checksum(batch.upload_id, version, frame)
+    return NewEntry(batch.upload_id, version, frame, checksum, first_row, chain, is_continued)
+
+
+def _group(entries: Sequence[NewEntry], written: Iterable[tuple[Batch, Receipt]], version: int) -> Group:
+    """A group that is committed now, with the receipts of the batches that have a key."""
+    keyed = [pair for pair in written if pair[0].key is not None]
+    return Group(version, time.time_ns() // 1_000_000, entries, keyed)
 
 
 def _is_common(batches: Sequence[Batch]) -> bool:
@@ -228,18 +209,5 @@ def _settle(editor: CatalogEditor, batch: Batch, version: int, known: _KnownRequ
     return msgspec.structs.replace(earlier.receipt, replayed=True)
 
 
-def _receipt_parameters(batch: Batch, receipt: Receipt) -> list[object]:
-    change = None if batch.change is None else _json_text(batch.change)
-    digest = batch.digest.hex() if batch.digest is not None else ""
-    numbers = [receipt.commit, receipt.first_row]
-    proof = [batch.sha256.hex(), None if receipt.chain is None else receipt.chain.hex()]
-    skipped = None if receipt.skipped is None else _json_text(receipt.skipped)
-    return [batch.upload_id, batch.key, digest, batch.row_count, change, *numbers, *proof, skipped]
-
-
 def _json_text(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -18,7 +18,7 @@ table) or open → closing → closed (what was accepted is still written).
   nobody waits for long where a full stop would make everybody wait at once.
 
 Rejected: a timer that gathers for some milliseconds (adds latency where there is no load, and under
-load the last fsync is the timer); a thread pool of writers (SQLite has one writer anyway).
+load the last fsync is the timer); a thread pool of writers (the embedded database has one writer anyway).
 """
 
 import asyncio
@@ -244,7 +244,7 @@ class Lane:
             self._note_failure(error)
             self._loop.call_soon_threadsafe(self._refuse, group, _refusal(error), size)
         else:
-            commit = CommitTimes(started, self._database.written_at, time.perf_counter())
+            commit = CommitTimes(started, self._database.commit_started_at, time.perf_counter())
             self._count(outcomes, commit.ended_at - started)
             self._loop.call_soon_threadsafe(self._settle, group, outcomes, size, commit)
             if self._rest_factor:

@@ -1,0 +1,23 @@
+"""Where a second database and a second place for files go in: nothing else knows which ones there are."""
+
+import re
+
+from tests.house.sources import PACKAGE, module_of, python_files
+
+# Words of one database. `formats.files.detection` tells users what kind of file they sent.
+_database_words = re.compile(
+    r"sqlite|apsw|\bWAL\b|\bVACUUM\b|\bPRAGMA\b|json_each|\btriggers?\b", re.IGNORECASE
+)
+KNOW_THE_DATABASE = {"storage.sqlite", "storage.opening", "formats.files.detection"}
+
+
+def test_one_file_knows_the_database() -> None:
+    """Code, comments and messages outside of sqlite.py and its SQL hold for every database."""
+    offences = [
+        f"{module_of(file)}:{number} {line.strip()}"
+        for file in python_files(PACKAGE)
+        if module_of(file) not in KNOW_THE_DATABASE
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if _database_words.search(line.replace("(`sqlite.py`)", ""))
+    ]
+    assert not offences
