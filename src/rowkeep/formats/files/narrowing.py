@@ -44,15 +44,19 @@ TextBatches = Callable[[], Iterator[pa.RecordBatch]]
 
 
 class NarrowedColumn:
-    """One column on the way: the type of all its values so far, None while all are null."""
+    """One column on the way: the type of all its values so far, None while all are null.
 
-    def __init__(self) -> None:
+    `tried` are the types that a column without a value so far may get, in order.
+    """
+
+    def __init__(self, tried: Sequence[VariableType] = _TRIED) -> None:
+        self._tried = tried
         self.type: VariableType | None = None
         self.inexact = False
         self._has_code = self._has_float = False
 
-    def convert(self, array: pa.StringArray) -> pa.Array | None:
-        """The values in the type of the column, which may widen for them; None once it is string."""
+    def convert(self, array: pa.StringArray) -> pa.Array:
+        """The values in the type of the column, which may widen for them."""
         if array.null_count == len(array):
             return pa.nulls(len(array))
         for type_ in self._candidates():
@@ -65,7 +69,7 @@ class NarrowedColumn:
 
     def _candidates(self) -> Sequence[VariableType]:
         if self.type is None:
-            return _TRIED
+            return self._tried
         wider = _WIDER.get(self.type)
         if wider is None or (self.type is VariableType.INTEGER and self.inexact):
             return (self.type,)

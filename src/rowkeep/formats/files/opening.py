@@ -7,17 +7,29 @@ of the server. Whatever the size of a file, a reader holds a bounded part of it.
 from collections.abc import Callable
 from pathlib import Path
 
+from rowkeep.formats.files.avro import open_avro
 from rowkeep.formats.files.columnar import open_orc, open_parquet
 from rowkeep.formats.files.delimited import open_delimited
 from rowkeep.formats.files.detection import file_type
+from rowkeep.formats.files.json_records import open_json
+from rowkeep.formats.files.spreadsheet import open_spreadsheet
+from rowkeep.formats.files.statistical import open_statistical
 from rowkeep.formats.files.table import FileTable, Source
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.files import FileOptions, FileType
 
 _READERS: dict[FileType, Callable[[Source], FileTable]] = {
     FileType.DELIMITED: open_delimited,
+    FileType.NDJSON: open_json,
+    FileType.JSON: open_json,
     FileType.PARQUET: open_parquet,
     FileType.ORC: open_orc,
+    FileType.AVRO: open_avro,
+    FileType.DTA: open_statistical,
+    FileType.SAV: open_statistical,
+    FileType.SAS7BDAT: open_statistical,
+    FileType.XLS: open_spreadsheet,
+    FileType.XLSX: open_spreadsheet,
 }
 
 

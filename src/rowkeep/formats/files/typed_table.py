@@ -29,10 +29,14 @@ class TypedColumns:
     """The columns of a file with Arrow types, and what the caller said of them."""
 
     def __init__(
-        self, source: Source, columns: Sequence[Column], types: Sequence[pa.DataType], read: TypedBatches
+        self,
+        source: Source,
+        columns: Sequence[Column],
+        types: Sequence[pa.DataType | None],
+        read: TypedBatches,
     ) -> None:
         check_column_count(len(columns), source.options.file_name)
-        self._columns = [ArrowColumn(type_) for type_ in types]
+        self._columns = [ArrowColumn(pa.string() if type_ is None else type_) for type_ in types]
         self._named = columns
         self._given = given_types(source, [column.name for column in columns])
         self._read = read

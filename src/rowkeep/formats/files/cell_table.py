@@ -1,0 +1,130 @@
+"""Files whose rows are Python values:
+
+their types are settled in one pass, their rows are read in a second.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from rowkeep.formats.files.cells import IN_TEXTS, CellColumn, converted_cells, given_cells
+from rowkeep.formats.files.given_types import EXPECTED_TEXT
+from rowkeep.formats.files.table import (
+    BadRecords,
+    Column,
+    FileTable,
+    Source,
+    check_column_count,
+    given_types,
+    named_variables,
+    unreadable,
+)
+from rowkeep.model.files import SHOWN_RECORD_CHARACTERS_MAX, BadRecord, Detected, shortened
+from rowkeep.model.types import VariableType
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a row is in its file, and how its record looks there."""
+
+    row: int
+    line: int | None
+    text: str
+
+
+class CellRows(msgspec.Struct, frozen=True):
+    """Some rows: the values of each column, and where each row is."""
+
+    columns: Sequence[Sequence[Any]]
+    places: Sequence[Place]
+
+
+# Reads the rows of a file from the beginning. Columns may be added at the end from one batch to the next.
+ReadCells = Callable[[], Iterator[CellRows]]
+
+
+class CellTable:
+    """The way of one file of Python values to a table."""
+
+    def __init__(
+        self,
+        source: Source,
+        bad: BadRecords,
+        read: ReadCells,
+        in_texts: Sequence[VariableType] = IN_TEXTS,
+    ) -> None:
+        self._source = source
+        self._bad = bad
+        self._read = read
+        self._in_texts = in_texts
+        self._columns: list[CellColumn] = []
+        self._given: list[VariableType | None] = []
+
+    def look_at_all(self) -> int:
+        """Looks at every value; how many columns there are. Raises RecordsRefused."""
+        self._columns.clear()
+        for rows in self._read():
+            while len(self._columns) < len(rows.columns):
+                self._columns.append(CellColumn(self._in_texts))
+            for column, values in zip(self._columns, rows.columns, strict=False):
+                column.look_at(values)
+        self._bad.check()
+        check_column_count(len(self._columns), self._source.options.file_name)
+        if not self._columns:
+            raise unreadable(self._source, "it has no column.")
+        return len(self._columns)
+
+    def table(self, named: Sequence[Column], detected: Detected, warnings: list[str]) -> FileTable:
+        """The table, once all values were looked at. Raises RecordsRefused."""
+        names = [column.name for column in named]
+        self._given = given_types(self._source, names)
+        if any(self._given):
+            self._check_given(names)
+        types = [given or column.decided() for given, column in zip(self._given, self._columns, strict=True)]
+        inexact = [
+            type_ is VariableType.INTEGER and column.inexact
+            for type_, column in zip(types, self._columns, strict=True)
+        ]
+        variables = named_variables(named, types, inexact)
+        return FileTable(variables, detected, lambda: self._batches(types), self._bad, warnings)
+
+    def _check_given(self, names: Sequence[str]) -> None:
+        for rows in self._read():
+            bad: dict[int, BadRecord] = {}
+            for index, values in enumerate(rows.columns):
+                given = self._given[index]
+                for cell in given_cells(values, given)[1] if given else ():
+                    place = rows.places[cell.position]
+                    record = BadRecord(
+                        place.row,
+                        EXPECTED_TEXT[given or VariableType.STRING],
+                        place.line,
+                        names[index],
+                        shortened(cell.text),
+                        shortened(place.text, SHOWN_RECORD_CHARACTERS_MAX),
+                    )
+                    bad.setdefault(cell.position, record)
+            for position in sorted(bad):
+                self._bad.add(bad[position])
+        self._bad.check()
+
+    def _batches(self, types: Sequence[VariableType]) -> Iterator[pa.RecordBatch]:
+        names = [str(index) for index in range(len(types))]
+        for rows in self._read():
+            row_count = len(rows.places)
+            if not row_count:
+                continue
+            keep = np.ones(row_count, dtype=bool)
+            arrays = []
+            for index, type_ in enumerate(types):
+                values = rows.columns[index] if index < len(rows.columns) else [None] * row_count
+                if self._given[index] is None:
+                    arrays.append(converted_cells(values, type_))
+                    continue
+                array, unfit = given_cells(values, type_)
+                keep[[cell.position for cell in unfit]] = False
+                arrays.append(array)
+            batch = pa.RecordBatch.from_arrays(arrays, names=names)
+            yield batch if keep.all() else batch.filter(pa.array(keep))

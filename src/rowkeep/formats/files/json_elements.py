@@ -1,0 +1,129 @@
+"""The elements of a JSON array of any length, or of objects that follow one another, one at a time.
+
+Nothing is decoded here: an element ends where its brackets close, and brackets within texts do not count.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from rowkeep.formats.files.table import RECORD_BYTES_MAX, Source, unreadable
+
+_BLOCK_BYTES = 1024 * 1024
+_SPACE = b" \t\r\n"
+# Texts as a whole, brackets, and commas. A text that has no end yet has no group.
+_marks = re.compile(rb'"(?:[^"\\]|\\.)*+(")?|[\[\]{},]', re.DOTALL)
+_COMMA, _QUOTE, _OPENING = ord(","), ord('"'), b"[{"
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """One record as it is in its file, and the line that it begins in."""
+
+    content: bytes
+    line: int
+
+
+def first_byte(path: Path, start: int) -> bytes:
+    """The first byte of a text that is not space."""
+    with path.open("rb") as file:
+        file.seek(start)
+        while block := file.read(_BLOCK_BYTES):
+            if stripped := block.lstrip(_SPACE):
+                return stripped[:1]
+    return b""
+
+
+def elements(source: Source, path: Path, start: int) -> Iterator[Raw]:
+    """The elements. Raises invalid_request_error for an array that is not whole."""
+    is_array = first_byte(path, start) == b"["
+    scan = _Scan(source, base=int(is_array))
+    with path.open("rb") as file:
+        file.seek(start)
+        while block := file.read(_BLOCK_BYTES):
+            yield from scan.take(block)
+    yield from scan.end()
+
+
+class _Scan:
+    """The state between two blocks: what is not yet handed on, and how deep in brackets it ends.
+
+    Elements lie at the depth `base`: 1 in an array, 0 for objects that follow one another.
+    """
+
+    def __init__(self, source: Source, base: int) -> None:
+        self._source = source
+        self._base = base
+        self._buffer = b""
+        self._scanned = 0  # so much of the buffer was looked at
+        self._depth = 0
+        self._is_over = False
+        self._line = 1
+
+    def take(self, block: bytes) -> Iterator[Raw]:
+        """The elements that end in one more block."""
+        if self._is_over:
+            self._check_nothing_follows(block)
+            return
+        self._buffer += block
+        begin = 0
+        for match in _marks.finditer(self._buffer, self._scanned):
+            mark = match[0][0]
+            if mark == _QUOTE:
+                if match[1] is None:
+                    self._scanned = match.start()
+                    break
+                continue
+            end = self._end_of_element(mark, match.start(), match.end())
+            if end is not None:
+                yield from self._element(begin, end)
+                begin = match.end()
+            if self._is_over:
+                self._check_nothing_follows(self._buffer[begin:])
+                return
+        else:
+            self._scanned = len(self._buffer)
+        self._drop(begin)
+
+    def _end_of_element(self, mark: int, start: int, end: int) -> int | None:
+        """Where an element ends, if it does at this mark."""
+        if mark == _COMMA:
+            return start if self._depth == self._base else None
+        if mark in _OPENING:
+            self._depth += 1
+            return start if self._depth == self._base == 1 else None  # the bracket of the array itself
+        self._depth -= 1
+        if self._depth == 0 and self._base == 1:
+            self._is_over = True
+            return start
+        return end if self._depth == self._base == 0 else None
+
+    def _element(self, begin: int, end: int) -> Iterator[Raw]:
+        raw = self._buffer[begin:end]
+        content = raw.strip(_SPACE + b",")
+        if content:
+            yield Raw(content, self._line + raw[: len(raw) - len(raw.lstrip(_SPACE))].count(b"\n"))
+        self._line += raw.count(b"\n")
+
+    def _drop(self, begin: int) -> None:
+        self._buffer = self._buffer[begin:]
+        self._scanned = max(0, self._scanned - begin)
+        if len(self._buffer) > RECORD_BYTES_MAX:
+            raise unreadable(
+                self._source,
+                f"the record in line {self._line} is longer than {RECORD_BYTES_MAX // 1024**2} MiB.",
+            )
+
+    def _check_nothing_follows(self, rest: bytes) -> None:
+        if rest.strip(_SPACE):
+            raise unreadable(self._source, f"something follows the end of its array, in line {self._line}.")
+
+    def end(self) -> Iterator[Raw]:
+        """What is left at the end. Raises invalid_request_error for an array that was never closed."""
+        if self._is_over:
+            return
+        if self._depth > 0 or self._base == 1 or b'"' in self._buffer:
+            raise unreadable(self._source, f"it ends within a record, in line {self._line}. Send it again.")
+        if self._buffer.strip(_SPACE):
+            yield Raw(self._buffer.strip(_SPACE), self._line)
