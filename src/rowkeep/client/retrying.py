@@ -201,9 +201,13 @@ def _with_advice(refusal: _Refusal) -> str:
 def _retry_after(answer: Answer) -> float:
     """What the header asks for, in seconds; 0 without it."""
     text = answer.headers.get("retry-after", "").strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return min(float(text), RETRY_AFTER_SECONDS_MAX)
     moment = email.utils.parsedate_tz(text)
     if moment is None:
         return 0.0
-    return min(max(email.utils.mktime_tz(moment) - time.time(), 0.0), RETRY_AFTER_SECONDS_MAX)
+    try:
+        seconds = email.utils.mktime_tz(moment) - time.time()
+    except (ValueError, OverflowError):
+        return 0.0  # a day that no calendar has
+    return min(max(seconds, 0.0), RETRY_AFTER_SECONDS_MAX)
