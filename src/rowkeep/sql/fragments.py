@@ -1,0 +1,217 @@
+"""Pieces of translated SQL: what each is in DuckDB's words, and of which type.
+
+A fragment's SQL can stand anywhere an operand can: it is a name, a literal, a call or in parentheses.
+"""
+
+import datetime
+from collections.abc import Callable, Iterable
+
+import msgspec
+from sqlglot import exp
+
+from rowkeep.sql.types import DUCKDB_TYPES, INT64, SqlType, duckdb_type
+
+SQL_CHARACTERS_MAX = 4_000_000
+
+
+class Fragment(msgspec.Struct, frozen=True):
+    """An expression. `is_literal` may turn into more types unasked; `text` is a literal text's.
+
+    `is_plain` holds for names and literals: they cannot fail. `leaves` are the operands of a calculation with
+    floating point numbers, which is checked for overflow as a whole.
+    """
+
+    sql: str
+    type: SqlType
+    is_literal: bool = False
+    is_plain: bool = False
+    text: str | None = None
+    leaves: tuple[str, ...] = ()
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column of what stands in FROM; `is_hidden` ones are not in `*`."""
+
+    name: str | None
+    value: Fragment
+    is_hidden: bool = False
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One thing that stands in FROM. `value` is what its name alone means, which only UNNEST has.
+
+    What USING made of columns of the same name stands in a source of its own, `is_merged`.
+    """
+
+    alias: str | None
+    columns: tuple[Column, ...]
+    value: Fragment | None = None
+    is_merged: bool = False
+
+
+class Relation(msgspec.Struct, frozen=True):
+    """A query or a table in DuckDB's words, with its columns; each is named c0, c1 and so on in `sql`."""
+
+    sql: str
+    names: tuple[str | None, ...]
+    types: tuple[SqlType, ...]
+    hidden: tuple[bool, ...] = ()
+
+    def source(self, name: str, alias: str | None) -> Source:
+        """What stands in FROM under a name of ours and an alias of the caller's."""
+        hidden = self.hidden or (False,) * len(self.names)
+        return Source(
+            alias,
+            tuple(
+                Column(label, Fragment(f"{name}.c{index}", type_, is_plain=True), is_hidden)
+                for index, (label, type_, is_hidden) in enumerate(
+                    zip(self.names, self.types, hidden, strict=True)
+                )
+            ),
+        )
+
+
+class Scope:
+    """What names mean at one place of a query: the sources in FROM, and those of the queries around it."""
+
+    def __init__(self, parent: "Scope | None" = None) -> None:
+        self.parent = parent
+        self.sources: list[Source] = []
+        # SELECT's names, for GROUP BY, HAVING, QUALIFY and ORDER BY.
+        self.aliases: dict[str, Fragment] = {}
+        # What the rows are grouped by; None where they are not grouped.
+        self.grouped: frozenset[str] | None = None
+
+    def merge(self, columns: list[Column]) -> None:
+        """What USING joined comes first, and is what the bare names mean."""
+        names = {column.name for column in columns}
+        kept = []
+        for source in self.sources:
+            if source.is_merged:
+                rest = tuple(column for column in source.columns if column.name not in names)
+                source = msgspec.structs.replace(source, columns=rest)  # noqa: PLW2901
+            kept.append(source)
+        self.sources = [*kept, Source(None, tuple(columns), is_merged=True)]
+
+    def parent_only(self) -> "Scope":
+        """What a query in FROM sees: not what stands beside it."""
+        return self.parent or Scope()
+
+
+class Context:
+    """One translation: the text, what it may use, and what was made so far."""
+
+    def __init__(
+        self,
+        text: str,
+        tables: dict[str, Relation],
+        parameters: "Parameters",
+        now: datetime.datetime,
+        query_relation: "QueryTranslation",
+    ) -> None:
+        self.text = text
+        self.tables = tables
+        self.parameters = parameters
+        self.now = now
+        self._query_relation = query_relation
+        self.named_queries: dict[str, Relation] = {}
+        self.is_in_aggregate = False
+        self._count = 0
+
+    def query_relation(self, scope: Scope, node: exp.Expr) -> "Relation":
+        """A query that stands within an expression; it sees the names around it."""
+        inner = node.this if isinstance(node, exp.Subquery) and set_parts(node) == {"this"} else node
+        was_in_aggregate, self.is_in_aggregate = self.is_in_aggregate, False
+        try:
+            return self._query_relation(self, inner, scope)
+        finally:
+            self.is_in_aggregate = was_in_aggregate
+
+    def new_name(self) -> str:
+        """A name that nothing else of the query has."""
+        self._count += 1
+        return f"r{self._count}"
+
+
+QueryTranslation = Callable[[Context, exp.Expr, Scope | None], Relation]
+
+
+def set_parts(node: exp.Expr) -> set[str]:
+    """The parts of a node that are filled."""
+    return {part for part, value in node.args.items() if value}
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """The values of `@name` and `?`, as they came."""
+
+    named: dict[str, object] = {}
+    positional: list[object] = []
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of DuckDB's."""
+    escaped = text.replace("'", "''")
+    if "\0" in text:
+        return "concat(" + ", chr(0), ".join(f"'{part}'" for part in escaped.split("\0")) + ")"
+    return f"'{escaped}'"
+
+
+def joined(parts: Iterable[str], separator: str = ", ") -> str:
+    """Parts of SQL in a row."""
+    return separator.join(parts)
+
+
+def cast_sql(sql: str, type_: SqlType) -> str:
+    """An expression in another of DuckDB's types."""
+    return f"CAST({sql} AS {duckdb_type(type_)})"
+
+
+def null_of(type_: SqlType) -> str:
+    """NULL of a type."""
+    return f"CAST(NULL AS {duckdb_type(type_)})"
+
+
+def filled(template: str, arguments: list[str]) -> str:
+    """A template of functions.txt with its arguments; what fails in it ends the query."""
+    return _filled(template, arguments).replace("fail('", "error('")
+
+
+def filled_safely(template: str, arguments: list[str]) -> str:
+    """The same for SAFE: what fails is NULL."""
+    return f"TRY({_failures(_filled(template, arguments), lambda _: 'NULL')})"
+
+
+def _filled(template: str, arguments: list[str]) -> str:
+    sql = template
+    start = sql.find("{*")
+    if start >= 0:
+        end = sql.index("}", start)
+        separator = sql[start + 2 : end] or ", "
+        sql = sql[:start] + separator.join(arguments) + sql[end + 1 :]
+        return sql
+    pieces = sql.split("{")
+    made = [pieces[0]]
+    for piece in pieces[1:]:
+        index, _, rest = piece.partition("}")
+        made.append(arguments[int(index)] + rest)
+    return "".join(made)
+
+
+def _failures(sql: str, replace: Callable[[str], str]) -> str:
+    pieces = sql.split("fail('")
+    made = [pieces[0]]
+    for piece in pieces[1:]:
+        message, _, rest = piece.partition("')")
+        made.append(replace(message) + rest)
+    return "".join(made)
+
+
+def integer(value: int) -> Fragment:
+    """A whole number as a literal."""
+    sql = f"CAST({value} AS BIGINT)" if value >= 0 else f"CAST('{value}' AS BIGINT)"
+    return Fragment(sql, INT64, is_literal=True, is_plain=True)
+
+
+def is_scalar(type_: SqlType) -> bool:
+    """Whether a type is neither an array nor a struct."""
+    return type_.name in DUCKDB_TYPES

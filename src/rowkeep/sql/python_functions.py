@@ -1,0 +1,406 @@
+"""Functions that DuckDB lacks or means differently, in Python: a value in, a value out, None stays None.
+
+They are called for each row by the process that runs a query, a million times a second at most; what is often
+needed has a line of SQL in functions.txt instead.
+"""
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from rowkeep.model.types import parse_date, parse_date_time, parse_time
+from rowkeep.sql.literals import moment_micros
+from rowkeep.sql.time_elements import read, shown
+
+_EPOCH_DATE_TIME = parse_date_time("1970-01-01")
+_integer_match = re.compile(r"[+-]?\d+", re.ASCII).fullmatch
+_hex_match = re.compile(r"([+-]?)0[xX]([0-9a-fA-F]+)", re.ASCII).fullmatch
+_float_match = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII).fullmatch
+_special_float_match = re.compile(r"([+-]?)(inf|infinity|nan)", re.IGNORECASE).fullmatch
+_word = re.compile(r"[^\s\[\](){}/|<>!?@\"^#$&~_,.:;*%+\-]+")
+_format_element = re.compile(r"%([-+ #0']*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
+_SOUNDEX = {**dict.fromkeys("BFPV", "1"), **dict.fromkeys("CGJKQSXZ", "2"), **dict.fromkeys("DT", "3"), "L": "4",
+            **dict.fromkeys("MN", "5"), "R": "6"}  # fmt: skip
+FORMAT_WIDTH_MAX = 1_000
+
+
+class PythonFunction(msgspec.Struct, frozen=True):
+    """A function with the types of its arguments and its result, in DuckDB's words."""
+
+    call: Callable[..., Any]
+    arguments: tuple[str, ...]
+    result: str
+
+
+# Numbers and their texts
+
+
+def integer(text: str) -> int:
+    """A text as an integer; raises ValueError."""
+    stripped = text.strip()
+    match = _hex_match(stripped)
+    if match is not None:
+        value = int(match[1] + match[2], 16)
+    elif _integer_match(stripped) is not None and len(stripped) < 100:
+        value = int(stripped)
+    else:
+        raise ValueError(f"Bad int64 value: {text}")
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(f"Bad int64 value: {text}")
+    return value
+
+
+def float_of(text: str) -> float:
+    """A text as a floating point number; raises ValueError."""
+    stripped = text.strip()
+    special = _special_float_match(stripped)
+    if special is not None:
+        return float(special[1] + special[2])
+    if _float_match(stripped) is None:
+        raise ValueError(f"Bad double value: {text}")
+    value = float(stripped)
+    if math.isinf(value):
+        raise ValueError(f"Bad double value: {text}")
+    return value
+
+
+def numeric(text: str) -> str:
+    """A text as one that a NUMERIC can be read from; raises ValueError."""
+    if _float_match(text.strip()) is None:
+        raise ValueError(f"Invalid NUMERIC value: {text}")
+    try:
+        return format(Decimal(text.strip()), "f")
+    except InvalidOperation as error:
+        raise ValueError(f"Invalid NUMERIC value: {text}") from error
+
+
+def numeric_text(text: str) -> str:
+    """A NUMERIC without the zeros at its end."""
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def float_text(value: float) -> str:
+    """A floating point number as CAST shows it."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if not value:
+        return "0"
+    short = f"{value:.15g}"
+    return short if float(short) == value else f"{value:.17g}"
+
+
+def json_float(value: float) -> str:
+    """A floating point number in JSON."""
+    return float_text(value) if math.isfinite(value) else f'"{float_text(value)}"'
+
+
+def json_integer(value: int) -> str:
+    """An integer in JSON; one that a double cannot hold is a text."""
+    return str(value) if abs(value) <= 2**53 else f'"{value}"'
+
+
+def rounded(value: float, digits: int) -> float:
+    """Rounds half away from zero, to some digits behind the point."""
+    return _scaled(value, digits, lambda scaled: math.floor(abs(scaled) + 0.5))
+
+
+def shortened(value: float, digits: int) -> float:
+    """Cuts off what is behind some digits."""
+    return _scaled(value, digits, lambda scaled: math.floor(abs(scaled)))
+
+
+def _scaled(value: float, digits: int, whole: Callable[[float], int]) -> float:
+    if not math.isfinite(value) or abs(digits) > 308:
+        return value
+    scaled = Decimal(repr(value)).scaleb(digits)
+    made = Decimal(whole(float(scaled)) if abs(scaled) < 2**53 else int(scaled)).scaleb(-digits)
+    return math.copysign(float(made), value)
+
+
+def shift_left(value: int, count: int) -> int:
+    """Shifts the 64 bits of an integer; those that go over are lost."""
+    if count < 0:
+        raise ValueError("A number of bits must not be negative.")
+    made = (value << count) & (2**64 - 1) if count < 64 else 0
+    return made - 2**64 if made >= 2**63 else made
+
+
+def shift_right(value: int, count: int) -> int:
+    """Shifts the 64 bits of an integer to the right, zeros coming in."""
+    if count < 0:
+        raise ValueError("A number of bits must not be negative.")
+    made = (value & (2**64 - 1)) >> count if count < 64 else 0
+    return made - 2**64 if made >= 2**63 else made
+
+
+# Dates and times
+
+
+def date_of(text: str) -> str:
+    """A text as a date that DuckDB reads; raises ValueError."""
+    return parse_date(text.strip()).isoformat()
+
+
+def micros_of_date_time(text: str) -> int:
+    """A text as microseconds since 1970; raises ValueError."""
+    delta = parse_date_time(text.strip()) - _EPOCH_DATE_TIME
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def time_of(text: str) -> str:
+    """A text as a time that DuckDB reads; raises ValueError."""
+    return parse_time(text.strip()).isoformat()
+
+
+def date_time_text(micros: int) -> str:
+    """A DATETIME as CAST shows it."""
+    return _clock(shown("%E4Y-%m-%d %H:%M:%S", micros, 0, "UTC"), micros)
+
+
+def timestamp_text(micros: int) -> str:
+    """A TIMESTAMP as CAST shows it."""
+    return date_time_text(micros) + "+00"
+
+
+def time_text(micros: int) -> str:
+    """A TIME as CAST shows it."""
+    return _clock(shown("%H:%M:%S", micros, 0, "UTC"), micros)
+
+
+def _clock(text: str, micros: int) -> str:
+    fraction = micros % 1_000_000
+    if not fraction:
+        return text
+    return f"{text}.{fraction // 1000:03}" if fraction % 1000 == 0 else f"{text}.{fraction:06}"
+
+
+# Texts
+
+
+def initcap(text: str) -> str:
+    """Each word begins with a capital, the rest is small."""
+    return _word.sub(lambda match: match[0][:1].upper() + match[0][1:].lower(), text)
+
+
+def instr(text: str, part: str, position: int, occurrence: int) -> int:
+    """Where a part stands for the n-th time from a place on, or back from it; 0 if it does not."""
+    if position == 0 or occurrence <= 0:
+        raise ValueError("INSTR: the position must not be 0, and the occurrence must be positive.")
+    if not part:
+        return 0
+    if position > 0:
+        at = position - 2
+        for _ in range(occurrence):
+            at = text.find(part, at + 1)
+            if at < 0:
+                return 0
+        return at + 1
+    end = len(text) + position + len(part)
+    at = -1
+    for _ in range(occurrence):
+        at = text.rfind(part, 0, max(end, 0))
+        if at < 0:
+            return 0
+        end = at + len(part) - 1
+    return at + 1
+
+
+def contains(text: str, part: str) -> bool:
+    """Whether a text holds another, whatever the case and the composition of letters."""
+    return casefold(part, "NFKC") in casefold(text, "NFKC")
+
+
+def normalize(text: str, form: str) -> str:
+    """A text in one of Unicode's normal forms."""
+    return unicodedata.normalize(form, text)  # type: ignore[arg-type]
+
+
+def casefold(text: str, form: str) -> str:
+    """The same without the difference of cases."""
+    return normalize(normalize(text, form).casefold(), form)
+
+
+def reverse(text: str) -> str:
+    """A text from its end to its beginning."""
+    return text[::-1]
+
+
+def translate(text: str, source: str, target: str) -> str:
+    """Replaces characters one by one; those without a counterpart go."""
+    if len(set(source)) != len(source):
+        raise ValueError("TRANSLATE: a character to be replaced is named twice.")
+    return text.translate({ord(one): target[index : index + 1] for index, one in enumerate(source)})
+
+
+def code_points_to_string(points: list[int | None]) -> str | None:
+    """A text of code points."""
+    if any(point is None for point in points):
+        return None
+    for point in points:
+        if point is None or not 0 <= point < 0x110000 or 0xD800 <= point < 0xE000:
+            raise ValueError(f"Invalid codepoint {point}")
+    return "".join(chr(point) for point in points if point is not None)
+
+
+def to_code_points(text: str) -> list[int]:
+    """The code points of a text."""
+    return [ord(character) for character in text]
+
+
+def soundex(text: str) -> str:
+    """The Soundex code of a text; empty without a letter."""
+    letters = [letter.upper() for letter in text if letter.isascii() and letter.isalpha()]
+    if not letters:
+        return ""
+    code, last = letters[0], _SOUNDEX.get(letters[0], "")
+    for letter in letters[1:]:
+        digit = _SOUNDEX.get(letter, "")
+        if digit and digit != last:
+            code += digit
+        if letter not in "HW":
+            last = digit
+    return code[:4].ljust(4, "0")
+
+
+def edit_distance(one: str, other: str) -> int:
+    """How many characters must be changed, added or removed to get from one text to another."""
+    before = list(range(len(other) + 1))
+    for row, character in enumerate(one, 1):
+        current = [row]
+        for column, against in enumerate(other, 1):
+            current.append(min(before[column] + 1, current[-1] + 1, before[column - 1] + (character != against)))
+        before = current
+    return before[-1]
+
+
+def text_of_bytes(data: bytes) -> str:
+    """Bytes as a text, what is none replaced."""
+    return data.decode("utf-8", errors="replace")
+
+
+def host(url: str) -> str | None:
+    """The host of a URL; None where there is none."""
+    stripped = url.strip()
+    try:
+        found = urlsplit(stripped if "//" in stripped else f"//{stripped}").netloc
+    except ValueError:
+        return None
+    name = found.rpartition("@")[2]
+    if name.startswith("["):
+        return name[: name.find("]") + 1] or None
+    return name.partition(":")[0] or None
+
+
+def format_text(format_: str, values: list[str | None]) -> str | None:
+    """FORMAT with values that are texts already."""
+    rest = iter(values)
+    missing = False
+
+    def element(match: "re.Match[str]") -> str:
+        nonlocal missing
+        if match[4] == "%":
+            return "%"
+        value = next(rest)
+        if value is None:
+            missing = True
+            return ""
+        return _formatted(match, value)
+
+    made = _format_element.sub(element, format_)
+    return None if missing else made
+
+
+def _formatted(match: "re.Match[str]", value: str) -> str:
+    flags, width, precision, letter = match[1], int(match[2] or 0), match[3], match[4]
+    if width > FORMAT_WIDTH_MAX or int(precision or 0) > FORMAT_WIDTH_MAX:
+        raise ValueError(f"FORMAT: a width of more than {FORMAT_WIDTH_MAX}.")
+    spec = "%" + flags.replace("'", "") + (str(width) if width else "") + (f".{precision}" if precision else "")
+    if letter in "di":
+        return f"{int(value):,}".rjust(width) if "'" in flags else str((spec + "d") % int(value))
+    if letter in "xXo":
+        return str((spec + letter) % int(value))
+    if letter in "fFeEgG":
+        return str((spec + letter) % float(value.replace("Infinity", "inf")))
+    return str((spec + "s") % value)
+
+
+def json_array(text: str, path: str, scalars: bool) -> list[str | None] | None:  # noqa: FBT001 - as SQL calls it
+    """The elements of an array in JSON: as JSON, or those that are scalars as texts."""
+    found = _at_path(json.loads(text), path)
+    if not isinstance(found, list):
+        return None
+    if not scalars:
+        return [_compact(element) for element in found]
+    return [None if element is None or isinstance(element, dict | list) else _scalar(element) for element in found]
+
+
+def _at_path(value: Any, path: str) -> Any:
+    for match in re.finditer(r'\."([^"]*)"|\[(\d+)\]', path):
+        name, index = match[1], match[2]
+        if name is not None:
+            value = value.get(name) if isinstance(value, dict) else None
+        else:
+            value = value[int(index)] if isinstance(value, list) and int(index) < len(value) else None
+    return value
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _scalar(value: Any) -> str:
+    return value if isinstance(value, str) else _compact(value)
+
+
+def micros_of_moment(text: str) -> int:
+    """A text with or without a zone as microseconds since 1970; raises ValueError."""
+    return moment_micros(text)
+
+
+_V, _B, _D = "VARCHAR", "BIGINT", "DOUBLE"
+PYTHON_FUNCTIONS: dict[str, PythonFunction] = {
+    "bq_integer": PythonFunction(integer, (_V,), _B),
+    "bq_float": PythonFunction(float_of, (_V,), _D),
+    "bq_numeric": PythonFunction(numeric, (_V,), _V),
+    "bq_numeric_text": PythonFunction(numeric_text, (_V,), _V),
+    "bq_float_text": PythonFunction(float_text, (_D,), _V),
+    "bq_json_float": PythonFunction(json_float, (_D,), _V),
+    "bq_json_integer": PythonFunction(json_integer, (_B,), _V),
+    "bq_round": PythonFunction(rounded, (_D, _B), _D),
+    "bq_trunc": PythonFunction(shortened, (_D, _B), _D),
+    "bq_shift_left": PythonFunction(shift_left, (_B, _B), _B),
+    "bq_shift_right": PythonFunction(shift_right, (_B, _B), _B),
+    "bq_date_text_of": PythonFunction(date_of, (_V,), _V),
+    "bq_datetime_micros": PythonFunction(micros_of_date_time, (_V,), _B),
+    "bq_moment_micros": PythonFunction(micros_of_moment, (_V,), _B),
+    "bq_time_text_of": PythonFunction(time_of, (_V,), _V),
+    "bq_datetime_text": PythonFunction(date_time_text, (_B,), _V),
+    "bq_timestamp_text": PythonFunction(timestamp_text, (_B,), _V),
+    "bq_time_text": PythonFunction(time_text, (_B,), _V),
+    "bq_format_time": PythonFunction(shown, (_V, _B, _B, _V), _V),
+    "bq_parse_time": PythonFunction(read, (_V, _V), _B),
+    "bq_initcap": PythonFunction(initcap, (_V,), _V),
+    "bq_instr": PythonFunction(instr, (_V, _V, _B, _B), _B),
+    "bq_contains": PythonFunction(contains, (_V, _V), "BOOLEAN"),
+    "bq_normalize": PythonFunction(normalize, (_V, _V), _V),
+    "bq_casefold": PythonFunction(casefold, (_V, _V), _V),
+    "bq_reverse": PythonFunction(reverse, (_V,), _V),
+    "bq_translate": PythonFunction(translate, (_V, _V, _V), _V),
+    "bq_code_points_to_string": PythonFunction(code_points_to_string, ("BIGINT[]",), _V),
+    "bq_to_code_points": PythonFunction(to_code_points, (_V,), "BIGINT[]"),
+    "bq_soundex": PythonFunction(soundex, (_V,), _V),
+    "bq_edit_distance": PythonFunction(edit_distance, (_V, _V), _B),
+    "bq_text_of_bytes": PythonFunction(text_of_bytes, ("BLOB",), _V),
+    "bq_host": PythonFunction(host, (_V,), _V),
+    "bq_format": PythonFunction(format_text, (_V, "VARCHAR[]"), _V),
+    "bq_json_array": PythonFunction(json_array, (_V, _V, "BOOLEAN"), "VARCHAR[]"),
+}
