@@ -80,7 +80,9 @@ def has_aggregate(node: exp.Expr) -> bool:
             continue
         if isinstance(found, exp.Window):
             called = found.this
-            waiting.extend(called.expressions if isinstance(called, exp.Anonymous) else called.this.expressions)
+            waiting.extend(
+                called.expressions if isinstance(called, exp.Anonymous) else called.this.expressions
+            )
             waiting.extend(child for child in found.iter_expressions() if child is not called)
             continue
         if is_aggregate(found):
@@ -113,7 +115,9 @@ def aggregate_call(context: Context, scope: Scope, node: exp.Expr, over: str) ->
     if context.is_in_aggregate:
         raise refused(context.text, node, "An aggregate cannot stand within another; use a query in FROM.")
     if not over and scope.grouped is None:
-        raise refused(context.text, node, "An aggregate cannot stand here; WHERE and ON come before grouping.")
+        raise refused(
+            context.text, node, "An aggregate cannot stand here; WHERE and ON come before grouping."
+        )
     built = _built(context, scope, node, over)
     return Fragment(built.sql(over), built.type)
 
@@ -144,7 +148,9 @@ def _listed(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers
     found = matching(signatures()[name], arguments)
     if found is None:
         types = ", ".join(str(argument.type) for argument in arguments)
-        raise refused(context.text, node, f"{name}({types}) is not supported; docs/sql.md says for which types it is.")
+        raise refused(
+            context.text, node, f"{name}({types}) is not supported; docs/sql.md says for which types it is."
+        )
     signature, types_, result = found
     parts = [in_type(context, node, part, type_) for part, type_ in zip(arguments, types_, strict=True)]
     sql = filled(signature.template, parts)
@@ -156,7 +162,9 @@ def _listed(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers
     return Aggregate(lambda over: f"{sql}{over}", result)
 
 
-def one_value(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers, *counts: int) -> list[Fragment]:
+def one_value(
+    context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers, *counts: int
+) -> list[Fragment]:
     """The values of a call that takes so many."""
     if len(modifiers.values) not in (counts or (1,)):
         wanted = " or ".join(map(str, counts or (1,)))
@@ -190,7 +198,10 @@ def _extreme(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifier
     if value.type == FLOAT64 and name == "MIN":
         nan = f"bool_or(isnan({value.sql}))"
         return Aggregate(
-            lambda over: f"(CASE WHEN {nan}{over} THEN CAST('nan' AS DOUBLE) ELSE min({value.sql}){over} END)", FLOAT64
+            lambda over: (
+                f"(CASE WHEN {nan}{over} THEN CAST('nan' AS DOUBLE) ELSE min({value.sql}){over} END)"
+            ),
+            FLOAT64,
         )
     return Aggregate(lambda over: f"{name.lower()}({value.sql}){over}", value.type)
 
@@ -204,7 +215,9 @@ def _array_agg(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifi
     distinct = "DISTINCT " if modifiers.is_distinct else ""
     kept = f" FILTER (WHERE {value.sql} IS NOT NULL)" if modifiers.ignores_nulls else ""
     slice_ = "" if modifiers.limit is None else f"[1:{modifiers.limit}]"
-    return Aggregate(lambda over: f"(list({distinct}{value.sql}{order}){kept}{over}){slice_}", array_of(value.type))
+    return Aggregate(
+        lambda over: f"(list({distinct}{value.sql}{order}){kept}{over}){slice_}", array_of(value.type)
+    )
 
 
 @aggregates("STRING_AGG")
@@ -219,7 +232,9 @@ def _string_agg(context: Context, scope: Scope, node: exp.Expr, modifiers: Modif
     slice_ = "" if modifiers.limit is None else f"[1:{modifiers.limit}]"
     kept = f"FILTER (WHERE {text} IS NOT NULL)"
     return Aggregate(
-        lambda over: f"array_to_string((list({distinct}{text}{order}) {kept}{over}){slice_}, {quoted(separator)})",
+        lambda over: (
+            f"array_to_string((list({distinct}{text}{order}) {kept}{over}){slice_}, {quoted(separator)})"
+        ),
         STRING,
     )
 
@@ -228,13 +243,16 @@ def _string_agg(context: Context, scope: Scope, node: exp.Expr, modifiers: Modif
 def _approx_quantiles(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers) -> Aggregate:
     count = modifiers.values[1] if len(modifiers.values) == 2 else None
     if not isinstance(count, exp.Literal) or not 0 < int(count.this) <= QUANTILES_MAX:
-        raise refused(context.text, node, f"APPROX_QUANTILES takes a value and a number from 1 to {QUANTILES_MAX}.")
+        raise refused(
+            context.text, node, f"APPROX_QUANTILES takes a value and a number from 1 to {QUANTILES_MAX}."
+        )
     value = translate(context, scope, modifiers.values[0])
     parts = ", ".join(repr(index / int(count.this)) for index in range(int(count.this) + 1))
     distinct = "DISTINCT " if modifiers.is_distinct else ""
     type_ = array_of(value.type)
     return Aggregate(
-        lambda over: f"CAST(quantile_disc({distinct}{value.sql}, [{parts}]){over} AS {duckdb_type(type_)})", type_
+        lambda over: f"CAST(quantile_disc({distinct}{value.sql}, [{parts}]){over} AS {duckdb_type(type_)})",
+        type_,
     )
 
 
@@ -253,10 +271,12 @@ def _corr(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers) 
         for value in one_value(context, scope, node, modifiers, 2)
     )
     variances = [
-        f"var_pop(CASE WHEN {beside} IS NOT NULL THEN {value} END)" for value, beside in ((one, other), (other, one))
+        f"var_pop(CASE WHEN {beside} IS NOT NULL THEN {value} END)"
+        for value, beside in ((one, other), (other, one))
     ]
     return Aggregate(
-        lambda over: f"(covar_pop({one}, {other}){over} / sqrt({variances[0]}{over} * {variances[1]}{over}))", FLOAT64
+        lambda over: f"(covar_pop({one}, {other}){over} / sqrt({variances[0]}{over} * {variances[1]}{over}))",
+        FLOAT64,
     )
 
 
@@ -328,5 +348,3 @@ def _percentile(context: Context, scope: Scope, node: exp.Expr, modifiers: Modif
     called, type_ = ("quantile_cont", FLOAT64) if name == "PERCENTILE_CONT" else ("quantile_disc", value.type)
     sql = as_type(context, node, value, type_, f"What {name} looks at")
     return Aggregate(lambda over: f"{called}({sql}, {cast_sql(share.sql, FLOAT64)}){over}", type_)
-
-

@@ -74,7 +74,9 @@ def _line_of(
 
 def unknown_function(context: Context, node: exp.Expr, name: str) -> Exception:
     """What is said of a function that is not on the list."""
-    return refused(context.text, node, f"The function {name} is not supported; docs/sql.md lists those that are.")
+    return refused(
+        context.text, node, f"The function {name} is not supported; docs/sql.md lists those that are."
+    )
 
 
 @handles("SafeFunc")
@@ -90,7 +92,9 @@ def _safe(context: Context, scope: Scope, node: exp.SafeFunc) -> Fragment:
     template, types, result = _line_of(context, call_node, name, arguments)
     if not all(argument.is_plain for argument in arguments):
         raise refused(
-            context.text, node, "SAFE. needs names and literals as arguments; work them out in a WITH before it."
+            context.text,
+            node,
+            "SAFE. needs names and literals as arguments; work them out in a WITH before it.",
         )
     parts = [in_type(context, node, part, type_) for part, type_ in zip(arguments, types, strict=True)]
     return Fragment(filled_safely(template, parts), result)
@@ -182,7 +186,9 @@ def _greatest(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) 
     not_numbers = ""
     if type_ == FLOAT64:
         not_numbers = f" WHEN {' OR '.join(f'isnan({part})' for part in parts)} THEN CAST('nan' AS DOUBLE)"
-    return Fragment(f"(CASE WHEN {tests} THEN NULL{not_numbers} ELSE {name.lower()}({', '.join(parts)}) END)", type_)
+    return Fragment(
+        f"(CASE WHEN {tests} THEN NULL{not_numbers} ELSE {name.lower()}({', '.join(parts)}) END)", type_
+    )
 
 
 @calls("NORMALIZE", "NORMALIZE_AND_CASEFOLD")

@@ -36,16 +36,21 @@ _NAMES = {
 
 # From a type and to one: the SQL, and the SQL whose failures are NULL.
 _SAME = ("{0}", "{0}")
+# The short way for what most texts are.
+_DIGITS = "regexp_full_match({0}, '[+-]?[0-9]{{1,18}}')"
 _CASTS: dict[tuple[str, str], tuple[str, str]] = {
     ("STRING", "INT64"): (
-        "CASE WHEN regexp_full_match({0}, '[+-]?[0-9]{{1,18}}') THEN CAST({0} AS BIGINT) ELSE bq_integer({0}) END",
-        "CASE WHEN regexp_full_match({0}, '[+-]?[0-9]{{1,18}}') THEN CAST({0} AS BIGINT) ELSE TRY(bq_integer({0})) END",
+        f"CASE WHEN {_DIGITS} THEN CAST({{0}} AS BIGINT) ELSE bq_integer({{0}}) END",
+        f"CASE WHEN {_DIGITS} THEN CAST({{0}} AS BIGINT) ELSE TRY(bq_integer({{0}})) END",
     ),
     ("STRING", "FLOAT64"): ("bq_float({0})", "TRY(bq_float({0}))"),
-    ("STRING", "NUMERIC"): ("CAST(bq_numeric({0}) AS DECIMAL(38,9))", "TRY_CAST(TRY(bq_numeric({0})) AS DECIMAL(38,9))"),
+    ("STRING", "NUMERIC"): (
+        "CAST(bq_numeric({0}) AS DECIMAL(38,9))",
+        "TRY_CAST(TRY(bq_numeric({0})) AS DECIMAL(38,9))",
+    ),
     ("STRING", "BOOL"): (
-        "CASE WHEN {0} IS NULL THEN NULL WHEN lower({0}) = 'true' THEN TRUE WHEN lower({0}) = 'false' THEN FALSE "
-        "ELSE error('Bad bool value: ' || {0}) END",
+        "CASE WHEN {0} IS NULL THEN NULL WHEN lower({0}) = 'true' THEN TRUE "
+        "WHEN lower({0}) = 'false' THEN FALSE ELSE error('Bad bool value: ' || {0}) END",
         "CASE lower({0}) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END",
     ),
     ("STRING", "BYTES"): ("encode({0})", "encode({0})"),
@@ -114,7 +119,9 @@ def _cast(context: Context, scope: Scope, node: exp.Cast) -> Fragment:
     is_safe = isinstance(node, exp.TryCast)
     if node.args.get("format") is not None:
         return _formatted(context, node, value, target)
-    return Fragment(cast(context, node, value, target, is_safe=is_safe), target, is_plain=value.is_plain and not is_safe)
+    return Fragment(
+        cast(context, node, value, target, is_safe=is_safe), target, is_plain=value.is_plain and not is_safe
+    )
 
 
 def cast(context: Context, node: exp.Expr, value: Fragment, target: SqlType, *, is_safe: bool) -> str:
@@ -125,7 +132,7 @@ def cast(context: Context, node: exp.Expr, value: Fragment, target: SqlType, *, 
         return null_of(target)
     if target.element is not None or target.fields:
         return _nested_cast(context, node, value, target)
-    if value.text is not None and target == TIMESTAMP and not is_safe:
+    if value.text is not None and target in (DATE, DATETIME, TIME, TIMESTAMP) and not is_safe:
         return literal_text_in_type(context, node, value.text, target)
     templates = _CASTS.get((value.type.name, target.name))
     if templates is None or value.type.element is not None or value.type.fields:
@@ -139,7 +146,9 @@ def _nested_cast(context: Context, node: exp.Expr, value: Fragment, target: SqlT
         return cast_sql(value.sql, target)
     if target.fields and len(target.fields) == len(value.type.fields):
         parts = []
-        for index, ((_, source), (_, wanted)) in enumerate(zip(value.type.fields, target.fields, strict=True)):
+        for index, ((_, source), (_, wanted)) in enumerate(
+            zip(value.type.fields, target.fields, strict=True)
+        ):
             field = Fragment(f"struct_extract({value.sql}, 'f{index}')", source)
             parts.append(f"f{index} := {cast(context, node, field, wanted, is_safe=False)}")
         return f"struct_pack({', '.join(parts)})"
@@ -157,7 +166,11 @@ def _formatted(context: Context, node: exp.Cast, value: Fragment, target: SqlTyp
     format_ = node.args["format"]
     kinds = {"DATE": "date", "DATETIME": "datetime", "TIMESTAMP": "timestamp", "TIME": "time"}
     if target != STRING or value.type.name not in kinds or not isinstance(format_, exp.Literal):
-        raise refused(context.text, node, "CAST with FORMAT is supported from dates and times to STRING; see FORMAT_DATE.")
+        raise refused(
+            context.text,
+            node,
+            "CAST with FORMAT is supported from dates and times to STRING; see FORMAT_DATE.",
+        )
     elements = _elements(context, node, str(format_.this))
     return formatted(value, quoted(elements), quoted("UTC"))
 

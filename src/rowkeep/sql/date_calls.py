@@ -58,7 +58,9 @@ def _format(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) ->
     type_ = _TYPES[name.removeprefix("FORMAT_")]
     need(context, node, nodes, name, *((2, 3) if type_ == TIMESTAMP else (2,)))
     elements = _elements(context, scope, node, nodes[0], is_parsed=False)
-    value = Fragment(as_type(context, node, translate(context, scope, nodes[1]), type_, f"What {name} shows"), type_)
+    value = Fragment(
+        as_type(context, node, translate(context, scope, nodes[1]), type_, f"What {name} shows"), type_
+    )
     zone = quoted("UTC")
     if len(nodes) == 3:
         zone = as_type(context, node, translate(context, scope, nodes[2]), STRING, "A zone")
@@ -91,5 +93,3 @@ def _date_array(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]
     if len(nodes) == 2:
         return listed_call(context, scope, node, "GENERATE_DATE_ARRAY", nodes)
     return Fragment(date_array(context, scope, node, nodes), array_of(DATE))
-
-

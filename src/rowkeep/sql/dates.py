@@ -1,7 +1,8 @@
 """Dates and times as BigQuery means them: parts, distances, beginnings, intervals, formats.
 
-A week begins on Sunday unless it is said otherwise. A distance between dates counts the borders of the part that
-lie between them; one between moments (TIMESTAMP_DIFF) counts whole intervals. Source: BigQuery's reference of date and time functions.
+A week begins on Sunday unless it is said otherwise. A distance between dates counts the borders of the part
+that lie between them; one between moments (TIMESTAMP_DIFF) counts whole intervals.
+Source: BigQuery's reference of date and time functions.
 """
 
 from typing import Any
@@ -50,7 +51,9 @@ def interval_sql(context: Context, scope: Scope, node: exp.Expr, sign: str, allo
     amount_node = node.this
     if isinstance(amount_node, exp.Literal) and amount_node.is_string:
         amount_node = exp.Literal.number(amount_node.this)
-    amount = as_type(context, node, translate(context, scope, amount_node), INT64, "The amount of an INTERVAL")
+    amount = as_type(
+        context, node, translate(context, scope, amount_node), INT64, "The amount of an INTERVAL"
+    )
     signed = amount if sign == "+" else f"(-{amount})"
     if part in _MONTHS:
         return f"to_months(CAST({signed} * {_MONTHS[part]} AS INTEGER))"
@@ -148,7 +151,11 @@ def truncated(context: Context, scope: Scope, node: exp.Expr, name: str, nodes: 
     type_ = value.type if kind == "DATE" and value.type in (DATETIME, TIMESTAMP) else _ADDED[kind][0]
     sql = as_type(context, node, value, type_, f"What {name} shortens")
     part, weekday = part_of(context, nodes[1], _truncations(type_))
-    zone = as_type(context, node, translate(context, scope, nodes[2]), STRING, "A zone") if len(nodes) > 2 else None
+    zone = (
+        as_type(context, node, translate(context, scope, nodes[2]), STRING, "A zone")
+        if len(nodes) > 2
+        else None
+    )
     local = sql if zone is None else f"timezone({zone}, timezone('UTC', {sql}))"
     if type_ == TIME:
         unit = MICROSECONDS[part]
@@ -209,7 +216,9 @@ def _extract(context: Context, scope: Scope, node: exp.Extract) -> Fragment:
         source, zone = source.this, source.args["zone"]
     value = translate(context, scope, source)
     if value.type not in (DATE, DATETIME, TIMESTAMP, TIME) or (zone is not None and value.type != TIMESTAMP):
-        raise refused(context.text, node, f"EXTRACT reads dates and times (a zone: a TIMESTAMP's), not {value.type}.")
+        raise refused(
+            context.text, node, f"EXTRACT reads dates and times (a zone: a TIMESTAMP's), not {value.type}."
+        )
     sql = value.sql
     if zone is not None:
         zone_sql = as_type(context, node, translate(context, scope, zone), STRING, "A zone")
@@ -253,7 +262,11 @@ def date_array(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any])
     step = nodes[2]
     allowed = ("DAY", "WEEK", "MONTH", "QUARTER", "YEAR")
     sql = interval_sql(context, scope, step, "+", allowed)
-    if not isinstance(step.this, exp.Literal) or not str(step.this.this).isdigit() or int(step.this.this) == 0:
+    if (
+        not isinstance(step.this, exp.Literal)
+        or not str(step.this.this).isdigit()
+        or int(step.this.this) == 0
+    ):
         raise refused(context.text, node, "The step of GENERATE_DATE_ARRAY must be a literal above 0.")
     part, _ = part_of(context, step.args["unit"], allowed)
     if part in ("DAY", "WEEK"):

@@ -57,9 +57,8 @@ def translate(context: Context, scope: Scope, node: exp.Expr) -> Fragment:
 
 def _ungrouped(context: Context, scope: Scope, handler: Handler, node: exp.Expr) -> Fragment | None:
     """The fragment of an expression that the rows are grouped by."""
-    if type(node).__name__ in ("Literal", "Anonymous") or not scope.grouped:
-        if not isinstance(node, exp.Anonymous) or not scope.grouped:
-            return None
+    if isinstance(node, exp.Literal) or not scope.grouped:
+        return None
     grouped, scope.grouped = scope.grouped, None
     try:
         found = handler(context, scope, node)
@@ -191,6 +190,8 @@ def resolved(context: Context, scope: Scope, node: exp.Expr, parts: list[str]) -
     """What a name means: a column, or a field of one. Raises QueryRefused for a name that is none."""
     at: Scope | None = scope
     while at is not None:
+        if len(parts) == 1 and parts[0].lower() in at.aliases:
+            return at.aliases[parts[0].lower()]
         found = _in_scope(context, at, node, parts)
         if found is not None:
             fragment, rest = found
@@ -206,7 +207,9 @@ def _check_grouped(context: Context, scope: Scope, node: exp.Expr, fragment: Fra
     if scope.grouped is None or context.is_in_aggregate or fragment.sql in scope.grouped:
         return
     raise refused(
-        context.text, node, f"{node.sql()} is neither grouped nor aggregated: add it to GROUP BY, or use ANY_VALUE."
+        context.text,
+        node,
+        f"{node.sql()} is neither grouped nor aggregated: add it to GROUP BY, or use ANY_VALUE.",
     )
 
 
@@ -222,8 +225,6 @@ def _in_scope(
     context: Context, scope: Scope, node: exp.Expr, parts: list[str]
 ) -> tuple[Fragment, list[str]] | None:
     first = parts[0].lower()
-    if len(parts) == 1 and first in scope.aliases:
-        return scope.aliases[first], []
     for source in scope.sources:
         if source.alias is not None and source.alias.lower() == first and len(parts) > 1:
             found = _columns_named(source.columns, parts[1])
@@ -316,5 +317,6 @@ def _bracket(context: Context, scope: Scope, node: exp.Bracket) -> Fragment:
     if node.args.get("safe"):
         sql = f"CASE WHEN {outside} THEN NULL ELSE {array.sql}[{place}] END"
     else:
-        sql = f"CASE WHEN {outside} THEN error('The array index is out of bounds.') ELSE {array.sql}[{place}] END"
+        failure = "error('The array index is out of bounds.')"
+        sql = f"CASE WHEN {outside} THEN {failure} ELSE {array.sql}[{place}] END"
     return Fragment(f"({sql})", element)

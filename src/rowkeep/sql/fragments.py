@@ -89,7 +89,7 @@ class Scope:
         for source in self.sources:
             if source.is_merged:
                 rest = tuple(column for column in source.columns if column.name not in names)
-                source = msgspec.structs.replace(source, columns=rest)  # noqa: PLW2901
+                source = msgspec.structs.replace(source, columns=rest)
             kept.append(source)
         self.sources = [*kept, Source(None, tuple(columns), is_merged=True)]
 
@@ -187,8 +187,7 @@ def _filled(template: str, arguments: list[str]) -> str:
     if start >= 0:
         end = sql.index("}", start)
         separator = sql[start + 2 : end] or ", "
-        sql = sql[:start] + separator.join(arguments) + sql[end + 1 :]
-        return sql
+        return sql[:start] + separator.join(arguments) + sql[end + 1 :]
     pieces = sql.split("{")
     made = [pieces[0]]
     for piece in pieces[1:]:

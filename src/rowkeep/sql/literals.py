@@ -11,7 +11,7 @@ from rowkeep.sql.errors import refused
 from rowkeep.sql.fragments import Context, Fragment, integer, null_of, quoted
 from rowkeep.sql.types import BOOL, FLOAT64, STRING, UNTYPED, SqlType, array_of, duckdb_type
 
-_EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - readings of a clock have no zone
+_EPOCH = datetime.datetime(1970, 1, 1)
 _moment_match = re.compile(
     r"(\d{4}-\d{1,2}-\d{1,2}(?:[ Tt]\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d{1,6})?)?)\s*(.*)", re.ASCII
 ).fullmatch
@@ -46,7 +46,9 @@ def moment_micros(text: str) -> int:
     """Microseconds since 1970 of a text that is a moment. Raises ValueError, for names of zones too."""
     reading, zone = _moment(text)
     if zone is not None:
-        raise ValueError(f"{text!r}: names of time zones are read in literals only; use TIMESTAMP(datetime, zone).")
+        raise ValueError(
+            f"{text!r}: names of time zones are read in literals only; use TIMESTAMP(datetime, zone)."
+        )
     delta = reading - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
@@ -105,7 +107,9 @@ def value_literal(context: Context, node: exp.Expr, value: object) -> Fragment:
         return Fragment(quoted(value), STRING, is_literal=True, is_plain=True, text=value)
     if isinstance(value, list):
         return _array_literal(context, node, value)
-    raise refused(context.text, node, "A parameter is a number, a text, a boolean, null, or an array of those.")
+    raise refused(
+        context.text, node, "A parameter is a number, a text, a boolean, null, or an array of those."
+    )
 
 
 def _array_literal(context: Context, node: exp.Expr, value: list[object]) -> Fragment:

@@ -73,15 +73,16 @@ def ordered_keys(context: Context, ordered: exp.Ordered, value: Fragment) -> lis
     return _sorted(context, ordered, value, direction, nulls_first=bool(ordered.args.get("nulls_first")))
 
 
-def _sorted(context: Context, node: exp.Expr, value: Fragment, direction: str, *, nulls_first: bool) -> list[str]:
+def _sorted(
+    context: Context, node: exp.Expr, value: Fragment, direction: str, *, nulls_first: bool
+) -> list[str]:
     """NaN comes before all numbers; NULL before that, unless it is said otherwise."""
     if not is_orderable(value.type):
         raise refused(context.text, node, f"Values of type {value.type} have no order.")
     if value.type == FLOAT64 and not value.is_literal:
-        ahead, behind = (0, 3) if nulls_first else (3, 0)
-        null_rank, nan_rank = (ahead, 1) if direction == "ASC" else (behind if not nulls_first else 3, 1)
-        if direction == "DESC":
-            null_rank = 3 if nulls_first else 0
-        rank = f"CASE WHEN {value.sql} IS NULL THEN {null_rank} WHEN isnan({value.sql}) THEN {nan_rank} ELSE 2 END"
+        # Ranks in the direction of sorting: NaN before the numbers, NULL where it is wanted.
+        null_rank = 0 if nulls_first is (direction == "ASC") else 3
+        tests = f"WHEN {value.sql} IS NULL THEN {null_rank} WHEN isnan({value.sql}) THEN 1"
+        rank = f"CASE {tests} ELSE 2 END"
         return [f"{rank} {direction}", f"{value.sql} {direction}"]
     return [f"{value.sql} {direction} NULLS {'FIRST' if nulls_first else 'LAST'}"]

@@ -5,7 +5,7 @@ from sqlglot import exp
 from rowkeep.sql.dates import with_interval
 from rowkeep.sql.errors import refused
 from rowkeep.sql.expressions import as_type, handles, in_type, supertype, translate
-from rowkeep.sql.fragments import Context, Fragment, Scope
+from rowkeep.sql.fragments import Context, Fragment, Scope, cast_sql
 from rowkeep.sql.types import (
     BOOL,
     BYTES,
@@ -153,7 +153,9 @@ def _in_array(
     array = translate(context, scope, array_node)
     if array.type.element is None:
         raise refused(context.text, node, f"IN UNNEST needs an array, not {array.type}.")
-    sql = as_type(context, node, value, array.type.element, "What IN looks for")
+    if array.type.element == UNTYPED:
+        array = Fragment(cast_sql(array.sql, array_of(value.type)), array_of(value.type))
+    sql = as_type(context, node, value, array.type.element or value.type, "What IN looks for")
     found = f"list_contains({array.sql}, {sql})"
     null_among = f"len(list_filter({array.sql}, lambda e: e IS NULL)) > 0"
     return Fragment(
@@ -213,7 +215,8 @@ def _like(context: Context, scope: Scope, node: exp.Binary) -> Fragment:
         word = " OR "
         options = patterns.expressions if isinstance(patterns, exp.Tuple) else [patterns]
     parts = [_like_one(context, scope, node, value, option) for option in options]
-    return Fragment(f"({word.join(parts)})", BOOL)
+    sql = f"({word.join(parts)})"
+    return Fragment(f"(NOT {sql})" if node.args.get("negate") else sql, BOOL)
 
 
 def _like_one(context: Context, scope: Scope, node: exp.Expr, value: str, option: exp.Expr) -> str:
@@ -261,7 +264,11 @@ def _arithmetic(context: Context, scope: Scope, node: exp.Binary) -> Fragment:
     if UNTYPED in (one.type, other.type) and type_ == UNTYPED:
         type_ = INT64
     if not is_number(type_):
-        raise refused(context.text, node, f"{sign} does not calculate with {one.type} and {other.type}.{_advice(one.type, other.type)}")
+        raise refused(
+            context.text,
+            node,
+            f"{sign} does not calculate with {one.type} and {other.type}.{_advice(one.type, other.type)}",
+        )
     if sign == "/":
         return _divided(context, node, one, other, type_)
     left, right = in_type(context, node, one, type_), in_type(context, node, other, type_)
@@ -330,4 +337,6 @@ def _bitwise(context: Context, scope: Scope, node: exp.Binary) -> Fragment:
 
 @handles("BitwiseNot")
 def _bitwise_not(context: Context, scope: Scope, node: exp.BitwiseNot) -> Fragment:
-    return Fragment(f"(~{as_type(context, node, translate(context, scope, node.this), INT64, 'What ~ turns')})", INT64)
+    return Fragment(
+        f"(~{as_type(context, node, translate(context, scope, node.this), INT64, 'What ~ turns')})", INT64
+    )

@@ -48,7 +48,7 @@ def _names(context: Context, node: exp.Expr, relation: Relation) -> list[str]:
     anonymous = 0
     for name in relation.names:
         if not name:
-            name = f"f{anonymous}_"  # noqa: PLW2901
+            name = f"f{anonymous}_"
             anonymous += 1
         if len(name) > NAME_CHARACTERS_MAX or any(ord(character) < 32 for character in name):
             raise refused(context.text, node, "The name of a column is too long or has control characters.")
@@ -56,7 +56,9 @@ def _names(context: Context, node: exp.Expr, relation: Relation) -> list[str]:
     doubled = {name for name in names if [other.lower() for other in names].count(name.lower()) > 1}
     if doubled:
         listed = ", ".join(sorted(doubled))
-        raise refused(context.text, node, f"The result has columns of the same name: {listed}. Name them with AS.")
+        raise refused(
+            context.text, node, f"The result has columns of the same name: {listed}. Name them with AS."
+        )
     return names
 
 
@@ -83,6 +85,8 @@ def _array_part(context: Context, node: exp.Expr, value: Fragment) -> str:
     )
 
 
-def relation_types(variables: tuple[Variable, ...], types: dict[VariableType, SqlType]) -> tuple[SqlType, ...]:
+def relation_types(
+    variables: tuple[Variable, ...], types: dict[VariableType, SqlType]
+) -> tuple[SqlType, ...]:
     """The types of a table's columns in queries."""
     return tuple(types[variable.type] for variable in variables)

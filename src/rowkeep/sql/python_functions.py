@@ -4,19 +4,33 @@ They are called for each row by the process that runs a query, a million times a
 needed has a line of SQL in functions.txt instead.
 """
 
-import json
 import math
 import re
-import unicodedata
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from rowkeep.model.types import parse_date, parse_date_time, parse_time
 from rowkeep.sql.literals import moment_micros
+from rowkeep.sql.text_functions import (
+    casefold,
+    code_points_to_string,
+    contains,
+    edit_distance,
+    format_text,
+    host,
+    initcap,
+    instr,
+    json_array,
+    normalize,
+    reverse,
+    soundex,
+    text_of_bytes,
+    to_code_points,
+    translate,
+)
 from rowkeep.sql.time_elements import read, shown
 
 _EPOCH_DATE_TIME = parse_date_time("1970-01-01")
@@ -24,11 +38,6 @@ _integer_match = re.compile(r"[+-]?\d+", re.ASCII).fullmatch
 _hex_match = re.compile(r"([+-]?)0[xX]([0-9a-fA-F]+)", re.ASCII).fullmatch
 _float_match = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII).fullmatch
 _special_float_match = re.compile(r"([+-]?)(inf|infinity|nan)", re.IGNORECASE).fullmatch
-_word = re.compile(r"[^\s\[\](){}/|<>!?@\"^#$&~_,.:;*%+\-]+")
-_format_element = re.compile(r"%([-+ #0']*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
-_SOUNDEX = {**dict.fromkeys("BFPV", "1"), **dict.fromkeys("CGJKQSXZ", "2"), **dict.fromkeys("DT", "3"), "L": "4",
-            **dict.fromkeys("MN", "5"), "R": "6"}  # fmt: skip
-FORMAT_WIDTH_MAX = 1_000
 
 
 class PythonFunction(msgspec.Struct, frozen=True):
@@ -126,6 +135,13 @@ def _scaled(value: float, digits: int, whole: Callable[[float], int]) -> float:
     return math.copysign(float(made), value)
 
 
+def cube_root(value: float) -> float:
+    """The number whose cube a number is; exact where it is a whole one."""
+    root = math.cbrt(value)
+    whole = round(root) if math.isfinite(root) else root
+    return float(whole) if whole**3 == value else root
+
+
 def shift_left(value: int, count: int) -> int:
     """Shifts the 64 bits of an integer; those that go over are lost."""
     if count < 0:
@@ -183,184 +199,6 @@ def _clock(text: str, micros: int) -> str:
     return f"{text}.{fraction // 1000:03}" if fraction % 1000 == 0 else f"{text}.{fraction:06}"
 
 
-# Texts
-
-
-def initcap(text: str) -> str:
-    """Each word begins with a capital, the rest is small."""
-    return _word.sub(lambda match: match[0][:1].upper() + match[0][1:].lower(), text)
-
-
-def instr(text: str, part: str, position: int, occurrence: int) -> int:
-    """Where a part stands for the n-th time from a place on, or back from it; 0 if it does not."""
-    if position == 0 or occurrence <= 0:
-        raise ValueError("INSTR: the position must not be 0, and the occurrence must be positive.")
-    if not part:
-        return 0
-    if position > 0:
-        at = position - 2
-        for _ in range(occurrence):
-            at = text.find(part, at + 1)
-            if at < 0:
-                return 0
-        return at + 1
-    end = len(text) + position + len(part)
-    at = -1
-    for _ in range(occurrence):
-        at = text.rfind(part, 0, max(end, 0))
-        if at < 0:
-            return 0
-        end = at + len(part) - 1
-    return at + 1
-
-
-def contains(text: str, part: str) -> bool:
-    """Whether a text holds another, whatever the case and the composition of letters."""
-    return casefold(part, "NFKC") in casefold(text, "NFKC")
-
-
-def normalize(text: str, form: str) -> str:
-    """A text in one of Unicode's normal forms."""
-    return unicodedata.normalize(form, text)  # type: ignore[arg-type]
-
-
-def casefold(text: str, form: str) -> str:
-    """The same without the difference of cases."""
-    return normalize(normalize(text, form).casefold(), form)
-
-
-def reverse(text: str) -> str:
-    """A text from its end to its beginning."""
-    return text[::-1]
-
-
-def translate(text: str, source: str, target: str) -> str:
-    """Replaces characters one by one; those without a counterpart go."""
-    if len(set(source)) != len(source):
-        raise ValueError("TRANSLATE: a character to be replaced is named twice.")
-    return text.translate({ord(one): target[index : index + 1] for index, one in enumerate(source)})
-
-
-def code_points_to_string(points: list[int | None]) -> str | None:
-    """A text of code points."""
-    if any(point is None for point in points):
-        return None
-    for point in points:
-        if point is None or not 0 <= point < 0x110000 or 0xD800 <= point < 0xE000:
-            raise ValueError(f"Invalid codepoint {point}")
-    return "".join(chr(point) for point in points if point is not None)
-
-
-def to_code_points(text: str) -> list[int]:
-    """The code points of a text."""
-    return [ord(character) for character in text]
-
-
-def soundex(text: str) -> str:
-    """The Soundex code of a text; empty without a letter."""
-    letters = [letter.upper() for letter in text if letter.isascii() and letter.isalpha()]
-    if not letters:
-        return ""
-    code, last = letters[0], _SOUNDEX.get(letters[0], "")
-    for letter in letters[1:]:
-        digit = _SOUNDEX.get(letter, "")
-        if digit and digit != last:
-            code += digit
-        if letter not in "HW":
-            last = digit
-    return code[:4].ljust(4, "0")
-
-
-def edit_distance(one: str, other: str) -> int:
-    """How many characters must be changed, added or removed to get from one text to another."""
-    before = list(range(len(other) + 1))
-    for row, character in enumerate(one, 1):
-        current = [row]
-        for column, against in enumerate(other, 1):
-            current.append(min(before[column] + 1, current[-1] + 1, before[column - 1] + (character != against)))
-        before = current
-    return before[-1]
-
-
-def text_of_bytes(data: bytes) -> str:
-    """Bytes as a text, what is none replaced."""
-    return data.decode("utf-8", errors="replace")
-
-
-def host(url: str) -> str | None:
-    """The host of a URL; None where there is none."""
-    stripped = url.strip()
-    try:
-        found = urlsplit(stripped if "//" in stripped else f"//{stripped}").netloc
-    except ValueError:
-        return None
-    name = found.rpartition("@")[2]
-    if name.startswith("["):
-        return name[: name.find("]") + 1] or None
-    return name.partition(":")[0] or None
-
-
-def format_text(format_: str, values: list[str | None]) -> str | None:
-    """FORMAT with values that are texts already."""
-    rest = iter(values)
-    missing = False
-
-    def element(match: "re.Match[str]") -> str:
-        nonlocal missing
-        if match[4] == "%":
-            return "%"
-        value = next(rest)
-        if value is None:
-            missing = True
-            return ""
-        return _formatted(match, value)
-
-    made = _format_element.sub(element, format_)
-    return None if missing else made
-
-
-def _formatted(match: "re.Match[str]", value: str) -> str:
-    flags, width, precision, letter = match[1], int(match[2] or 0), match[3], match[4]
-    if width > FORMAT_WIDTH_MAX or int(precision or 0) > FORMAT_WIDTH_MAX:
-        raise ValueError(f"FORMAT: a width of more than {FORMAT_WIDTH_MAX}.")
-    spec = "%" + flags.replace("'", "") + (str(width) if width else "") + (f".{precision}" if precision else "")
-    if letter in "di":
-        return f"{int(value):,}".rjust(width) if "'" in flags else str((spec + "d") % int(value))
-    if letter in "xXo":
-        return str((spec + letter) % int(value))
-    if letter in "fFeEgG":
-        return str((spec + letter) % float(value.replace("Infinity", "inf")))
-    return str((spec + "s") % value)
-
-
-def json_array(text: str, path: str, scalars: bool) -> list[str | None] | None:  # noqa: FBT001 - as SQL calls it
-    """The elements of an array in JSON: as JSON, or those that are scalars as texts."""
-    found = _at_path(json.loads(text), path)
-    if not isinstance(found, list):
-        return None
-    if not scalars:
-        return [_compact(element) for element in found]
-    return [None if element is None or isinstance(element, dict | list) else _scalar(element) for element in found]
-
-
-def _at_path(value: Any, path: str) -> Any:
-    for match in re.finditer(r'\."([^"]*)"|\[(\d+)\]', path):
-        name, index = match[1], match[2]
-        if name is not None:
-            value = value.get(name) if isinstance(value, dict) else None
-        else:
-            value = value[int(index)] if isinstance(value, list) and int(index) < len(value) else None
-    return value
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _scalar(value: Any) -> str:
-    return value if isinstance(value, str) else _compact(value)
-
-
 def micros_of_moment(text: str) -> int:
     """A text with or without a zone as microseconds since 1970; raises ValueError."""
     return moment_micros(text)
@@ -375,6 +213,7 @@ PYTHON_FUNCTIONS: dict[str, PythonFunction] = {
     "bq_float_text": PythonFunction(float_text, (_D,), _V),
     "bq_json_float": PythonFunction(json_float, (_D,), _V),
     "bq_json_integer": PythonFunction(json_integer, (_B,), _V),
+    "bq_cbrt": PythonFunction(cube_root, (_D,), _D),
     "bq_round": PythonFunction(rounded, (_D, _B), _D),
     "bq_trunc": PythonFunction(shortened, (_D, _B), _D),
     "bq_shift_left": PythonFunction(shift_left, (_B, _B), _B),
@@ -402,5 +241,5 @@ PYTHON_FUNCTIONS: dict[str, PythonFunction] = {
     "bq_text_of_bytes": PythonFunction(text_of_bytes, ("BLOB",), _V),
     "bq_host": PythonFunction(host, (_V,), _V),
     "bq_format": PythonFunction(format_text, (_V, "VARCHAR[]"), _V),
-    "bq_json_array": PythonFunction(json_array, (_V, _V, "BOOLEAN"), "VARCHAR[]"),
+    "bq_json_array": PythonFunction(json_array, (_V, _V, _V), "VARCHAR[]"),
 }

@@ -46,7 +46,9 @@ def _with_sql(context: Context, node: exp.Expr, outer: Scope | None) -> str:
             raise refused(context.text, named, f"WITH names {label!r}: a plain name is expected, each once.")
         seen.add(label.lower())
         if named.args["alias"].args.get("columns"):
-            raise refused(context.text, named, "Naming columns in WITH is not supported; use AS in the query.")
+            raise refused(
+                context.text, named, "Naming columns in WITH is not supported; use AS in the query."
+            )
         relation = context.query_relation(outer or Scope(), named.this)
         name = context.new_name()
         parts.append(f"{name} AS ({relation.sql})")
@@ -208,7 +210,9 @@ def _named_in_select(context: Context, scope: Scope, node: exp.Select, key: exp.
     if not found:
         return translate(context, scope, key)
     if has_aggregate(found[0]):
-        raise refused(context.text, key, f"{key.name} is an aggregate in SELECT; the rows cannot be grouped by it.")
+        raise refused(
+            context.text, key, f"{key.name} is an aggregate in SELECT; the rows cannot be grouped by it."
+        )
     return translate(context, scope, found[0])
 
 
@@ -240,7 +244,9 @@ def limit_sql(context: Context, node: exp.Expr) -> str:
         if part is not None:
             value = translate(context, Scope(), part.expression)
             if not value.is_literal or value.type != INT64 or "-" in value.sql:
-                raise refused(context.text, part, f"{word} is followed by a whole number that is not negative.")
+                raise refused(
+                    context.text, part, f"{word} is followed by a whole number that is not negative."
+                )
             sql += f" {word} {value.sql}"
     return sql
 
@@ -309,7 +315,7 @@ def _united(context: Context, node: exp.SetOperation, relations: list[Relation],
         )
         parts.append(f"SELECT {cast} FROM ({relation.sql}) {name}")
     if glue != " UNION ALL " and not all(is_orderable(type_) for type_ in types):
-        raise refused(context.text, node, f"{word} DISTINCT is not supported for arrays, structs and geographies.")
+        raise refused(
+            context.text, node, f"{word} DISTINCT is not supported for arrays, structs and geographies."
+        )
     return Relation(f"SELECT * FROM ({glue.join(parts)}) {context.new_name()}", relations[0].names, types)
-
-

@@ -87,7 +87,9 @@ def _type(text: str) -> SqlType:
     return _types[text]
 
 
-def matching(found: list[Signature], arguments: list[Fragment]) -> tuple[Signature, list[SqlType], SqlType] | None:
+def matching(
+    found: list[Signature], arguments: list[Fragment]
+) -> tuple[Signature, list[SqlType], SqlType] | None:
     """The line that a call means, with the types of its arguments and its result; None if none fits."""
     best: tuple[int, Signature, list[SqlType], SqlType] | None = None
     for signature in found:
@@ -118,7 +120,11 @@ def _variable_type(wanted: list[SqlType], arguments: list[Fragment]) -> SqlType:
     for type_, argument in zip(wanted, arguments, strict=True):
         if type_ == _ANY and argument.type.name != "NULL":
             return argument.type
-        if type_.element == _ANY and argument.type.element is not None and argument.type.element.name != "NULL":
+        if (
+            type_.element == _ANY
+            and argument.type.element is not None
+            and argument.type.element.name != "NULL"
+        ):
             return argument.type.element
     return _types["INT64"]
 

@@ -21,8 +21,8 @@ def from_sql(context: Context, scope: Scope, node: exp.Select) -> str:
     if start is None:
         return ""
     sql = [_source_sql(context, scope, start.this)]
-    for joined in [*(start.this.args.get("joins") or []), *(node.args.get("joins") or [])]:
-        sql.append(_join_sql(context, scope, joined))
+    joins = [*(start.this.args.get("joins") or []), *(node.args.get("joins") or [])]
+    sql.extend(_join_sql(context, scope, joined) for joined in joins)
     return " FROM " + " ".join(sql)
 
 
@@ -61,8 +61,8 @@ def _using(
     joined = scope.sources[-1]
     tests, columns = [], []
     for name in names:
-        left = _column_of(context, node, before, name.name)
-        right = _column_of(context, node, [joined], name.name)
+        left = _column_of(context, before, name.name)
+        right = _column_of(context, [joined], name.name)
         tests.append(compared(context, node, left, right, "=").sql)
         value = right if side == "RIGHT" else left
         if side == "FULL":
@@ -72,7 +72,7 @@ def _using(
     return " AND ".join(tests)
 
 
-def _column_of(context: Context, node: exp.Expr, sources: list[Source], name: str) -> Fragment:
+def _column_of(context: Context, sources: list[Source], name: str) -> Fragment:
     inner = Scope()
     inner.sources = sources
     merged = [source for source in sources if source.is_merged]
@@ -97,7 +97,9 @@ def _source_sql(context: Context, scope: Scope, node: exp.Expr, *, lateral: str 
         raise refused(context.text, node, f"{type(node).__name__} cannot stand in FROM.")
     label = alias.name if alias is not None and alias.this is not None else own_name
     if alias is not None and alias.args.get("columns"):
-        raise refused(context.text, node, "Naming columns behind an alias is not supported; use AS in the query.")
+        raise refused(
+            context.text, node, "Naming columns behind an alias is not supported; use AS in the query."
+        )
     pivots = node.args.get("pivots") or []
     source = relation.source(name, label)
     if pivots:
@@ -148,11 +150,11 @@ def _unnest_sql(context: Context, scope: Scope, node: exp.Unnest) -> str:
             for index, (field, type_) in enumerate(element.fields)
         ]
     offset = node.args.get("offset")
-    if offset is not None:
+    if offset:
         offset_name = offset.name if isinstance(offset, exp.Expr) else "offset"
         columns.append(Column(offset_name or "offset", Fragment(f"{name}.c1", INT64, is_plain=True)))
     scope.sources.append(Source(label, tuple(columns), value))
-    numbered = f", CAST(generate_subscripts({array.sql}, 1) - 1 AS BIGINT) AS c1" if offset is not None else ""
+    numbered = f", CAST(generate_subscripts({array.sql}, 1) - 1 AS BIGINT) AS c1" if offset else ""
     return f"(SELECT unnest({array.sql}) AS c0{numbered}) {name}"
 
 
@@ -180,9 +182,15 @@ def starred(context: Context, scope: Scope, node: exp.Expr) -> list[tuple[str | 
     if not sources:
         raise refused(context.text, node, "SELECT * needs FROM.")
     merged = {
-        column.name.lower() for source in sources if source.is_merged for column in source.columns if column.name
+        column.name.lower()
+        for source in sources
+        if source.is_merged
+        for column in source.columns
+        if column.name
     }
-    found = [(column.name, column.value) for source in sources if source.is_merged for column in source.columns]
+    found = [
+        (column.name, column.value) for source in sources if source.is_merged for column in source.columns
+    ]
     for source in sources:
         if not source.is_merged:
             found += [
@@ -214,7 +222,10 @@ def _with_changes(
     replaced = {item.alias.lower(): item for item in star.args.get("replace") or []}
     names = {(name or "").lower() for name, _ in found}
     hidden = {
-        column.name.lower() for source in scope.sources for column in source.columns if column.is_hidden and column.name
+        column.name.lower()
+        for source in scope.sources
+        for column in source.columns
+        if column.is_hidden and column.name
     }
     for name, node in {**left_out, **replaced}.items():
         if name not in names and name not in hidden:

@@ -14,7 +14,9 @@ from rowkeep.sql.fragments import Context, Fragment, Scope, quoted
 from rowkeep.sql.json_text import json_text
 from rowkeep.sql.types import FLOAT64, INT64, STRING, UNTYPED, array_of
 
-_json_path_match = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*|\[\d+\]|\['[^'\\\]]+'\]|\.\"[^\"\\]+\")*").fullmatch
+_json_path_match = re.compile(
+    r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*|\[\d+\]|\['[^'\\\]]+'\]|\.\"[^\"\\]+\")*"
+).fullmatch
 _json_step = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]|\['([^'\\\]]+)'\]|\.\"([^\"\\]+)\"")
 _format_element = re.compile(r"%([-+ #0']*)(\d*)(\.\d+)?([a-zA-Z%])")
 
@@ -65,7 +67,9 @@ def _pattern(context: Context, scope: Scope, node: exp.Expr, pattern_node: exp.E
     pattern = constant_text(context, scope, pattern_node, f"The pattern of {name}")
     count, may_be_absent = groups_of(pattern)
     if count > 1:
-        raise refused(context.text, node, f"The pattern of {name} may have one group; write (?:...) for the others.")
+        raise refused(
+            context.text, node, f"The pattern of {name} may have one group; write (?:...) for the others."
+        )
     return pattern, count, may_be_absent
 
 
@@ -77,7 +81,11 @@ def _regexp_extract(context: Context, scope: Scope, node: exp.Expr, nodes: list[
     found = f"regexp_extract({text}, {quoted(pattern)}, {group})"
     if may_be_absent:
         if _may_be_empty(pattern):
-            raise refused(context.text, node, "The group of this pattern may be absent and may be empty; make it one of both.")
+            raise refused(
+                context.text,
+                node,
+                "The group of this pattern may be absent and may be empty; make it one of both.",
+            )
         found = f"nullif({found}, '')"
     return Fragment(f"(CASE WHEN regexp_matches({text}, {quoted(pattern)}) THEN {found} END)", STRING)
 
@@ -119,9 +127,15 @@ def _format(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) ->
     if len(elements) != len(nodes) - 1 or format_.count("%") != sum(
         match[0].count("%") for match in _format_element.finditer(format_)
     ):
-        raise refused(context.text, node, f"FORMAT has {len(elements)} elements that it supports for {len(nodes) - 1} values.")
+        raise refused(
+            context.text,
+            node,
+            f"FORMAT has {len(elements)} elements that it supports for {len(nodes) - 1} values.",
+        )
     values = [translate(context, scope, value) for value in nodes[1:]]
-    parts = [_format_part(context, node, match[4], value) for match, value in zip(elements, values, strict=True)]
+    parts = [
+        _format_part(context, node, match[4], value) for match, value in zip(elements, values, strict=True)
+    ]
     listed = f"CAST([{', '.join(parts)}] AS VARCHAR[])"
     return Fragment(f"bq_format({quoted(format_)}, {listed})", STRING)
 
@@ -142,7 +156,11 @@ def _shown(context: Context, node: exp.Expr, value: Fragment, letter: str) -> st
     if value.type == UNTYPED:
         return "'NULL'"
     text = value.sql if value.type == STRING else cast(context, node, value, STRING, is_safe=False)
-    if letter == "T" and value.type != STRING and value.type.name in ("DATE", "DATETIME", "TIMESTAMP", "TIME"):
+    if (
+        letter == "T"
+        and value.type != STRING
+        and value.type.name in ("DATE", "DATETIME", "TIMESTAMP", "TIME")
+    ):
         text = f"('{value.type.name} \"' || {text} || '\"')"
     elif letter == "T" and value.type == STRING:
         text = f"('\"' || replace(replace({text}, '\\', '\\\\'), '\"', '\\\"') || '\"')"
@@ -154,7 +172,9 @@ def _shown(context: Context, node: exp.Expr, value: Fragment, letter: str) -> st
 # JSON
 
 
-@calls("JSON_VALUE", "JSON_EXTRACT_SCALAR", "JSON_QUERY", "JSON_EXTRACT", "JSON_VALUE_ARRAY", "JSON_QUERY_ARRAY")
+@calls(
+    "JSON_VALUE", "JSON_EXTRACT_SCALAR", "JSON_QUERY", "JSON_EXTRACT", "JSON_VALUE_ARRAY", "JSON_QUERY_ARRAY"
+)
 def _json(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) -> Fragment:
     name = function_name(node)
     if len(nodes) not in (1, 2):
@@ -162,7 +182,9 @@ def _json(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) -> F
     text = as_type(context, node, translate(context, scope, nodes[0]), STRING, f"What {name} reads")
     path = constant_text(context, scope, nodes[1], f"The path of {name}") if len(nodes) == 2 else "$"
     if _json_path_match(path) is None:
-        raise refused(context.text, node, f"The path {path!r} is not supported: write $.name, $['name'] and $[0].")
+        raise refused(
+            context.text, node, f"The path {path!r} is not supported: write $.name, $['name'] and $[0]."
+        )
     place = quoted(_duckdb_path(path))
     is_array = name.endswith("_ARRAY")
     if name in ("JSON_VALUE", "JSON_EXTRACT_SCALAR"):
@@ -171,7 +193,7 @@ def _json(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) -> F
             f"ELSE json_extract_string({text}, {place}) END"
         )
     elif is_array:
-        found = f"bq_json_array({text}, {place}, {'TRUE' if 'VALUE' in name else 'FALSE'})"
+        found = f"bq_json_array({text}, {place}, '{'values' if 'VALUE' in name else 'json'}')"
     else:
         found = f"CAST(json_extract({text}, {place}) AS VARCHAR)"
     sql = f"(CASE WHEN json_valid({text}) THEN {found} END)"

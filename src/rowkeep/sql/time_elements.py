@@ -7,11 +7,22 @@ import datetime
 import re
 from collections.abc import Callable, Iterator
 
-_EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - readings of a clock have no zone
+_EPOCH = datetime.datetime(1970, 1, 1)
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 _element_match = re.compile(r"%(E[1-6*]S|E4Y|Ez|E\*S|.)", re.DOTALL).match
 
 
@@ -76,7 +87,11 @@ def _fraction(shown: Shown, digits: int) -> str:
 
 
 def _shortest_fraction(shown: Shown) -> str:
-    return f"{shown.at.second:02}.{shown.at.microsecond:06}".rstrip("0").rstrip(".") if shown.at.microsecond else f"{shown.at.second:02}"
+    return (
+        f"{shown.at.second:02}.{shown.at.microsecond:06}".rstrip("0").rstrip(".")
+        if shown.at.microsecond
+        else f"{shown.at.second:02}"
+    )
 
 
 _SHOWN: dict[str, Callable[[Shown], str]] = {
@@ -166,7 +181,8 @@ _READ = {
 
 
 def _pattern(format_: str) -> tuple[str, list[str]]:
-    pattern, names = "", []
+    pattern = ""
+    names: list[str] = []
     for element, written in elements_of(format_):
         if element is None:
             pattern += r"\s*" if written.isspace() else re.escape(written)
@@ -209,10 +225,12 @@ def _micros(found: dict[str, str], text: str) -> int:
     if "epoch" in found:
         return int(found["epoch"]) * 1_000_000
     seconds, _, fraction = found.get("fraction", found.get("second", "0")).partition(".")
-    at = datetime.datetime(_year(found), _month(found, text), int(found.get("day", 1)))  # noqa: DTZ001
+    at = datetime.datetime(_year(found), _month(found, text), int(found.get("day", 1)))
     if "yearday" in found and "month" not in found:
-        at = datetime.datetime(_year(found), 1, 1) + datetime.timedelta(days=int(found["yearday"]) - 1)  # noqa: DTZ001
-    clock = datetime.time(_hour(found), int(found.get("minute", 0)), int(seconds), int(fraction[:6].ljust(6, "0") or 0))
+        at = datetime.datetime(_year(found), 1, 1) + datetime.timedelta(days=int(found["yearday"]) - 1)
+    clock = datetime.time(
+        _hour(found), int(found.get("minute", 0)), int(seconds), int(fraction[:6].ljust(6, "0") or 0)
+    )
     moment = datetime.datetime.combine(at.date(), clock)
     delta = moment - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds - _offset(found) * 1_000_000

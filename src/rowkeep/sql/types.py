@@ -60,9 +60,7 @@ DUCKDB_TYPES = {
     "INTERVAL": "INTERVAL",
     "NULL": "BIGINT",
 }
-SCALARS = tuple(
-    (INT64, FLOAT64, NUMERIC, BOOL, STRING, BYTES, DATE, DATETIME, TIMESTAMP, TIME, JSON, GEOGRAPHY)
-)
+SCALARS = (INT64, FLOAT64, NUMERIC, BOOL, STRING, BYTES, DATE, DATETIME, TIMESTAMP, TIME, JSON, GEOGRAPHY)
 
 TYPE_OF_VARIABLE = {
     VariableType.STRING: STRING,
@@ -83,7 +81,7 @@ VARIABLE_OF_TYPE = {
 
 # What a value of a type turns into where another is wanted, the nearest first.
 _IMPLICIT = {
-    "INT64": ("NUMERIC", "FLOAT64"),
+    "INT64": ("FLOAT64", "NUMERIC"),
     "NUMERIC": ("FLOAT64",),
     "DATE": ("DATETIME",),
 }

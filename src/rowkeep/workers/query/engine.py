@@ -1,0 +1,130 @@
+"""DuckDB as it runs a query: what it is set to, in which order, and what it can reach.
+
+Theory
+------
+The order is the wall. Settings that cannot be changed later come first; then what a query needs (functions,
+the tables as views over an exact list of open files); then external access is taken away and the
+configuration is locked; then, and only then, comes SQL that was made from what a caller sent. Files are named
+by their descriptor, `/proc/self/fd/N`: no path of the server's is in anything that a query can see.
+
+These settings stop reading, ATTACH, extensions and the network. They do not stop writing to the files that
+may be read, nor memory or time in every case: the jail around the process does (workers/jail.py).
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import duckdb_extension_spatial
+import pyarrow as pa
+from duckdb.func import FunctionNullHandling
+
+from rowkeep.formats.columns import text_of
+from rowkeep.sql.python_functions import PYTHON_FUNCTIONS, PythonFunction
+
+ROWS_PER_BATCH = 65_536
+_STORED_TEXT = PythonFunction(text_of, ("DOUBLE",), "VARCHAR")
+
+
+class EngineError(Exception):
+    """DuckDB refused or failed; `message` is its own."""
+
+
+class QueryEngine:
+    """A database in memory that reads the files that it is given, and nothing else once it is locked."""
+
+    def __init__(self, scratch: Path, *, memory_bytes_max: int, threads: int) -> None:
+        self._connection = duckdb.connect(
+            config={
+                "threads": threads,
+                "memory_limit": f"{memory_bytes_max}B",
+                "temp_directory": str(scratch),
+                "allow_community_extensions": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "allow_persistent_secrets": False,
+                "python_enable_replacements": False,
+                "python_scan_all_frames": False,
+                "enable_fsst_vectors": False,
+                "errors_as_json": False,
+            }
+        )
+        self._run("SET TimeZone = 'UTC'")
+        self._files: list[str] = []
+
+    def add_functions(self) -> None:
+        """Adds the functions of the BigQuery dialect that DuckDB lacks.
+
+        Each is called value by value. Functions of whole Arrow columns are no faster, and DuckDB 1.5.5 lets
+        go of a column's memory before it has read the texts in it.
+        """
+        for name, function in {**PYTHON_FUNCTIONS, "bq_stored_text": _STORED_TEXT}.items():
+            self._connection.create_function(
+                name,
+                _null_for_null(function),
+                list(function.arguments),
+                function.result,
+                null_handling=FunctionNullHandling.SPECIAL,
+            )
+        self._run((files("rowkeep.sql") / "macros.sql").read_text(encoding="utf-8"))
+
+    def add_geography(self) -> None:
+        """Loads DuckDB's spatial extension from the package that it comes in."""
+        folder = Path(duckdb_extension_spatial.__file__).parent / "extensions"
+        [file] = folder.glob(f"v{duckdb.__version__}/spatial.duckdb_extension")
+        self._run(f"LOAD '{file}'")
+
+    def open_file(self, path: Path) -> str:
+        """Opens a file that the query may read; the name by which it can."""
+        name = f"/proc/self/fd/{os.open(path, os.O_RDONLY)}"
+        self._files.append(name)
+        return name
+
+    def add_rows(self, name: str, rows: pa.Table) -> None:
+        """Adds rows that are in memory, as a view."""
+        self._connection.register(name, rows)
+
+    def add_view(self, name: str, sql: str) -> None:
+        """Adds a view."""
+        self._run(f"CREATE VIEW {name} AS {sql}")
+
+    def lock(self) -> None:
+        """Takes away all that is not needed any more; nothing can be set after this."""
+        listed = ", ".join(f"'{name}'" for name in self._files)
+        self._run(f"SET allowed_paths = [{listed}]")
+        self._run("SET enable_external_access = false")
+        self._run("SET lock_configuration = true")
+
+    def run(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a query. Raises EngineError, also while they are read."""
+        try:
+            statements = self._connection.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise EngineError("The translated text is not one query.")
+            reader = self._connection.execute(statements[0]).to_arrow_reader(ROWS_PER_BATCH)
+            yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+            yield from reader
+        except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
+            raise EngineError(str(error)) from error
+
+    def _run(self, sql: str) -> None:
+        self._connection.execute(sql)
+
+
+def _null_for_null(function: PythonFunction) -> Callable[..., Any]:
+    """A function that gives NULL for NULL, with as many parameters as DuckDB is told of."""
+    call = function.call
+
+    def checked(*values: Any) -> Any:
+        return None if any(value is None for value in values) else call(*values)
+
+    wrappers: dict[int, Callable[..., Any]] = {
+        1: lambda a: None if a is None else call(a),
+        2: lambda a, b: checked(a, b),
+        3: lambda a, b, c: checked(a, b, c),
+        4: lambda a, b, c, d: checked(a, b, c, d),
+    }
+    return wrappers[len(function.arguments)]

@@ -1,0 +1,24 @@
+"""What DuckDB says when a query fails, in words for the caller: no names and paths of ours."""
+
+import re
+
+MEMORY = (
+    "The query needs more memory than a query may have. Read fewer columns or rows, or group before joining."
+)
+_prefix = re.compile(r"^(?:[A-Z][A-Za-z]* )(?:[a-zA-Z]+ ){0,2}Error: ")
+_python = re.compile(r"Python exception occurred while executing the UDF: \w+: (.*?)(?:\n\nAt:|$)", re.DOTALL)
+_internal = re.compile(r"\b[rtv]\d+\.c\d+\b|\bbq_\w+|/proc/\S+")
+
+
+def failure_message(message: str) -> str:
+    """What a caller is told of an error of DuckDB's."""
+    python = _python.search(message)
+    if python is not None:
+        return python[1].strip()
+    first = message.split("\nLINE ", 1)[0].split("\n\n", 1)[0]
+    text = _prefix.sub("", first).strip()
+    if "Out of Memory" in message:
+        return MEMORY
+    if "More than one row returned by a subquery" in message:
+        return "A query that stands for a value returned more than one row."
+    return _internal.sub("a column", text) or "The query failed."
