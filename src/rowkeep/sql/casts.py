@@ -38,12 +38,18 @@ _NAMES = {
 _SAME = ("{0}", "{0}")
 # The short way for what most texts are.
 _DIGITS = "regexp_full_match({0}, '[+-]?[0-9]{{1,18}}')"
+_DECIMAL = "regexp_full_match({0}, '[+-]?[0-9]{{1,15}}([.][0-9]{{1,15}})?')"
+# A function in Python cannot give NaN: DuckDB takes it for NULL.
+_NAN = "WHEN regexp_full_match(bq_trim({0}), '(?i)[+-]?nan') THEN CAST('nan' AS DOUBLE)"
 _CASTS: dict[tuple[str, str], tuple[str, str]] = {
     ("STRING", "INT64"): (
         f"CASE WHEN {_DIGITS} THEN CAST({{0}} AS BIGINT) ELSE bq_integer({{0}}) END",
         f"CASE WHEN {_DIGITS} THEN CAST({{0}} AS BIGINT) ELSE TRY(bq_integer({{0}})) END",
     ),
-    ("STRING", "FLOAT64"): ("bq_float({0})", "TRY(bq_float({0}))"),
+    ("STRING", "FLOAT64"): (
+        f"CASE WHEN {_DECIMAL} THEN CAST({{0}} AS DOUBLE) {_NAN} ELSE bq_float({{0}}) END",
+        f"CASE WHEN {_DECIMAL} THEN CAST({{0}} AS DOUBLE) {_NAN} ELSE TRY(bq_float({{0}})) END",
+    ),
     ("STRING", "NUMERIC"): (
         "CAST(bq_numeric({0}) AS DECIMAL(38,9))",
         "TRY_CAST(TRY(bq_numeric({0})) AS DECIMAL(38,9))",

@@ -4,8 +4,8 @@ The text is parsed with sqlglot's BigQuery parser, with one difference: no funct
 A call stays a name and its arguments as they were written, and what a name means is decided in one place:
 the list of functions (signatures.py). sqlglot would turn calls into nodes of its own that lose things.
 
-Then every node must be of a class that is listed here, and every part of it that is filled must be listed too:
-a clause that nothing downstream looks at would otherwise be left out without a word. Nothing is allowed
+Then every node must be of a class that is listed here, and every part of it that is filled must be listed
+too: a clause that nothing downstream looks at would otherwise be left out without a word. Nothing is allowed
 because nobody thought of it.
 """
 
