@@ -7,8 +7,9 @@ from rowkeep.services.maintenance import Maintenance, SealingPolicy
 from rowkeep.storage.base import Database
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.local_files import DataDirectory, Disk
-from rowkeep.storage.segments.folder import SegmentFolder
+from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.sealer import SegmentSealer
+from rowkeep.storage.segments.sweep import SegmentSweep
 
 POLICY = SealingPolicy(seal_bytes_min=2**24, seal_minutes_max=10.0, journal_bytes_max=2**30)
 
@@ -17,8 +18,9 @@ class DirectSealer:
     """The sealer without its process; files that lost their name go at once."""
 
     def __init__(self, database: Database, directory: DataDirectory, disk: Disk) -> None:
-        self._sealer = SegmentSealer(database, directory.segments, disk)
-        self._folder = SegmentFolder(directory.segments, disk)
+        self._store = store = LocalSegments(directory.segments, disk)
+        self._sealer = SegmentSealer(database, store)
+        self._sweep = SegmentSweep(store)
 
     async def seal(self, upload_id: int, first_row: int) -> Segment | None:
         return self._sealer.seal(upload_id, first_row)
@@ -27,7 +29,7 @@ class DirectSealer:
         return self._sealer.compact(upload_id, first_row, row_end)
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        return self._folder.sweep(self._folder.files(), await named())
+        return self._sweep.sweep_alone(self._store.names(), await named())
 
 
 async def seal_all(doors: Doors, maintenance: Maintenance) -> None:

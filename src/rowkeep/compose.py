@@ -54,16 +54,16 @@ from rowkeep.services.upkeep import keep_up
 from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
-from rowkeep.storage.base import Database, StorageError
+from rowkeep.storage.base import Database, SegmentStore, StorageError
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.durability import measure_durability
 from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.lane import Lane
-from rowkeep.storage.local_files import ContentFolder, DataDirectory, Disk
-from rowkeep.storage.opening import open_database
-from rowkeep.storage.segments.folder import GRACE_SECONDS, SegmentFolder
+from rowkeep.storage.local_files import ContentFolder, DataDirectory
+from rowkeep.storage.opening import open_database, open_segments
 from rowkeep.storage.segments.reader import StreamReader
+from rowkeep.storage.segments.sweep import GRACE_SECONDS, SegmentSweep
 from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
 from rowkeep.workers.load_process import LoadProcesses
@@ -97,12 +97,13 @@ class Storage(msgspec.Struct, frozen=True):
     directory: DataDirectory
     lane: Lane
     doors: StorageDoors
-    folder: SegmentFolder
+    segments: SegmentStore
+    sweep: SegmentSweep
 
     @property
     def readings(self) -> partial[StreamReader]:
         """Starts readings of rows."""
-        return partial(StreamReader, self.directory.segments)
+        return partial(StreamReader, self.segments)
 
 
 class Workers(msgspec.Struct, frozen=True):
@@ -135,7 +136,8 @@ async def open_storage(
     lane = _lane(database, settings)
     doors = StorageDoors(database, lane, readers_max=settings.readers_max)
     stack.callback(doors.close)
-    storage = Storage(database, directory, lane, doors, SegmentFolder(directory.segments, Disk()))
+    segments = open_segments(directory)
+    storage = Storage(database, directory, lane, doors, segments, SegmentSweep(segments))
     await _sweep(storage)
     return storage
 
@@ -143,7 +145,7 @@ async def open_storage(
 async def start_workers(storage: Storage, settings: Settings, stack: AsyncExitStack) -> Workers:
     """Starts the processes beside this one. The lane closes before they do: it is closed here."""
     directory = storage.directory
-    sealing = SealingProcess(directory, storage.folder, grace_seconds=GRACE_SECONDS)
+    sealing = SealingProcess(directory, storage.segments, storage.sweep, grace_seconds=GRACE_SECONDS)
     stack.push_async_callback(_sweep_at_end, storage)
     stack.push_async_callback(sealing.close)
     large_bodies = DecodingProcesses(directory.spool, inflated_bytes_max=settings.body_bytes_max)
@@ -176,7 +178,7 @@ def _application(
     stack.callback(statistics.close)
     live = partial(_live_figures, follows, long_inserts)
     handlers: list[_Handlers] = [
-        ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.directory.segments))),
+        ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.segments))),
         QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
         StatisticsHandlers(StatisticsService(doors, statistics)),
         UploadHandlers(UploadService(doors, jobs), TempUploadService(doors, content_files)),
@@ -224,7 +226,7 @@ def _bounds(settings: Settings) -> QuarantineBounds:
 
 def _jobs(storage: Storage, workers: Workers, settings: Settings) -> JobService:
     loader = LoadProcesses(
-        workers.jailed, storage.directory, storage.folder, _bounds(settings), _load_limits(settings)
+        workers.jailed, storage.directory, storage.segments, _bounds(settings), _load_limits(settings)
     )
     return JobService(storage.doors, {JobKind.LOAD: LoadRunner(loader)}, {JobKind.LOAD: settings.loads_max})
 
@@ -256,9 +258,10 @@ def _live_figures(follows: FollowService, inserts: LongInsertService) -> LiveFig
 
 
 async def _sweep(storage: Storage) -> None:
-    """Removes what the sealing process left unnamed; while it does not run, nobody else wants it."""
-    present = storage.folder.files()
-    storage.folder.sweep(present, await storage.doors.read(lambda view: view.segments.file_names()))
+    """Removes what the sealing process left unnamed. It does not run now."""
+    present = storage.segments.names()
+    named = await storage.doors.read(lambda view: view.segments.file_names())
+    storage.sweep.sweep_alone(present, named)
 
 
 async def _sweep_at_end(storage: Storage) -> None:

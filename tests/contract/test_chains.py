@@ -20,6 +20,7 @@ from rowkeep.storage.base import Database
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.sealer import SegmentSealer
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.statements import load_migrations
@@ -128,7 +129,7 @@ def test_a_segment_ends_with_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for group in ([batch(uploads, [0])], [large_batch(uploads, [1, 2], [3], [4])], [batch(uploads, [5])]):
         [receipt] = receipts(journal, database, *group)
         chain = receipt.chain or b""
-    sealer = SegmentSealer(database, directory.segments, Disk())
+    sealer = SegmentSealer(database, LocalSegments(directory.segments, Disk()))
     row, ends, counts = 0, [], []
     while row < 6:
         segment = sealer.seal(uploads.first, row)
@@ -165,7 +166,7 @@ def test_a_directory_from_before_there_were_chains(tmp_path: Path) -> None:
         report = verify(database, directory)
         assert (report.problems, report.row_count, report.unchained_row_count) == ((), 3, 2)
         assert "2 rows are older than the chains" in report.text
-        segment = SegmentSealer(database, directory.segments, Disk()).seal(upload.id, 0)
+        segment = SegmentSealer(database, LocalSegments(directory.segments, Disk())).seal(upload.id, 0)
         if segment is not None:
             assert list(unpacked_counts(segment.batches)) == [1]
             edit_catalog(database, lambda editor, segment=segment: editor.segments.name_sealed(segment))

@@ -14,7 +14,8 @@ from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
 from rowkeep.storage.base import SealingError
 from rowkeep.storage.local_files import DataDirectory, Disk
-from rowkeep.storage.segments.folder import SegmentFolder
+from rowkeep.storage.local_segments import LocalSegments
+from rowkeep.storage.segments.sweep import SegmentSweep
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.workers.decoding_worker import DecodingAnswer, DecodingJob
 from rowkeep.workers.sealing_process import SealingProcess
@@ -85,10 +86,10 @@ def test_the_sealing_process_answers_and_ends(tmp_path: Path) -> None:
 def test_a_sealing_process_that_dies(tmp_path: Path) -> None:
     """Whoever waits for its answer hears that it failed, and the next job starts another."""
     directory = DataDirectory(tmp_path / "data")
-    folder = SegmentFolder(directory.segments, Disk())
+    store = LocalSegments(directory.segments, Disk())
 
     async def run() -> Segment | None:
-        sealing = SealingProcess(directory, folder, grace_seconds=0)
+        sealing = SealingProcess(directory, store, SegmentSweep(store), grace_seconds=0)
         directory.database.mkdir()
         try:
             with pytest.raises(SealingError, match="the sealing process failed"):

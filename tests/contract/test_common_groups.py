@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from rowkeep.model.receipts import KeyReused, Outcome, StaleBatch
 from rowkeep.model.resources import Batch, Receipt
-from rowkeep.storage.base import Database, KeyReused, Outcome, StaleBatch
+from rowkeep.storage.base import Database
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.sqlite import SqliteDatabase

@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from rowkeep.model.errors import RowkeepError
+from rowkeep.model.receipts import KeyReused, Outcome, StaleBatch
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.schema import Schema
-from rowkeep.storage.base import Database, KeyReused, Outcome, StaleBatch
+from rowkeep.storage.base import Database
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.journal.entries import CODEC_PLAIN, CODEC_ZSTD, EntryEncoder, decoded_lines, entry_lines
 from rowkeep.storage.journal.journal import Journal

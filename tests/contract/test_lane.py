@@ -10,8 +10,9 @@ import apsw
 import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
+from rowkeep.model.receipts import Outcome
 from rowkeep.model.resources import Batch, Receipt
-from rowkeep.storage.base import Connection, Database, Outcome
+from rowkeep.storage.base import Connection, Database
 from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.sqlite import SqliteDatabase

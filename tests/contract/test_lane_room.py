@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from rowkeep.model.errors import RowkeepError
+from rowkeep.model.receipts import Outcome, StaleBatch
 from rowkeep.model.resources import Receipt
-from rowkeep.storage.base import Outcome, StaleBatch
 from tests.contract.backends import OpenDatabase
 from tests.contract.journaling import batch, make_uploads, plain, stored
 from tests.contract.test_lane import KIB, in_background, open_lane, settled, submit, writer_held_up

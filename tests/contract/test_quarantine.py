@@ -11,8 +11,9 @@ from hypothesis import strategies as some
 
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.quarantine import QuarantineBounds, RefusedRow, RefusedRows
+from rowkeep.model.receipts import StaleBatch
 from rowkeep.model.resources import Batch, Receipt
-from rowkeep.storage.base import Database, StaleBatch
+from rowkeep.storage.base import Database
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.journal.entries import EntryEncoder
 from rowkeep.storage.journal.journal import Journal

@@ -15,7 +15,8 @@ from rowkeep.model.types import VariableType
 from rowkeep.services import maintenance as maintenance_module
 from rowkeep.services.maintenance import SealingPolicy, segments_to_compact, uploads_due
 from rowkeep.storage.local_files import Disk
-from rowkeep.storage.segments.folder import SegmentFolder
+from rowkeep.storage.local_segments import LocalSegments
+from rowkeep.storage.segments.sweep import SegmentSweep
 from rowkeep.storage.verification import verify
 from tests.arrowstreams import table_of
 from tests.unit.readworld import World
@@ -189,13 +190,14 @@ def test_compaction_keeps_rows_and_sweeping_takes_the_old_files(world: World) ->
 
 def test_files_are_swept_only_after_their_grace(tmp_path: Path) -> None:
     """A file that no row names stays for a while: a reader may be about to open it."""
-    folder = SegmentFolder(tmp_path, Disk())
+    store = LocalSegments(tmp_path, Disk())
+    sweep = SegmentSweep(store)
     for name in ("named", "unnamed", "young"):
         (tmp_path / name).touch()
-    assert folder.sweep(folder.files(), {"named", "young"}, grace_seconds=3_600) == 0
-    assert folder.sweep(folder.files(), {"named"}, grace_seconds=3_600) == 0
+    assert sweep.sweep(store.names(), {"named", "young"}, grace_seconds=3_600) == 0
+    assert sweep.sweep(store.names(), {"named"}, grace_seconds=3_600) == 0
     time.sleep(0.02)
-    assert folder.sweep({"named", "unnamed"}, {"named"}, grace_seconds=0.01) == 1
+    assert sweep.sweep({"named", "unnamed"}, {"named"}, grace_seconds=0.01) == 1
     assert {file.name for file in tmp_path.iterdir()} == {"named", "young"}
 
 
@@ -325,3 +327,22 @@ def test_what_is_compacted(facts: list[tuple[int, int]], rows: tuple[int, int] |
     """Eight or more neighbours of similar size whose rows fit one schema, smallest first, bounded in size."""
     run = segments_to_compact(made_segments(*facts), SCHEMAS)
     assert ((run[0].first_row, run[-1].row_end) if run else None) == rows
+
+
+class SharedSegments(LocalSegments):
+    """A folder that two servers write to."""
+
+    is_shared = True
+
+
+def test_a_start_beside_another_server_sweeps_nothing_of_its(tmp_path: Path) -> None:
+    """A file that another server is about to name outlives a start; in a store of its own it is garbage."""
+    shared = SharedSegments(tmp_path, Disk())
+    file = shared.put("1-0-00000000.parquet")
+    assert shared.names() == {"1-0-00000000.parquet.unfinished"}
+    assert SegmentSweep(shared).sweep_alone(shared.names(), set()) == 0
+    file.keep()
+    assert SegmentSweep(shared).sweep_alone(shared.names(), set()) == 0
+    assert shared.names() == {"1-0-00000000.parquet"}
+    assert SegmentSweep(LocalSegments(tmp_path, Disk())).sweep_alone(shared.names(), set()) == 1
+    assert shared.names() == set()

@@ -17,8 +17,8 @@ from hypothesis import strategies as some
 from rowkeep.model.chain import CHAIN_START, next_chain
 from rowkeep.model.inserts import OffsetMove
 from rowkeep.model.quarantine import QuarantineBounds, RefusedRow, RefusedRows
+from rowkeep.model.receipts import KeyReused, OffsetMoved, Outcome, StaleBatch
 from rowkeep.model.resources import Batch, Receipt
-from rowkeep.storage.base import KeyReused, OffsetMoved, Outcome, StaleBatch
 from rowkeep.storage.doors import read_snapshot
 from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.sqlite import SqliteDatabase

@@ -16,6 +16,7 @@ from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.services import maintenance as maintenance_module
 from rowkeep.services.maintenance import Maintenance, SealingPolicy
 from rowkeep.storage.local_files import Disk
+from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.sealer import SegmentSealer
 from rowkeep.storage.verification import verify
 from rowkeep.workers.sealing_worker import SealingJob, run_job
@@ -204,7 +205,7 @@ def test_a_compaction_that_fails_changes_nothing(
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_sealing_process_tells_what_failed(world: World, disk: FaultyDisk, fault: str) -> None:
     """An answer that names the error, and the process goes on to the next job."""
-    sealer = SegmentSealer(world.database, world.directory.segments, disk)
+    sealer = SegmentSealer(world.database, LocalSegments(world.directory.segments, disk))
     disk.fail(*FAULTS[fault])
     answer = run_job(sealer, SealingJob(1, 20))
     assert (answer.segment, "OSError: [Errno" in str(answer.error)) == (None, True)
@@ -233,7 +234,7 @@ def test_nothing_is_written_after_a_failure(world: World, tmp_path: Path) -> Non
             self.victim = os.open(tmp_path / "victim", os.O_RDWR | os.O_CREAT)
 
     disk = Reusing()
-    sealer = SegmentSealer(world.database, world.directory.segments, disk)
+    sealer = SegmentSealer(world.database, LocalSegments(world.directory.segments, disk))
     assert run_job(sealer, SealingJob(1, 20)).error is not None
     gc.collect()
     assert disk.victim == disk.used
@@ -251,7 +252,7 @@ def test_rows_that_are_not_there_are_not_sealed(world: World) -> None:
     """A hole in the journal: an error that names it, and no segment over it."""
     insert(world, 60, 80)
     forget_entry(world, 40)
-    sealer = SegmentSealer(world.database, world.directory.segments, Disk())
+    sealer = SegmentSealer(world.database, LocalSegments(world.directory.segments, Disk()))
     assert "from 40 on are missing" in str(run_job(sealer, SealingJob(1, 20)).error)
 
 
@@ -263,7 +264,7 @@ def test_rows_that_go_while_they_are_sealed(world: World) -> None:
             forget_entry(world, 40)
             return super().create(path)
 
-    sealer = SegmentSealer(world.database, world.directory.segments, Forgetting())
+    sealer = SegmentSealer(world.database, LocalSegments(world.directory.segments, Forgetting()))
     answer = run_job(sealer, SealingJob(1, 20))
     assert answer.segment is None
     assert len(list(world.directory.segments.iterdir())) == 1

@@ -32,6 +32,7 @@ from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.opening import open_segments
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.workers.checking_process import CheckingProcess
@@ -67,7 +68,7 @@ class World:
         self.directory.sweep()
         is_new = not self.directory.database.exists()
         self.database = database(self.directory.database)
-        self.readings = partial(StreamReader, self.directory.segments)
+        self.readings = partial(StreamReader, open_segments(self.directory))
         self.owner = self.token("ada")
         self.run(self._open(folder, disk or Disk()))
         if is_new:
@@ -83,7 +84,7 @@ class World:
         self.sealer = DirectSealer(self.database, self.directory, disk)
         self.maintenance = self.maintenance_under(POLICY)
         self.uploads = UploadService(self.doors, JobService(self.doors, {}, {}))
-        self.receipts = ReceiptService(self.doors, partial(ChainReading, self.directory.segments))
+        self.receipts = ReceiptService(self.doors, partial(ChainReading, open_segments(self.directory)))
         decoding = DecodingProcesses(folder, inflated_bytes_max=2**20)
         self.ingest = InsertService(
             self.doors, decoding, CheckingProcess(), QuarantineBounds(100, 2**20), Turns(wait_seconds_max=20)

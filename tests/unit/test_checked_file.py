@@ -8,14 +8,23 @@ import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.storage.local_files import Disk
+from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.checked_file import BLOCK_BYTES, CheckedFile, CheckedSink
 
 
 def written(path: Path, content: bytes) -> bytes:
     """Writes a file; the checksums of its blocks."""
-    with CheckedSink(Disk(), path) as sink:
+    file = store_of(path.parent).put(path.name)
+    with CheckedSink(file) as sink:
         sink.write(content)
-        return sink.finish()
+        checksums = sink.finish()
+    file.keep()
+    return checksums
+
+
+def store_of(folder: Path) -> LocalSegments:
+    """The files of a folder."""
+    return LocalSegments(folder, Disk())
 
 
 @pytest.mark.parametrize("byte_count", [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES])
@@ -24,7 +33,7 @@ def test_a_file_of_any_length_reads_back(tmp_path: Path, byte_count: int) -> Non
     content = bytes(number % 251 for number in range(byte_count))
     checksums = written(tmp_path / "f", content)
     assert len(checksums) == 4 * -(-byte_count // BLOCK_BYTES)
-    with CheckedFile(tmp_path / "f", byte_count, checksums) as file:
+    with CheckedFile(store_of(tmp_path), "f", byte_count, checksums) as file:
         assert bytes(file.read()) == content
         assert b"".join(file.checked_blocks()) == content
 
@@ -41,7 +50,7 @@ def test_a_disk_that_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return read(descriptor, byte_count, offset)
 
     monkeypatch.setattr(os, "pread", pread)
-    with CheckedFile(tmp_path / "f", len(content), checksums) as file:
+    with CheckedFile(store_of(tmp_path), "f", len(content), checksums) as file:
         with pytest.raises(RowkeepError, match="The segment f cannot be read: Input/output error") as error:
             file.read(1)
         assert error.value.code is ErrorCode.INTERNAL
@@ -53,7 +62,7 @@ def test_a_file_that_is_cut_off_while_it_is_open(tmp_path: Path) -> None:
     """What was there when it was opened and is not there any more is an error, not a short answer."""
     content = bytes(2 * BLOCK_BYTES)
     checksums = written(tmp_path / "f", content)
-    with CheckedFile(tmp_path / "f", len(content), checksums) as file:
+    with CheckedFile(store_of(tmp_path), "f", len(content), checksums) as file:
         os.truncate(tmp_path / "f", BLOCK_BYTES + 1)
         assert len(file.read(BLOCK_BYTES)) == BLOCK_BYTES
         with pytest.raises(RowkeepError, match="The segment f ends too early"):

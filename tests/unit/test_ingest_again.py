@@ -9,12 +9,12 @@ import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.quarantine import QuarantineBounds
+from rowkeep.model.receipts import Outcome
 from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert import insert as insert_module
 from rowkeep.services.insert.insert import InsertRequest
 from rowkeep.services.insert.turns import Turns
-from rowkeep.storage.base import Outcome
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.workers.checking_process import CheckingProcess

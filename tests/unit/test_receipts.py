@@ -10,6 +10,7 @@ from rowkeep.model.receipts import ChainOutcome, Rejection
 from rowkeep.services.insert.receipts import ReceiptService
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.journal.chaining import ChainReading
+from rowkeep.storage.opening import open_segments
 from tests.unit.readworld import TABLE, World
 
 
@@ -56,9 +57,9 @@ def test_only_so_many_are_verified_at_a_time(filled: World, monkeypatch: pytest.
     """One more is refused and may come again; one that ended makes room."""
     monkeypatch.setattr("rowkeep.services.insert.receipts.VERIFICATIONS_MAX", 1)
     may_go_on = threading.Event()
-    folder = filled.directory.segments
+    store = open_segments(filled.directory)
     service = ReceiptService(
-        filled.doors, lambda upload_id: HeldReading(ChainReading(folder, upload_id), may_go_on)
+        filled.doors, lambda upload_id: HeldReading(ChainReading(store, upload_id), may_go_on)
     )
 
     async def two() -> None:

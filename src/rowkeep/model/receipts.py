@@ -42,3 +42,24 @@ class ChainOutcome(msgspec.Struct, frozen=True):
     state: ChainState
     chain: bytes
     problem: str | None
+
+
+class StaleBatch(msgspec.Struct, frozen=True):
+    """The catalog has moved since the batch was checked; nothing of it was written."""
+
+
+class KeyReused(msgspec.Struct, frozen=True):
+    """The batch's key belongs to a different body; nothing of it was written."""
+
+
+class KeyUndone(msgspec.Struct, frozen=True):
+    """The request of the batch's key was undone; nothing of it was written."""
+
+
+class OffsetMoved(msgspec.Struct, frozen=True):
+    """The upload's offset token is not the expected one; nothing of it was written."""
+
+    latest: str | None
+
+
+Outcome = Receipt | StaleBatch | KeyReused | KeyUndone | OffsetMoved

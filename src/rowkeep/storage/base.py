@@ -1,8 +1,9 @@
-"""What a database promises, and what may go wrong with it.
+"""What a database and a store of files promise, and what may go wrong with them.
 
 `Connection` and `Database` are the seam where databases differ: one file each implements them
 (`sqlite.py`), over one folder of `.sql` files with the same statement names, and `opening.py` says which is
-opened. Everything above the seam (`catalog/`, `journal/`, `segments/`) is written once and names no database.
+opened. `SegmentStore` is the seam where places for files differ (`local_segments.py`). Everything above the
+seams (`catalog/`, `journal/`, `segments/`) is written once, and names no database and no path.
 """
 
 from collections.abc import Sequence
@@ -112,22 +113,51 @@ class FileDatabase(Database, Protocol):
         """Writes one snapshot of everything to a new file. Others go on writing meanwhile."""
 
 
-class StaleBatch(msgspec.Struct, frozen=True):
-    """The catalog has moved since the batch was checked; nothing of it was written."""
+class NewFile(Protocol):
+    """A file that is being written. It is in its store once it is kept, and never in part."""
+
+    def write(self, data: memoryview) -> None:
+        """Adds all of it to the file."""
+
+    def keep(self) -> None:
+        """Makes the file durable under its name. Nothing more can be written to it."""
+
+    def discard(self) -> None:
+        """Removes what was written, unless it was kept."""
 
 
-class KeyReused(msgspec.Struct, frozen=True):
-    """The batch's key belongs to a different body; nothing of it was written."""
+class StoredFile(Protocol):
+    """An open file of a store. Any part of it can be read."""
+
+    @property
+    def byte_count(self) -> int:
+        """How long the file is."""
+
+    def read(self, offset: int, byte_count: int) -> bytes:
+        """Returns a part of the file; less than was asked for where the file ends. Raises OSError."""
+
+    def close(self) -> None:
+        """Closes the file."""
 
 
-class KeyUndone(msgspec.Struct, frozen=True):
-    """The request of the batch's key was undone; nothing of it was written."""
+class SegmentStore(Protocol):
+    """Where the files of segments are. A file never changes and is known by its name."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers may write to it at the same time."""
 
-class OffsetMoved(msgspec.Struct, frozen=True):
-    """The upload's offset token is not the expected one; nothing of it was written."""
+    def put(self, name: str) -> NewFile:
+        """Begins a new file."""
 
-    latest: str | None
+    def take(self, file: Path) -> None:
+        """Moves a durable local file here, durably and under its own name."""
 
+    def get(self, name: str) -> StoredFile:
+        """Opens a file. Raises OSError when there is none."""
 
-Outcome = Receipt | StaleBatch | KeyReused | KeyUndone | OffsetMoved
+    def names(self) -> set[str]:
+        """Returns the names of all files, unfinished ones too."""
+
+    def remove(self, name: str) -> None:
+        """Removes a file. One that is gone is no error."""

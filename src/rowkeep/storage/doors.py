@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from rowkeep.model.receipts import Outcome
 from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
-from rowkeep.storage.base import Database, Outcome
+from rowkeep.storage.base import Database
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.journal.lane import Lane
 

@@ -1,7 +1,7 @@
 """Files of the data directory: where they are, what is done to them, and the spool for large bodies.
 
 * rowkeep.db and -…        the catalog and the journal (storage/opening.py)
-* segments/                rows that left the journal (storage/segments/folder.py)
+* segments/                rows that left the journal (storage/segments/sweep.py)
 * spool/                   bodies in flight and what statistics spill; worth nothing later, emptied at start
 * jobs/                    what workers are making, a folder each; worth nothing later, emptied at start
 * temp_uploads/            files that were sent and wait to be loaded (storage/catalog/temp_uploads.py)

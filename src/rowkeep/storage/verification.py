@@ -18,11 +18,12 @@ import msgspec
 from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Entry, Segment
-from rowkeep.storage.base import Database, Record
+from rowkeep.storage.base import Database, Record, SegmentStore
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.entries import entry_lines
 from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.opening import open_segments
 from rowkeep.storage.segments.parquet import SegmentFile
 
 STREAMS_PER_PAGE = 1_000
@@ -51,12 +52,13 @@ class VerificationReport(msgspec.Struct, frozen=True):
 
 def verify(database: Database, directory: DataDirectory) -> VerificationReport:
     """Reads a data directory back."""
+    store = open_segments(directory)
     problems = database.problems()
     upload_count = row_count = unchained = after_id = 0
     while page := _stream_ids(database, after_id):
         for upload_id in page:
             with database.reading() as connection:
-                stream = _Stream(CatalogView(connection), directory, upload_id)
+                stream = _Stream(CatalogView(connection), store, upload_id)
                 problems += [f"upload {upload_id}: {problem}" for problem in stream.problems()]
             upload_count += 1
             row_count += stream.row_count
@@ -76,7 +78,7 @@ def _unnamed_files(database: Database, directory: DataDirectory) -> list[str]:
         with directory.locked():
             with database.reading() as connection:
                 named = CatalogView(connection).segments.file_names()
-            present = {file.name for file in directory.segments.glob("*")}
+            present = open_segments(directory).names()
     except BlockingIOError:
         return []  # a server runs: what it has written and not yet named is no garbage
     return [f"segments/{name} is named by nothing" for name in sorted(present - named)]
@@ -85,9 +87,9 @@ def _unnamed_files(database: Database, directory: DataDirectory) -> list[str]:
 class _Stream:
     """One upload, read back from its first row on; `row_count` and `byte_count` tell how far it went."""
 
-    def __init__(self, view: CatalogView, directory: DataDirectory, upload_id: int) -> None:
+    def __init__(self, view: CatalogView, store: SegmentStore, upload_id: int) -> None:
         self._view = view
-        self._directory = directory
+        self._store = store
         self._upload_id = upload_id
         self.row_count = 0
         self.byte_count = 0
@@ -157,7 +159,7 @@ class _Stream:
         return None
 
     def _chain_problem(self) -> str | None:
-        reading = ChainReading(self._directory.segments, self._upload_id)
+        reading = ChainReading(self._store, self._upload_id)
         outcome = None
         while outcome is None:
             outcome = reading.step(self._view)
@@ -175,7 +177,7 @@ class _Stream:
             return f"the segment at row {segment.first_row} cannot be found"
         try:
             schema = self._view.uploads.schema(self._upload_id, segment.schema_version)
-            file = SegmentFile(self._directory.segments, whole)
+            file = SegmentFile(self._store, whole)
             file.check_blocks()
             groups = file.groups([variable.name for variable in schema.variables], 0, whole.row_count)
             found = sum(len(group) for group in groups)

@@ -26,7 +26,7 @@ import msgspec
 
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.opening import open_database
-from rowkeep.storage.segments.folder import SUFFIX
+from rowkeep.storage.segments.naming import SUFFIX
 from rowkeep.storage.verification import verify
 from rowkeep.trials.processes import Process, children_of, command_of, end
 from rowkeep.trials.targets import ROWS_PATH, TABLE_PATH, TOKEN, free_port, launch_rowkeep, make_stream

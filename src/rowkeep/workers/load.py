@@ -13,6 +13,7 @@ from rowkeep.model.loads import LoadAnswer, LoadArguments, LoadedFile, LoadResul
 from rowkeep.model.quarantine import QuarantineBounds, Refusals, RefusedRows
 from rowkeep.model.schema import Schema, Variable, VariableMetadata
 from rowkeep.storage.local_files import Disk
+from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.loading import SegmentLoader
 from rowkeep.workers.worker import Work
 
@@ -46,7 +47,7 @@ def _load(work: Work, job: LoadJob) -> LoadedFile:
     segments.mkdir()
     table = open_file(Path(job.path), job.arguments.options, scratch)
     schema = Schema(SCHEMA_VERSION, described_variables(table.variables, job.arguments.metadata))
-    loader = SegmentLoader(segments, Disk(), job.upload_id, schema)
+    loader = SegmentLoader(LocalSegments(segments, Disk()), job.upload_id, schema)
     try:
         for batch in table.batches():
             loader.add(batch)

@@ -13,8 +13,9 @@ from rowkeep.model.files import RecordsRefused
 from rowkeep.model.loads import LoadAnswer, LoadArguments, LoadedFile
 from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure, WorkerJob, WorkerLimits
+from rowkeep.storage.base import SegmentStore
 from rowkeep.storage.local_files import DataDirectory
-from rowkeep.storage.segments.folder import SegmentFolder
+from rowkeep.storage.segments.naming import checked_name
 from rowkeep.workers.load import SEGMENTS, LoadJob, read_refused
 from rowkeep.workers.pool import WorkerPool
 
@@ -31,13 +32,13 @@ class LoadProcesses:
         self,
         pool: WorkerPool,
         directory: DataDirectory,
-        folder: SegmentFolder,
+        store: SegmentStore,
         bounds: QuarantineBounds,
         limits: WorkerLimits,
     ) -> None:
         self._pool = pool
         self._directory = directory
-        self._folder = folder
+        self._store = store
         self._bounds = bounds
         self._limits = limits
 
@@ -79,13 +80,14 @@ class LoadProcesses:
         loaded = said.loaded
         if loaded is None:
             raise RecordsRefused(said.bad_records, said.bad_record_count)
-        self._folder.adopt(folder / SEGMENTS, [segment.file_name for segment in loaded.segments])
+        for segment in loaded.segments:
+            self._store.take(folder / SEGMENTS / checked_name(segment.file_name))
         return msgspec.structs.replace(loaded, refused=refused)
 
     async def discard(self, loaded: LoadedFile) -> None:
         """Removes the segments of a load that came to nothing after all."""
-        names = [segment.file_name for segment in loaded.segments]
-        await asyncio.to_thread(self._folder.remove, names)
+        for segment in loaded.segments:
+            await asyncio.to_thread(self._store.remove, segment.file_name)
 
     async def remove_content(self, identifier: str) -> None:
         """Removes the content of a temporary upload that is not wanted any more."""

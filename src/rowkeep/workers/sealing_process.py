@@ -10,19 +10,22 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from rowkeep.model.resources import Segment
-from rowkeep.storage.base import SealingError
+from rowkeep.storage.base import SealingError, SegmentStore
 from rowkeep.storage.local_files import DataDirectory
-from rowkeep.storage.segments.folder import SegmentFolder
+from rowkeep.storage.segments.sweep import SegmentSweep
 from rowkeep.workers.child_process import ChildProcess
 from rowkeep.workers.sealing_worker import SealingAnswer, SealingJob
 
 
 class SealingProcess:
-    """The parent's end of the sealing process, and the folder that it writes to."""
+    """The parent's end of the sealing process, and the store that it writes to."""
 
-    def __init__(self, directory: DataDirectory, folder: SegmentFolder, *, grace_seconds: float) -> None:
+    def __init__(
+        self, directory: DataDirectory, store: SegmentStore, sweep: SegmentSweep, *, grace_seconds: float
+    ) -> None:
         self._child = ChildProcess("rowkeep.workers.sealing_worker", str(directory.path))
-        self._folder = folder
+        self._store = store
+        self._sweep = sweep
         self._grace_seconds = grace_seconds
 
     async def seal(self, upload_id: int, first_row: int) -> Segment | None:
@@ -48,9 +51,9 @@ class SealingProcess:
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
         """Removes files that have had no name for a while; how many."""
-        present = await asyncio.to_thread(self._folder.files)
+        present = await asyncio.to_thread(self._store.names)
         names = await named()
-        return await asyncio.to_thread(self._folder.sweep, present, names, grace_seconds=self._grace_seconds)
+        return await asyncio.to_thread(self._sweep.sweep, present, names, grace_seconds=self._grace_seconds)
 
     async def close(self) -> None:
         """Ends the process; what it was writing is removed at the next start."""

@@ -13,8 +13,8 @@ import msgspec
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Segment
 from rowkeep.storage.base import StorageError
-from rowkeep.storage.local_files import DataDirectory, Disk
-from rowkeep.storage.opening import open_database
+from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.opening import open_database, open_segments
 from rowkeep.storage.segments.sealer import SegmentSealer
 from rowkeep.workers.child_loop import answer_jobs
 
@@ -50,7 +50,7 @@ def main() -> None:
     """Answers jobs until stdin ends."""
     os.nice(NICENESS)
     directory = DataDirectory(Path(sys.argv[1]))
-    sealer = SegmentSealer(open_database(directory), directory.segments, Disk())
+    sealer = SegmentSealer(open_database(directory), open_segments(directory))
     answer_jobs(lambda line: run_job(sealer, msgspec.json.decode(line, type=SealingJob)))
 
 

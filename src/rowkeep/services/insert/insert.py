@@ -33,7 +33,7 @@ from rowkeep.model.errors import (
     unavailable,
 )
 from rowkeep.model.quarantine import QuarantineBounds, SkippedRows
-from rowkeep.model.receipts import Rejection
+from rowkeep.model.receipts import KeyReused, KeyUndone, OffsetMoved, Outcome, Rejection, StaleBatch
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.timing import InsertTimes
@@ -50,7 +50,6 @@ from rowkeep.services.insert.checking import (
 )
 from rowkeep.services.insert.looking import CatalogLooks
 from rowkeep.services.insert.turns import Turns
-from rowkeep.storage.base import KeyReused, KeyUndone, OffsetMoved, Outcome, StaleBatch
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import BodyChecker, LargeBody, LargeBodyDecoder, Spool

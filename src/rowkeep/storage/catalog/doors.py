@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from rowkeep.model.receipts import Outcome
 from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
-from rowkeep.storage.base import Outcome
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 
 Result = TypeVar("Result")

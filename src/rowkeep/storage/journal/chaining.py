@@ -10,7 +10,6 @@ Rows from before there were chains are passed over; `first_row` of the outcome s
 
 from collections.abc import Iterator
 from itertools import accumulate
-from pathlib import Path
 
 from rowkeep.formats.arrow import ArrowRows
 from rowkeep.model.chain import CHAIN_START, ChainWalk, unpacked_counts
@@ -19,6 +18,7 @@ from rowkeep.model.errors import ErrorCode, RowkeepError, damaged, not_found
 from rowkeep.model.receipts import ChainOutcome, ChainState
 from rowkeep.model.resources import Entry, Segment
 from rowkeep.model.schema import Schema
+from rowkeep.storage.base import SegmentStore
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.journal.rows import decoded_bodies
 from rowkeep.storage.segments.parquet import SegmentFile
@@ -31,7 +31,7 @@ STEP_PIECES_MAX = 16
 class ChainReading:
     """One recomputation; `step` until it returns an outcome."""
 
-    def __init__(self, segments: Path, upload_id: int) -> None:
+    def __init__(self, segments: SegmentStore, upload_id: int) -> None:
         self._segments = segments
         self._upload_id = upload_id
         self._state: ChainState | None = None

@@ -32,19 +32,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from rowkeep.model.receipts import KnownRequest
+from rowkeep.model.receipts import KeyReused, KeyUndone, KnownRequest, Outcome, StaleBatch
 from rowkeep.model.resources import Batch, Frame, Receipt
-from rowkeep.storage.base import (
-    Connection,
-    Database,
-    DuplicateError,
-    Group,
-    KeyReused,
-    KeyUndone,
-    NewEntry,
-    Outcome,
-    StaleBatch,
-)
+from rowkeep.storage.base import Connection, Database, DuplicateError, Group, NewEntry
 from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.journal.entries import EntryEncoder, frame_checksum
 from rowkeep.storage.journal.placement import Placement, StreamEnd, StreamEnds, moved_offset, stream_ends

@@ -32,15 +32,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from rowkeep.model.errors import RowkeepError, too_slow, unavailable
+from rowkeep.model.receipts import Outcome
 from rowkeep.model.resources import Batch, Health, Receipt
 from rowkeep.model.timing import CommitTimes, InsertTimes
-from rowkeep.storage.base import (
-    Connection,
-    Database,
-    Outcome,
-    StorageBusyError,
-    StorageFailedError,
-)
+from rowkeep.storage.base import Connection, Database, StorageBusyError, StorageFailedError
 from rowkeep.storage.journal.commits import Commits
 from rowkeep.storage.journal.journal import Journal
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from rowkeep.model.chain import next_chain
+from rowkeep.model.receipts import OffsetMoved
 from rowkeep.model.resources import Batch, Receipt
-from rowkeep.storage.base import OffsetMoved, Record
+from rowkeep.storage.base import Record
 
 STREAMS_MAX = 50_000
 

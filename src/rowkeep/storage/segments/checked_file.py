@@ -17,23 +17,23 @@ import os
 import zlib
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 
 from rowkeep.model.errors import damaged
-from rowkeep.storage.local_files import Disk
+from rowkeep.storage.base import NewFile, SegmentStore, StoredFile
 
 BLOCK_BYTES = 64 * 1024
 _CHECKSUM_BYTES = 4
 
 
 class CheckedSink(io.RawIOBase):
-    """Writes a new file and notes the checksum of each block."""
+    """Writes to a new file and notes the checksum of each block.
 
-    def __init__(self, disk: Disk, path: Path) -> None:
+    Whoever made the file keeps or discards it.
+    """
+
+    def __init__(self, file: NewFile) -> None:
         super().__init__()
-        self._disk = disk
-        self._descriptor = -1
-        self._descriptor = disk.create(path)
+        self._file = file
         self._checksums = array("I")
         self._current = 0
         self.byte_count = 0
@@ -51,9 +51,9 @@ class CheckedSink(io.RawIOBase):
         view = memoryview(data).cast("B")
         if self.closed:
             # Arrow's writer ends the file of a seal that failed when it is collected. By then the number of
-            # the descriptor may be that of another file, such as the database.
+            # its descriptor may be that of another file, such as the database.
             return len(view)
-        self._disk.write(self._descriptor, view)
+        self._file.write(view)
         self._note(view)
         return len(view)
 
@@ -71,34 +71,27 @@ class CheckedSink(io.RawIOBase):
         self._current = 0
 
     def finish(self) -> bytes:
-        """Makes what was written durable; the checksums of its blocks."""
+        """Takes nothing more. Returns the checksums of the blocks."""
         if self.byte_count % BLOCK_BYTES:
             self._end_block()
-        self._disk.sync(self._descriptor)
         self.close()
         return self._checksums.tobytes()
-
-    def close(self) -> None:
-        """Closes the file."""
-        if not self.closed and self._descriptor >= 0:
-            os.close(self._descriptor)
-        super().close()
 
 
 class CheckedFile(io.RawIOBase):
     """A file that answers only with what was written to it. Raises internal_error for anything else."""
 
-    def __init__(self, path: Path, byte_count: int, checksums: bytes) -> None:
+    def __init__(self, store: SegmentStore, name: str, byte_count: int, checksums: bytes) -> None:
         super().__init__()
-        self._name = path.name
+        self._name = name
         self._byte_count = byte_count
         self._position = 0
+        self._file: StoredFile | None = None
         try:
-            self._descriptor = os.open(path, os.O_RDONLY)
+            self._file = store.get(name)
         except OSError as error:
-            self._descriptor = -1
             raise damaged(f"The segment {self._name} cannot be opened: {error.strerror}.") from error
-        found = os.fstat(self._descriptor).st_size
+        found = self._file.byte_count
         if found != byte_count or len(checksums) != -(-byte_count // BLOCK_BYTES) * _CHECKSUM_BYTES:
             raise damaged(f"The segment {self._name} has {found} bytes, not {byte_count}.")
         self._checksums = array("I", checksums)
@@ -133,8 +126,10 @@ class CheckedFile(io.RawIOBase):
         return part
 
     def _blocks(self, first_block: int, byte_count: int) -> memoryview:
+        if self._file is None:
+            raise damaged(f"The segment {self._name} is not open.")
         try:
-            found = memoryview(os.pread(self._descriptor, byte_count, first_block * BLOCK_BYTES))
+            found = memoryview(self._file.read(first_block * BLOCK_BYTES, byte_count))
         except OSError as error:
             raise damaged(f"The segment {self._name} cannot be read: {error.strerror}.") from error
         if len(found) != byte_count:
@@ -153,6 +148,6 @@ class CheckedFile(io.RawIOBase):
 
     def close(self) -> None:
         """Closes the file."""
-        if not self.closed and self._descriptor >= 0:
-            os.close(self._descriptor)
+        if not self.closed and self._file is not None:
+            self._file.close()
         super().close()

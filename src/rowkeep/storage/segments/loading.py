@@ -6,17 +6,15 @@ reads, verifies, follows or compacts segments need not know where rows came from
 one batch: a load has no requests that could be told apart.
 
 The files lie in a folder of their own until all of them are whole. They are durable by then and have the
-names that they will have; moving them to the other segments and naming them is the server's part (folder.py).
+names that they will have; moving them to the other segments and naming them is the server's part (sweep.py).
 
 Bounds: what is held is a row group, its text, and the counters. Text and digests are made in a second thread
 while this one writes Parquet: both let go of the interpreter's lock for most of their time.
 """
 
 import hashlib
-import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import msgspec
 import pyarrow as pa
@@ -29,9 +27,9 @@ from rowkeep.model.errors import RowkeepError, invalid_request
 from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import EXPECTED, VariableType
-from rowkeep.storage.local_files import Disk
+from rowkeep.storage.base import SegmentStore
 from rowkeep.storage.segments.checked_file import CheckedSink
-from rowkeep.storage.segments.folder import SUFFIX, UNFINISHED
+from rowkeep.storage.segments.naming import new_name
 from rowkeep.storage.segments.parquet import SegmentWriter
 
 SEGMENT_BYTES_MAX = 256 * 1024 * 1024
@@ -53,15 +51,13 @@ class SegmentLoader:
 
     def __init__(
         self,
-        folder: Path,
-        disk: Disk,
+        store: SegmentStore,
         upload_id: int,
         schema: Schema,
         *,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
     ) -> None:
-        self._folder = folder
-        self._disk = disk
+        self._store = store
         self._upload_id = upload_id
         # With no bound on its integers: which of them a double cannot hold is found on the way.
         self._schema = _with_exactness(schema, {index for index, _ in enumerate(schema.variables)})
@@ -85,8 +81,7 @@ class SegmentLoader:
 
     def _current(self) -> "_OpenSegment":
         if self._open is None:
-            path = self._folder / f"{len(self._segments)}{UNFINISHED}"
-            self._open = _OpenSegment(self._disk, path, self._schema, self._upload_id, self.row_count)
+            self._open = _OpenSegment(self._store, self._schema, self._upload_id, self.row_count)
         return self._open
 
     def _add(self, part: pa.RecordBatch) -> None:
@@ -122,7 +117,6 @@ class SegmentLoader:
         """Returns what was written; all of it is durable."""
         if self._open is not None and self._open.row_count:
             self._end_segment()
-        self._disk.sync_directory(self._folder)
         return LoadedRows(
             _with_exactness(self._schema, self._inexact),
             self.row_count,
@@ -132,22 +126,22 @@ class SegmentLoader:
         )
 
     def close(self) -> None:
-        """Ends the thread, and closes what is open."""
+        """Ends the thread, and discards what is not finished."""
         self._texts.shutdown(cancel_futures=True)
         if self._open is not None:
-            self._open.sink.close()
+            self._open.discard()
 
 
 class _OpenSegment:
     """A segment that is being written."""
 
-    def __init__(self, disk: Disk, path: Path, schema: Schema, upload_id: int, first_row: int) -> None:
-        self._disk = disk
-        self._path = path
+    def __init__(self, store: SegmentStore, schema: Schema, upload_id: int, first_row: int) -> None:
         self._first = (upload_id, first_row)
         self._schema = schema
-        self.sink = CheckedSink(disk, path)
-        self.writer = SegmentWriter(self.sink, schema, upload_id, first_row)
+        self._name = new_name(upload_id, first_row)
+        self._file = store.put(self._name)
+        self._sink = CheckedSink(self._file)
+        self.writer = SegmentWriter(self._sink, schema, upload_id, first_row)
         self._digest = hashlib.sha256()
         self.row_count = self.byte_count = 0
 
@@ -163,25 +157,28 @@ class _OpenSegment:
         self.row_count += row_count
 
     def finish(self, chain: bytes) -> Segment:
-        """Ends the file, makes it durable and gives it its name."""
+        """Ends the file and makes it durable under its name."""
         upload_id, first_row = self._first
         self.writer.finish()
-        checksums = self.sink.finish()
-        end = first_row + self.row_count
-        name = f"{upload_id}-{first_row}-{end}-{secrets.token_hex(4)}{SUFFIX}"
-        self._disk.rename(self._path, self._path.with_name(name))
+        checksums = self._sink.finish()
+        self._file.keep()
         return Segment(
             upload_id=upload_id,
             first_row=first_row,
             row_count=self.row_count,
             byte_count=self.byte_count,
             schema_version=self._schema.version,
-            file_name=name,
-            file_bytes=self.sink.byte_count,
+            file_name=self._name,
+            file_bytes=self._sink.byte_count,
             checksums=checksums,
             batches=packed_counts([self.row_count]),
             chain=chain,
         )
+
+    def discard(self) -> None:
+        """Removes what was written."""
+        self._sink.close()
+        self._file.discard()
 
 
 def _parts(batch: pa.RecordBatch, rows_max: int) -> Iterator[pa.RecordBatch]:

@@ -12,7 +12,6 @@ encoding: reading one takes some MiB, whatever the rows look like.
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -23,6 +22,7 @@ from rowkeep.formats.columns import Column
 from rowkeep.model.errors import damaged
 from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema
+from rowkeep.storage.base import SegmentStore
 from rowkeep.storage.segments.ahead import one_ahead
 from rowkeep.storage.segments.checked_file import CheckedFile, CheckedSink
 
@@ -87,8 +87,8 @@ class SegmentWriter:
 class SegmentFile:
     """An open segment. Raises internal_error when it is not what the catalog says."""
 
-    def __init__(self, folder: Path, segment: Segment) -> None:
-        self._file = CheckedFile(folder / segment.file_name, segment.file_bytes, segment.checksums)
+    def __init__(self, store: SegmentStore, segment: Segment) -> None:
+        self._file = CheckedFile(store, segment.file_name, segment.file_bytes, segment.checksums)
         try:
             self._parquet = pq.ParquetFile(pa.PythonFile(self._file, "r"), pre_buffer=True)
         except (pa.ArrowException, OSError) as error:

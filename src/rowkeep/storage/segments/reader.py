@@ -15,7 +15,6 @@ once it is decoded.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from rowkeep.formats.arrow import ArrowEncoder, ArrowRows, CsvEncoder
@@ -25,6 +24,7 @@ from rowkeep.model.decoding.strict import Row, RowDecoder, row_decoder
 from rowkeep.model.errors import not_found
 from rowkeep.model.resources import Entry, ReadStream, RowFormat, RowSlice
 from rowkeep.model.schema import Schema
+from rowkeep.storage.base import SegmentStore
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.journal.rows import decoded_pieces
 from rowkeep.storage.segments.ahead import one_ahead
@@ -73,7 +73,9 @@ _ENCODERS: dict[RowFormat, Callable[[Schema], Encoder]] = {
 class StreamReader:
     """One reading of a read stream from an offset; `step` until it returns None."""
 
-    def __init__(self, segments: Path, stream: ReadStream, *, offset: int, with_sentinel: bool) -> None:
+    def __init__(
+        self, segments: SegmentStore, stream: ReadStream, *, offset: int, with_sentinel: bool
+    ) -> None:
         self._segments = segments
         self._schema = stream.schema
         self._slices = _slices_after(stream.slices, offset)

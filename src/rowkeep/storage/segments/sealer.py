@@ -1,17 +1,15 @@
 """Writing segments: entries into a new file, several segments into a larger one.
 
 Everything here reads through short snapshots and writes one file, which nobody sees before the answering
-process has named it in a transaction (segments.py tells the steps). It may be killed at any moment.
+process has named it in a transaction (sweep.py tells the steps). It may be killed at any moment.
 
 Bounds: what is held is one row group and one piece of an entry. A seal takes `SEAL_BYTES_MAX` of rows at
 most, as they were before encoding, and what is left of a large batch, so that it ends soon; more entries make
 the next segment. A segment ends where a batch does, so that the chain of its upload has a value there.
 """
 
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 import msgspec
 
@@ -21,13 +19,12 @@ from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.errors import damaged
 from rowkeep.model.resources import Entry, Segment
 from rowkeep.model.schema import Schema
-from rowkeep.storage.base import Database
+from rowkeep.storage.base import Database, SegmentStore
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.catalog.entries import EntryOutline
 from rowkeep.storage.journal.rows import decoded_bodies
-from rowkeep.storage.local_files import Disk
 from rowkeep.storage.segments.checked_file import CheckedSink
-from rowkeep.storage.segments.folder import SUFFIX, UNFINISHED
+from rowkeep.storage.segments.naming import new_name
 from rowkeep.storage.segments.parquet import SegmentFile, SegmentWriter
 
 SEAL_BYTES_MAX = 64 * 1024 * 1024
@@ -60,12 +57,11 @@ class SealedBatches(msgspec.Struct, frozen=True):
 
 
 class SegmentSealer:
-    """Writes segments of a data directory. Used by one thread at a time."""
+    """Writes segments. Used by one thread at a time."""
 
-    def __init__(self, database: Database, folder: Path, disk: Disk) -> None:
+    def __init__(self, database: Database, store: SegmentStore) -> None:
         self._database = database
-        self._folder = folder
-        self._disk = disk
+        self._store = store
 
     def seal(self, upload_id: int, first_row: int) -> Segment | None:
         """Writes the entries from a row on into a durable, unnamed file; None when they cannot be sealed."""
@@ -118,10 +114,10 @@ class SegmentSealer:
 
     def _write(self, plan: SegmentPlan, fill: Callable[[SegmentWriter], SealedBatches]) -> Segment:
         """Makes a durable file of what `fill` adds, which tells what it added."""
-        name = f"{plan.upload_id}-{plan.first_row}-{plan.row_end}-{secrets.token_hex(4)}{SUFFIX}"
-        unfinished = self._folder / f"{name}{UNFINISHED}"
+        name = new_name(plan.upload_id, plan.first_row)
+        file = self._store.put(name)
         try:
-            with CheckedSink(self._disk, unfinished) as sink:
+            with CheckedSink(file) as sink:
                 writer = SegmentWriter(sink, plan.schema, plan.upload_id, plan.first_row)
                 found = fill(writer)
                 writer.finish()
@@ -131,10 +127,9 @@ class SegmentSealer:
                     f"Upload {plan.upload_id} holds {found.row_count} rows from {plan.first_row} on, "
                     f"not {plan.row_count}."
                 )
-            self._disk.rename(unfinished, self._folder / name)
-            self._disk.sync_directory(self._folder)
+            file.keep()
         except BaseException:
-            self._disk.remove(unfinished)
+            file.discard()
             raise
         return Segment(
             upload_id=plan.upload_id,
@@ -188,7 +183,7 @@ class SegmentSealer:
         counts: list[int] = []
         for segment in segments:
             counts += self._batches(segment)
-            file = SegmentFile(self._folder, segment)
+            file = SegmentFile(self._store, segment)
             for batch in file.groups(file.names, 0, segment.row_count):
                 writer.add_batch(batch)
                 row_count += len(batch)

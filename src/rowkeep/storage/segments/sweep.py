@@ -21,7 +21,8 @@ added variables; where a type was widened a new segment begins, because a value 
 in its own type (an integer that became a string reads "1", and not "1.0" for a float in between).
 
 Unnamed files are removed when the server starts, and while it runs only `GRACE_SECONDS` after they were
-first seen without a name: a reader that found one in its snapshot has opened it by then.
+first seen without a name: a reader that found one in its snapshot has opened it by then. At a start nobody
+reads, and in a store of its own nobody else writes; in a store that servers share, the grace counts then too.
 
 Rejected: rewriting a file in place (a snapshot would change); pinning files for a read session (row
 numbers are enough); dropping entries in the transaction that names the segment (see above).
@@ -29,42 +30,21 @@ numbers are enough); dropping entries in the transaction that names the segment 
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
-from rowkeep.storage.local_files import Disk
+from rowkeep.storage.base import SegmentStore
 
 GRACE_SECONDS = 600.0
-UNFINISHED = ".unfinished"
-SUFFIX = ".parquet"
 
 
-class SegmentFolder:
-    """The files of a data directory's segments, and what may be removed of them."""
+class SegmentSweep:
+    """Removes the files of a store that have no name in the catalog."""
 
-    def __init__(self, folder: Path, disk: Disk) -> None:
-        self._folder = folder
-        self._disk = disk
+    def __init__(self, store: SegmentStore) -> None:
+        self._store = store
         self._unnamed_since: dict[str, float] = {}
 
-    def files(self) -> set[str]:
-        """The names of all files there are, unfinished ones too."""
-        return {file.name for file in self._folder.iterdir()}
-
-    def adopt(self, folder: Path, names: Iterable[str]) -> None:
-        """Moves durable files of another folder here, durably. They have no name in the catalog yet."""
-        for name in names:
-            if Path(name).name != name or not name.endswith(SUFFIX):
-                raise ValueError(f"{name!r} is no name of a segment")
-            self._disk.rename(folder / name, self._folder / name)
-        self._disk.sync_directory(self._folder)
-
-    def remove(self, names: Iterable[str]) -> None:
-        """Removes files that will never have a name in the catalog."""
-        for name in names:
-            self._disk.remove(self._folder / name)
-
-    def sweep(self, present: Iterable[str], named: set[str], *, grace_seconds: float = 0.0) -> int:
-        """Removes files that have had no name in the catalog for so long; how many.
+    def sweep(self, present: Iterable[str], named: set[str], *, grace_seconds: float) -> int:
+        """Removes files that have had no name in the catalog for so long. Returns how many.
 
         `present` must have been listed before `named` was read: a file is named after it is there.
         """
@@ -72,7 +52,15 @@ class SegmentFolder:
         unnamed = {name: self._unnamed_since.get(name, now) for name in set(present) - named}
         removable = [name for name, since in unnamed.items() if now - since >= grace_seconds]
         for name in removable:
-            self._disk.remove(self._folder / name)
+            self._store.remove(name)
             del unnamed[name]
         self._unnamed_since = unnamed
         return len(removable)
+
+    def sweep_alone(self, present: Iterable[str], named: set[str]) -> int:
+        """Removes files that have no name, while no sealing process of this server runs. Returns how many.
+
+        In a store that others share, such a file may be one that another server is about to name: it keeps
+        its grace.
+        """
+        return self.sweep(present, named, grace_seconds=GRACE_SECONDS if self._store.is_shared else 0.0)

@@ -1,0 +1,87 @@
+"""Segments as files of one folder. A file has another suffix until it is durable under its name."""
+
+import os
+from pathlib import Path
+
+from rowkeep.storage.local_files import Disk
+
+UNFINISHED = ".unfinished"
+
+
+class LocalSegments:
+    """The folder of a data directory's segments. Its one server holds the directory's lock."""
+
+    is_shared = False
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self._folder = folder
+        self._disk = disk
+
+    def put(self, name: str) -> "NewLocalFile":
+        """Begins a new file."""
+        return NewLocalFile(self._disk, self._folder, name)
+
+    def take(self, file: Path) -> None:
+        """Moves a durable local file here, durably and under its own name."""
+        self._disk.rename(file, self._folder / file.name)
+        self._disk.sync_directory(self._folder)
+
+    def get(self, name: str) -> "LocalFile":
+        """Opens a file. Raises OSError when there is none."""
+        return LocalFile(self._folder / name)
+
+    def names(self) -> set[str]:
+        """Returns the names of all files, unfinished ones too."""
+        return {file.name for file in self._folder.glob("*")}
+
+    def remove(self, name: str) -> None:
+        """Removes a file. One that is gone is no error."""
+        self._disk.remove(self._folder / name)
+
+
+class NewLocalFile:
+    """A file that is being written."""
+
+    def __init__(self, disk: Disk, folder: Path, name: str) -> None:
+        self._disk = disk
+        self._folder = folder
+        self._path = folder / name
+        self._unfinished = folder / f"{name}{UNFINISHED}"
+        self._descriptor = disk.create(self._unfinished)
+
+    def write(self, data: memoryview) -> None:
+        """Adds all of it to the file."""
+        self._disk.write(self._descriptor, data)
+
+    def keep(self) -> None:
+        """Makes the file durable under its name. Nothing more can be written to it."""
+        self._disk.sync(self._descriptor)
+        self._close()
+        self._disk.rename(self._unfinished, self._path)
+        self._disk.sync_directory(self._folder)
+
+    def discard(self) -> None:
+        """Removes what was written, unless it was kept."""
+        self._close()
+        self._disk.remove(self._unfinished)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+
+class LocalFile:
+    """An open file."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self.byte_count = os.fstat(self._descriptor).st_size
+
+    def read(self, offset: int, byte_count: int) -> bytes:
+        """Returns a part of the file; less than was asked for where the file ends. Raises OSError."""
+        return os.pread(self._descriptor, byte_count, offset)
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._descriptor)

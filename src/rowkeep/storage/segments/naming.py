@@ -1,0 +1,20 @@
+"""The names of segments' files. They help people who look into a folder; rowkeep itself asks the catalog."""
+
+import re
+import secrets
+
+SUFFIX = ".parquet"
+
+_is_name = re.compile(rf"\d+-\d+-[0-9a-f]{{8}}{re.escape(SUFFIX)}", re.ASCII).fullmatch
+
+
+def new_name(upload_id: int, first_row: int) -> str:
+    """Returns a name that no file has: the upload, its first row, and chance."""
+    return f"{upload_id}-{first_row}-{secrets.token_hex(4)}{SUFFIX}"
+
+
+def checked_name(name: str) -> str:
+    """Returns a name that is one. Raises ValueError for anything else, such as a path."""
+    if not _is_name(name):
+        raise ValueError(f"{name!r} is no name of a segment")
+    return name
