@@ -29,10 +29,10 @@ from rowkeep.api.resources.uploads import UploadHandlers
 from rowkeep.api.resources.variables import VariableHandlers
 from rowkeep.api.resources.versions import VersionHandlers
 from rowkeep.config import Settings
+from rowkeep.model.health import Durability, DurabilityClass
 from rowkeep.model.jobs import JobKind
 from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.rate_limits import InsertLimits, RateUnit, insert_limits
-from rowkeep.model.resources import Durability, DurabilityClass
 from rowkeep.model.worker_jobs import WorkerLimits
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService

@@ -67,7 +67,9 @@ def target_of(kind: str, name: str) -> Target:
     dataset, tag = {
         "next": (f"{ROLES[kind]['owner']}.at_next", "next"),
         "deleted": (f"{ROLES[kind]['owner']}.at_deleted", "v1_0"),
-    }.get(name, (f"{ROLES[kind]['owner']}.at_{name}", None))
+        "unreleased": (f"{ROLES[kind]['owner']}.at_unreleased", None),
+        # Without a version, a write would be for the next one.
+    }.get(name, (f"{ROLES[kind]['owner']}.at_{name}", "current"))
     version = {"unreleased": "next", "next": "next"}.get(name, "v1.0")
     reference = dataset if tag is None else f"{dataset}:{tag}"
     return Target(dataset=reference, table=f"{reference}.t", version=version)

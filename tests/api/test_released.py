@@ -24,6 +24,8 @@ def publication(server: ServerProcess) -> Iterator[Publication]:
     made.close()
 
 
+# Those of rows: without a version in the reference they are for the next one.
+ROW_WRITES = ("/uploads", "{upload}", "/rows")
 WRITES: list[tuple[str, str, Any]] = [
     ("POST", "{dataset}/tables", {"name": "another"}),
     ("PATCH", "{table}", {"name": "replies"}),
@@ -53,6 +55,8 @@ def test_writes_are_refused(publication: Publication, version: str, *, has_next:
     paths = {"dataset": publication.dataset(version), "table": table, "upload": f"{table}/uploads/live"}
     before = publication.everything("v1.0")
     for method, path, body in WRITES:
+        if not version and path.endswith(ROW_WRITES):
+            continue  # see test_unversioned_writes.py
         problem = publication.refused(400, method, path.format(**paths), body)
         assert "v1.0" in problem
         assert f"{publication.reference}:next" in problem

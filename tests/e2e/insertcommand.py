@@ -18,25 +18,36 @@ SCHEMA = [
 ]
 
 
+def settings_of(server: ServerProcess) -> dict[str, str]:
+    """The environment that tells the command where the server is."""
+    return {"ROWKEEP_URL": server.url, "ROWKEEP_TOKEN": server.token}
+
+
+def start_insert(server: ServerProcess, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    """Starts the command with a server; its standard input is a pipe."""
+    settings = {**os.environ, **settings_of(server), **environment}
+    return subprocess.Popen(
+        [sys.executable, "-m", "rowkeep", "insert", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={name: value for name, value in settings.items() if value},
+    )
+
+
 class InsertCommand:
     """Runs the command with one server, table and upload."""
 
     def __init__(self, server: ServerProcess, stream: Stream) -> None:
         self.stream = stream
         self.table = stream.table_uri.removeprefix("/tables/")
-        self._settings = {"ROWKEEP_URL": server.url, "ROWKEEP_TOKEN": server.token}
+        self._server = server
+        self._settings = settings_of(server)
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         """Starts it; its standard input is a pipe."""
-        settings = {**os.environ, **self._settings, **environment}
-        return subprocess.Popen(
-            [sys.executable, "-m", "rowkeep", "insert", self.table, "s", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={name: value for name, value in settings.items() if value},
-        )
+        return start_insert(self._server, self.table, "s", *arguments, **environment)
 
     def run(
         self, *arguments: str, text: str | None = None, **environment: str

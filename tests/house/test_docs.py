@@ -12,7 +12,7 @@ from rowkeep.api.http.wire import STATUS_OF_CODE, Answer
 from rowkeep.api.resources.operations import LiveFigures, OperationHandlers
 from rowkeep.config import Settings
 from rowkeep.model.errors import ErrorCode
-from rowkeep.model.resources import Durability, DurabilityClass, Health
+from rowkeep.model.health import Durability, DurabilityClass, Health
 from rowkeep.services.maintenance import MaintenanceHealth
 from tests.house.sources import ROOT
 from tests.routes import OPERATIONS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rowkeep.model.resources import DurabilityClass
+from rowkeep.model.health import DurabilityClass
 from rowkeep.storage import durability
 from rowkeep.storage.durability import HONEST_MS_MIN, classify, file_system_of, fsync_p50_ms
 

@@ -106,6 +106,11 @@ class Versions(RuleBasedStateMachine):
         writable = version if version is not None and version.tag is None else None
         return f"{reference_of(tag)}.{table}", writable, writable and writable.table(table)
 
+    def rows_place(self, tag: str, table: str) -> tuple[str, ModelTable | None]:
+        """A reference to a table, and what it names in a write of uploads or rows: without a tag `next`."""
+        _, _, found = self.place(tag or "next", table)
+        return f"{reference_of(tag)}.{table}", found
+
     @rule(number=PLACES, name=TABLES, strategy=some.sampled_from(list(MergeStrategy)))
     def create_table(self, number: int, name: str, strategy: MergeStrategy) -> None:
         """Creates a table."""
@@ -157,7 +162,7 @@ class Versions(RuleBasedStateMachine):
     def create_upload(self, number: int, name: str, upload: str) -> None:
         """Creates an upload; a name that is taken gives another."""
         tag = self.tag_of(number)
-        reference, _, table = self.place(tag, name)
+        reference, table = self.rows_place(tag, name)
         work = self.world.uploads.create(self.owner, reference, UploadDraft(name=upload, type="stream"))
         made = self.settle(work, succeeds=table is not None)
         if table is not None and made is not None:
@@ -168,7 +173,7 @@ class Versions(RuleBasedStateMachine):
     def delete_upload(self, number: int, name: str, upload: str) -> None:
         """Deletes an upload with its rows."""
         tag = self.tag_of(number)
-        reference, _, table = self.place(tag, name)
+        reference, table = self.rows_place(tag, name)
         found = None if table is None else table.upload(upload)
         self.settle(self.world.uploads.delete(self.owner, reference, upload), succeeds=found is not None)
         if table is not None and found is not None:
@@ -179,7 +184,7 @@ class Versions(RuleBasedStateMachine):
     def insert(self, number: int, name: str, upload: str, rows: list[Row]) -> None:
         """Inserts rows, with whatever way in the service has kept from earlier."""
         tag = self.tag_of(number)
-        reference, _, table = self.place(tag, name)
+        reference, table = self.rows_place(tag, name)
         found = None if table is None else table.upload(upload)
         request = InsertRequest(self.owner, (reference, upload), None)
 
@@ -203,17 +208,18 @@ class Versions(RuleBasedStateMachine):
         if may:
             self.model.add_next()
 
-    @rule()
-    def release(self) -> None:
-        """Releases the next version, and keeps a copy of all that it answers."""
+    @rule(continues=some.booleans())
+    def release(self, *, continues: bool = False) -> None:
+        """Releases the next version, and keeps a copy of all that it answers; its streams may go on."""
         version, may = self.model.next, self.model.may_release()
-        made = self.settle(
-            self.versions.release(self.owner, "ada.survey", "next", ReleaseDraft()), succeeds=may
-        )
+        draft = ReleaseDraft(continue_streams=continues)
+        made = self.settle(self.versions.release(self.owner, "ada.survey", "next", draft), succeeds=may)
         if version is not None and made is not None:
             version.tag = self.model.next_tag(version)
             assert made.version.tag == version.text
             self.frozen[version.position] = version.text, self.answers(version)
+            if continues:
+                self.model.continue_streams()
 
     @rule(upload=UPLOADS)
     def publish(self, upload: str) -> None:

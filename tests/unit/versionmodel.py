@@ -11,12 +11,29 @@ _identities = count(1)
 
 @dataclass
 class ModelUpload:
-    """An upload and its rows as they were sent."""
+    """An upload and its rows as they were sent; `declared` are the variables that it began with."""
 
     name: str
+    declared: dict[str, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     identity: int = field(default_factory=lambda: next(_identities))
     is_deleted: bool = False
+
+
+def types_of(uploads: list[ModelUpload]) -> dict[str, str]:
+    """The variables of uploads: whatever was ever a text is one."""
+    types: dict[str, str] = {}
+    for upload in uploads:
+        said = [upload.declared.items()]
+        said += [[(name, type_of(value)) for name, value in row.items()] for row in upload.rows]
+        for name, type_ in (pair for pairs in said for pair in pairs):
+            types[name] = "string" if "string" in (type_, types.get(name)) else "integer"
+    return types
+
+
+def type_of(value: int | str) -> str:
+    """The type that a value gives its variable."""
+    return "string" if isinstance(value, str) else "integer"
 
 
 @dataclass
@@ -36,14 +53,8 @@ class ModelTable:
         return [*before, *self.uploads]
 
     def types(self) -> dict[str, str]:
-        """Its variables: whatever was ever a text is one."""
-        types: dict[str, str] = {}
-        for upload in self.content():
-            for row in upload.rows:
-                for name, value in row.items():
-                    is_text = isinstance(value, str) or types.get(name) == "string"
-                    types[name] = "string" if is_text else "integer"
-        return types
+        """Its variables."""
+        return types_of(self.content())
 
     def rows(self) -> list[Row]:
         """Its rows as a reader sees them."""
@@ -60,7 +71,10 @@ class ModelTable:
 
     def state(self) -> tuple[object, ...]:
         """What makes it differ from the version before."""
-        return self.name, [(upload.identity, len(upload.rows)) for upload in self.content()]
+        held = [upload for upload in self.content() if upload.rows]
+        is_all = types_of(held) == self.types()
+        rows = [(upload.identity, len(upload.rows)) for upload in held]
+        return self.name, rows, None if is_all else self.types()
 
 
 @dataclass
@@ -166,3 +180,11 @@ class ModelDataset:
         ]
         self.positions = self.versions[-1].position + 1
         self.versions.append(ModelVersion(self.positions, tables))
+
+    def continue_streams(self) -> None:
+        """The next version, with the streams of the current one's own."""
+        self.add_next()
+        assert self.next is not None
+        for table in self.next.tables:
+            assert table.parent is not None
+            table.uploads = [ModelUpload(upload.name, types_of([upload])) for upload in table.parent.uploads]

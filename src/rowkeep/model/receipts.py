@@ -9,11 +9,14 @@ from rowkeep.model.resources import Receipt
 class KnownRequest(msgspec.Struct, frozen=True):
     """A request with a key whose rows went in: what its key stands for, and what it was answered.
 
-    `committed_at` is None when that was before it was noted, `removed_at` unless it was undone.
+    The rows are in the upload `upload_id`: a stream that goes on in the next version knows the keys of its
+    uploads in earlier versions. `committed_at` is None when that was before it was noted, `removed_at` unless
+    it was undone.
     """
 
     digest: bytes | None
     receipt: Receipt
+    upload_id: int
     committed_at: int | None = None
     removed_at: int | None = None
 

@@ -107,12 +107,21 @@ class Dataset(msgspec.Struct, frozen=True):
         return Owner(self.owner_id, self.owner_kind, self.owner_name)
 
 
+# What stands for the tag of an unreleased version.
+NEXT_TAG = "next"
+
+
 class Version(msgspec.Struct, frozen=True):
-    """A state of a dataset: frozen once it is released, and until then its `next`."""
+    """A state of a dataset: frozen once it is released, and until then its `next`.
+
+    `parent_id` is the version that it was made from; None for the first, and for a version without tables
+    from before that was noted.
+    """
 
     id: int
     dataset_id: int
     position: int
+    parent_id: int | None
     major: int | None
     minor: int | None
     label: str | None
@@ -135,7 +144,12 @@ class Version(msgspec.Struct, frozen=True):
     @property
     def tag(self) -> str:
         """`v1.0`, or `next` while unreleased."""
-        return f"v{self.major}.{self.minor}" if self.is_released else "next"
+        return version_tag(self.major, self.minor)
+
+
+def version_tag(major: int | None, minor: int | None) -> str:
+    """The tag with these parts, `next` without them."""
+    return NEXT_TAG if major is None else f"v{major}.{minor}"
 
 
 class Sizes(msgspec.Struct, frozen=True):
@@ -178,7 +192,8 @@ class Upload(msgspec.Struct, frozen=True):
     """A source of rows in a table, with its current schema and its exact size.
 
     `row_count` is how many rows it shows, `row_end` the number after its last: rows that were removed by
-    undoing their request are not shown, and the others keep their numbers.
+    undoing their request are not shown, and the others keep their numbers. `origin_id` is the upload in which
+    its stream began, in this version (then it is `id`) or in an earlier one.
     """
 
     id: int
@@ -187,6 +202,7 @@ class Upload(msgspec.Struct, frozen=True):
     type: UploadType
     updates_by_default: bool
     created_at: int
+    origin_id: int
     schema: Schema
     row_count: int
     row_end: int
@@ -251,7 +267,7 @@ class Receipt(msgspec.Struct, frozen=True):
     With `validate_only`, how many would and what would. The rows are those from `first_row` on, written by
     the upload's commit number `commit`; both are None when there are none. `sha256` is their digest, `chain`
     the upload's after them (model/chain.py); None in receipts from before there were chains.
-    `skipped` is None when every row went in.
+    `skipped` is None when every row went in. `version_tag` is that of the version that holds the rows.
     """
 
     row_count: int
@@ -263,6 +279,7 @@ class Receipt(msgspec.Struct, frozen=True):
     sha256: bytes | None = None
     chain: bytes | None = None
     skipped: SkippedRows | None = None
+    version_tag: str = NEXT_TAG
 
     @property
     def last_row(self) -> int | None:
@@ -356,31 +373,3 @@ class RowSlice(msgspec.Struct, frozen=True):
     upload_id: int
     first_row: int
     row_end: int
-
-
-class DurabilityClass(StrEnum):
-    """What an fsync is worth on the disk of the data directory."""
-
-    DURABLE = "durable"
-    SUSPICIOUS = "suspicious"
-    IN_MEMORY = "in_memory"
-    REMOTE = "remote"
-
-
-class Durability(msgspec.Struct, frozen=True, rename="camel"):
-    """What the disk of the data directory was found to be; `fsync_ms` is the median for 4 KiB."""
-
-    class_: DurabilityClass = msgspec.field(name="class")
-    fsync_ms: float
-    file_system: str | None
-
-
-class Health(msgspec.Struct, frozen=True):
-    """Figures since the start of the process. `failure` says why nothing is written any more."""
-
-    failure: str | None
-    queued_bytes: int
-    rows_inserted: int
-    batches: int
-    groups: int
-    commit_seconds: float

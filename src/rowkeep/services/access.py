@@ -1,5 +1,7 @@
 """Who may do what, decided in one place.
 
+A write that names no version means the next one, a read the current one (contract 7.16).
+
 The order is the contract's (2.4): the token must be good (401), the resource visible (404), the
 token's scope wide enough (403 insufficient_scope), the access level high enough (403). What a caller
 may not see is worded exactly as what does not exist.
@@ -24,7 +26,17 @@ from rowkeep.model.errors import (
     not_found,
 )
 from rowkeep.model.references import DatasetReference, TableReference, decoded_again, version_parts
-from rowkeep.model.resources import Dataset, MemberRole, Owner, OwnerKind, Table, Upload, UploadType, Version
+from rowkeep.model.resources import (
+    NEXT_TAG,
+    Dataset,
+    MemberRole,
+    Owner,
+    OwnerKind,
+    Table,
+    Upload,
+    UploadType,
+    Version,
+)
 from rowkeep.storage.catalog.catalog import CatalogView
 
 TokenHash = bytes
@@ -117,7 +129,18 @@ def visible_dataset(view: CatalogView, principal: Principal, reference: DatasetR
             return place
     if principal.is_anonymous:
         raise _no_credentials()
+    if dataset is not None and reference.version_tag == NEXT_TAG and dataset.user_level is AccessLevel.EDIT:
+        raise _no_next_version(dataset)
     raise not_found(f"There is no dataset {reference.text} that you can see.")
+
+
+def _no_next_version(dataset: Dataset) -> RowkeepError:
+    name = f"{dataset.owner_name}.{dataset.name_key}"
+    return not_found(
+        f"Dataset {name} has no next version, and released ones never change. Open the next version with "
+        f"POST /api/v1/datasets/{name}/versions and create the upload in it, or release with "
+        '{"continueStreams": true}, which opens it at once with all streams.'
+    )
 
 
 def _version(view: CatalogView, dataset: Dataset, tag: str | None) -> Version | None:
@@ -202,9 +225,25 @@ def find_upload(
     return place, table, upload
 
 
+def written_reference(view: CatalogView, principal: Principal, reference: TableReference) -> TableReference:
+    """The reference as a write means it: without a version the next one, to whoever may edit.
+
+    Raises not_found_error for a dataset that the principal does not see.
+    """
+    named = reference.dataset_reference
+    if named.version_tag is not None:
+        return reference
+    if visible_dataset(view, principal, named).level is not AccessLevel.EDIT:
+        return reference  # what others may not do is said of the version that they see
+    return msgspec.structs.replace(
+        reference, dataset_reference=msgspec.structs.replace(named, version_tag=NEXT_TAG)
+    )
+
+
 def editable_table(view: CatalogView, principal: Principal, reference: TableReference) -> tuple[Place, Table]:
-    """A table that may be changed, which takes an unreleased version, edit access and data.edit."""
-    place, table = find_table(view, principal, reference, AccessLevel.EDIT)
+    """A table that may be written to, which takes an unreleased version, edit access and data.edit."""
+    written = written_reference(view, principal, reference)
+    place, table = find_table(view, principal, written, AccessLevel.EDIT)
     require_unreleased(place)
     return place, table
 
@@ -212,8 +251,9 @@ def editable_table(view: CatalogView, principal: Principal, reference: TableRefe
 def editable_upload(
     view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
 ) -> tuple[Place, Table, Upload]:
-    """The same for an upload."""
-    place, table, upload = find_upload(view, principal, reference, upload_name)
+    """An upload that may be written to, its table and where that is."""
+    written = written_reference(view, principal, reference)
+    place, table, upload = find_upload(view, principal, written, upload_name)
     require_unreleased(place)
     return place, table, upload
 
@@ -229,6 +269,16 @@ def editable_stream(
             "'stream' in the same table, and insert them there."
         )
     return upload
+
+
+def written_upload(
+    view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
+) -> tuple[Place, Table, Upload]:
+    """An upload to ask what became of writes to it: of the next version, else of the current one."""
+    place = visible_dataset(view, principal, reference.dataset_reference)
+    if place.dataset.next_version_id is not None:
+        reference = written_reference(view, principal, reference)
+    return find_upload(view, principal, reference, upload_name)
 
 
 def _no_credentials() -> RowkeepError:

@@ -10,6 +10,8 @@ Within that commit all rows that went in must still be in the quarantine: two re
 beside new rows that push old ones out, cannot double a row. Otherwise nothing is written, and the same part
 is looked at again.
 
+If the stream goes on in the next version meanwhile, its quarantine goes along, and so does the replay.
+
 Only what was there at the beginning is tried, so a replay ends however fast bad rows arrive. Rows are
 decoded in the decoding process, as large bodies are: they may be long, and nobody need wait for them.
 """
@@ -27,7 +29,7 @@ from rowkeep.model.quarantine import QuarantineBounds, QuarantinedRow, Skipping
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt, Upload
 from rowkeep.model.schema import Schema
-from rowkeep.services.access import TokenHash, editable_stream, find_upload, principal_of
+from rowkeep.services.access import TokenHash, editable_stream, principal_of, written_upload
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, LargeRows
@@ -119,7 +121,7 @@ class QuarantineService:
         schema = upload.schema
         while after_id < last_id:
             part, batch = await self._replay_part(token_hash, path, options, after_id, last_id)
-            if part.upload.id != upload.id or not part.rows:
+            if part.upload.origin_id != upload.origin_id or not part.rows:
                 break
             after_id = part.rows[-1].id
             row_count += batch.row_count
@@ -189,7 +191,7 @@ def _rows(
 
 def _visible_upload_id(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> int:
     table_reference, name = path
-    _, _, upload = find_upload(
+    _, _, upload = written_upload(
         view, principal_of(view, token_hash), parse_table_reference(table_reference), name
     )
     return upload.id
@@ -215,4 +217,4 @@ def _changeable_upload(view: CatalogView, token_hash: TokenHash | None, path: tu
 
 
 def _change(before: Schema, after: Schema) -> SchemaChange | None:
-    return None if after.version == before.version else schema_change(before, after)
+    return None if after.variables == before.variables else schema_change(before, after)

@@ -13,7 +13,6 @@ from rowkeep.model.schema import Schema, merged_schema
 from rowkeep.services.access import (
     Place,
     TokenHash,
-    editable_table,
     find_dataset,
     find_table,
     principal_of,
@@ -125,7 +124,8 @@ class TableService:
         parsed = parse_table_reference(reference)
 
         def write(editor: CatalogEditor) -> None:
-            _, table = editable_table(editor, principal_of(editor, token_hash), parsed)
+            place, table = find_table(editor, principal_of(editor, token_hash), parsed, AccessLevel.EDIT)
+            require_unreleased(place)
             editor.tables.delete(table.id)
 
         await self._doors.write(write)

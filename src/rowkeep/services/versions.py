@@ -7,15 +7,18 @@ changes. A new version starts with the tables of the current one. A table keeps 
 before; what it holds are its parent's rows, then its own uploads', or with the strategy `replace` its own
 alone once it has any. No row is copied, so a version costs as much as its tables' names.
 
+A stream goes on in the next version in an upload of its own, which begins empty. A release can open the next
+version with all its streams in one commit: writers look up the upload again because the catalog has moved,
+so each row is in the version before or in the one after. Keys belong to the stream: a repeat of a request
+whose rows are in the version before is answered with its first receipt.
+
 Released is frozen: what a released version holds can only come from released uploads, and nothing writes
 to those. Unreleasing is possible until another version was made from it, a deleted one too. Deleting a
 released version hides it, since later versions rest on its rows; undeleting shows it again. The unreleased
-version is really deleted. Tags only grow: v1.0, then the next major when a table or variable has gone, was
-renamed or has another type, else the next minor. Source: contract 4.3, 7.15, 7.16, 7.22.
+version is really deleted. Source: contract 4.3, 7.15, 7.16, 7.22, 7.34.
 """
 
 import time
-from collections.abc import Iterator
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -28,17 +31,15 @@ from rowkeep.model.references import (
     parse_version_tag,
     version_parts,
 )
-from rowkeep.model.resources import Content, Table, Version
-from rowkeep.model.schema import merged_schema
-from rowkeep.model.types import VariableType
+from rowkeep.model.resources import Version
 from rowkeep.services.access import Place, TokenHash, find_dataset, principal_of, visible_dataset
+from rowkeep.services.version_differences import next_tag_after, release_problem, version_difference
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
 
 UNRELEASE_DAYS_MAX = 7
 LABEL_CHARACTERS_MAX = 256
 NOTES_CHARACTERS_MAX = 1_000_000
-TABLES_PER_PAGE = 1_000
 _MS_PER_DAY = 86_400_000
 
 
@@ -50,9 +51,13 @@ class VersionChanges(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ReleaseDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a release. Unset notes stay as they are."""
+    """What a caller says of a release. Unset notes stay as they are.
+
+    With `continue_streams` the next version is there at once, with the streams of this one.
+    """
 
     release_notes: str | UnsetType | None = UNSET
+    continue_streams: bool | None = None
 
 
 class VersionView(msgspec.Struct, frozen=True):
@@ -131,7 +136,7 @@ class VersionService:
     async def release(
         self, token_hash: TokenHash | None, reference: str, tag: str, draft: ReleaseDraft
     ) -> VersionView:
-        """Freezes the next version and makes it the current one."""
+        """Freezes the next version and makes it the current one; its streams may go on in a new one."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> VersionView:
@@ -139,14 +144,16 @@ class VersionService:
             version = _tagged(editor, place, tag)
             if version.is_released:
                 raise invalid_request(f"Version {version.tag} is released already.")
-            difference = _difference(editor, version)
-            problem = _load_problem(editor, version) or _release_problem(difference)
+            difference = version_difference(editor, version)
+            problem = release_problem(editor, version, difference)
             if problem is not None:
                 raise invalid_request(problem)
             notes = version.release_notes if draft.release_notes is UNSET else draft.release_notes
             _check_texts(release_notes=notes)
-            next_tag = _next_tag(editor.versions.last_tag(version.dataset_id), difference)
+            next_tag = next_tag_after(editor.versions.last_tag(version.dataset_id), difference)
             released = editor.versions.release(version.id, next_tag, notes)
+            if draft.continue_streams:
+                _continue_streams(editor, released)
             return _again(editor, token_hash, parsed, released)
 
         return await self._doors.write(write)
@@ -197,6 +204,14 @@ class VersionService:
         return await self._doors.write(write)
 
 
+def _continue_streams(editor: CatalogEditor, released: Version) -> None:
+    """Opens the next version with the streams of one just released, and what waits there to be corrected."""
+    version_id = editor.versions.add(released).id
+    editor.uploads.continue_streams(version_id)
+    editor.quarantine.carry(version_id)
+    editor.receipts.carry_rejections(version_id)
+
+
 def _editable(view: CatalogView, token_hash: TokenHash | None, reference: DatasetReference) -> Place:
     return find_dataset(view, principal_of(view, token_hash), reference, AccessLevel.EDIT)
 
@@ -236,9 +251,7 @@ def _version_view(view: CatalogView, place: Place, version: Version) -> VersionV
         version,
         previous_version=view.versions.before(version),
         next_version=following,
-        can_release=can_release
-        and _load_problem(view, version) is None
-        and _release_problem(_difference(view, version)) is None,
+        can_release=can_release and release_problem(view, version, version_difference(view, version)) is None,
     )
 
 
@@ -265,83 +278,3 @@ def _check_unrelease(view: CatalogView, place: Place, version: Version) -> None:
         )
     if time.time_ns() // 1_000_000 - version.released_at > UNRELEASE_DAYS_MAX * _MS_PER_DAY:
         raise invalid_request(f"A version can be unreleased for {UNRELEASE_DAYS_MAX} days after its release.")
-
-
-class _TableState(msgspec.Struct, frozen=True):
-    """What of a table counts as a change from one version to the next."""
-
-    name: str
-    content_hash: str
-    types: dict[str, VariableType]
-
-
-class _Difference(msgspec.Struct, frozen=True):
-    """The tables of a version and of the one before it, by their ids, which stay from version to version."""
-
-    previous: Version | None
-    before: dict[str, _TableState]
-    after: dict[str, _TableState]
-
-
-def _difference(view: CatalogView, version: Version) -> _Difference:
-    previous = view.versions.before(version)
-    return _Difference(previous, {} if previous is None else _states(view, previous), _states(view, version))
-
-
-def _states(view: CatalogView, version: Version) -> dict[str, _TableState]:
-    return {table.identifier: _state(table, content) for table, content in _tables(view, version)}
-
-
-def _state(table: Table, content: Content) -> _TableState:
-    variables = merged_schema(content.schemas).variables
-    return _TableState(
-        table.name, content.hash, {variable.name.lower(): variable.type for variable in variables}
-    )
-
-
-def _tables(view: CatalogView, version: Version) -> Iterator[tuple[Table, Content]]:
-    after_id = 0
-    while tables := view.tables.page(version.id, after_id, TABLES_PER_PAGE):
-        contents = view.tables.contents([table.id for table in tables])
-        yield from ((table, contents[table.id]) for table in tables)
-        after_id = tables[-1].id
-
-
-def _load_problem(view: CatalogView, version: Version) -> str | None:
-    """Why files that were sent keep the unreleased version from being released."""
-    name = view.jobs.unfilled_upload(version.id)
-    if name is None:
-        return None
-    return (
-        f"The upload {name} is not loaded: it failed, or is under way. Wait for it, or delete it, and then "
-        "release."
-    )
-
-
-def _release_problem(difference: _Difference) -> str | None:
-    """Why the unreleased version cannot be released yet."""
-    previous = difference.previous
-    if previous is None:
-        return None if difference.after else "There is nothing to release: the dataset has no tables yet."
-    if difference.after == difference.before:
-        return f"There is nothing to release: no table differs from version {previous.tag}."
-    return None
-
-
-def _next_tag(last: tuple[int, int] | None, difference: _Difference) -> tuple[int, int]:
-    if last is None:
-        return 1, 0
-    if not difference.before or _breaks(difference.before, difference.after):
-        return last[0] + 1, 0
-    return last[0], last[1] + 1
-
-
-def _breaks(before: dict[str, _TableState], after: dict[str, _TableState]) -> bool:
-    """Whether something that a reader of the version before relied on has gone or changed."""
-    for identifier, table in before.items():
-        now = after.get(identifier)
-        if now is None or now.name != table.name:
-            return True
-        if any(now.types.get(name) is not type_ for name, type_ in table.types.items()):
-            return True
-    return False

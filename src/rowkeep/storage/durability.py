@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from rowkeep.model.resources import Durability, DurabilityClass
+from rowkeep.model.health import Durability, DurabilityClass
 
 SYNCS = 30
 SYNC_BYTES = 4096

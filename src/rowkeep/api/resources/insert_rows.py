@@ -20,7 +20,7 @@ from rowkeep.api.http.shapes import Count, RowErrors
 from rowkeep.api.http.wire import Answer, Headers
 from rowkeep.api.resources.insert_options import insert_options
 from rowkeep.api.resources.rate_limits import rate_limit_headers
-from rowkeep.api.resources.receipts import ReceiptProof, receipt_proof
+from rowkeep.api.resources.receipts import ReceiptProof, RowsVersion, receipt_proof
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
@@ -43,6 +43,7 @@ class InsertRowsResponse(ReceiptProof, frozen=True, kw_only=True, tag_field="kin
     rows_added: Count
     rows_skipped: Count
     schema_updates: list[SchemaChange]
+    version: RowsVersion
     errors: RowErrors | msgspec.UnsetType = msgspec.UNSET
     dropped_count: Count | msgspec.UnsetType = msgspec.UNSET
 
@@ -55,6 +56,7 @@ class InsertRowsValidation(
     rows_added: Count
     rows_skipped: Count
     schema_updates: list[SchemaChange]
+    version: RowsVersion
     errors: RowErrors | msgspec.UnsetType = msgspec.UNSET
     validate_only: Literal[True] = True
 
@@ -165,6 +167,7 @@ def inserted(receipt: Receipt) -> InsertRowsResponse:
         rows_added=receipt.row_count,
         rows_skipped=0 if skipped is None else skipped.row_count,
         schema_updates=schema_updates(receipt.change),
+        version=receipt.version_tag,
         errors=msgspec.UNSET if skipped is None else tuple(skipped.errors),
         dropped_count=skipped.dropped_count or msgspec.UNSET if skipped is not None else msgspec.UNSET,
         **receipt_proof(receipt),
@@ -180,11 +183,13 @@ def _validation(receipt: Receipt) -> InsertRowsValidation:
 def _plain(receipt: Receipt, first_row: int) -> bytes:
     """The common answer, without making a dictionary of it."""
     count, proof = receipt.row_count, ((receipt.sha256 or b"").hex(), (receipt.chain or b"").hex())
-    return (_PLAIN % (count, receipt.commit or 0, first_row, first_row + count - 1, *proof)).encode()
+    return (
+        _PLAIN % (count, receipt.version_tag, receipt.commit or 0, first_row, first_row + count - 1, *proof)
+    ).encode()
 
 
 _PLAIN = (
-    '{"kind":"insertRowsResponse","rowsAdded":%d,"rowsSkipped":0,"schemaUpdates":[],'
+    '{"kind":"insertRowsResponse","rowsAdded":%d,"rowsSkipped":0,"schemaUpdates":[],"version":"%s",'
     '"commit":%d,"firstRow":%d,"lastRow":%d,"sha256":"%s","chain":"%s"}'
 )
 

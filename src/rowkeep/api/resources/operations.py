@@ -13,7 +13,7 @@ from rowkeep.api.http.routes import TEXT_TYPES, Route, RouteTable
 from rowkeep.api.http.shapes import Shape
 from rowkeep.api.http.traffic import Traffic
 from rowkeep.api.http.wire import Answer, json_answer
-from rowkeep.model.resources import Durability, Health
+from rowkeep.model.health import Durability, Health
 from rowkeep.services.maintenance import MaintenanceHealth
 
 

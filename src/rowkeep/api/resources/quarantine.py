@@ -21,9 +21,11 @@ from rowkeep.api.http.routes import (
 from rowkeep.api.http.shapes import Count, ListShape, Shape, Time
 from rowkeep.api.http.wire import Answer, json_answer, ok_answer
 from rowkeep.api.resources.insert_rows import schema_updates
+from rowkeep.api.resources.receipts import RowsVersion
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.quarantine import QuarantinedRow, Reason
+from rowkeep.model.resources import NEXT_TAG
 from rowkeep.services.quarantine import QuarantineService, ReplayDraft
 
 FORMATS = ["json", "jsonl"]
@@ -59,6 +61,7 @@ class QuarantineReplay(Shape, frozen=True, kw_only=True, tag_field="kind", tag="
     rows_added: Count
     rows_remaining: Count
     schema_updates: list[SchemaChange]
+    version: RowsVersion
 
 
 class QuarantineHandlers:
@@ -114,6 +117,7 @@ class QuarantineHandlers:
                 rows_added=report.row_count,
                 rows_remaining=report.remaining_count,
                 schema_updates=schema_updates(report.change),
+                version=NEXT_TAG,
             )
         )
 

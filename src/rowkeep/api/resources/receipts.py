@@ -19,6 +19,7 @@ _Commit = Annotated[Count, msgspec.Meta(description="Which of the upload's commi
 _FirstRow = Annotated[Count, msgspec.Meta(description="Rows of an upload are numbered from 0.")]
 _RowsSha256 = Annotated[_Sha256, msgspec.Meta(description="Of the rows' canonical text.")]
 _Chain = Annotated[_Sha256, msgspec.Meta(description="Of the upload after these rows.")]
+RowsVersion = Annotated[str, msgspec.Meta(description="The tag of the version that holds the rows.")]
 _ChainFirstRow = Annotated[Count, msgspec.Meta(description="The chain covers the rows from this one on.")]
 
 
@@ -44,6 +45,7 @@ class StoredRequest(KeyedRequest, frozen=True, kw_only=True, tag="stored"):
     """A request whose rows are stored; it holds the fields of a ReceiptProof (a struct has one base)."""
 
     rows_added: Count
+    version: RowsVersion
     commit: _Commit | None
     first_row: _FirstRow | None
     last_row: Count | None
@@ -100,7 +102,13 @@ def _request(view: RequestView) -> InsertRequestAnswer:
     place = located(f"{upload_uri(view.parent)}/requests/{quote(view.key, safe='')}")
     if view.known is not None:
         known, receipt = view.known, view.known.receipt
-        fields = {**place, **receipt_proof(receipt), "key": view.key, "time": known.committed_at}
+        fields = {
+            **place,
+            **receipt_proof(receipt),
+            "key": view.key,
+            "time": known.committed_at,
+            "version": receipt.version_tag,
+        }
         if known.removed_at is None:
             return StoredRequest(rows_added=receipt.row_count, **fields)
         return UndoneRequest(rows_added=receipt.row_count, undone_at=known.removed_at, **fields)

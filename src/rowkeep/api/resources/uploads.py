@@ -37,6 +37,12 @@ class BadRecordShape(Shape, frozen=True, kw_only=True):
     expected: str
 
 
+_StreamId = Annotated[
+    int,
+    msgspec.Meta(description="The id of the upload in which the stream began, in this version or before."),
+]
+
+
 class UploadResource(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="upload"):
     """An upload, by itself or in a list. A stream is complete from its creation (contract 7.11).
 
@@ -44,6 +50,7 @@ class UploadResource(LocatedShape, frozen=True, kw_only=True, tag_field="kind", 
     """
 
     id: int
+    stream_id: _StreamId
     name: str
     status: UploadStatus
     percent_completed: Annotated[int, msgspec.Meta(ge=0, le=100)]
@@ -79,6 +86,7 @@ def upload_resource(view: UploadView) -> UploadResource:
     upload = view.upload
     return UploadResource(
         id=upload.id,
+        stream_id=upload.origin_id,
         name=upload.name,
         hash=upload_hash(upload),
         num_rows=upload.row_count,

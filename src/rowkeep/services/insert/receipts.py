@@ -9,10 +9,16 @@ from enum import StrEnum
 
 import msgspec
 
-from rowkeep.model.errors import conflict, not_found, unavailable
+from rowkeep.model.errors import conflict, invalid_request, not_found, unavailable
 from rowkeep.model.receipts import ChainOutcome, KnownRequest, Rejection
 from rowkeep.model.references import parse_table_reference
-from rowkeep.services.access import TokenHash, editable_upload, find_upload, principal_of
+from rowkeep.services.access import (
+    TokenHash,
+    editable_upload,
+    find_upload,
+    principal_of,
+    written_upload,
+)
 from rowkeep.services.uploads import UploadView
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
@@ -66,7 +72,7 @@ class ReceiptService:
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> RequestView:
-            parent = UploadView(*find_upload(view, principal_of(view, token_hash), parsed, upload))
+            parent = UploadView(*written_upload(view, principal_of(view, token_hash), parsed, upload))
             return _request(view, parent, key)
 
         return await self._doors.read(read)
@@ -79,7 +85,7 @@ class ReceiptService:
             principal = principal_of(editor, token_hash)
             parent = UploadView(*editable_upload(editor, principal, parsed, upload))
             found = _request(editor, parent, key)
-            _check_undoable(found)
+            _check_undoable(parent, found)
             if principal.user_id is None:
                 raise LookupError("an upload was edited by nobody")
             editor.receipts.remove_rows(parent.upload.id, key, principal.user_id)
@@ -125,9 +131,14 @@ def _request(view: CatalogView, parent: UploadView, key: str) -> RequestView:
     return RequestView(parent, key, known, rejection)
 
 
-def _check_undoable(found: RequestView) -> None:
+def _check_undoable(parent: UploadView, found: RequestView) -> None:
     if found.known is None:
         raise conflict("The request was rejected: no row of it was inserted, and there is nothing to undo.")
+    if found.known.upload_id != parent.upload.id:
+        raise invalid_request(
+            f"The rows of the request are in version {found.known.receipt.version_tag}, which is released "
+            "and never changes."
+        )
     if found.known.receipt.row_count and found.known.receipt.first_row is None:
         raise conflict(
             "The request came before rowkeep noted which rows a request has, so it cannot be undone."

@@ -10,6 +10,9 @@ by then. (The catalog version does not tell: it moves with what inserts depend o
 read.) When it has moved, an upload may be gone or a schema changed, and the round starts over from the
 positions, so that rows are read in the schema of their time.
 
+When a version is released and its streams go on in the next (services/versions.py), a follower of `next`
+first reads what is left of the uploads that it followed. They are frozen then, so their end is their end.
+
 Rejected: a queue of new rows for each follower, filled by the writer. It has to be bounded, so that what does
 not fit must be read from the journal all the same; the positions alone are enough.
 """
@@ -122,13 +125,13 @@ class FollowReading:
         """Finds where to begin. Raises what listRows would, and invalid_request_error for a bad position."""
         source = self._look_up(Snapshot(view))
         uploads = source.uploads(view)
-        subject = f"t.{source.table.identifier}" if source.upload is None else f"u.{source.upload.id}"
+        subject = f"t.{source.table.identifier}" if source.upload is None else f"u.{source.upload.origin_id}"
         stream_of(source, self._request.rows, source.schema(uploads), ())  # are there such variables?
         if self._request.position is not None:
             self._positions = parse_positions(self._request.position, subject)
         else:
             self._positions = Positions(subject, _tail_rows(view, uploads, self._request.tail))
-        self._take_up(uploads)
+        self._take_up([*self._unfinished(view, source, uploads), *uploads])
 
     def step(self, snapshot: Snapshot) -> bytes:
         """What is new, a part of it; empty when nothing is.
@@ -170,6 +173,7 @@ class FollowReading:
 
     def _read_round(self, view: CatalogView, source: ReadSource) -> bytes:
         uploads = source.uploads(view)
+        uploads = [*self._unfinished(view, source, uploads), *uploads]
         self._take_up(uploads)
         self._slices = deque(self._new_slices(view, uploads))
         if not self._slices:
@@ -183,6 +187,24 @@ class FollowReading:
         if part is None:
             raise RuntimeError("a reading ended before its last row")
         return self._framed(part) if part else b""
+
+    def _unfinished(self, view: CatalogView, source: ReadSource, uploads: Sequence[Upload]) -> list[Upload]:
+        """The uploads of earlier versions, in which these streams were, with rows behind the positions.
+
+        Only who follows an unreleased version comes past a release, and may see all that came before it.
+        """
+        current = {upload.origin_id: upload.id for upload in uploads}  # the last of each stream
+        known = self._positions.next_rows.keys() - {upload.id for upload in uploads}
+        if not known or not source.is_unreleased:
+            return []
+        earlier = view.uploads.of_streams(list(current), min(known))
+        begun = {upload.origin_id: upload.id for upload in reversed(earlier) if upload.id in known}
+        return [
+            upload
+            for upload in earlier
+            if begun.get(upload.origin_id, upload.id + 1) <= upload.id < current[upload.origin_id]
+            and self._positions.next_rows.get(upload.id, 0) < upload.row_end
+        ]
 
     def _take_up(self, uploads: Sequence[Upload]) -> None:
         """Follows these uploads and no others, new ones from their first row."""

@@ -138,6 +138,7 @@ class ReadSource(msgspec.Struct, frozen=True):
     scope: Scope
     table: Table
     upload: Upload | None
+    is_unreleased: bool
 
     def uploads(self, view: CatalogView) -> list[Upload]:
         """The uploads that hold the rows, in the order of the rows, as a snapshot shows them."""
@@ -158,9 +159,11 @@ def find_source(view: CatalogView, token_hash: TokenHash | None, request: ReadRe
     principal = principal_of(view, token_hash)
     if request.upload_name is None:
         place, table = find_table(view, principal, request.table, AccessLevel.DATA)
-        return ReadSource(principal, permit(principal, place, AccessLevel.DATA), table, None)
+        scope = permit(principal, place, AccessLevel.DATA)
+        return ReadSource(principal, scope, table, None, not place.version.is_released)
     place, table, upload = find_upload(view, principal, request.table, request.upload_name)
-    return ReadSource(principal, permit(principal, place, AccessLevel.EDIT), table, upload)
+    scope = permit(principal, place, AccessLevel.EDIT)
+    return ReadSource(principal, scope, table, upload, not place.version.is_released)
 
 
 def whole_stream(view: CatalogView, token_hash: TokenHash | None, request: ReadRequest) -> ReadStream:

@@ -120,6 +120,11 @@ class QuarantineEditor(Quarantines, Editing):
         ids = json_text(batch.replayed)
         self._run("release_quarantined_rows", upload_id=batch.upload_id, ids=ids)
 
+    def carry(self, version_id: int) -> None:
+        """Moves the quarantines of streams that go on in a version there, where rows can be replayed."""
+        self._run("carry_quarantines", version_id=version_id)
+        self._run("carry_quarantined_rows", version_id=version_id)
+
     def empty(self, upload_id: int) -> None:
         """Deletes the rows of a quarantine, and forgets how many left it."""
         self._run("empty_quarantine", upload_id=upload_id)

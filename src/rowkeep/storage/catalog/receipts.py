@@ -65,6 +65,10 @@ class ReceiptEditor(Receipts, Editing):
         )
         self._run("trim_rejections", upload_id=upload_id, count=REJECTIONS_MAX)
 
+    def carry_rejections(self, version_id: int) -> None:
+        """Moves the rejections of streams that go on in a version there, where they are corrected."""
+        self._run("carry_rejections", version_id=version_id)
+
     def remove_rows(self, upload_id: int, key: str, user_id: int) -> None:
         """Removes the rows of a request that went in, as a user asked. A second time it changes nothing."""
         removed = self._connection.record(

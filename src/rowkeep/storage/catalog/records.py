@@ -10,8 +10,17 @@ from rowkeep.model.errors import RowError
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.quarantine import SkippedRows
 from rowkeep.model.receipts import KnownRequest, Rejection
-from rowkeep.model.resources import Content, Dataset, ReadStream, Receipt, RowFormat, RowSlice, Upload
-from rowkeep.model.schema import Schema, Variable
+from rowkeep.model.resources import (
+    Content,
+    Dataset,
+    ReadStream,
+    Receipt,
+    RowFormat,
+    RowSlice,
+    Upload,
+    version_tag,
+)
+from rowkeep.model.schema import Schema, Variable, merged_schema
 from rowkeep.storage.base import Record
 
 Noun = TypeVar("Noun")
@@ -47,6 +56,22 @@ def upload(record: Record) -> Upload:
 def schema(version: int, variables: str) -> Schema:
     """A schema as it is stored."""
     return Schema(version, msgspec.json.decode(variables, type=tuple[Variable, ...]))
+
+
+def content_key(records: Sequence[Record]) -> str:
+    """What differs when the content of a table does: its rows, and the variables that it has without rows.
+
+    An upload without rows counts only for variables, and types of them, that are in no other.
+    """
+    with_rows = [record for record in records if record["content_key"] is not None]
+    key = "|".join(record["content_key"] for record in with_rows)
+    declared, held = _types(records), _types(with_rows)
+    return key if declared == held else f"{key}#{declared}"
+
+
+def _types(records: Sequence[Record]) -> list[tuple[str, str]]:
+    variables = merged_schema(schema(0, record["variables"]) for record in records).variables
+    return sorted((variable.name.lower(), variable.type.value) for variable in variables)
 
 
 def content(records: Sequence[Record], hash_: str) -> Content:
@@ -87,7 +112,13 @@ def stream_record(stream: ReadStream) -> Record:
 
 def known_request(record: Record) -> KnownRequest:
     """A request with a key, from its record of receipts_of_keys."""
-    return KnownRequest(record["digest"], _receipt(record), record["committed_at"], record["removed_at"])
+    return KnownRequest(
+        record["digest"],
+        _receipt(record),
+        record["holder_id"],
+        record["committed_at"],
+        record["removed_at"],
+    )
 
 
 def rejection(record: Record) -> Rejection:
@@ -106,6 +137,7 @@ def _receipt(record: Record) -> Receipt:
         first_row=record["first_row"],
         sha256=record["sha256"],
         chain=record["chain"],
+        version_tag=version_tag(record["major"], record["minor"]),
     )
 
 

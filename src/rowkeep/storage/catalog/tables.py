@@ -94,5 +94,5 @@ class TableEditor(Tables, Editing):
 
 
 def _content(group: Sequence[Record]) -> Content:
-    key = "|".join(record["content_key"] for record in group)
+    key = records.content_key(group)
     return records.content(group, hashlib.md5(key.encode(), usedforsecurity=False).hexdigest())

@@ -1,5 +1,7 @@
 """Uploads: the sources of rows in tables, with their schemas and counters."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from rowkeep.model.receipts import ChainState
@@ -40,6 +42,16 @@ class Uploads(Reading):
     def content_page(self, table_id: int, after_id: int, count: int) -> list[Upload]:
         """Returns the uploads whose rows a table holds, its own and earlier versions', after an id."""
         found = self._connection.records("content_uploads", table_id=table_id, after_id=after_id, count=count)
+        return [records.upload(record) for record in found]
+
+    def of_streams(self, origin_ids: Sequence[int], first_id: int) -> list[Upload]:
+        """Returns the uploads of streams in all versions, from an upload's id on, in order.
+
+        A stream is named by the upload in which it began.
+        """
+        found = self._connection.records(
+            "uploads_of_streams", origin_ids=json_text(origin_ids), first_id=first_id
+        )
         return [records.upload(record) for record in found]
 
     def schema(self, upload_id: int, version: int) -> Schema:
@@ -88,6 +100,12 @@ class UploadEditor(Uploads, Editing):
         self._add_schema(added["id"], new.schema)
         key = upload_key(new.name)
         return records.upload(self._one("upload_by_key", table_id=new.table_id, name_key=key))
+
+    def continue_streams(self, version_id: int) -> None:
+        """Gives a new version the streams of its parent, empty, with their schemas and offset tokens."""
+        self._run("continue_uploads", version_id=version_id, now=self._now)
+        self._run("continue_schemas", version_id=version_id)
+        self._run("continue_streams", version_id=version_id)
 
     def change_schema(self, upload_id: int, schema: Schema) -> None:
         """Adds a version of an upload's schema and makes it the current one."""

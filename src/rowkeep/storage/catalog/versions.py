@@ -64,11 +64,13 @@ class VersionEditor(Versions, Editing):
 
     def add_first(self, dataset_id: int) -> Version:
         """Adds an unreleased version without tables."""
-        return self._changed("add_version", dataset_id=dataset_id, now=self._now)
+        return self._changed("add_version", dataset_id=dataset_id, parent_id=None, now=self._now)
 
     def add(self, parent: Version) -> Version:
         """Adds an unreleased version that starts with the tables of its parent."""
-        version = self.add_first(parent.dataset_id)
+        version = self._changed(
+            "add_version", dataset_id=parent.dataset_id, parent_id=parent.id, now=self._now
+        )
         self._run("carry_tables", version_id=version.id, parent_version_id=parent.id)
         self._run("carry_variable_metadata", version_id=version.id)
         return version

@@ -104,7 +104,7 @@ class Journal:
                     outcome = msgspec.structs.replace(outcome, skipped=skipped)
                 written.append((batch, outcome))
                 if batch.key is not None:
-                    known[batch.upload_id, batch.key] = KnownRequest(batch.digest, outcome)
+                    known[batch.upload_id, batch.key] = KnownRequest(batch.digest, outcome, batch.upload_id)
             outcomes.append(outcome)
         if written:
             self._write(connection, editor, written, placement, version)

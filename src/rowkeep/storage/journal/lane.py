@@ -32,8 +32,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from rowkeep.model.errors import RowkeepError, too_slow, unavailable
+from rowkeep.model.health import Health
 from rowkeep.model.receipts import Outcome
-from rowkeep.model.resources import Batch, Health, Receipt
+from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.timing import CommitTimes, InsertTimes
 from rowkeep.storage.base import Connection, Database, StorageBusyError, StorageFailedError
 from rowkeep.storage.journal.commits import Commits

@@ -68,3 +68,18 @@ DELETE FROM quarantined_rows WHERE upload_id = :upload_id;
 
 -- name: forget_dropped_rows
 UPDATE quarantines SET dropped_count = 0 WHERE upload_id = :upload_id;
+
+-- name: carry_quarantined_rows
+-- Those of streams that go on in the version :version_id go along.
+UPDATE quarantined_rows SET upload_id = (
+    SELECT continued_uploads.upload_id FROM continued_uploads
+    WHERE continued_uploads.version_id = :version_id AND continued_uploads.earlier_id = quarantined_rows.upload_id
+)
+WHERE upload_id IN (SELECT earlier_id FROM continued_uploads WHERE version_id = :version_id);
+
+-- name: carry_quarantines
+UPDATE quarantines SET upload_id = (
+    SELECT continued_uploads.upload_id FROM continued_uploads
+    WHERE continued_uploads.version_id = :version_id AND continued_uploads.earlier_id = quarantines.upload_id
+)
+WHERE upload_id IN (SELECT earlier_id FROM continued_uploads WHERE version_id = :version_id);

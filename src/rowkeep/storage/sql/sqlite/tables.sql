@@ -10,7 +10,7 @@ SELECT * FROM tables WHERE version_id = :version_id AND id > :after_id ORDER BY 
 -- name: contents_of_tables
 -- :ids is a JSON array of table ids. What each table holds: its own uploads, and unless they replace
 -- them, those of the versions before. One row for each schema that its uploads have, in the order of
--- their first uploads; content_key differs when the content does.
+-- their first uploads; content_key differs when the rows do, and is null for a schema without rows.
 WITH RECURSIVE lineage (table_id, source_id) AS (
     SELECT value, value FROM json_each(:ids)
     UNION ALL
@@ -27,7 +27,7 @@ SELECT lineage.table_id, upload_facts.variables, sum(upload_facts.row_count) AS 
         upload_facts.id || ':' || upload_facts.schema_version || ':' || upload_facts.row_count
             || '/' || upload_facts.row_end, ';'
         ORDER BY upload_facts.id
-    ) AS content_key
+    ) FILTER (WHERE upload_facts.row_end > 0) AS content_key
 FROM lineage CROSS JOIN upload_facts ON upload_facts.table_id = lineage.source_id
 GROUP BY lineage.table_id, upload_facts.variables
 ORDER BY lineage.table_id, min(upload_facts.id);

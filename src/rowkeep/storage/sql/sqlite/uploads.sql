@@ -20,6 +20,18 @@ SELECT upload_facts.* FROM lineage CROSS JOIN upload_facts ON upload_facts.table
 WHERE upload_facts.id > :after_id
 ORDER BY upload_facts.id LIMIT :count;
 
+-- name: uploads_of_streams
+-- :origin_ids is a JSON array of the uploads in which streams began. Their uploads in all versions, from
+-- the id :first_id on.
+SELECT upload_facts.* FROM (
+    SELECT asked.value AS id FROM json_each(:origin_ids) AS asked
+    UNION ALL
+    SELECT uploads.id FROM json_each(:origin_ids) AS asked CROSS JOIN uploads ON uploads.origin_id = asked.value
+) AS found
+CROSS JOIN upload_facts ON upload_facts.id = found.id
+WHERE found.id >= :first_id
+ORDER BY found.id;
+
 -- name: schema
 SELECT version, variables FROM schemas WHERE upload_id = :upload_id AND version = :version;
 
@@ -55,6 +67,27 @@ INSERT INTO streams (upload_id, row_count, byte_count) VALUES (:upload_id, 0, 0)
 
 -- name: add_schema
 INSERT INTO schemas (upload_id, version, variables) VALUES (:upload_id, :version, :variables);
+
+-- name: continue_uploads
+-- The streams of the version that :version_id was made from once more, empty.
+INSERT INTO uploads (table_id, name, name_key, type, updates_by_default, schema_version, created_at, origin_id)
+SELECT tables.id, uploads.name, uploads.name_key, uploads.type, uploads.updates_by_default, 1, :now,
+    coalesce(uploads.origin_id, uploads.id)
+FROM tables JOIN uploads ON uploads.table_id = tables.parent_id
+WHERE tables.version_id = :version_id AND uploads.type = 'stream'
+ORDER BY uploads.id;
+
+-- name: continue_schemas
+INSERT INTO schemas (upload_id, version, variables)
+SELECT continued_uploads.upload_id, 1, upload_facts.variables
+FROM continued_uploads JOIN upload_facts ON upload_facts.id = continued_uploads.earlier_id
+WHERE continued_uploads.version_id = :version_id;
+
+-- name: continue_streams
+INSERT INTO streams (upload_id, row_count, byte_count, latest_offset_token)
+SELECT continued_uploads.upload_id, 0, 0, streams.latest_offset_token
+FROM continued_uploads JOIN streams ON streams.upload_id = continued_uploads.earlier_id
+WHERE continued_uploads.version_id = :version_id;
 
 -- name: set_schema_version
 UPDATE uploads SET schema_version = :version WHERE id = :upload_id;

@@ -57,8 +57,9 @@ LEFT JOIN (
 ) AS held ON held.version_id = versions.id;
 
 -- name: add_version
-INSERT INTO versions (dataset_id, position, created_at, updated_at)
-SELECT :dataset_id, coalesce(max(position) + 1, 0), :now, :now FROM versions WHERE dataset_id = :dataset_id
+INSERT INTO versions (dataset_id, position, parent_id, created_at, updated_at)
+SELECT :dataset_id, coalesce(max(position) + 1, 0), :parent_id, :now, :now
+FROM versions WHERE dataset_id = :dataset_id
 RETURNING *;
 
 -- name: carry_tables

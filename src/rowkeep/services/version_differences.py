@@ -1,0 +1,103 @@
+"""What differs between a version and the one before it: whether it can be released, and under which tag.
+
+Tags only grow: v1.0, then the next major when a table or variable has gone, was renamed or has another type,
+else the next minor. Source: contract 4.3, 7.15.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from rowkeep.model.resources import Content, Table, Version
+from rowkeep.model.schema import merged_schema
+from rowkeep.model.types import VariableType
+from rowkeep.storage.catalog.catalog import CatalogView
+
+TABLES_PER_PAGE = 1_000
+
+
+class TableState(msgspec.Struct, frozen=True):
+    """What of a table counts as a change from one version to the next."""
+
+    name: str
+    content_hash: str
+    types: dict[str, VariableType]
+
+
+class VersionDifference(msgspec.Struct, frozen=True):
+    """The tables of a version and of the one before it, by their ids, which stay from version to version."""
+
+    previous: Version | None
+    before: dict[str, TableState]
+    after: dict[str, TableState]
+
+
+def version_difference(view: CatalogView, version: Version) -> VersionDifference:
+    """A version beside the one before it."""
+    previous = view.versions.before(version)
+    before = {} if previous is None else _states(view, previous)
+    return VersionDifference(previous, before, _states(view, version))
+
+
+def _states(view: CatalogView, version: Version) -> dict[str, TableState]:
+    return {table.identifier: _state(table, content) for table, content in _tables(view, version)}
+
+
+def _state(table: Table, content: Content) -> TableState:
+    variables = merged_schema(content.schemas).variables
+    return TableState(
+        table.name, content.hash, {variable.name.lower(): variable.type for variable in variables}
+    )
+
+
+def _tables(view: CatalogView, version: Version) -> Iterator[tuple[Table, Content]]:
+    after_id = 0
+    while tables := view.tables.page(version.id, after_id, TABLES_PER_PAGE):
+        contents = view.tables.contents([table.id for table in tables])
+        yield from ((table, contents[table.id]) for table in tables)
+        after_id = tables[-1].id
+
+
+def release_problem(view: CatalogView, version: Version, difference: VersionDifference) -> str | None:
+    """Why the unreleased version cannot be released yet."""
+    return _load_problem(view, version) or _difference_problem(difference)
+
+
+def _load_problem(view: CatalogView, version: Version) -> str | None:
+    """Why files that were sent keep the unreleased version from being released."""
+    name = view.jobs.unfilled_upload(version.id)
+    if name is None:
+        return None
+    return (
+        f"The upload {name} is not loaded: it failed, or is under way. Wait for it, or delete it, and then "
+        "release."
+    )
+
+
+def _difference_problem(difference: VersionDifference) -> str | None:
+    previous = difference.previous
+    if previous is None:
+        return None if difference.after else "There is nothing to release: the dataset has no tables yet."
+    if difference.after == difference.before:
+        return f"There is nothing to release: no table differs from version {previous.tag}."
+    return None
+
+
+def next_tag_after(last: tuple[int, int] | None, difference: VersionDifference) -> tuple[int, int]:
+    """The parts of the tag that a version gets; `last` are those of the highest tag given so far."""
+    if last is None:
+        return 1, 0
+    if not difference.before or _breaks(difference.before, difference.after):
+        return last[0] + 1, 0
+    return last[0], last[1] + 1
+
+
+def _breaks(before: dict[str, TableState], after: dict[str, TableState]) -> bool:
+    """Whether something that a reader of the version before relied on has gone or changed."""
+    for identifier, table in before.items():
+        now = after.get(identifier)
+        if now is None or now.name != table.name:
+            return True
+        if any(now.types.get(name) is not type_ for name, type_ in table.types.items()):
+            return True
+    return False
