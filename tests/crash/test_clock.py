@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rowkeep.services.insert.insert import InsertRequest
 from rowkeep.services.upkeep import prune
 from rowkeep.storage.verification import verify
 from tests.unit.readworld import TABLE, World
+from tests.wallclock import WallClock, wall_clock
 
 HOUR = 3_600 * 10**9
 JUMPS = {
@@ -27,23 +27,11 @@ JUMPS = {
 }
 
 
-class Clock:
-    """The clock on the wall, which `shift` sets."""
-
-    def __init__(self) -> None:
-        self.shift = 0
-        self._real = time.time_ns
-
-    def time_ns(self) -> int:
-        return self._real() + self.shift
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock() -> Iterator[WallClock]:
     """The clock that everything in this process reads."""
-    made = Clock()
-    monkeypatch.setattr(time, "time_ns", made.time_ns)
-    return made
+    with wall_clock() as made:
+        yield made
 
 
 @pytest.fixture
@@ -73,7 +61,7 @@ def pass_upkeep(world: World) -> None:
 
 
 @pytest.mark.parametrize("jump", JUMPS)
-def test_rows_keep_their_order_and_keys_are_known(world: World, clock: Clock, jump: str) -> None:
+def test_rows_keep_their_order_and_keys_are_known(world: World, clock: WallClock, jump: str) -> None:
     """Rows arrive, are sealed and read on both sides of a jump; every repeat is known as one."""
     for number in range(10):
         if number == 5:
@@ -88,7 +76,7 @@ def test_rows_keep_their_order_and_keys_are_known(world: World, clock: Clock, ju
     assert verify(world.database, world.directory).problems == ()
 
 
-def test_a_clock_that_jumps_to_and_fro(world: World, clock: Clock) -> None:
+def test_a_clock_that_jumps_to_and_fro(world: World, clock: WallClock) -> None:
     """Every jump after every other, with a repeat of everything after each."""
     for number, (one, other) in enumerate(itertools.permutations(JUMPS.values(), 2)):
         clock.shift = one
@@ -101,7 +89,7 @@ def test_a_clock_that_jumps_to_and_fro(world: World, clock: Clock) -> None:
     assert verify(world.database, world.directory).problems == ()
 
 
-def test_sessions_end_by_the_clock(world: World, clock: Clock) -> None:
+def test_sessions_end_by_the_clock(world: World, clock: WallClock) -> None:
     """A read session expires early when the clock is set forward: a clear error, and another is made."""
     insert(world, 1, "k")
     [stream] = world.session().streams

@@ -1,5 +1,6 @@
 """Readings that step on one snapshot: those that are alike share what one of them reads, and no others."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from rowkeep.model.resources import ReadStream
 from rowkeep.services.access import TokenHash
 from rowkeep.services.read.following import FollowReading, FollowRequest, Framing
 from rowkeep.services.read.read import read_request
-from rowkeep.services.read.rounds import read_together
+from rowkeep.services.read.rounds import Rounds, read_together
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.engines import RowReading, RowReadings
 from tests.unit.readworld import TABLE, World
@@ -144,6 +145,89 @@ def test_a_refusal_is_one_readers_alone(followed: Followed) -> None:
     assert isinstance(refused, RowkeepError)
     assert refused.code is ErrorCode.INVALID_TOKEN
     assert isinstance(failed, ZeroDivisionError)
+
+
+def test_a_catalog_that_changes_between_steps(followed: Followed) -> None:
+    """Readings that have rows left find their source again: each row once, in order, whatever has changed."""
+    followed.world.insert("one", [{"a": number, "b": 0} for number in range(100_000)])
+    expected = b"".join(followed.world.rest(followed.world.parts(format_name="jsonl"))).splitlines()
+    readings = [followed.opened(tail=ALL), followed.opened(tail=ALL)]
+    bodies: list[list[bytes]] = [[], []]
+    changes = 0
+    outcomes = followed.round(*readings)
+    assert all(reading.is_under_way for reading in readings)
+    while any(outcomes):
+        for body, outcome in zip(bodies, outcomes, strict=True):
+            assert isinstance(outcome, bytes)
+            body += [line for line in outcome.splitlines() if not line.startswith(b'{"@')]
+        with followed.world.database.writing() as connection:
+            connection.records("catalog_changed")  # and nothing of the table
+        changes += 1
+        outcomes = followed.round(*readings)
+    assert changes >= 2
+    assert bodies[0] == bodies[1] == expected
+
+
+def test_a_token_that_goes_in_the_middle_of_a_round(followed: Followed) -> None:
+    """Its reader is refused at its next step, though rows are left; the other reads on to the end."""
+    followed.world.insert("one", [{"a": number, "b": 0} for number in range(100_000)])
+    revoked = followed.world.token("ada")
+    kept, ended = followed.opened(tail=ALL), followed.opened(revoked, tail=ALL)
+    first, _ = followed.round(kept, ended)
+    assert kept.is_under_way
+    assert ended.is_under_way
+    with followed.world.database.writing() as connection:
+        connection.raw.execute("DELETE FROM tokens WHERE hash = ?", (revoked,))
+        connection.records("catalog_changed")
+    bodies = [first]
+    while bodies[-1]:
+        good, refused = followed.round(kept, ended)
+        assert isinstance(refused, RowkeepError)
+        assert refused.code is ErrorCode.INVALID_TOKEN
+        bodies.append(good)
+    assert sum(bytes(body).count(b'"a":') for body in bodies) == 100_000 + 3
+
+
+def test_those_who_leave_hold_up_nobody(followed: Followed) -> None:
+    """A reader that leaves while its round is under way; others get theirs, and later rounds come."""
+    kept, left = followed.opened(), followed.opened()
+    followed.insert(5)
+
+    async def test() -> None:
+        pauses = 0
+
+        def pause_seconds() -> float:
+            nonlocal pauses
+            pauses += 1
+            return 0.0
+
+        rounds = Rounds(followed.world.doors, pause_seconds)
+        leaving = asyncio.create_task(rounds.step(left))
+        staying = asyncio.create_task(rounds.step(kept))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert b'{"a":5,"b":6}' in await staying
+        assert await rounds.step(kept) == b""
+        assert pauses >= 1
+
+    followed.world.run(test())
+
+
+def test_what_fails_for_all_is_told_to_all(followed: Followed) -> None:
+    """A round that cannot read at all; the next one may."""
+
+    async def test() -> None:
+        rounds = Rounds(followed.world.doors, lambda: 0.0)
+        doors, rounds._doors = rounds._doors, None  # type: ignore[assignment]  # nothing can be read
+        failing = [asyncio.create_task(rounds.step(reading)) for reading in readings]
+        for outcome in await asyncio.gather(*failing, return_exceptions=True):
+            assert isinstance(outcome, AttributeError)
+        rounds._doors = doors
+        assert b'{"a":5,"b":6}' in await rounds.step(readings[0])
+
+    readings = [followed.opened(), followed.opened()]
+    followed.insert(5)
+    followed.world.run(test())
 
 
 def _broken(stream: ReadStream, *, offset: int, with_sentinel: bool) -> RowReading:
