@@ -39,6 +39,7 @@ PLACES = {
     "prometheus_client": ("api.resources.operations",),
     "pyarrow": ("formats", "storage.segments", "workers.query", "trials"),
     "pyseccomp": ("workers.system_calls",),
+    "pyogrio": ("formats.files.geospatial",),
     "pyreadstat": ("formats.files.statistical",),
     "python_calamine": ("formats.files.spreadsheet",),
     "shapely": ("model.geography",),

@@ -16,6 +16,8 @@ BAD_RECORDS_TOLD_MAX = 100
 # How much is shown of a value and of a record that is bad.
 SHOWN_VALUE_CHARACTERS_MAX = 100
 SHOWN_RECORD_CHARACTERS_MAX = 1_000
+# How much of a record goes into the quarantine.
+RECORD_CHARACTERS_MAX = 65_536
 
 
 class FileType(StrEnum):

@@ -26,6 +26,7 @@ _LONGITUDE_AND_LATITUDE = 4326  # the number that EWKT has for them
 # GEOS reads nested geometries by recursion on the C stack, and a stack that overflows ends the process.
 # Collections are counted; curves nest too, cannot be read by shapely, and are refused by their words.
 _NESTED_COLLECTIONS_MAX = 32
+_DIGITS_OF_DOUBLE = 17
 _NOT_LETTERS = bytes(range(ord("A"))) + bytes(range(ord("Z") + 1, 128))
 _SIMPLE = frozenset(
     multiple + shape + measure
@@ -77,6 +78,32 @@ def geography_of(text: str) -> str:
     if problem is not None:
         raise ValueError(problem)
     return wkt
+
+
+def wkt_of_geojson(text: str) -> str:
+    """The WKT of a geometry of GeoJSON, with all digits of its numbers. Raises ValueError with the reason."""
+    if text.count("GeometryCollection") > _NESTED_COLLECTIONS_MAX:
+        raise ValueError("its collections are nested too deeply")
+    shape = shapely.from_geojson(text, on_invalid="ignore")
+    if shape is None:
+        raise ValueError("it is not GeoJSON of points, lines, polygons or collections of them")
+    return _checked_wkt(shape)
+
+
+def wkt_of_wkb(content: bytes) -> str:
+    """The WKT of a geometry in WKB, with all digits of its numbers. Raises ValueError with the reason."""
+    try:
+        shape = shapely.from_wkb(content)
+    except shapely.errors.GEOSException as error:
+        raise ValueError("it is not WKB of points, lines, polygons or collections of them") from error
+    return _checked_wkt(shape)
+
+
+def _checked_wkt(shape: shapely.Geometry) -> str:
+    problem = _place_problem(shape)
+    if problem is not None:
+        raise ValueError(problem)
+    return str(shapely.to_wkt(shape, rounding_precision=_DIGITS_OF_DOUBLE))
 
 
 def _shape(text: str) -> shapely.Geometry | None:

@@ -3,14 +3,14 @@
 their types are settled in one pass, their rows are read in a second.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from rowkeep.formats.files.cells import IN_TEXTS, CellColumn, converted_cells, given_cells
+from rowkeep.formats.files.cells import IN_TEXTS, CellColumn, cell_text, converted_cells, given_cells
 from rowkeep.formats.files.given_types import EXPECTED_TEXT
 from rowkeep.formats.files.table import (
     BadRecords,
@@ -22,16 +22,16 @@ from rowkeep.formats.files.table import (
     named_variables,
     unreadable,
 )
-from rowkeep.model.files import SHOWN_RECORD_CHARACTERS_MAX, BadRecord, Detected, shortened
+from rowkeep.model.files import RECORD_CHARACTERS_MAX, BadRecord, Detected, shortened
 from rowkeep.model.types import VariableType
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a row is in its file, and how its record looks there."""
+    """Where a row is in its file, and its record as it is there, where that is text."""
 
     row: int
-    line: int | None
-    text: str
+    line: int | None = None
+    content: bytes | None = None
 
 
 class CellRows(msgspec.Struct, frozen=True):
@@ -76,13 +76,25 @@ class CellTable:
             raise unreadable(self._source, "it has no column.")
         return len(self._columns)
 
-    def table(self, named: Sequence[Column], detected: Detected, warnings: list[str]) -> FileTable:
-        """The table, once all values were looked at. Raises RecordsRefused."""
+    def table(
+        self,
+        named: Sequence[Column],
+        detected: Detected,
+        warnings: list[str],
+        known: Mapping[int, VariableType] = {},
+    ) -> FileTable:
+        """The table, once all values were looked at. Raises RecordsRefused.
+
+        `known` has the types of columns whose values are known to fit them, even where all are null.
+        """
         names = [column.name for column in named]
         self._given = given_types(self._source, names)
         if any(self._given):
             self._check_given(names)
-        types = [given or column.decided() for given, column in zip(self._given, self._columns, strict=True)]
+        types = [
+            given or known.get(index) or column.decided()
+            for index, (given, column) in enumerate(zip(self._given, self._columns, strict=True))
+        ]
         inexact = [
             type_ is VariableType.INTEGER and column.inexact
             for type_, column in zip(types, self._columns, strict=True)
@@ -103,7 +115,7 @@ class CellTable:
                         place.line,
                         names[index],
                         shortened(cell.text),
-                        shortened(place.text, SHOWN_RECORD_CHARACTERS_MAX),
+                        _text_of(rows, cell.position),
                     )
                     bad.setdefault(cell.position, record)
             for position in sorted(bad):
@@ -128,3 +140,16 @@ class CellTable:
                 arrays.append(array)
             batch = pa.RecordBatch.from_arrays(arrays, names=names)
             yield batch if keep.all() else batch.filter(pa.array(keep))
+
+
+def _text_of(rows: CellRows, position: int) -> str:
+    """A row as it is in the file, or as a JSON array of its cells."""
+    content = rows.places[position].content
+    if content is None:
+        content = msgspec.json.encode([cell_text(values[position]) for values in rows.columns])
+    return record_text(content)
+
+
+def record_text(content: bytes) -> str:
+    """The text of a record, as much as a quarantine takes."""
+    return content[:RECORD_CHARACTERS_MAX].decode(errors="replace")

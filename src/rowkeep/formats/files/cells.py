@@ -17,7 +17,7 @@ from rowkeep.formats.arrow import ARROW_TYPES
 from rowkeep.formats.columns import text_of
 from rowkeep.formats.files.given_types import Unfit, given_values
 from rowkeep.formats.files.narrowing import NarrowedColumn, has_inexact
-from rowkeep.formats.files.text_types import CONVERSIONS, as_floats
+from rowkeep.formats.files.text_types import as_floats, values_of
 from rowkeep.model.decoding.strict import EXACT_INTEGER_MAX
 from rowkeep.model.decoding.values import NumberText
 from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
@@ -125,7 +125,7 @@ def converted_cells(values: Sequence[Any], type_: VariableType) -> pa.Array:
         return pa.array([None if value is None else int(value) for value in values], type=pa.int64())
     if type_ is VariableType.BOOLEAN:
         return pa.array(values, type=pa.bool_())
-    converted = CONVERSIONS[type_](texts_of(values))
+    converted = values_of(texts_of(values), type_)
     assert converted is not None  # the type was decided for all values
     return converted.cast(ARROW_TYPES[type_])
 

@@ -37,6 +37,7 @@ _BY_EXTENSION = {
     ".geojsons": FileType.GEOJSONL,
     ".kml": FileType.KML,
     ".shp.zip": FileType.SHP_ZIP,
+    ".shp": FileType.SHP_ZIP,
     ".csv": FileType.DELIMITED,
     ".tsv": FileType.DELIMITED,
     ".psv": FileType.DELIMITED,

@@ -13,7 +13,7 @@ import msgspec
 import pyarrow as pa
 
 from rowkeep.formats.arrow import ARROW_TYPES
-from rowkeep.formats.files.text_types import CONVERSIONS
+from rowkeep.formats.files.text_types import values_of
 from rowkeep.model.geography import is_geography
 from rowkeep.model.types import (
     INTEGER_MAX,
@@ -49,7 +49,7 @@ class Unfit(msgspec.Struct, frozen=True):
 
 def given_values(array: pa.StringArray, type_: VariableType) -> tuple[pa.Array, list[Unfit]]:
     """The values of an array in this type, null where a text does not fit, and the texts that do not."""
-    values = CONVERSIONS[type_](array)
+    values = values_of(array, type_)
     if values is not None:
         return values.cast(ARROW_TYPES[type_]), []
     parse = _PARSERS[type_]

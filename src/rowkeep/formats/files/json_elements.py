@@ -15,6 +15,9 @@ _BLOCK_BYTES = 1024 * 1024
 _SPACE = b" \t\r\n"
 # Texts as a whole, brackets, and commas. A text that has no end yet has no group.
 _marks = re.compile(rb'"(?:[^"\\]|\\.)*+(")?|[\[\]{},]', re.DOTALL)
+_array_begins = re.compile(rb"\s*:\s*\[").match
+_HEAD_BYTES = 4 * 1024 * 1024
+_OPENERS, _CLOSERS = (b"{", b"["), (b"}", b"]")
 _COMMA, _QUOTE, _OPENING = ord(","), ord('"'), b"[{"
 
 
@@ -46,24 +49,55 @@ def elements(source: Source, path: Path, start: int) -> Iterator[Raw]:
     yield from scan.end()
 
 
+class Member(msgspec.Struct, frozen=True):
+    """An array within an object: where its first element begins, and in which line."""
+
+    start: int
+    line: int
+
+
+def array_member(path: Path, start: int, name: str) -> Member | None:
+    """The array with this name among the first members of an object, or None."""
+    with path.open("rb") as file:
+        file.seek(start)
+        head = file.read(_HEAD_BYTES)
+    depth = 0
+    for match in _marks.finditer(head):
+        depth += (match[0] in _OPENERS) - (match[0] in _CLOSERS)
+        if depth == 1 and match[0] == name.encode() and (begin := _array_begins(head, match.end())):
+            return Member(start + begin.end(), 1 + head.count(b"\n", 0, begin.end()))
+    return None
+
+
+def member_elements(source: Source, path: Path, member: Member) -> Iterator[Raw]:
+    """The elements of an array within an object. What follows the array in the object is not looked at."""
+    scan = _Scan(source, base=1, depth=1, line=member.line)
+    with path.open("rb") as file:
+        file.seek(member.start)
+        while not scan.is_over and (block := file.read(_BLOCK_BYTES)):
+            yield from scan.take(block)
+    yield from scan.end()
+
+
 class _Scan:
     """The state between two blocks: what is not yet handed on, and how deep in brackets it ends.
 
     Elements lie at the depth `base`: 1 in an array, 0 for objects that follow one another.
     """
 
-    def __init__(self, source: Source, base: int) -> None:
+    def __init__(self, source: Source, base: int, depth: int = 0, line: int = 1) -> None:
         self._source = source
         self._base = base
         self._buffer = b""
         self._scanned = 0  # so much of the buffer was looked at
-        self._depth = 0
-        self._is_over = False
-        self._line = 1
+        self._depth = depth
+        self._is_member = depth > 0
+        self.is_over = False
+        self._line = line
 
     def take(self, block: bytes) -> Iterator[Raw]:
         """The elements that end in one more block."""
-        if self._is_over:
+        if self.is_over:
             self._check_nothing_follows(block)
             return
         self._buffer += block
@@ -79,7 +113,7 @@ class _Scan:
             if end is not None:
                 yield from self._element(begin, end)
                 begin = match.end()
-            if self._is_over:
+            if self.is_over:
                 self._check_nothing_follows(self._buffer[begin:])
                 return
         else:
@@ -95,7 +129,7 @@ class _Scan:
             return start if self._depth == self._base == 1 else None  # the bracket of the array itself
         self._depth -= 1
         if self._depth == 0 and self._base == 1:
-            self._is_over = True
+            self.is_over = True
             return start
         return end if self._depth == self._base == 0 else None
 
@@ -116,12 +150,12 @@ class _Scan:
             )
 
     def _check_nothing_follows(self, rest: bytes) -> None:
-        if rest.strip(_SPACE):
+        if rest.strip(_SPACE) and not self._is_member:
             raise unreadable(self._source, f"something follows the end of its array, in line {self._line}.")
 
     def end(self) -> Iterator[Raw]:
         """What is left at the end. Raises invalid_request_error for an array that was never closed."""
-        if self._is_over:
+        if self.is_over:
             return
         if self._depth > 0 or self._base == 1 or b'"' in self._buffer:
             raise unreadable(self._source, f"it ends within a record, in line {self._line}. Send it again.")

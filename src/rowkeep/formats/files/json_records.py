@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from rowkeep.formats.files.cell_table import CellRows, CellTable, Place
+from rowkeep.formats.files.cell_table import CellRows, CellTable, Place, record_text
 from rowkeep.formats.files.json_elements import Raw, elements, first_byte
 from rowkeep.formats.files.plain_text import PlainText, plain_text
 from rowkeep.formats.files.table import (
@@ -23,18 +23,20 @@ from rowkeep.formats.files.table import (
     unreadable,
 )
 from rowkeep.model.decoding.values import Cells, NumberText
-from rowkeep.model.files import SHOWN_RECORD_CHARACTERS_MAX, BadRecord, Detected, FileType, shortened
+from rowkeep.model.files import BadRecord, Detected, FileType
 
 _BATCH_ROWS = 5_000
 _BATCH_CELLS_MAX = 1_048_576
 _SPACE = b" \t\r\n\x1e"  # with the separator of RFC 7464
+# Before the name of a column that is not a member of the record itself.
+OWN = "\0"
 _BARE_NUMBERS = (b"NaN", b"Infinity")
 
 
 def open_json(source: Source) -> FileTable:
     """A file of JSON as a table. Raises invalid_request_error, RecordsRefused for bad records."""
     text = plain_text(source)
-    reading = _Reading(source, text)
+    reading = RecordReading(source, text)
     cells = CellTable(source, reading.bad, reading.rows)
     cells.look_at_all()
     named = [Column(name) for name in reading.names]
@@ -42,18 +44,18 @@ def open_json(source: Source) -> FileTable:
     return cells.table(named, detected, list(text.warnings))
 
 
-class _Unfit(ValueError):
+class Unfit(ValueError):
     """A record that is no row; the text says why."""
 
 
-class _Reading:
+class RecordReading:
     """Reads the records of a file, as often as it is asked; bad ones are told the first time."""
 
     def __init__(self, source: Source, text: PlainText) -> None:
         self.bad = BadRecords(source)
         self.names: list[str] = []
-        self._source = source
-        self._text = text
+        self.source = source
+        self.text = text
         self._position_by_key: dict[str, int] = {}
         self._was_read = False
         self._decode = msgspec.json.Decoder(Cells, float_hook=NumberText).decode
@@ -62,14 +64,14 @@ class _Reading:
         """The rows in batches."""
         columns: list[list[Any]] = [[] for _ in self.names]
         places: list[Place] = []
-        for number, raw in enumerate(self._records(), 1):
+        for number, raw in enumerate(self.records(), 1):
             try:
-                self._add(columns, self._cells(raw.content), len(places))
-            except _Unfit as error:
+                self._add(columns, self.cells(raw.content), len(places))
+            except Unfit as error:
                 if not self._was_read:
                     self.bad.add(_bad_record(number, raw, str(error)))
                 continue
-            places.append(Place(number, raw.line, _shown(raw.content)))
+            places.append(Place(number, raw.line, raw.content))
             if len(places) >= max(1, min(_BATCH_ROWS, _BATCH_CELLS_MAX // max(1, len(columns)))):
                 yield CellRows(_evened(columns, len(places)), places)
                 columns, places = [[] for _ in self.names], []
@@ -77,39 +79,44 @@ class _Reading:
             yield CellRows(_evened(columns, len(places)), places)
         self._was_read = True
 
-    def _records(self) -> Iterator[Raw]:
-        path, start = self._text.path, self._text.start
-        begins = first_byte(path, start)
-        if self._source.type is FileType.JSON:
-            if begins not in (b"[", b"{"):
-                raise unreadable(self._source, "it is no array of objects.")
-            return elements(self._source, path, start)
-        if begins == b"[":
-            raise unreadable(
-                self._source, "it is one JSON array and no lines of objects. Give the type json."
-            )
-        return self._lines()
+    def position_of(self, name: str) -> int:
+        """Where a column stands; beyond all of them if there is none."""
+        return self._position_by_key.get(name, len(self.names))
 
-    def _lines(self) -> Iterator[Raw]:
-        with self._text.path.open("rb") as file:
-            file.seek(self._text.start)
+    def records(self) -> Iterator[Raw]:
+        """The records as they are in the file."""
+        path, start = self.text.path, self.text.start
+        begins = first_byte(path, start)
+        if self.source.type is FileType.JSON:
+            if begins not in (b"[", b"{"):
+                raise unreadable(self.source, "it is no array of objects.")
+            return elements(self.source, path, start)
+        if begins == b"[":
+            raise unreadable(self.source, "it is one JSON array and no lines of objects. Give the type json.")
+        return self.lines()
+
+    def lines(self) -> Iterator[Raw]:
+        """The lines that are not blank."""
+        with self.text.path.open("rb") as file:
+            file.seek(self.text.start)
             line = 0
             while content := file.readline(RECORD_BYTES_MAX):
                 line += 1
                 if len(content) == RECORD_BYTES_MAX:
-                    raise unreadable(self._source, f"its line {line} is longer than a record may be.")
+                    raise unreadable(self.source, f"its line {line} is longer than a record may be.")
                 if stripped := content.strip(_SPACE):
                     yield Raw(stripped, line)
 
-    def _cells(self, content: bytes) -> Cells:
+    def cells(self, content: bytes) -> Cells:
+        """The values of a record by their names. Raises Unfit."""
         try:
             cells = self._decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise _Unfit(_told(content, error)) from error
+            raise Unfit(told(content, error)) from error
         if len(content) > CELL_BYTES_MAX:
             _check_cells(cells)
         if cells.get("type") == "FeatureCollection" and isinstance(cells.get("features"), list):
-            raise unreadable(self._source, "it is GeoJSON. Give the type geojson.")
+            raise unreadable(self.source, "it is GeoJSON. Give the type geojson.")
         return cells
 
     def _add(self, columns: list[list[Any]], cells: Cells, row: int) -> None:
@@ -123,7 +130,7 @@ class _Reading:
             column = columns[position]
             if len(column) > row:
                 _take_back(columns, row)
-                raise _Unfit(f"two of its keys are {name!r} (names ignore case)")
+                raise Unfit(f"two of its keys are {name!r} (names ignore case)")
             if len(column) < row:
                 column.extend([None] * (row - len(column)))
             column.append(value)
@@ -133,8 +140,8 @@ class _Reading:
         position = self._position_by_key.get(key)
         if position is None:
             position = len(self.names)
-            self.names.append(name)
-            check_column_count(len(self.names), self._source.options.file_name)
+            self.names.append(name.removeprefix(OWN))
+            check_column_count(len(self.names), self.source.options.file_name)
             self._position_by_key[key] = position
         self._position_by_key[name] = position
         return position
@@ -160,10 +167,10 @@ def _check_cells(cells: Cells) -> None:
             and len(value) * 4 > CELL_BYTES_MAX
             and len(value.encode()) > CELL_BYTES_MAX
         ):
-            raise _Unfit(f"the value of {name!r} is longer than {CELL_BYTES_MAX // 1024**2} MiB")
+            raise Unfit(f"the value of {name!r} is longer than {CELL_BYTES_MAX // 1024**2} MiB")
 
 
-def _told(content: bytes, error: Exception) -> str:
+def told(content: bytes, error: Exception) -> str:
     """Why a record cannot be decoded, in words that say what to do."""
     if any(token in content for token in _BARE_NUMBERS) and isinstance(error, msgspec.DecodeError):
         return "it is not JSON: JSON has no NaN and no Infinity; write null"
@@ -175,9 +182,4 @@ def _told(content: bytes, error: Exception) -> str:
 
 
 def _bad_record(number: int, raw: Raw, problem: str) -> BadRecord:
-    return BadRecord(row=number, line=raw.line, expected=problem, text=_shown(raw.content))
-
-
-def _shown(content: bytes) -> str:
-    head = content[: SHOWN_RECORD_CHARACTERS_MAX * 4].decode(errors="replace")
-    return shortened(head, SHOWN_RECORD_CHARACTERS_MAX)
+    return BadRecord(row=number, line=raw.line, expected=problem, text=record_text(raw.content))

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from rowkeep.formats.arrow import ARROW_TYPES
 from rowkeep.formats.files.aside import Aside
 from rowkeep.formats.files.given_types import given_values
-from rowkeep.formats.files.text_types import CONVERSIONS, is_plainly_float, looks_like_code
+from rowkeep.formats.files.text_types import is_plainly_float, looks_like_code, values_of
 from rowkeep.model.types import VariableType
 
 # In this order a column without a value so far is tried.
@@ -60,7 +60,7 @@ class NarrowedColumn:
         if array.null_count == len(array):
             return pa.nulls(len(array))
         for type_ in self._candidates():
-            values = CONVERSIONS[type_](array)
+            values = values_of(array, type_)
             if values is not None:
                 self._note(type_, array, values)
                 return values
@@ -212,6 +212,6 @@ def _mask_without(positions: Collection[int], row_count: int) -> pa.Array:
 
 
 def _converted(array: pa.StringArray, type_: VariableType) -> pa.Array:
-    values = CONVERSIONS[type_](array)
+    values = values_of(array, type_)
     assert values is not None  # the first pass found that all of them fit
     return values if values.type == ARROW_TYPES[type_] else values.cast(ARROW_TYPES[type_])

@@ -16,7 +16,7 @@ import msgspec
 from rowkeep.formats.files.dialect import Dialect, Layout, too_long
 from rowkeep.formats.files.plain_text import PlainText
 from rowkeep.formats.files.table import CELL_BYTES_MAX, RECORD_BYTES_MAX, BadRecords, Source
-from rowkeep.model.files import SHOWN_RECORD_CHARACTERS_MAX, BadRecord, shortened
+from rowkeep.model.files import RECORD_CHARACTERS_MAX, BadRecord, shortened
 
 _PROBLEMS = (
     ("unexpected end of data", "a quote opens and is never closed"),
@@ -42,7 +42,7 @@ class Record(msgspec.Struct):
             row=self.number,
             line=self.line,
             expected=self.problem or "",
-            text=shortened(self.text.rstrip("\r\n"), SHOWN_RECORD_CHARACTERS_MAX),
+            text=shortened(self.text.rstrip("\r\n"), RECORD_CHARACTERS_MAX),
         )
 
 

@@ -140,7 +140,7 @@ class _Reading:
             if all(cell is None for cell in cells):
                 continue
             batch.append(cells)
-            places.append(Place(number, None, ""))
+            places.append(Place(number))
             if len(batch) == _BATCH_ROWS:
                 yield CellRows(list(map(list, zip(*batch, strict=True))), places)
                 batch, places = [], []

@@ -97,7 +97,7 @@ class _Reading:
                 for convert, values in zip(self._conversions, (content[name] for name in names), strict=True)
             ]
             count = len(columns[0])
-            yield CellRows(columns, [Place(offset + index + 1, None, "") for index in range(count)])
+            yield CellRows(columns, [Place(offset + index + 1) for index in range(count)])
             offset += count
             if count < chunk_rows:
                 return

@@ -11,11 +11,13 @@ from rowkeep.formats.arrow import ARROW_TYPES
 from rowkeep.model.errors import RowkeepError, invalid_request
 from rowkeep.model.files import (
     BAD_RECORDS_TOLD_MAX,
+    SHOWN_RECORD_CHARACTERS_MAX,
     BadRecord,
     Detected,
     FileOptions,
     FileType,
     RecordsRefused,
+    shortened,
 )
 from rowkeep.model.names import repaired_names
 from rowkeep.model.schema import (
@@ -59,7 +61,8 @@ class BadRecords:
         """Takes in one more."""
         self.count += 1
         if len(self.first) < BAD_RECORDS_TOLD_MAX:
-            self.first.append(record)
+            shown = shortened(record.text, SHOWN_RECORD_CHARACTERS_MAX)
+            self.first.append(msgspec.structs.replace(record, text=shown))
         if self._skips:
             with self._path.open("ab") as file:
                 file.write(self._encoder.encode(record) + b"\n")

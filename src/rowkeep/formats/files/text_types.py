@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rowkeep.formats.arrow import ARROW_TYPES
 from rowkeep.model.geography import geographies_are_valid
 from rowkeep.model.types import VariableType, parse_date, parse_date_time, parse_time
 
@@ -244,7 +245,7 @@ def _parsed(array: pa.StringArray, parse: Callable[[str], Any], type_: pa.DataTy
     return pa.array(values, type=type_).take(encoded.indices)
 
 
-CONVERSIONS: dict[VariableType, Conversion] = {
+_CONVERSIONS: dict[VariableType, Conversion] = {
     VariableType.STRING: as_strings,
     VariableType.INTEGER: as_integers,
     VariableType.FLOAT: as_floats,
@@ -254,3 +255,10 @@ CONVERSIONS: dict[VariableType, Conversion] = {
     VariableType.TIME: as_times,
     VariableType.GEOGRAPHY: as_geographies,
 }
+
+
+def values_of(array: pa.StringArray, type_: VariableType) -> pa.Array | None:
+    """The values of texts in a type, or None if any is not of the type. Nulls are of every type."""
+    if array.null_count == len(array):
+        return pa.nulls(len(array), ARROW_TYPES[type_])
+    return _CONVERSIONS[type_](array)
