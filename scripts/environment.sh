@@ -88,6 +88,20 @@ prepare_javascript_client() {
     echo "$wanted" >"$folder/installed"
 }
 
+# prepare_programs: what tests run beside the server. Where that is not possible, their tests fail and say so.
+prepare_programs() {
+    if command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]]; then
+        return
+    fi
+    if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+        echo "The tests behind a proxy need nginx; install it and run this again." >&2
+        return
+    fi
+    echo "Installing nginx for the tests behind a proxy ..." >&2
+    DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends nginx-light >&2 || return 0
+}
+
 # install_node: Debian's Node.js, if this is Debian and we may.
 install_node() {
     if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then

@@ -10,6 +10,8 @@ import structlog
 
 from rowkeep.api.http.app import RowkeepApplication
 from rowkeep.api.http.body import BodyLimits, BodyReader
+from rowkeep.api.http.cors import CorsPolicy
+from rowkeep.api.http.incoming import Lingering
 from rowkeep.api.http.openapi import DocumentHandlers
 from rowkeep.api.http.routes import RouteTable, routes_of
 from rowkeep.api.http.traffic import Traffic
@@ -198,8 +200,9 @@ def _application(
     return RowkeepApplication(
         InsertRows(ingest, bodies, limits),
         _long_inserts(long_inserts, settings),
-        routes_of(table, bodies),
-        bodies,
+        routes_of(table, bodies, DatasetService(doors).check_token),
+        _lingering(settings),
+        CorsPolicy(settings.cors_origins),
         traffic,
         (follows.stop, long_inserts.stop),
     )
@@ -243,6 +246,11 @@ def _body_limits(settings: Settings) -> BodyLimits:
     return BodyLimits(
         settings.body_bytes_max, settings.compressed_body_bytes_max, settings.body_stall_seconds_max
     )
+
+
+def _lingering(settings: Settings) -> Lingering:
+    bytes_max = max(settings.body_bytes_max, settings.compressed_body_bytes_max)
+    return Lingering(body_bytes_max=bytes_max)
 
 
 def _long_inserts(inserts: LongInsertService, settings: Settings) -> LongInserts:

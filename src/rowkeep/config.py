@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8080
     workers: int = 1
     log_level: str = "info"
+    cors_origins: str = ""
     body_bytes_max: int = 100 * MEBIBYTE
     compressed_body_bytes_max: int = 100 * MEBIBYTE
     body_stall_seconds_max: float = 30.0

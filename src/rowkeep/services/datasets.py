@@ -77,6 +77,10 @@ class DatasetService:
         """Who calls; invalid_token for an anonymous caller."""
         return await self._doors.read(lambda view: signed_in(principal_of(view, token_hash)))
 
+    async def check_token(self, token_hash: TokenHash | None) -> None:
+        """Raises invalid_token for a token that is not good; a caller without one is anonymous."""
+        await self._doors.read(lambda view: principal_of(view, token_hash))
+
     async def owner(self, token_hash: TokenHash | None, kind: OwnerKind, name: str) -> Owner:
         """A user or an organization; that they exist is not a secret."""
 

@@ -12,20 +12,21 @@ from time import perf_counter
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Route, Router
+from starlette.routing import BaseRoute, Match, Route, Router
 
 from rowkeep.api.http.asgi import Receive, Scope, Send
-from rowkeep.api.http.body import BodyReader, ClientLeft
-from rowkeep.api.http.body_lines import linger
+from rowkeep.api.http.cors import CorsPolicy
 from rowkeep.api.http.endpoint import answer_to, send_answer
 from rowkeep.api.http.headers import asked_request_id
+from rowkeep.api.http.hints import hint_of
+from rowkeep.api.http.incoming import IncomingBody, Lingering
 from rowkeep.api.http.server_timing import server_timing
 from rowkeep.api.http.traffic import Traffic
-from rowkeep.api.http.wire import Answer, head_answer
+from rowkeep.api.http.wire import Answer, MethodRefused, head_answer
 from rowkeep.api.resources.insert_rows import INSERT_ROWS_PATH, InsertRows
 from rowkeep.api.resources.long_insert import LongInserts, is_long_insert
 from rowkeep.api.resources.rate_limits import rate_limit_headers
-from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
+from rowkeep.model.errors import RowkeepError, not_found
 from rowkeep.model.rate_limits import RateLimited
 from rowkeep.model.timing import InsertTimes
 
@@ -40,14 +41,16 @@ class RowkeepApplication:
         insert_rows: InsertRows,
         long_inserts: LongInserts,
         routes: Iterable[BaseRoute],
-        bodies: BodyReader,
+        lingering: Lingering,
+        cors: CorsPolicy,
         traffic: Traffic,
         enders: Iterable[Callable[[], None]],
     ) -> None:
         self._enders = tuple(enders)
         self._insert_rows = insert_rows
         self._long_inserts = long_inserts
-        self._bodies = bodies
+        self._lingering = lingering
+        self._cors = cors
         self._traffic = traffic
         # A POST to this path never reaches the router; any other method must hear that it is the wrong one.
         inserts = Route(INSERT_ROWS_PATH, _no_route, methods=["POST"])
@@ -57,50 +60,53 @@ class RowkeepApplication:
 
     def end_live_answers(self) -> None:
         """Has answers that last come to their end, and takes no more of them."""
-        for end in self._enders:
+        for end in (*self._enders, self._lingering.stop):
             end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
             return
+        send = self._cors.sending(scope, send)
         request_id = asked_request_id(scope["headers"]) or self._new_request_id()
         path = self._insert_rows.path_of(scope)
         if path is None and _is_untidy(scope):
             scope = _tidied(scope)
             path = self._insert_rows.path_of(scope)
+        body = IncomingBody(scope, receive, self._lingering)
         if path is None:
-            await self._route(scope, receive, self._traffic.counted(send), request_id)
+            await self._route(scope, body, self._traffic.counted(send), request_id)
             return
         if scope["query_string"] and is_long_insert(scope["query_string"]):
-            await self._insert_long(path, scope, receive, self._traffic.counted(send), request_id)
+            await self._insert_long(path, scope, body, self._traffic.counted(send), request_id)
             return
         times = InsertTimes(perf_counter())
         try:
-            answer = await self._insert_rows.answer(path, scope, receive, times)
-        except ClientLeft:
-            return
+            answer = await self._insert_rows.answer(path, scope, body, times)
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
             answer = _refused(error, request_id)
         self._traffic.answers[answer.status] += 1
         answer.headers.append((b"server-timing", server_timing(times)))
-        await send_answer(send, answer, request_id)
+        await send_answer(body, send, answer, request_id)
 
     async def _insert_long(
-        self, path: tuple[str, str], scope: Scope, receive: Receive, send: Send, request_id: bytes
+        self, path: tuple[str, str], scope: Scope, body: IncomingBody, send: Send, request_id: bytes
     ) -> None:
         try:
             answer = await self._long_inserts.open(path, scope)
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
-            await linger(receive)
-            await send_answer(send, _refused(error, request_id), request_id)
+            await send_answer(body, send, _refused(error, request_id), request_id)
         else:
-            await answer.send(receive, send, request_id)
+            await answer.send(body, send, request_id)
 
     def _new_request_id(self) -> bytes:
         return b"%b-%x" % (self._request_prefix, next(self._request_numbers))
 
-    async def _route(self, scope: Scope, receive: Receive, send: Send, request_id: bytes) -> None:
+    async def _route(self, scope: Scope, body: IncomingBody, send: Send, request_id: bytes) -> None:
+        preflight = self._cors.preflight(scope)
+        if preflight is not None:
+            await send_answer(body, send, preflight, request_id)
+            return
         raw_path: bytes = scope["raw_path"]
         routed: dict[str, Any] = {
             **scope,
@@ -109,11 +115,20 @@ class RowkeepApplication:
             "app": self,  # makes the router raise for a wrong method instead of answering by itself
         }
         try:
-            await self._router(routed, receive, send)
+            await self._router(routed, body, send)
         except HTTPException as error:
-            await self._bodies.discard(receive, dict(scope["headers"]).get(b"content-length"))
-            answer = answer_to(_refusal(error, scope), request_id)
-            await send_answer(send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id)
+            answer = answer_to(_refusal(error.status_code, scope, self._methods_at(routed)), request_id)
+            await send_answer(
+                body, send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id
+            )
+
+    def _methods_at(self, scope: Scope) -> list[str]:
+        """Every method that a path knows, whichever route it belongs to."""
+        methods: set[str] = set()
+        for route in self._router.routes:
+            if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:
+                methods |= route.methods or set()
+        return sorted(methods)
 
 
 def _refused(error: Exception, request_id: bytes) -> Answer:
@@ -137,11 +152,8 @@ async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
     raise HTTPException(404)
 
 
-def _refusal(error: HTTPException, scope: Scope) -> RowkeepError:
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        return RowkeepError(
-            ErrorCode.METHOD_NOT_ALLOWED,
-            f"{scope['method']} is not possible here; the methods are {allowed or 'others'}.",
-        )
-    return not_found("There is nothing at this path.")
+def _refusal(status: int, scope: Scope, methods: list[str]) -> RowkeepError:
+    path = scope["raw_path"].decode("latin-1")
+    if status == 405:
+        return MethodRefused(scope["method"], methods, hint_of(scope["method"], path))
+    return not_found(hint_of(scope["method"], path) or "There is nothing at this path.")

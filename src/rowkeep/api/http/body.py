@@ -5,7 +5,6 @@ reads that are under way and ends those whose next part is overdue.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,15 +20,19 @@ MEMORY_BYTES_MAX = 1024 * 1024
 # What is inflated while everyone else waits: 8 ms at the worst, usually less than 2 (measured).
 INFLATED_AT_ONCE_BYTES_MAX = 256 * 1024
 INFLATING_STEPS_MAX = 4096
-DISCARDED_BYTES_MAX = 64 * 1024
-LIMITED_BYTES_MAX = MEMORY_BYTES_MAX  # of a caller who is known, and is only too early
-DISCARD_SECONDS_MAX = 1.0
 WATCHES_PER_STALL = 10
 _SHORT_DIGITS = 6  # a length of up to 6 digits is below any limit
 
 
-class ClientLeft(Exception):
-    """The client closed the connection before its body was complete; there is nobody to answer."""
+class BodyBroken(RowkeepError):
+    """The body ended before it was whole: its framing is wrong, or the client left."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ErrorCode.INVALID_REQUEST,
+            "The body ended before it was whole, or its chunks are malformed. Nothing was done; send the "
+            "request again.",
+        )
 
 
 class BodyLimits(msgspec.Struct, frozen=True):
@@ -68,7 +71,7 @@ class BodyReader:
     ) -> bytes | Spool:
         """The whole body as it came: in memory up to a size, beyond that in a spool, which the caller closes.
 
-        Raises payload_too_large, request_timeout, ClientLeft.
+        Raises payload_too_large, request_timeout, BodyBroken.
         """
         task = asyncio.current_task()
         if task is None:
@@ -96,21 +99,6 @@ class BodyReader:
         if content_length is not None and len(content_length) > _SHORT_DIGITS:
             self._check_size(int(content_length), coding)
 
-    async def discard(
-        self, receive: Receive, content_length: bytes | None, bytes_max: int = DISCARDED_BYTES_MAX
-    ) -> None:
-        """Takes in a small body that nobody asked for, before its request is answered.
-
-        The connection is closed on a body that was not taken in, and a client that still sends it would
-        see that instead of its answer.
-        """
-        length = int(content_length) if content_length is not None and content_length.isdigit() else 0
-        if not 0 < length <= bytes_max:
-            return
-        with contextlib.suppress(RowkeepError, ClientLeft, TimeoutError):
-            async with asyncio.timeout(DISCARD_SECONDS_MAX):
-                await self.read(receive, content_length, _no_spool, bytes_max)
-
     async def _read_on(
         self,
         task: asyncio.Task[Any],
@@ -126,7 +114,7 @@ class BodyReader:
         try:
             while True:
                 if message["type"] == "http.disconnect":
-                    raise ClientLeft
+                    raise BodyBroken
                 chunks.append(message.get("body", b""))
                 size += len(chunks[-1])
                 has_more = message.get("more_body", False)
@@ -184,7 +172,3 @@ async def spooled(body: bytes, new_spool: Callable[[], Spool]) -> Spool:
         await spool.close()
         raise
     return spool
-
-
-def _no_spool() -> Spool:
-    raise RowkeepError(ErrorCode.PAYLOAD_TOO_LARGE, "The body is larger than it said.")

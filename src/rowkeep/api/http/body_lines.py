@@ -14,13 +14,12 @@ should: what a connection left half sent is no line.
 import asyncio
 
 from rowkeep.api.http.asgi import Receive
-from rowkeep.api.http.body import ClientLeft
+from rowkeep.api.http.body import BodyBroken
 from rowkeep.model.decoding.row_lines import split_lines
 from rowkeep.model.errors import ErrorCode, RowkeepError
 
 GROUP_BYTES_MAX = 256 * 1024
 LINE_BYTES_MAX = 1024 * 1024
-LINGER_SECONDS_MAX = 1.0
 
 
 class BodyLines:
@@ -43,14 +42,14 @@ class BodyLines:
             while not self.is_whole:
                 await self._has_room.wait()
                 await self._take_in()
-        except (ClientLeft, RowkeepError) as error:
+        except (BodyBroken, RowkeepError) as error:
             self._failure = error
             self._has_news.set()
 
     async def next(self) -> list[bytes]:
         """The lines that have arrived, waiting for one; none when the body has ended, or `end` was called.
 
-        Blank ones are left out. Raises ClientLeft, request_timeout, payload_too_large.
+        Blank ones are left out. Raises BodyBroken, request_timeout, payload_too_large.
         """
         while True:
             await self._has_news.wait()
@@ -75,7 +74,7 @@ class BodyLines:
             raise self._idle() from None
         if message["type"] == "http.disconnect":
             self._held.clear()
-            raise ClientLeft
+            raise BodyBroken
         part: bytes = message.get("body", b"")
         self._held += part
         self.is_whole = not message.get("more_body", False)
@@ -110,16 +109,3 @@ class BodyLines:
             f"Nothing arrived for {self._idle_seconds_max:g} seconds. Go on in a new request; a blank line "
             "now and then keeps one open.",
         )
-
-
-async def linger(receive: Receive) -> None:
-    """Takes in what a client still sends, for a moment, so that it can read its answer.
-
-    A connection that is closed on what was not taken in is reset, and the answer may be lost with it.
-    """
-    try:
-        async with asyncio.timeout(LINGER_SECONDS_MAX):
-            while (await receive()).get("more_body", False):
-                pass
-    except TimeoutError:
-        return

@@ -8,8 +8,9 @@ import msgspec
 import structlog
 
 from rowkeep.api.http.asgi import Receive, Scope, Send
-from rowkeep.api.http.body import BodyReader, ClientLeft
-from rowkeep.api.http.request import ApiRequest
+from rowkeep.api.http.body import BodyReader
+from rowkeep.api.http.incoming import IncomingBody
+from rowkeep.api.http.request import ApiRequest, CheckToken
 from rowkeep.api.http.wire import Answer, Headers, error_answer, head_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError
 
@@ -28,7 +29,7 @@ class LiveAnswer(Protocol):
 
     headers: Headers
 
-    async def send(self, receive: Receive, send: Send, request_id: bytes) -> None:
+    async def send(self, receive: IncomingBody, send: Send, request_id: bytes) -> None:
         """Sends all of it."""
 
 
@@ -38,27 +39,24 @@ Handler = Callable[[ApiRequest], Awaitable[Answer | StreamAnswer | LiveAnswer]]
 class Endpoint:
     """One handler as an ASGI application."""
 
-    def __init__(self, handler: Handler, bodies: BodyReader) -> None:
+    def __init__(self, handler: Handler, bodies: BodyReader, check_token: CheckToken) -> None:
         self._handler = handler
         self._bodies = bodies
+        self._check_token = check_token
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: IncomingBody, send: Send) -> None:
         """Answers one request."""
         request_id: bytes = scope["request_id"]
-        request = ApiRequest(scope, receive, self._bodies)
+        request = ApiRequest(scope, receive, self._bodies, self._check_token)
         try:
             answer = await self._handler(request)
-        except ClientLeft:
-            return
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
             answer = answer_to(error, request_id)
-        if not request.has_read_body:
-            await self._bodies.discard(receive, request.headers.get(b"content-length"))
         is_head = scope["method"] == "HEAD"
         if isinstance(answer, Answer):
-            await send_answer(send, head_answer(answer) if is_head else answer, request_id)
+            await send_answer(receive, send, head_answer(answer) if is_head else answer, request_id)
         elif is_head:
-            await send_answer(send, Answer(200, answer.headers, b""), request_id)
+            await send_answer(receive, send, Answer(200, answer.headers, b""), request_id)
         elif isinstance(answer, StreamAnswer):
             await send_stream(receive, send, answer, request_id)
         else:
@@ -81,14 +79,15 @@ def answer_to(error: Exception, request_id: bytes) -> Answer:
     )
 
 
-async def send_answer(send: Send, answer: Answer, request_id: bytes) -> None:
-    """Sends a complete response."""
+async def send_answer(receive: IncomingBody, send: Send, answer: Answer, request_id: bytes) -> None:
+    """Sends a complete response, after a body that it did not wait for (`incoming.py`)."""
     body = answer.body
     headers = [
         *answer.headers,
         (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id),
     ]
+    await receive.drain()
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

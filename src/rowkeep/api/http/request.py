@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote
 
@@ -23,6 +23,8 @@ Item = TypeVar("Item")
 List = TypeVar("List", bound=ListShape)
 
 # Room for the longest texts there are, a million characters (services/datasets.py, model/schema.py).
+CheckToken = Callable[[TokenHash | None], Awaitable[object]]
+
 JSON_BYTES_MAX = 4 * 1024 * 1024
 PAGE_ITEMS_DEFAULT = 100
 PAGE_ITEMS_MAX = 1000
@@ -34,12 +36,12 @@ _natural = re.compile(r"[0-9]{1,18}").fullmatch
 class ApiRequest:
     """One request on its way to a handler."""
 
-    def __init__(self, scope: Scope, receive: Receive, bodies: BodyReader) -> None:
+    def __init__(self, scope: Scope, receive: Receive, bodies: BodyReader, check_token: CheckToken) -> None:
         self._scope = scope
         self._receive = receive
         self._bodies = bodies
+        self._check_token = check_token
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.has_read_body = False
         self.query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
     @property
@@ -85,7 +87,11 @@ class ApiRequest:
         return [part.strip() for part in text.split(",")] if text else []
 
     async def json(self, type_: type[Body]) -> Body:
-        """The body as a struct. Raises invalid_request_error naming what does not fit."""
+        """Returns the body as a struct. It is read only for callers whose token is good, or who have none.
+
+        Raises invalid_request_error naming what does not fit, and invalid_token.
+        """
+        await self._check_token(self.token_hash)
         check_json(self.headers.get(b"content-type"))
         body = await self._body()
         try:
@@ -104,7 +110,6 @@ class ApiRequest:
 
     async def _body(self) -> bytes:
         coding = content_coding(self._scope["headers"])
-        self.has_read_body = True
         length = self.headers.get(b"content-length")
         body = await self._bodies.read(self._receive, length, _no_spool, JSON_BYTES_MAX, coding)
         if not isinstance(body, bytes):

@@ -8,6 +8,7 @@ from starlette.routing import Route as StarletteRoute
 from rowkeep.api.http.body import BodyReader
 from rowkeep.api.http.endpoint import Endpoint, Handler
 from rowkeep.api.http.parameters import QueryParameter
+from rowkeep.api.http.request import CheckToken
 
 API = "/api/v1"
 
@@ -47,8 +48,9 @@ RouteTable = list[Route]
 Facts = dict[str, Any]
 
 
-def routes_of(table: RouteTable, bodies: BodyReader) -> list[StarletteRoute]:
+def routes_of(table: RouteTable, bodies: BodyReader, check_token: CheckToken) -> list[StarletteRoute]:
     """Returns the routes as the router takes them."""
     return [
-        StarletteRoute(route.path, Endpoint(route.handler, bodies), methods=[route.method]) for route in table
+        StarletteRoute(route.path, Endpoint(route.handler, bodies, check_token), methods=[route.method])
+        for route in table
     ]

@@ -54,6 +54,15 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class MethodRefused(RowkeepError):
+    """A path that is there, asked with a method that it does not know; `methods` are those that it does."""
+
+    def __init__(self, method: str, methods: list[str], hint: str | None) -> None:
+        known = f"{method} is not possible here; the methods are {', '.join(methods)}."
+        super().__init__(ErrorCode.METHOD_NOT_ALLOWED, f"{known} {hint}" if hint else known)
+        self.methods = methods
+
+
 def json_answer(value: Any, status: int = 200) -> Answer:
     """A JSON response."""
     return Answer(status, [(b"content-type", b"application/json")], msgspec.json.encode(value))
@@ -73,6 +82,8 @@ def error_answer(error: RowkeepError) -> Answer:
         answer.headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, EncodingRefused):  # and on no other 415 (RFC 9110, 12.5.3)
         answer.headers.append((b"accept-encoding", ", ".join(ContentCoding).encode()))
+    if isinstance(error, MethodRefused):
+        answer.headers.append((b"allow", ", ".join(error.methods).encode()))
     return answer
 
 

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rowkeep.api.http.asgi import Receive, Send
-from rowkeep.api.http.body import ClientLeft
+from rowkeep.api.http.asgi import Send
 from rowkeep.api.http.endpoint import answer_to, client_leaves, send_answer
+from rowkeep.api.http.incoming import IncomingBody
 from rowkeep.api.http.request import ApiRequest
 from rowkeep.api.http.wire import Headers, error_resource
 from rowkeep.model.errors import RowkeepError, invalid_request
@@ -94,6 +94,10 @@ class LineFraming:
         return _line({"@position": position, "@end": _ending(reason, error)})
 
 
+class ReaderLeft(Exception):
+    """The reader closed the connection; there is nobody to send to."""
+
+
 class FollowAnswers:
     """Makes the answers to requests that follow."""
 
@@ -135,7 +139,7 @@ class FollowAnswer:
         self._follower = follower
         self._stall_seconds_max = stall_seconds_max
 
-    async def send(self, receive: Receive, send: Send, request_id: bytes) -> None:
+    async def send(self, receive: IncomingBody, send: Send, request_id: bytes) -> None:
         """Sends all of it, or 503 when all places are taken. Raises ReaderStalled to cut the connection."""
         departure = asyncio.create_task(client_leaves(receive))
         try:
@@ -145,8 +149,8 @@ class FollowAnswer:
                 await self._send_parts(send, departure)
                 await send({"type": "http.response.body", "body": b""})
         except RowkeepError as error:
-            await send_answer(send, answer_to(error, request_id), request_id)
-        except ClientLeft:
+            await send_answer(receive, send, answer_to(error, request_id), request_id)
+        except ReaderLeft:
             return
         finally:
             departure.cancel()
@@ -168,7 +172,7 @@ class FollowAnswer:
             )
             if departure.done():
                 sending.cancel()
-                raise ClientLeft
+                raise ReaderLeft
             if sending.done():
                 sending.result()
                 return is_in_time
@@ -181,7 +185,7 @@ class FollowAnswer:
         await asyncio.wait({coming, departure}, return_when=asyncio.FIRST_COMPLETED)
         if departure.done():
             coming.cancel()
-            raise ClientLeft
+            raise ReaderLeft
         return coming.result()
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import msgspec
 
 from rowkeep.api.http.asgi import Receive, Scope
-from rowkeep.api.http.body import LIMITED_BYTES_MAX, BodyReader, spooled
+from rowkeep.api.http.body import BodyReader, spooled
 from rowkeep.api.http.headers import bearer_hash, content_coding, idempotency_key, rows_format
 from rowkeep.api.http.request import ApiRequest
 from rowkeep.api.http.routes import ASKED_ERRORS, Route
@@ -21,11 +21,10 @@ from rowkeep.api.http.wire import Answer, Headers
 from rowkeep.api.resources.insert_options import insert_options
 from rowkeep.api.resources.rate_limits import rate_limit_headers
 from rowkeep.api.resources.receipts import ReceiptProof, RowsVersion, receipt_proof
-from rowkeep.model.errors import RowkeepError
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import NO_OPTIONS, BodyFormat
-from rowkeep.model.rate_limits import InsertLimits, RateLimited
+from rowkeep.model.rate_limits import InsertLimits
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert.checking import InsertRequest, InsertTarget
@@ -92,20 +91,13 @@ class InsertRows:
         """Inserts the rows of a request and says so; notes in `times` how it goes along."""
         headers = dict(scope["headers"])
         length = headers.get(b"content-length")
-        try:
-            request = insert_request(path, headers, scope["query_string"])
-            target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
-            coding = content_coding(scope["headers"]) if b"content-encoding" in headers else None
-            left: Headers = []
-            if self._limits is not None:
-                self._bodies.check_length(length, coding)  # what is refused for its length draws nothing
-                left = _admit(self._limits, request, target, length)
-        except RateLimited:
-            await self._bodies.discard(receive, length, LIMITED_BYTES_MAX)
-            raise
-        except RowkeepError:
-            await self._bodies.discard(receive, length)
-            raise
+        request = insert_request(path, headers, scope["query_string"])
+        target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
+        coding = content_coding(scope["headers"]) if b"content-encoding" in headers else None
+        left: Headers = []
+        if self._limits is not None:
+            self._bodies.check_length(length, coding)  # what is refused for its length draws nothing
+            left = _admit(self._limits, request, target, length)
         body = await self._bodies.read(receive, length, self._ingest.spool, coding=coding)
         times.read_at = perf_counter()
         if self._limits is not None and length is None:

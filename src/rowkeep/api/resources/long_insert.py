@@ -15,10 +15,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from rowkeep.api.http.asgi import Receive, Scope, Send
-from rowkeep.api.http.body import ClientLeft
-from rowkeep.api.http.body_lines import BodyLines, linger
+from rowkeep.api.http.asgi import Scope, Send
+from rowkeep.api.http.body import BodyBroken
+from rowkeep.api.http.body_lines import BodyLines
 from rowkeep.api.http.endpoint import answer_to, send_answer
+from rowkeep.api.http.incoming import IncomingBody
 from rowkeep.api.resources.insert_options import flag
 from rowkeep.api.resources.insert_rows import insert_request, inserted
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
@@ -70,21 +71,19 @@ class LongInsertAnswer:
         self._idle_seconds_max = idle_seconds_max
         self._stall_seconds_max = stall_seconds_max
 
-    async def send(self, receive: Receive, send: Send, request_id: bytes) -> None:
+    async def send(self, receive: IncomingBody, send: Send, request_id: bytes) -> None:
         """Sends all of it, or 503 when all places are taken. Raises AcksNotTaken to cut the connection."""
         lines = BodyLines(receive, idle_seconds_max=self._idle_seconds_max)
         try:
             with self._inserts.place(lines.end):
                 await self._start(send, request_id)
                 await self._run(lines, send, request_id)
+        except BodyBroken:
+            return  # after the answer has begun: the client left, or cannot be understood any more
         except RowkeepError as error:
-            await linger(receive)
-            await send_answer(send, answer_to(error, request_id), request_id)
-        except ClientLeft:
-            return
+            await send_answer(receive, send, answer_to(error, request_id), request_id)
         else:
-            if not lines.is_whole:
-                await linger(receive)
+            await receive.drain()
             await send({"type": "http.response.body", "body": b""})
 
     async def _start(self, send: Send, request_id: bytes) -> None:
@@ -101,7 +100,7 @@ class LongInsertAnswer:
         filling = asyncio.create_task(lines.fill())
         try:
             await self._insert_groups(lines, send)
-        except (ClientLeft, AcksNotTaken):
+        except (BodyBroken, AcksNotTaken):
             raise
         except Exception as error:  # noqa: BLE001  # whatever it is, the client is told where it stands
             await self._say(send, self._ended("refused", msgspec.Raw(answer_to(error, request_id).body)))
