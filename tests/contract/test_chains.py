@@ -176,9 +176,9 @@ def test_a_directory_from_before_there_were_chains(tmp_path: Path) -> None:
 def old_database(path: Path) -> None:
     """A database as the version before made it: an upload with two rows, which came under a key."""
     raw = apsw.Connection(str(path))
-    for number, script in load_migrations("sqlite")[:2]:
-        raw.execute(script)
-        raw.execute(f"PRAGMA user_version = {number}")
+    for migration in load_migrations("sqlite")[:2]:
+        raw.execute(migration.pre + migration.post)
+        raw.execute(f"PRAGMA user_version = {migration.number}")
     raw.close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite, "load_migrations", lambda dialect: load_migrations(dialect)[:2])

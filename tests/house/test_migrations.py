@@ -1,5 +1,6 @@
 """Migrations are numbered without gaps and together make the schema that a new database has."""
 
+import re
 from pathlib import Path
 
 import apsw
@@ -9,6 +10,11 @@ from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.statements import load_migrations
 from tests.contract.journaling import batch, make_uploads, plain
+from tests.house.sources import PACKAGE
+
+WHOLE_MAX = 7  # the last migration from before there were pairs
+_half = re.compile(r"\d{4}_\w+\.(pre|post)\.sql").fullmatch
+_takes_away = re.compile(r"\b(DROP (TABLE|COLUMN)|RENAME)\b", re.IGNORECASE).search
 
 
 def structure_of(connection: apsw.Connection) -> dict[str, str]:
@@ -21,8 +27,22 @@ def structure_of(connection: apsw.Connection) -> dict[str, str]:
 
 def test_migrations_are_numbered_without_gaps() -> None:
     """Migration n is the n-th file, so that the number in the database says which have run."""
-    numbers = [number for number, _ in load_migrations("sqlite")]
+    numbers = [migration.number for migration in load_migrations("sqlite")]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_migrations_are_pairs() -> None:
+    """What a server of the version before needs is taken away by a `post` script alone (statements.py)."""
+    folder = PACKAGE / "storage" / "sql" / "sqlite" / "migrations"
+    files = sorted(file for file in folder.glob("*.sql") if int(file.name[:4]) > WHOLE_MAX)
+    assert [file.name for file in files if not _half(file.name)] == []
+    parts = {(file.name[:4], file.name.split(".")[1]) for file in files}
+    assert len(parts) == len(files)
+    assert not [
+        file.name
+        for file in files
+        if file.name.endswith(".pre.sql") and _takes_away(file.read_text(encoding="utf-8"))
+    ]
 
 
 def test_a_new_database_is_the_sum_of_the_migrations(tmp_path: Path) -> None:
@@ -31,8 +51,8 @@ def test_a_new_database_is_the_sum_of_the_migrations(tmp_path: Path) -> None:
     opened = apsw.Connection(str(tmp_path / "rowkeep.db"))
     by_hand = apsw.Connection(":memory:")
     migrations = load_migrations("sqlite")
-    for _, script in migrations:
-        by_hand.execute(script)
+    for migration in migrations:
+        by_hand.execute(migration.pre + migration.post)
     assert structure_of(opened) == structure_of(by_hand)
     assert opened.pragma("user_version") == len(migrations)
     opened.close()

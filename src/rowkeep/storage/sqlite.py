@@ -240,9 +240,10 @@ def _translated() -> Iterator[None]:
 def _migrate(connection: SqliteConnection) -> None:
     """Brings the file to the newest schema, one transaction a migration."""
     raw = connection.raw
-    for number, script in load_migrations("sqlite"):
-        if raw.pragma("user_version") >= number:
+    for migration in load_migrations("sqlite"):
+        if raw.pragma("user_version") >= migration.number:
             continue
         with _translated(), raw:
-            raw.execute(script)
-            raw.execute(f"PRAGMA user_version = {number}")
+            raw.execute(migration.pre)
+            raw.execute(migration.post)
+            raw.execute(f"PRAGMA user_version = {migration.number}")

@@ -2,11 +2,19 @@
 
 A file is a list of statements, each opened by a line `-- name: <name>`. Names are unique within a
 dialect, parameters are named, and every dialect has the same names (a house test compares them).
+
+A migration is a pair of scripts, so that several servers over one database can be brought to another
+version one by one. `0008_name.pre.sql` adds what the new version needs; servers of the version before go
+on working with it. `0008_name.post.sql` removes what only those needed; it runs when none of them is
+left. Either may be missing. A script `0003_name.sql` is older than the pairs: no other server may run
+beside it. A database with one server runs all of them at once, when it is opened.
 """
 
 import re
 from importlib import resources
 from importlib.resources.abc import Traversable
+
+import msgspec
 
 _header = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
@@ -32,10 +40,23 @@ def statements_of(text: str) -> dict[str, str]:
     return {name: sql.strip().removesuffix(";") for name, sql in zip(names, parts[2::2], strict=True)}
 
 
-def load_migrations(dialect: str) -> list[tuple[int, str]]:
-    """The migrations of a dialect in order: number and script."""
-    files = _sql_files(_folder(dialect) / "migrations")
-    return [(int(file.name.split("_")[0]), file.read_text(encoding="utf-8")) for file in files]
+class Migration(msgspec.Struct, frozen=True):
+    """One step of the schema: `pre` while servers of the version before may run, then `post`."""
+
+    number: int
+    pre: str = ""
+    post: str = ""
+
+
+def load_migrations(dialect: str) -> list[Migration]:
+    """Returns the migrations of a dialect in order."""
+    migrations: dict[int, Migration] = {}
+    for file in _sql_files(_folder(dialect) / "migrations"):
+        number, is_pre = int(file.name.split("_")[0]), file.name.endswith(".pre.sql")
+        part = {"pre" if is_pre else "post": file.read_text(encoding="utf-8")}
+        known = migrations.get(number, Migration(number))
+        migrations[number] = msgspec.structs.replace(known, **part)
+    return list(migrations.values())
 
 
 def _folder(dialect: str) -> Traversable:
