@@ -22,7 +22,7 @@ from rowkeep.model.errors import RowError, RowkeepError, RowsRefused
 from rowkeep.model.inserts import BodyFormat
 from rowkeep.model.quarantine import QuarantineBounds, RefusedRows, Skipping
 from rowkeep.model.schema import Schema
-from rowkeep.storage.journal.journal import decoded_lines
+from rowkeep.storage.journal.entries import decoded_lines
 from rowkeep.workers.decoding_worker import DecodingJob, run_job
 
 BOUNDS = QuarantineBounds(10_000, 10_000_000)

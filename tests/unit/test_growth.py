@@ -111,9 +111,38 @@ def test_integers_that_doubles_do_not_hold_leave_a_mark() -> None:
         )
 
 
-def test_null_declares_nothing() -> None:
-    """A key that is null in every row adds no variable."""
-    assert grow([None, None]).schema is NOTHING
+def test_null_declares_an_empty_variable() -> None:
+    """A key that is null in every row is a string until its first value says otherwise."""
+    empty = grow([None, None]).schema
+    assert empty.variables == (Variable("v", VariableType.STRING, is_empty=True),)
+    for value, type_ in ((5, "integer"), (1.5, "float"), (True, "boolean"), ("a", "string")):
+        settled = decode_leniently(encoded({"rows": [{"v": value}]}), empty, updates_by_default=True)
+        assert settled.schema.variables == (Variable("v", VariableType(type_)),)
+        kept = decode_leniently(encoded({"rows": [{"v": value}]}), empty, updates_by_default=False)
+        assert kept.schema.variables == (Variable("v", VariableType.STRING),)
+    assert decode_leniently(body_of("null"), empty, updates_by_default=True).schema is empty
+    with pytest.raises(RowsRefused, match="the row holds no value"):
+        decode_leniently(b'{"rows":[{}]}', NOTHING, updates_by_default=True)
+
+
+@pytest.mark.parametrize("value", [None, 5, "2026-01-31", "many"])
+def test_the_types_of_the_table_count(value: object) -> None:
+    """A name that the table has from other uploads takes its type, and only a request that asks widens it."""
+    table = (Variable("Day", VariableType.DATE), Variable("age", VariableType.INTEGER))
+    bound = Schema(1, (), shared=table)
+    rows = [{"DAY": "2026-1-31", "age": 1.0, "new": 5}, {"age": value}]
+    body = encoded({"rows": rows})
+    asked = encoded({"rows": rows, "updateSchema": True})
+    types = {"Day": "date", "age": "integer", "new": "integer"}
+    if isinstance(value, str):
+        with pytest.raises(RowsRefused, match='variable "age" takes an integer'):
+            decode_leniently(body, bound, updates_by_default=True)
+        types |= {"age": "string"}
+    else:
+        taken = decode_leniently(body, bound, updates_by_default=True).schema
+        assert {variable.name: variable.type for variable in taken.variables} == types
+    widened = decode_leniently(asked, bound, updates_by_default=True).schema
+    assert {variable.name: variable.type for variable in widened.variables} == types
 
 
 @pytest.mark.parametrize("name", ["a b", "1a", "x" * 61, "_upload_name", ""])

@@ -6,6 +6,7 @@ import msgspec
 
 from rowkeep.formats.arrow import ArrowRows
 from rowkeep.formats.columns import Column, text_column
+from rowkeep.model.line_breaks import with_escaped_breaks
 from rowkeep.model.schema import Schema
 
 
@@ -30,9 +31,10 @@ class JsonLinesEncoder:
             for column, variable in zip(columns, self._variables, strict=True)
         ]
         names = self._names
-        return self._encoder.encode_lines(
+        lines = self._encoder.encode_lines(
             [dict(zip(names, values, strict=True)) for values in zip(*shown, strict=True)]
         )
+        return with_escaped_breaks(lines)
 
     def arrow_batch(self, rows: ArrowRows) -> bytes:
         """The same of rows in Arrow columns."""

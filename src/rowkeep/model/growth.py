@@ -1,8 +1,11 @@
 """How a schema grows from the rows of one request.
 
-New variables go to the end, types only widen, null fits anything and declares nothing. Even where
-the schema may not change, an integer that a double cannot hold marks its variable `inexact`
-(see model/schema.py): that is bookkeeping, not a change a caller sees.
+New variables go to the end, types only widen, null fits anything. A key that has had nothing but null
+declares a variable that is empty: its first value decides its type. A variable that the table has from
+other uploads (`Schema.shared`) takes its type from there, and is widened only if the request asks for it.
+Even where the schema may not change, an integer that a double cannot hold marks its variable `inexact`
+(see model/schema.py), and a first value ends its being empty: that is bookkeeping, not a change a caller
+sees.
 Source: contract 7.1, 7.8, 4.5.1 (`schemaUpdates`).
 """
 
@@ -18,6 +21,7 @@ from rowkeep.model.decoding.values import (
     fits_double,
     shown_name,
 )
+from rowkeep.model.names import repaired_name
 from rowkeep.model.schema import VARIABLES_MAX, Schema, Variable, name_problem
 from rowkeep.model.types import (
     VariableType,
@@ -62,6 +66,7 @@ class SchemaGrowth:
         self._fits = fits
         self._may_update = may_update
         self._variables = {variable.name.lower(): variable for variable in schema.variables}
+        self._shared = {variable.name.lower(): variable for variable in schema.shared}
         self._undoing: list[tuple[str, Variable | None]] = []
 
     @property
@@ -72,21 +77,30 @@ class SchemaGrowth:
     def observe(self, cells: Cells) -> None:
         """Widens, adds or marks what the cells of one row ask for."""
         for name, value in cells.items():
-            if value is None:
-                continue
-            variable = self._variables.get(name.lower())
-            if variable is None:
+            if name.lower() not in self._variables and self._may_update and self._may_add(name):
                 self._add(name, value)
-            else:
-                self._widen(variable, value)
+            variable = self._variables.get(name.lower())
+            if variable is None or value is None:
+                continue
+            if variable.is_empty:
+                self._settle(variable, value)
+            self._widen(self._variables[name.lower()], value)
 
     def _add(self, name: str, value: object) -> None:
-        if not self._may_update or not self._may_add(name):
-            return
-        type_ = _inferred_type(value)
+        """Adds a variable of the type that the table has for it, or else an empty one."""
+        shared = self._shared.get(name.lower())
+        if shared is not None:
+            self._put(Variable(name=shared.name, type=shared.type))
+        elif value is None or _inferred_type(value) is not None:
+            self._put(Variable(name=name, type=VariableType.STRING, is_empty=True))
+
+    def _settle(self, variable: Variable, value: object) -> None:
+        """Gives an empty variable the type of its first value."""
+        shared = self._shared.get(variable.name.lower())
+        type_ = _inferred_type(value) if shared is None else shared.type
         if type_ is not None:
-            inexact = type_ is VariableType.INTEGER and _is_inexact(value)
-            self._put(Variable(name=name, type=type_, inexact=inexact))
+            settled = type_ if self._may_update else variable.type
+            self._put(msgspec.structs.replace(variable, type=settled, is_empty=False))
 
     def _may_add(self, name: str) -> bool:
         return name_problem(name) is None and len(self._variables) < VARIABLES_MAX
@@ -95,10 +109,13 @@ class SchemaGrowth:
         if variable.type is VariableType.INTEGER and _is_inexact(exact_integer(value)):
             if not variable.inexact:
                 self._put(msgspec.structs.replace(variable, inexact=True))
-        elif self._may_update:
+        elif self._may_update and self._may_widen(variable):
             type_ = self._type_for(variable, value)
             if type_ is not variable.type:
                 self._put(msgspec.structs.replace(variable, type=type_, inexact=False))
+
+    def _may_widen(self, variable: Variable) -> bool:
+        return self._before.widens_shared or variable.name.lower() not in self._shared
 
     def _type_for(self, variable: Variable, value: object) -> VariableType:
         if variable.type is VariableType.STRING or self._fits(value, variable.type):
@@ -136,14 +153,17 @@ class SchemaGrowth:
         variables = tuple(self._variables.values())
         if variables == self._before.variables:
             return self._before
-        return Schema(version=self._before.version + 1, variables=variables)
+        return self._before.grown(variables)
 
     @staticmethod
     def refusal(name: str, value: object, variable_count: int) -> str:
         """Why an unknown variable could not be added."""
         problem = name_problem(name)
         if problem is not None:
-            return f"no variable can be added for the key {shown_name(name)}: such a name {problem}"
+            return (
+                f"no variable can be added for the key {shown_name(name)}: such a name {problem}; "
+                f"{repaired_name(name)} would do"
+            )
         if variable_count >= VARIABLES_MAX:
             return (
                 f"variable {shown_name(name)} would be one more than the {VARIABLES_MAX} an upload may hold"

@@ -23,6 +23,7 @@ import msgspec
 from rowkeep.model.errors import invalid_request, not_found
 
 NAME_CHARACTERS_MAX = 128
+UPLOAD_NAME_CHARACTERS_MAX = 255  # as many as the name of a file may have
 ID_ALPHABET = "abcdefghjkmnpqrstvwxyz0123456789"
 
 _version_match = re.compile(r"(?:v(\d{1,6})[._](\d{1,6})|current|next)", re.IGNORECASE | re.ASCII).fullmatch
@@ -159,8 +160,9 @@ def checked_name(kind: str, name: str) -> str:
     """A name that a dataset, table or upload may have. Raises invalid_request_error."""
     if not name.strip() or not name_key(name):
         raise invalid_request(f"The name of a {kind} needs at least one letter or digit.")
-    if len(name) > NAME_CHARACTERS_MAX:
-        raise invalid_request(f"The name of a {kind} may have at most {NAME_CHARACTERS_MAX} characters.")
+    characters_max = UPLOAD_NAME_CHARACTERS_MAX if kind == "upload" else NAME_CHARACTERS_MAX
+    if len(name) > characters_max:
+        raise invalid_request(f"The name of a {kind} may have at most {characters_max} characters.")
     if any(ord(character) < 32 for character in name):
         raise invalid_request(f"The name of a {kind} may not hold control characters.")
     return name

@@ -47,7 +47,12 @@ class VariableMetadata(msgspec.Struct, frozen=True):
 
 
 class Variable(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One column. `name` keeps the case it was declared with; names match ignoring case."""
+    """One column. `name` keeps the case it was declared with; names match ignoring case.
+
+    `declared_name` is set when the name that was declared could name no variable and was repaired. Rows may
+    use it too. A variable that `is_empty` has been given nothing but null; it is a string until its first
+    value says otherwise.
+    """
 
     name: str
     type: VariableType
@@ -55,17 +60,46 @@ class Variable(msgspec.Struct, frozen=True, omit_defaults=True):
     description: str | None = None
     value_labels: tuple[ValueLabel, ...] = ()
     inexact: bool = False
+    declared_name: str | None = None
+    is_empty: bool = False
 
 
 class Schema(msgspec.Struct, frozen=True):
-    """The variables in order; `version` counts the changes of one upload from 1."""
+    """The variables in order; `version` counts the changes of one upload from 1.
+
+    While rows are decoded, `shared` holds the variables that other uploads of the table have: an upload takes
+    their types for the names that it shares with them, and widens them only if `widens_shared`. This is no
+    part of what is stored.
+    """
 
     version: int
     variables: tuple[Variable, ...]
+    shared: tuple[Variable, ...] = ()
+    widens_shared: bool = False
+
+    def widening_shared(self) -> "Schema":
+        """The same for rows that may widen what the table has from other uploads."""
+        return Schema(self.version, self.variables, self.shared, widens_shared=True) if self.shared else self
+
+    def grown(self, variables: tuple[Variable, ...]) -> "Schema":
+        """The next version, with other variables."""
+        return Schema(self.version + 1, variables, self.shared, self.widens_shared)
+
+    def stored(self) -> "Schema":
+        """What is stored of it."""
+        return Schema(self.version, self.variables) if self.shared else self
 
     def position_by_key(self) -> dict[str, int]:
         """Where each variable stands, by its name in lower case."""
         return {variable.name.lower(): index for index, variable in enumerate(self.variables)}
+
+    def declared_names(self) -> dict[str, str]:
+        """The names of variables that were repaired, by the name in lower case that was declared."""
+        return {
+            variable.declared_name.lower(): variable.name
+            for variable in self.variables
+            if variable.declared_name is not None
+        }
 
     def extends(self, earlier: "Schema") -> bool:
         """Whether it only adds variables to an earlier version, whose rows then fit as they are."""
@@ -156,6 +190,11 @@ def merged_schema(schemas: Iterable[Schema]) -> Schema:
 
 def joined_variable(known: Variable, other: Variable) -> Variable:
     """`known` with the type and exactness that hold the values of both."""
+    if known.is_empty or other.is_empty:
+        decided = known if other.is_empty else other
+        return msgspec.structs.replace(
+            known, type=decided.type, inexact=decided.inexact, is_empty=decided.is_empty
+        )
     inexact = known.inexact or other.inexact
     type_ = widened(known.type, other.type)
     if type_ is VariableType.FLOAT and inexact:

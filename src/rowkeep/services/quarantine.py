@@ -30,6 +30,7 @@ from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt, Upload
 from rowkeep.model.schema import Schema
 from rowkeep.services.access import TokenHash, editable_stream, principal_of, written_upload
+from rowkeep.services.insert.shared_variables import sharing_schema
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import LargeBody, LargeBodyDecoder, LargeRows
@@ -65,10 +66,11 @@ class ReplayReport(msgspec.Struct, frozen=True):
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """Some rows of a quarantine and the upload that they are of, in one snapshot."""
+    """Some rows of a quarantine, the upload that they are of and the schema to fit, in one snapshot."""
 
     catalog_version: int
     upload: Upload
+    schema: Schema
     rows: list[QuarantinedRow]
 
 
@@ -139,7 +141,9 @@ class QuarantineService:
     ) -> tuple[_Part, Batch]:
         """The next rows and those of them that went in, looked at again whenever the catalog has moved."""
         for _ in range(ATTEMPTS_MAX):
-            part = await self._doors.read(lambda view: _part(view, token_hash, path, after_id, last_id))
+            part = await self._doors.read(
+                lambda view: _part(view, token_hash, path, options, (after_id, last_id))
+            )
             batch = await self._fitting(part, options)
             if not batch.row_count or isinstance(await self._doors.submit(batch), Receipt):
                 return part, batch
@@ -155,11 +159,11 @@ class QuarantineService:
         if not part.rows:
             return batch
         updates = options.updates(by_default=upload.updates_by_default)
-        rows = await self._decoded(part.rows, upload.schema, updates=updates)
+        rows = await self._decoded(part.rows, part.schema, updates=updates)
         refused = set() if rows.refused is None else {row.position for row in rows.refused.rows}
         return msgspec.structs.replace(
             batch,
-            schema=rows.schema,
+            schema=rows.schema.stored(),
             row_count=rows.row_count,
             frames=rows.frames,
             sha256=rows.sha256,
@@ -204,11 +208,18 @@ def _begin(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str
 
 
 def _part(
-    view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str], after_id: int, last_id: int
+    view: CatalogView,
+    token_hash: TokenHash | None,
+    path: tuple[str, str],
+    options: InsertOptions,
+    between: tuple[int, int],
 ) -> _Part:
+    """The next rows of a quarantine, after one id up to another."""
+    after_id, last_id = between
     upload = _changeable_upload(view, token_hash, path)
     rows = _rows(view, upload_id=upload.id, after_id=after_id, last_id=last_id)
-    return _Part(view.catalog_version(), upload, rows)
+    schema = sharing_schema(view, token_hash, path, upload, asks_for_updates=bool(options.update_schema))
+    return _Part(view.catalog_version(), upload, schema, rows)
 
 
 def _changeable_upload(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> Upload:

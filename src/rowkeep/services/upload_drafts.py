@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import msgspec
 
+from rowkeep.model.decoding.values import shown_name
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.files import FileOptions, FileType
 from rowkeep.model.loads import LoadArguments
+from rowkeep.model.names import repaired_name
 from rowkeep.model.resources import UploadType
 from rowkeep.model.schema import (
-    NAME_PATTERN,
-    VARIABLE_NAME_CHARACTERS_MAX,
     Schema,
     ValueLabel,
     Variable,
@@ -20,7 +20,7 @@ from rowkeep.model.schema import (
     declared_schema,
 )
 from rowkeep.model.temp_uploads import TempUpload
-from rowkeep.model.types import VariableType
+from rowkeep.model.types import VariableType, variable_type
 
 # Of the keys of a draft, those that are not texts.
 _LISTS = ("nullMarkers",)
@@ -28,15 +28,15 @@ _OBJECTS = ("schema", "metadata", "transferSpecification")
 # Other names that clients have for types.
 TYPE_ALIASES = ("csv", "tsv", "jsonl", "shp")
 
+_SHOWN_MAX = 10
 _TYPES = (UploadType.STREAM.value, *FileType, *TYPE_ALIASES)
-_NAME_SCHEMA = {"pattern": f"^{NAME_PATTERN}$", "maxLength": VARIABLE_NAME_CHARACTERS_MAX}
 
 
 class VariableDraft(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller says of one variable. `value_labels` is a list of pairs or an object."""
 
-    name: Annotated[str, msgspec.Meta(extra_json_schema=_NAME_SCHEMA)]
-    type: VariableType
+    name: str
+    type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": tuple(VariableType)})]
     label: str | None = None
     description: str | None = None
     value_labels: tuple[ValueLabel, ...] | dict[str, str] | None = None
@@ -74,18 +74,48 @@ class UploadDraft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def stream_schema(draft: UploadDraft) -> Schema:
-    """Returns the variables that a stream is created with. Raises invalid_request_error."""
-    schema = declared_schema([_variable(variable) for variable in draft.schema or ()])
+    """Returns the variables that a stream is created with; names that can name none are repaired.
+
+    Raises invalid_request_error.
+    """
+    schema = declared_schema([_repaired(_variable(variable)) for variable in draft.schema or ()])
     if not draft.metadata:
         return schema
     positions = schema.position_by_key()
+    declared_names = schema.declared_names()
     variables = list(schema.variables)
     for name, facts in draft.metadata.items():
-        position = positions.get(name.lower())
+        position = positions.get(declared_names.get(name.lower(), name).lower())
         if position is None:
             raise invalid_request(f"`metadata` describes {name!r}, which is not in the schema.")
-        variables[position] = _described(variables[position], facts)
+        declared = variables[position]
+        variables[position] = msgspec.structs.replace(
+            _described(declared, facts), declared_name=declared.declared_name
+        )
     return declared_schema(variables)
+
+
+def renaming_warning(schema: Schema) -> str | None:
+    """Returns what a caller is told of names that were repaired; None when none was."""
+    renamed = [
+        f"{shown_name(variable.declared_name)} is {variable.name}"
+        for variable in schema.variables
+        if variable.declared_name is not None
+    ]
+    if not renamed:
+        return None
+    more = f" and {len(renamed) - _SHOWN_MAX} more" if len(renamed) > _SHOWN_MAX else ""
+    return (
+        f"Names that cannot name a variable were changed: {', '.join(renamed[:_SHOWN_MAX])}{more}. Rows may "
+        "use either name."
+    )
+
+
+def _repaired(variable: Variable) -> Variable:
+    name = repaired_name(variable.name)
+    if name == variable.name:
+        return variable
+    return msgspec.structs.replace(variable, name=name, declared_name=variable.name)
 
 
 def _variable(draft: VariableDraft) -> Variable:
@@ -93,8 +123,15 @@ def _variable(draft: VariableDraft) -> Variable:
     if isinstance(labels, dict):
         labels = tuple(ValueLabel(value, label) for value, label in labels.items())
     return Variable(
-        draft.name, draft.type, label=draft.label, description=draft.description, value_labels=labels
+        draft.name, _type(draft), label=draft.label, description=draft.description, value_labels=labels
     )
+
+
+def _type(draft: VariableDraft) -> VariableType:
+    try:
+        return variable_type(draft.type)
+    except ValueError as error:
+        raise invalid_request(f"Variable {shown_name(draft.name)}: {error}.") from error
 
 
 def _described(variable: Variable, facts: dict[str, Any]) -> Variable:
@@ -120,7 +157,7 @@ def load_arguments(draft: UploadDraft, name: str, content: TempUpload) -> LoadAr
         allow_jagged_rows=bool(draft.allow_jagged_rows),
         null_markers=draft.null_markers or (),
         encoding=draft.encoding,
-        types={variable.name: variable.type for variable in draft.schema or ()},
+        types={variable.name: _type(variable) for variable in draft.schema or ()},
         skip_bad_records=bool(draft.skip_bad_records),
     )
     return LoadArguments(content.identifier, content.byte_count or 0, options, _metadata(draft))

@@ -9,7 +9,7 @@ import msgspec
 from rowkeep.model.access import AccessLevel, Principal
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.jobs import Job, JobKind
-from rowkeep.model.references import checked_name, parse_table_reference
+from rowkeep.model.references import UPLOAD_NAME_CHARACTERS_MAX, checked_name, parse_table_reference
 from rowkeep.model.resources import Table, Upload, UploadType
 from rowkeep.model.schema import declared_schema
 from rowkeep.services.access import (
@@ -170,5 +170,6 @@ def _free_name(view: CatalogView, table_id: int, name: str) -> str:
     candidate, number = name, 0
     while view.uploads.find(table_id, candidate) is not None:
         number += 1
-        candidate = f"{stem}_{number}{suffix}"
+        ending = f"_{number}{suffix}"
+        candidate = f"{stem[: UPLOAD_NAME_CHARACTERS_MAX - len(ending)]}{ending}"
     return candidate

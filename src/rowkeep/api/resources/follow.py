@@ -20,6 +20,7 @@ from rowkeep.api.http.incoming import IncomingBody
 from rowkeep.api.http.request import ApiRequest
 from rowkeep.api.http.wire import Headers, error_resource
 from rowkeep.model.errors import RowkeepError, invalid_request
+from rowkeep.model.line_breaks import with_escaped_breaks
 from rowkeep.model.resources import RowFormat
 from rowkeep.services.read.follow import Follower, FollowPart, FollowService, tail_count
 from rowkeep.services.read.following import FollowRequest
@@ -63,7 +64,7 @@ class EventFraming:
 
     def end(self, position: str, reason: str, error: RowkeepError | None) -> bytes:
         """Why it ends and where to resume."""
-        shown = msgspec.json.encode({"position": position, **_ending(reason, error)})
+        shown = with_escaped_breaks(msgspec.json.encode({"position": position, **_ending(reason, error)}))
         return b"event: end\nid: %b\ndata: %b\n\n" % (position.encode(), shown)
 
 
@@ -208,4 +209,4 @@ def _ending(reason: str, error: RowkeepError | None) -> dict[str, object]:
 
 
 def _line(value: dict[str, object]) -> bytes:
-    return msgspec.json.encode(value) + b"\n"
+    return with_escaped_breaks(msgspec.json.encode(value)) + b"\n"

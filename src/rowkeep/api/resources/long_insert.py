@@ -24,6 +24,7 @@ from rowkeep.api.resources.insert_options import flag
 from rowkeep.api.resources.insert_rows import insert_request, inserted
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.inserts import BodyFormat
+from rowkeep.model.line_breaks import with_escaped_breaks
 from rowkeep.model.long_inserts import KEY_CHARACTERS_MAX, ROW_DIGITS
 from rowkeep.services.insert.checking import InsertRequest
 from rowkeep.services.insert.long_insert import LongInsert, LongInsertService
@@ -125,7 +126,7 @@ class LongInsertAnswer:
         return ended if error is None else {**ended, "error": error}
 
     async def _say(self, send: Send, line: dict[str, Any]) -> None:
-        body = msgspec.json.encode(line) + b"\n"
+        body = with_escaped_breaks(msgspec.json.encode(line)) + b"\n"
         # Not within a timeout: the server's `send` does not end when it is cancelled.
         sending = asyncio.ensure_future(send({"type": "http.response.body", "body": body, "more_body": True}))
         await asyncio.wait({sending}, timeout=self._stall_seconds_max)

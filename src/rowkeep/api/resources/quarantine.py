@@ -24,6 +24,7 @@ from rowkeep.api.resources.insert_rows import schema_updates
 from rowkeep.api.resources.receipts import RowsVersion
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.growth import SchemaChange
+from rowkeep.model.line_breaks import with_escaped_breaks
 from rowkeep.model.quarantine import QuarantinedRow, Reason
 from rowkeep.model.resources import NEXT_TAG
 from rowkeep.services.quarantine import QuarantineService, ReplayDraft
@@ -128,7 +129,7 @@ def _path(request: ApiRequest) -> tuple[str, str]:
 
 async def _lines(parts: AsyncIterator[list[QuarantinedRow]]) -> AsyncIterator[bytes]:
     async for rows in parts:
-        yield msgspec.json.Encoder().encode_lines([_resource(row) for row in rows])
+        yield with_escaped_breaks(msgspec.json.Encoder().encode_lines([_resource(row) for row in rows]))
 
 
 def _resource(row: QuarantinedRow) -> QuarantinedRowResource:

@@ -17,7 +17,7 @@ from rowkeep.model.jobs import Job
 from rowkeep.model.loads import LoadArguments, LoadResult
 from rowkeep.model.resources import UploadType
 from rowkeep.services.temp_uploads import TempUploadDraft, TempUploadService
-from rowkeep.services.upload_drafts import UploadDraft, draft_of_query
+from rowkeep.services.upload_drafts import UploadDraft, draft_of_query, renaming_warning
 from rowkeep.services.uploads import UploadService, UploadView, upload_hash
 
 UploadStatus = Literal["queued", "running", "completed", "failed"]
@@ -109,7 +109,7 @@ def _stream_facts(view: UploadView) -> Facts:
         "skip_bad_records": False,
         "bad_records_count": view.quarantined_count,
         "bad_records": [],
-        "warnings": [],
+        "warnings": [] if (warning := renaming_warning(view.upload.schema)) is None else [warning],
     }
 
 
@@ -178,7 +178,11 @@ class UploadHandlers:
         is_content = holds_content(request.headers.get(b"content-type"))
         draft = await (self._received(request) if is_content else request.json(UploadDraft))
         view = await self._uploads.create(request.token_hash, request.segment("table"), draft)
-        return json_answer(upload_resource(view), 201)
+        answer = json_answer(upload_resource(view), 201)
+        warning = renaming_warning(view.upload.schema)
+        if warning is not None:
+            answer.headers.append((b"x-redivis-warning", warning.encode("ascii", "backslashreplace")))
+        return answer
 
     async def _received(self, request: ApiRequest) -> UploadDraft:
         """Takes in the file that is the body; what is said of it is in the query."""

@@ -61,6 +61,8 @@ def decode_large(
     outline = read_outline(body)
     rows = _Rows(lambda rows_max: _slices(outline.rows, rows_max), _strict_rows)
     may_update = outline.may_update(by_default=updates_by_default)
+    if outline.asks_for_updates:
+        schema = schema.widening_shared()
     try:
         outcome = _decode(rows, schema, start, outline.skipping(skipping), may_update=may_update)
     except RowsRefused as error:
@@ -117,7 +119,7 @@ def _decode_whole(
     passed = _pass(rows, schema, start(), may_update=may_update)
     grown = schema
     while passed.schema is not grown:
-        grown = Schema(schema.version + 1, passed.schema.variables)
+        grown = schema.grown(passed.schema.variables)
         passed = _pass(rows, grown, start(), may_update=may_update)
     if passed.error_count:
         raise RowsRefused(passed.first_errors, passed.error_count)
@@ -168,7 +170,7 @@ def _decode_fitting(
     refusals = Refusals(bounds)
     row_count, grown = _fitting_pass(rows, schema, start(), refusals, may_update=may_update)
     if grown is not schema:
-        grown = Schema(schema.version + 1, grown.variables)
+        grown = schema.grown(grown.variables)
         _encode_fitting(rows, grown, start(), refusals, may_update=may_update)
     return LargeOutcome(
         row_count=row_count,

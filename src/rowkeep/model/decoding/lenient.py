@@ -36,6 +36,8 @@ from rowkeep.model.inserts import OffsetMove
 from rowkeep.model.quarantine import QuarantineBounds, Refusals, RefusedRows, Skipping
 from rowkeep.model.schema import VARIABLE_NAME_CHARACTERS_MAX, Schema, Variable
 
+_HOLDS_NOTHING = "the row holds no value, and this upload has no variable yet; send the keys too, with null"
+
 
 class LenientRows(msgspec.Struct, frozen=True):
     """Rows in the strict spelling of `schema`, which is the asked one unless `change` says how it grew.
@@ -81,6 +83,8 @@ def decode_leniently(
     """
     outline = read_outline(body)
     may_update = outline.may_update(by_default=updates_by_default)
+    if outline.asks_for_updates:
+        schema = schema.widening_shared()
     try:
         rows = _decode(outline.rows, schema, outline.skipping(skipping), may_update=may_update)
     except RowsRefused as error:
@@ -128,12 +132,15 @@ def decode_fitting(
     """
     growth = SchemaGrowth(schema, fits=fits, may_update=may_update)
     kept: list[Cells] = []
+    declared_names = schema.declared_names()
     for index, raw in enumerate(raw_rows, first_index):
         errors = _RowErrors()
-        cells = _row_cells(index, raw, errors)
+        cells = _row_cells(index, raw, errors, declared_names)
         if not errors.count:
             growth.observe(cells)
             _convert_row(index, cells, growth.variables, errors, may_update=may_update)
+            if not growth.variables and not errors.count:
+                errors.add(index, None, _HOLDS_NOTHING)
         if errors.count:
             growth.undo()
             refusals.add(index, bytes(raw), errors.first)
@@ -191,12 +198,17 @@ def decode_row_by_row(
 ) -> LenientRows:
     """The same for any rows there may be (see model/decoding/lenient_columns.py)."""
     unreadable, unfit = _RowErrors(), _RowErrors()
-    rows = [_row_cells(first_index + index, raw, unreadable) for index, raw in enumerate(raw_rows)]
+    declared_names = schema.declared_names()
+    rows = [
+        _row_cells(first_index + index, raw, unreadable, declared_names) for index, raw in enumerate(raw_rows)
+    ]
     growth = SchemaGrowth(schema, fits=fits, may_update=may_update)
     for cells in rows:
         growth.observe(cells)
     grown = growth.schema()
     converted = _convert_rows(rows, first_index, grown, unfit, may_update=may_update)
+    if not grown.variables:
+        _report_empty_rows(raw_rows, first_index, unfit, may_update=may_update)
     errors = sorted(unreadable.first + unfit.first, key=attrgetter("row"))
     return LenientRows(
         body=b'{"rows":' + msgspec.json.encode(converted) + b"}",
@@ -208,21 +220,35 @@ def decode_row_by_row(
     )
 
 
-def _row_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
+def _report_empty_rows(
+    raw_rows: Sequence[msgspec.Raw], first_index: int, errors: _RowErrors, *, may_update: bool
+) -> None:
+    """Refuses rows that hold nothing where there is no variable at all: no reader could be shown them."""
+    for index, raw in enumerate(raw_rows, first_index):
+        found = _RowErrors()
+        _convert_row(index, _row_cells(index, raw, found, {}), {}, found, may_update=may_update)
+        if not found.count:
+            errors.add(index, None, _HOLDS_NOTHING)
+
+
+def _row_cells(index: int, raw: msgspec.Raw, errors: _RowErrors, declared_names: Mapping[str, str]) -> Cells:
+    """The cells of a row by the names of their variables; `declared_names` tells those that were repaired."""
     try:
         cells = decode_cells(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _readable_cells(index, raw, errors)
-    if len({name.lower() for name in cells}) < len(cells):
-        _report_twins(index, cells, errors)
+        cells = _readable_cells(index, raw, errors)
+    if len({declared_names.get(name.lower(), name).lower() for name in cells}) < len(cells):
+        _report_twins(index, cells, errors, declared_names)
         return {}
-    return cells
+    if not declared_names:
+        return cells
+    return {declared_names.get(name.lower(), name): value for name, value in cells.items()}
 
 
-def _report_twins(index: int, cells: Cells, errors: _RowErrors) -> None:
+def _report_twins(index: int, cells: Cells, errors: _RowErrors, declared_names: Mapping[str, str]) -> None:
     spelling: dict[str, str] = {}
     for name in cells:
-        twin = spelling.setdefault(name.lower(), name)
+        twin = spelling.setdefault(declared_names.get(name.lower(), name).lower(), name)
         if twin != name:
             both = f"{shown_name(twin)} and {shown_name(name)}"
             errors.add(index, name, f"the keys {both} name the same variable; send one of them")

@@ -8,10 +8,10 @@ that they have, and each key's values are converted as one list, by the same com
 strict path. Only a column that they refuse is looked at cell by cell, with `cells.py`. That takes
 2 us a row of eight variables, a sixth of what reading row by row takes.
 
-What comes out is what reading row by row would give, to the byte and to the word; where that is not certain
-nothing comes out, and the rows are read one by one: a row that cannot be read, a key that comes twice, a cell
-of more bytes than fit, an integer that a double cannot hold, and, if the schema may change, every cell or key
-that asks for it.
+What comes out is what reading row by row would give, to the byte and to the word. Where that is not certain
+nothing comes out, and the rows are read one by one: a row that cannot be read, a key that comes twice or has
+been repaired, a cell of more bytes than fit, an integer that a double cannot hold, the first value of a
+variable, and, if the schema may change, every cell or key that asks for it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -71,13 +71,16 @@ class _Rule(msgspec.Struct, frozen=True):
 
 def decode_columns(raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_update: bool) -> ColumnRows:
     """Reads rows. Raises Unsure (see above)."""
-    if any(len(raw) > CELL_BYTES_MAX for raw in raw_rows):
+    if not schema.variables or any(len(raw) > CELL_BYTES_MAX for raw in raw_rows):
         raise Unsure
     cells = _decoded(raw_rows)
     rules = _rules(schema)
     refusals: list[Refusal] = []
     groups: list[tuple[list[int], list[dict[str, Any]]]] = []
+    declared_names = schema.declared_names()
     for keys, places in _by_keys(cells).items():
+        if declared_names and any(key.lower() in declared_names for key in keys):
+            raise Unsure
         group = _Group(keys, places, cells, raw_rows, rules, may_update=may_update)
         groups.append((places, group.converted(refusals)))
     if refusals:
@@ -170,7 +173,7 @@ class _Group:
         try:
             return _taken(rule, values)
         except ValueError as error:
-            if self._may_update:
+            if self._may_update or rule.variable.is_empty:
                 raise Unsure from error
         converted: list[Any] = []
         for index, value in enumerate(values):

@@ -37,6 +37,11 @@ class BodyOutline(msgspec.Struct):
         asked = self.updateVariables if self.updateSchema is None else self.updateSchema
         return by_default if asked is None else asked
 
+    @property
+    def asks_for_updates(self) -> bool:
+        """Whether the body itself says that the rows may change the schema."""
+        return self.may_update(by_default=False)
+
     def skipping(self, default: Skipping | None) -> QuarantineBounds | None:
         """What is kept of rows that do not fit when they are skipped; None when they refuse the request."""
         if default is None:

@@ -158,6 +158,8 @@ class RowDecoder:
 
     def _check_cells(self, rows: list[Row], body: bytes, geographies_fit: _GeographyCheck) -> None:
         """What the compiled decoder does not see; `body` is what the rows were decoded from."""
+        if not self._width and rows:
+            raise StrictRefusal
         if self._has_fraction and (_long_fraction(body) is not None or _has_escaped_fraction(body)):
             raise StrictRefusal
         for geography in self._geographies:
@@ -202,6 +204,8 @@ def _has_escaped_fraction(body: bytes) -> bool:
 
 def accepted_type(variable: Variable) -> Any:
     """What the strict path takes for a variable."""
+    if variable.is_empty:  # its first value decides its type
+        return type(None)
     # See `inexact` in model/schema.py: an integer that a double cannot hold takes the lenient path once.
     if variable.type is VariableType.INTEGER and not variable.inexact:
         return _ExactInteger

@@ -15,6 +15,7 @@ from rowkeep.model.decoding.strict_rows import StrictRows, line_of, strict_rows
 from rowkeep.model.inserts import NO_OPTIONS, BodyFormat, InsertOptions
 from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.resources import Batch, Upload
+from rowkeep.model.schema import Schema
 from rowkeep.services.access import TokenHash
 from rowkeep.storage.engines import BodyChecker, LargeRows
 
@@ -80,13 +81,14 @@ def _strict_batch(
 
 
 def lenient_batch(
-    request: InsertRequest, target: InsertTarget, body: bytes, bounds: QuarantineBounds
+    request: InsertRequest, target: InsertTarget, schema: Schema, body: bytes, bounds: QuarantineBounds
 ) -> CheckedBatch:
     """The rows of a body in any spelling there is; those that do not fit are skipped on request.
 
-    Raises RowsRefused or invalid_request_error.
+    `schema` is that of the upload, with what it shares with its table. Raises RowsRefused or
+    invalid_request_error.
     """
-    schema, updates = target.upload.schema, request.updates(target)
+    updates = request.updates(target)
     skipping = request.options.skipping(bounds)
     if request.format is BodyFormat.JSON:
         rows = decode_leniently(body, schema, updates_by_default=updates, skipping=skipping)
@@ -96,7 +98,7 @@ def lenient_batch(
     batch = Batch(
         upload_id=target.upload.id,
         catalog_version=target.catalog_version,
-        schema=rows.schema,
+        schema=rows.schema.stored(),
         row_count=rows.row_count,
         sha256=digest_of(row_decoder(rows.schema).read(rows.body)),
         body=rows.body if rows.row_count else b"",
@@ -114,7 +116,7 @@ def large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) -
     batch = Batch(
         upload_id=target.upload.id,
         catalog_version=target.catalog_version,
-        schema=rows.schema,
+        schema=rows.schema.stored(),
         row_count=rows.row_count,
         sha256=rows.sha256,
         frames=rows.frames,

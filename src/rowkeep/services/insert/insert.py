@@ -36,6 +36,7 @@ from rowkeep.model.quarantine import QuarantineBounds, SkippedRows
 from rowkeep.model.receipts import KeyReused, KeyUndone, OffsetMoved, Outcome, Rejection, StaleBatch
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt
+from rowkeep.model.schema import Schema
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash, editable_stream, has_expired, principal_of
 from rowkeep.services.insert.checking import (
@@ -49,6 +50,7 @@ from rowkeep.services.insert.checking import (
     strict_batch_elsewhere,
 )
 from rowkeep.services.insert.looking import CatalogLooks
+from rowkeep.services.insert.shared_variables import sharing_schema
 from rowkeep.services.insert.turns import Turns
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.catalog.doors import Doors
@@ -241,7 +243,8 @@ class InsertService:
         except StrictRefusal:
             pass
         if len(body) <= LENIENT_BYTES_MAX:
-            return lenient_batch(request, target, body, self._quarantine)
+            schema = await self._schema(request, target)
+            return lenient_batch(request, target, schema, body, self._quarantine)
         # The lenient path takes up to 1.4 ms a KiB (measured); a long one must not hold the event loop.
         spool = self._large_bodies.spool()
         try:
@@ -250,12 +253,26 @@ class InsertService:
         finally:
             await spool.close()
 
+    async def _schema(self, request: InsertRequest, target: InsertTarget) -> Schema:
+        """The upload's schema, with what it shares with its table where rows may add variables."""
+        if not target.upload.updates_by_default:
+            return target.upload.schema
+        return await self._doors.read(
+            lambda view: sharing_schema(
+                view,
+                request.token_hash,
+                request.path,
+                target.upload,
+                asks_for_updates=bool(request.options.update_schema),
+            )
+        )
+
     async def _large_batch(
         self, request: InsertRequest, target: InsertTarget, body: LargeBody
     ) -> CheckedBatch:
         rows = await self._large_bodies.decode(
             body,
-            target.upload.schema,
+            await self._schema(request, target),
             updates_by_default=request.updates(target),
             skipping=request.options.skipping(self._quarantine),
         )
