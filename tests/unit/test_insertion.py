@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rowkeep.client.files.chunks import Chunk, Cutter
@@ -135,6 +135,7 @@ def test_csv_is_cut_between_records(table: list[list[str]], bytes_max: int, line
     st.lists(st.sampled_from(['"', "a", ",", "\n", "\r\n", "\r", '""', '","']), max_size=30).map("".join),
     st.integers(1, 12),
 )
+@example('""""""a\r\n', 1)  # a malformed line that ends between CR and LF
 def test_any_csv_is_cut_as_it_is_read(text: str, bytes_max: int) -> None:
     """Whatever stands in a file, its chunks hold the rows of the whole, and together all of its bytes."""
     data = b"x,y\n" + text.encode()

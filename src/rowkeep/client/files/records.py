@@ -77,6 +77,15 @@ class _Bytes(msgspec.Struct, frozen=True):
     is_last: bool
 
 
+def _end_of_line(given: _Bytes, start: int) -> tuple[int, bytes]:
+    """Returns where the line ends that begins at `start`, and by what."""
+    found = _line_end.search(given.data, start)
+    is_open = found is None or (found[0] == b"\r" and found.end() == len(given.data))
+    if is_open and not given.is_last:
+        raise _Undecided
+    return (len(given.data), b"") if found is None else (found.end(), found[0])
+
+
 class RecordReader:
     """Reads the records of one input, from its beginning to its end."""
 
@@ -119,9 +128,8 @@ class RecordReader:
         try:
             return self._well_formed(given, start, spanning)
         except _Malformed as malformed:
+            end, ending = _end_of_line(given, start)
             self._remember(spanning, given.base + start)
-            found = _line_end.search(given.data, start)
-            end, ending = (len(given.data), b"") if found is None else (found.end(), found[0])
             return Record(start, end, ending, [], malformed.problem, malformed.is_certain)
 
     def _well_formed(self, given: _Bytes, start: int, spanning: list[int]) -> Record:
