@@ -33,8 +33,8 @@ def test_the_guide_to_files_works_as_pasted(own_server: ServerProcess, folder: P
     printed = ""
     for language, text in blocks_of(FILES):
         if language == "python":
-            (folder / "snippet.py").write_text(text)
-            script += f'"{sys.executable}" snippet.py\n'
+            (folder / f"snippet-{len(script)}.py").write_text(text)
+            script += f'"{sys.executable}" snippet-{len(script)}.py\n'
         elif language == "sh":
             script += text
         else:

@@ -14,6 +14,7 @@ from rowkeep.client.errors import NAMED_ROWS_MAX, InsertError, RequestRefused, R
 from rowkeep.client.files.advice import advice_on
 from rowkeep.client.files.delimited import Dialect
 from rowkeep.client.files.run import BATCH_BYTES_MAX, InsertionOptions, InsertionReport, run_insertion
+from rowkeep.client.files.standing import ServerDiffers
 from rowkeep.client.files.taps import InputChanged
 from rowkeep.client.patience import RetryPolicy
 
@@ -23,6 +24,7 @@ EXIT_ROWS_REFUSED = 3
 EXIT_ROWS_LEFT_OUT = 4
 EXIT_REQUEST_REFUSED = 5
 EXIT_UNREACHABLE = 6
+EXIT_SERVER_DIFFERS = 7
 EXIT_INTERRUPTED = 130
 
 _REFUSED_ADVICE = (
@@ -56,7 +58,13 @@ _FORMS: dict[str, Literal["ndjson", "csv"]] = {".csv": "csv", ".ndjson": "ndjson
 @click.option("--follow", is_flag=True, help="Go on with what is appended to FILE, until SIGINT or SIGTERM.")
 @click.option("--state", type=click.Path(path_type=Path), help="[default: FILE.rowkeep-state]")
 @click.option("--source", help="The name of the input in the keys. [default: the path of FILE]")
-@click.option("--again", is_flag=True, help="Insert FILE from its beginning, also what is in already.")
+@click.option(
+    "--restart",
+    "--again",
+    "is_again",
+    is_flag=True,
+    help="Insert FILE from its beginning, also what is in already.",
+)
 @click.option("--batch-bytes", default=BATCH_BYTES_MAX, show_default=True, help="Bytes of FILE a request.")
 @click.option("--linger", default=1.0, show_default=True, help="Seconds that rows wait for more of them.")
 @click.option("--in-flight", default=1, show_default=True, help="Requests at a time; 1 keeps the order.")
@@ -106,7 +114,7 @@ def _stop(is_stopping: threading.Event) -> None:
 def _run(options: InsertionOptions, report: InsertionReport, is_stopping: threading.Event) -> int:
     try:
         run_insertion(options, report, is_stopping, _tell)
-    except (InsertError, InputChanged, OSError, ValueError) as error:
+    except (InsertError, InputChanged, ServerDiffers, OSError, ValueError) as error:
         click.echo(f"rowkeep: {_message(error, options)}", err=True)
         return _status_of(error)
     except KeyboardInterrupt:
@@ -133,6 +141,8 @@ def _status_of(error: Exception) -> int:
         return EXIT_ROWS_REFUSED
     if isinstance(error, RequestRefused):
         return EXIT_REQUEST_REFUSED
+    if isinstance(error, ServerDiffers):
+        return EXIT_SERVER_DIFFERS
     return EXIT_UNREACHABLE if isinstance(error, ServerUnreachable) else EXIT_OTHER
 
 
@@ -141,8 +151,8 @@ def _options(**given: Any) -> InsertionOptions:
     form = given["form"] or _FORMS.get("" if file is None else file.suffix.lower())
     if form is None:
         raise click.UsageError("--format says whether the rows are ndjson or csv; the name does not tell.")
-    if file is None and (given["follow"] or given["state"] or given["again"]):
-        raise click.UsageError("--follow, --state and --again take a FILE.")
+    if file is None and (given["follow"] or given["state"] or given["is_again"]):
+        raise click.UsageError("--follow, --state and --restart take a FILE.")
     if min(given["batch_bytes"], given["in_flight"]) < 1:
         raise click.UsageError("--batch-bytes and --in-flight must be at least 1.")
     try:
@@ -160,7 +170,7 @@ def _options(**given: Any) -> InsertionOptions:
         is_following=given["follow"],
         state=given["state"],
         source=given["source"],
-        is_again=given["again"],
+        is_again=given["is_again"],
         batch_bytes_max=given["batch_bytes"],
         linger_seconds=given["linger"],
         in_flight_max=given["in_flight"],

@@ -16,6 +16,10 @@ planned must stand in the input as it was, or else its rows would go in again un
 Only if the state is lost after such a chunk was sent, and the input has grown (or the schema has
 changed) since, can rows of this chunk be doubled.
 
+The server may lose rows that the state says are in (standing.py). So the state names the upload and the last
+receipt, and where the input was cut for want of more bytes (`cuts`), up to a bound: what was cut before
+`known_from` is forgotten.
+
 The file is replaced as a whole (temporary file, fsync, rename, fsync of the folder), and locked while
 it is used: the lock goes over from the old file to the new one before the rename.
 """
@@ -31,7 +35,7 @@ from pathlib import Path
 
 import msgspec
 
-from rowkeep.client.batches import Batch
+from rowkeep.client.batches import Batch, Outcome
 from rowkeep.client.errors import RefusedRow
 from rowkeep.client.files.chunks import Chunk, key_of
 from rowkeep.client.files.taps import InputChanged, read_exactly
@@ -39,6 +43,8 @@ from rowkeep.client.folders import sync_folder
 
 TAIL_BYTES = 64 * 1024
 WRITE_SECONDS = 1.0
+CUTS_MAX = 1_000
+OVERTAKEN_COMMITS_MAX = 64
 
 
 class Planned(msgspec.Struct):
@@ -48,6 +54,15 @@ class Planned(msgspec.Struct):
     end: int
     key: str
     removed: tuple[RefusedRow, ...] = ()
+
+
+class LastReceipt(msgspec.Struct):
+    """The request that was inserted last: the source in its key, its commit, and the chain after it."""
+
+    source: str
+    key: str
+    commit: int
+    chain: str
 
 
 class State(msgspec.Struct):
@@ -64,6 +79,10 @@ class State(msgspec.Struct):
     line: int = 0
     tail: str = ""
     planned: list[Planned] = []
+    upload: int | str | None = None
+    last: LastReceipt | None = None
+    cuts: list[tuple[int, int]] = []
+    known_from: int = 0
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -73,6 +92,7 @@ class _Sent(msgspec.Struct, frozen=True):
     end: int
     line_count: int
     key: str
+    is_certain: bool
 
     def planned(self) -> Planned:
         return Planned(self.start, self.end, self.key)
@@ -117,20 +137,42 @@ class Checkpoint:
             raise InputChanged(
                 f"what {self._path} says was sent is no longer in the input. If this is another file by the "
                 "same name, insert the rest of the old one first (its new name, the same --state), then "
-                "this one with --again."
+                "this one with --restart."
             )
         self.state = kept
 
     def begin_again(self, source: str) -> None:
         """Forgets all: the input is inserted from its beginning, under new keys."""
         kept = self.state
-        self.state = State(source, kept.target, kept.form, kept.bytes_max)
+        self.state = State(source, kept.target, kept.form, kept.bytes_max, upload=kept.upload)
         self._write()
 
     def go_on_with(self, descriptor: int) -> None:
         """Notes that the input is in whole, and that another one by the same name follows under new keys."""
+        last = self.state.last
         self._descriptor = descriptor
         self.begin_again(new_source())
+        self.state.last = last
+
+    def note_upload(self, upload: int | str) -> None:
+        """Notes which upload the rows go to."""
+        self.state.upload = upload
+
+    def send_again(self) -> None:
+        """Goes back to the beginning of the input, to be cut and sent as it was, under the same keys."""
+        kept = self.state
+        planned = [
+            Planned(
+                start, end, key_of(kept.source, start, read_exactly(self._descriptor, start, end - start))
+            )
+            for start, end in kept.cuts
+        ]
+        known = {item.start for item in planned}
+        planned += [item for item in kept.planned if item.start not in known]
+        self.state = State(
+            kept.source, kept.target, kept.form, kept.bytes_max, planned=planned, upload=kept.upload
+        )
+        self._write()
 
     def skip(self, offset: int, line: int) -> None:
         """Notes that what stands before the first record needs no inserting."""
@@ -139,7 +181,7 @@ class Checkpoint:
 
     def begin(self, chunk: Chunk, key: str, line_count: int) -> tuple[RefusedRow, ...]:
         """Notes that a chunk is about to be sent; the rows of it that were refused before."""
-        sent = _Sent(chunk.start, chunk.end, line_count, key)
+        sent = _Sent(chunk.start, chunk.end, line_count, key, chunk.is_certain)
         with self._lock:
             self._under_way[key] = sent
             planned = self._planned(sent)
@@ -164,11 +206,13 @@ class Checkpoint:
             planned.removed = tuple(removed)
             self._write()
 
-    def settle(self, batch: Batch) -> None:
+    def settle(self, batch: Batch, outcome: Outcome) -> None:
         """Notes that a batch is in."""
         with self._lock:
             sent = self._under_way.pop(batch.key)
             self._settled[sent.start] = sent
+            self._note_receipt(outcome)
+            self._note_cut(sent)
             while self.state.offset in self._settled:
                 sent = self._settled.pop(self.state.offset)
                 self.state.offset = sent.end
@@ -176,6 +220,22 @@ class Checkpoint:
             self.state.planned = [item for item in self.state.planned if item.start >= self.state.offset]
             if not self._under_way or time.monotonic() >= self._written_at + WRITE_SECONDS:
                 self._write()
+
+    def _note_receipt(self, outcome: Outcome) -> None:
+        """Requests may overtake one another by a few commits; a release begins to count anew."""
+        receipt, last = outcome.receipt, self.state.last
+        if receipt is None or receipt.commit is None or receipt.chain is None:
+            return
+        if last is None or not last.commit - OVERTAKEN_COMMITS_MAX <= receipt.commit < last.commit:
+            self.state.last = LastReceipt(self.state.source, outcome.key, receipt.commit, receipt.chain)
+
+    def _note_cut(self, sent: _Sent) -> None:
+        if sent.is_certain:
+            return
+        cuts = self.state.cuts
+        cuts.append((sent.start, sent.end))
+        if len(cuts) > CUTS_MAX:
+            self.state.known_from = cuts.pop(0)[1]
 
     def forget(self, batch: Batch) -> None:
         """Notes that a batch was refused as a whole: its rows may be corrected in the input."""

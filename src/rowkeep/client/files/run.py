@@ -26,6 +26,7 @@ from rowkeep.client.files.chunks import Cutter, Form
 from rowkeep.client.files.delimited import CsvForm, Dialect
 from rowkeep.client.files.ndjson import NdjsonForm
 from rowkeep.client.files.progress import Progress
+from rowkeep.client.files.standing import Standing
 from rowkeep.client.files.taps import GrowingFile, Pipe, RegularFile, Tap
 from rowkeep.client.patience import Notice, RetryPolicy
 from rowkeep.client.pipeline import Pipeline
@@ -86,7 +87,7 @@ def run_insertion(
 
     `notice` is told what takes long.
 
-    Raises InsertError, InputChanged, OSError.
+    Raises InsertError, InputChanged, ServerDiffers, OSError.
     """
     began_at = time.monotonic()
     try:
@@ -171,7 +172,7 @@ class _Insertion:
         if self._quarantine is not None:
             self._quarantine.add(outcome.refused)
         if self._checkpoint is not None:
-            self._checkpoint.settle(batch)
+            self._checkpoint.settle(batch, outcome)
         self._report.inserted += outcome.inserted
         self._report.repeated += outcome.repeated
         self._report.refused += len(outcome.refused)
@@ -217,7 +218,18 @@ class _Insertion:
         )
         checkpoint = Checkpoint.open(path, self._descriptor, fresh, is_again=options.is_again)
         self._stack.callback(checkpoint.close)
+        self._compare(checkpoint)
         return checkpoint
+
+    def _compare(self, checkpoint: Checkpoint) -> None:
+        """Sends the input again where the server has lost rows of it. Raises ServerDiffers."""
+        standing = Standing(self._asker, self._options.table, self._options.upload)
+        now = standing.upload()
+        loss = standing.loss(checkpoint.state, now)
+        checkpoint.note_upload(now.id)
+        if loss is not None:
+            self._notice(f"{loss} The file is sent again from its beginning; what is in already stays once.")
+            checkpoint.send_again()
 
     def _new_quarantine(self) -> QuarantineFile | None:
         if self._options.quarantine is None:

@@ -80,7 +80,7 @@ class GrowingFile:
         if left < 0:
             raise InputChanged(
                 f"{self._path} has become shorter than what was read of it. Rows may have been cut off "
-                "unread; to insert what it holds now, run again with --again."
+                "unread; to insert what it holds now, run again with --restart."
             )
         return left
 
