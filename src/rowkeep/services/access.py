@@ -41,6 +41,9 @@ from rowkeep.storage.catalog.catalog import CatalogView
 
 TokenHash = bytes
 
+SHOWN_UPLOADS_MAX = 10
+_NEW_TOKEN = "The server's operator makes tokens, with `rowkeep token create --user NAME`."
+
 
 class Place(msgspec.Struct, frozen=True):
     """A dataset at one of its versions, as one principal meets it.
@@ -70,9 +73,9 @@ def principal_of(view: CatalogView, hash_: TokenHash | None) -> Principal:
         return ANONYMOUS
     principal = view.tokens.principal(hash_)
     if principal is None:
-        raise invalid_token("This token is not known or was revoked.")
+        raise invalid_token(f"This token is not known or was revoked. {_NEW_TOKEN}")
     if has_expired(principal.expires_at_ms):
-        raise invalid_token("This token has expired.")
+        raise invalid_token(f"This token has expired. {_NEW_TOKEN}")
     return principal
 
 
@@ -221,8 +224,19 @@ def find_upload(
     if upload is None and (meant := decoded_again(upload_name)) is not None:
         upload = view.uploads.find(table.id, meant)
     if upload is None:
-        raise not_found(f"There is no upload {upload_name} in table {table.name}.")
+        raise not_found(_no_upload(view, table, upload_name))
     return place, table, upload
+
+
+def _no_upload(view: CatalogView, table: Table, upload_name: str) -> str:
+    found = view.uploads.page(table.id, 0, SHOWN_UPLOADS_MAX + 1)
+    names = ", ".join(upload.name for upload in found[:SHOWN_UPLOADS_MAX])
+    more = ", ..." if len(found) > SHOWN_UPLOADS_MAX else ""
+    there = f"It has {names}{more}." if found else "It has none yet."
+    return (
+        f"There is no upload {upload_name} in table {table.name}. {there} Create one with POST "
+        f'.../tables/TABLE/uploads {{"name": {msgspec.json.encode(upload_name).decode()}, "type": "stream"}}.'
+    )
 
 
 def written_reference(view: CatalogView, principal: Principal, reference: TableReference) -> TableReference:

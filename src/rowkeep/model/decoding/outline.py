@@ -15,6 +15,8 @@ from rowkeep.model.errors import RowkeepError, invalid_request
 from rowkeep.model.inserts import OffsetMove, offset_move
 from rowkeep.model.quarantine import QuarantineBounds, Skipping
 
+LINE_BYTES_LOOKED_AT = 64 * 1024
+
 
 class BodyOutline(msgspec.Struct):
     """The frame of a request body, its rows not yet looked into."""
@@ -57,7 +59,8 @@ def read_outline(body: bytes | memoryview) -> BodyOutline:
     try:
         return msgspec.json.decode(body, type=BodyOutline)
     except msgspec.ValidationError as error:
-        raise invalid_request(_outline_problem(str(error))) from error
+        problem = _ONE_ROW_A_LINE if _is_lines(body) else _outline_problem(str(error))
+        raise invalid_request(problem) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         outline = _outline_around_values(body)
         if outline is None:
@@ -82,7 +85,28 @@ def _unreadable(error: Exception, body: bytes | memoryview) -> RowkeepError:
         return invalid_request("The body is nested too deeply to be read.")
     if isinstance(error, UnicodeDecodeError):
         return invalid_request(f"The body is not valid UTF-8: {error.reason}.")
+    if _is_lines(body):
+        return invalid_request(_ONE_ROW_A_LINE)
     return invalid_request(syntax_problem(str(error), body, "The body"))
+
+
+_ONE_ROW_A_LINE = (
+    "This looks like one row a line, not one JSON object with `rows`: send it with "
+    "`Content-Type: application/x-ndjson`."
+)
+
+
+def _is_lines(body: bytes | memoryview) -> bool:
+    """Whether a body that is not what it should be is rows of JSON, one a line."""
+    first, feed, second = bytes(body[:LINE_BYTES_LOOKED_AT]).strip().partition(b"\n")
+    return bool(feed) and _is_object(first) and second.lstrip()[:1] == b"{"
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(text), dict)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
 
 
 def _outline_problem(reason: str) -> str:
@@ -93,7 +117,7 @@ def _outline_problem(reason: str) -> str:
         if f"$.{token}" in reason:
             return f"`{token}` must be a text of 1 to {OFFSET_TOKEN_CHARACTERS_MAX} characters: {reason}."
     if "missing required field" in reason:
-        reason = "`rows` is missing"
+        reason = "`rows` is missing; one row a line is sent with `Content-Type: application/x-ndjson`"
     return f'The body must be a JSON object such as {{"rows": [{{"name": "Jane", "age": 30}}]}}: {reason}.'
 
 
