@@ -9,6 +9,7 @@ import pytest
 
 from tests import plainhttp
 from tests.api.places import Places
+from tests.api.publishing import Publication
 from tests.commandline import rowkeep
 from tests.routes import OPERATIONS, has_errors, query_names
 from tests.serverprocess import ServerProcess
@@ -126,3 +127,26 @@ def test_no_such_route(head_server: ServerProcess, path: str, status: int) -> No
     assert (get.status_code, head.status_code, head.content) == (status, status, b"")
     payload = json.loads(unquote(head.headers["x-redivis-error-payload"]))
     assert payload["error"] == get.json()["error"]
+
+
+def test_an_upload_exists_to_its_editors_alone(head_server: ServerProcess) -> None:
+    """HEAD on an upload is 404 to whoever may not edit, existing or not, so that clients' exists() answers.
+
+    Who is not signed in is told to; a token of an editor that lacks the scope says which one.
+    """
+    publication = Publication(head_server, "data")
+    publication.publish("answers", "live", [{"a": 1}])
+    publication.done("PUT", f"{publication.dataset()}/access/grace", {"accessLevel": "data"})
+    token_of = ("token", "create", "--user")
+    reader = rowkeep(*token_of, "grace", data_dir=head_server.data_dir)
+    unscoped = rowkeep(*token_of, head_server.user, "--scope", "data.data", data_dir=head_server.data_dir)
+    upload, other = (f"{publication.table('answers', 'v1.0')}/uploads/{name}" for name in ("live", "none"))
+    for token, found, missing in ((None, 200, 404), (reader, 404, 404), (unscoped, 403, 403), ("", 401, 401)):
+        assert publication.ask("HEAD", upload, token=token).status_code == found
+        assert publication.ask("HEAD", other, token=token).status_code == missing
+    payloads = [
+        unquote(publication.ask("HEAD", path, token=reader).headers["X-REDIVIS-ERROR-PAYLOAD"])
+        for path in (upload, other)
+    ]
+    assert payloads[0].replace("live", "none") == payloads[1]
+    publication.close()

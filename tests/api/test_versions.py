@@ -40,7 +40,7 @@ def test_a_new_dataset_has_a_next_version(publication: Publication) -> None:
     found = publication.done("GET", publication.version("next"))
     assert (found["kind"], found["tag"], found["index"]) == ("version", "next", 0)
     assert (found["isReleased"], found["isDeleted"], found["releasedAt"]) == (False, False, None)
-    assert (found["previousVersion"], found["nextVersion"], found["canRelease"]) == (None, None, False)
+    assert (found["previousVersion"], found["nextVersion"], found["canRelease"]) == (None, None, True)
     assert (found["status"], found["label"], found["releaseNotes"]) == (None, None, None)
     listed = publication.done("GET", f"{publication.dataset()}/versions")
     assert (listed["kind"], listed["nextPageToken"]) == ("versionList", None)
@@ -136,7 +136,7 @@ def test_a_dataset_never_released_has_its_next_version(publication: Publication)
 
 
 def test_what_can_be_released(publication: Publication) -> None:
-    """Nothing without a table, and nothing that does not differ from the version before."""
+    """Also a dataset without tables, and nothing that does not differ from the version before."""
 
     def can_release() -> bool:
         found: bool = publication.done("GET", publication.version("next"))["canRelease"]
@@ -146,21 +146,24 @@ def test_what_can_be_released(publication: Publication) -> None:
         assert not can_release()
         return publication.refused(400, "POST", publication.version("next", "release"), {})
 
-    assert "no tables" in release_is_refused()
-    publication.add_table("answers")
     assert can_release()
-    publication.release()
+    assert publication.release()["tag"] == "v1.0"
     publication.done("POST", f"{publication.dataset()}/versions")
     assert "v1.0" in release_is_refused()
+    publication.add_table("answers")
+    assert can_release()
+    assert publication.release()["tag"] == "v1.1"
+    publication.done("POST", f"{publication.dataset()}/versions")
+    assert "v1.1" in release_is_refused()
     publication.done("PATCH", publication.table("answers"), {"description": "said", "name": "Answers"})
     assert can_release()
     publication.done("PATCH", publication.table("answers"), {"name": "answers"})
     publication.done("PATCH", publication.table("answers"), {"uploadMergeStrategy": "replace"})
-    assert "v1.0" in release_is_refused()
+    assert "v1.1" in release_is_refused()
     upload = publication.add_upload("answers", "u", [{"a": 1}])
     assert can_release()
     publication.done("DELETE", upload["uri"])
-    assert "v1.0" in release_is_refused()
+    assert "v1.1" in release_is_refused()
     assert publication.done("GET", f"{publication.dataset()}/versions")["results"][-1]["tag"] == "next"
 
 
@@ -344,3 +347,26 @@ def test_what_is_said_of_a_version(released: Publication, tag: str) -> None:
     assert "256" in released.refused(400, "PATCH", released.version(tag), {"label": "x" * 257})
     assert released.done("PATCH", released.version(tag), {"label": "ß" * 256})["label"] == "ß" * 256
     released.refused(400, "PATCH", released.version(tag), {"label": 1})
+
+
+def test_undelete_where_the_next_version_was_made_without_it(released: Publication) -> None:
+    """It is refused with the reason, until the next version is released or gone; then next holds its rows."""
+    released.publish("answers", "second", [{"a": 10}])
+    released.done("DELETE", released.version("v1.1"))
+    released.done("POST", f"{released.dataset()}/versions")
+    problem = released.refused(400, "POST", released.version("v1.1", "undelete"))
+    assert "next version was made without it" in problem
+    released.done("DELETE", released.version("next"))
+    released.done("POST", released.version("v1.1", "undelete"))
+    released.done("POST", f"{released.dataset()}/versions")
+    assert {"a": 10} in released.rows("answers", "next")
+
+
+def test_undelete_of_an_earlier_version(released: Publication) -> None:
+    """One that does not become current again, or that next was made from, can always be undeleted."""
+    released.publish("answers", "second", [{"a": 10}])
+    released.done("POST", f"{released.dataset()}/versions")
+    for tag in ("v1.0", "v1.1"):
+        released.done("DELETE", released.version(tag))
+        released.done("POST", released.version(tag, "undelete"))
+    assert {"a": 10} in released.rows("answers", "next")

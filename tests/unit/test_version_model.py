@@ -73,6 +73,8 @@ class Versions(RuleBasedStateMachine):
         self.sessions: list[Session] = []
 
     def teardown(self) -> None:
+        if self.model.next is not None:
+            self.delete_version(0)
         for version in self.model.versions:
             if version.is_hidden:
                 self.show(version.text)
@@ -272,8 +274,9 @@ class Versions(RuleBasedStateMachine):
     def show(self, tag: str) -> None:
         """Undeletes a version, which must be deleted."""
         version = next((one for one in self.model.versions if one.text == tag and one.is_hidden), None)
-        self.settle(self.versions.undelete(self.owner, "ada.survey", tag), succeeds=version is not None)
-        if version is not None:
+        may = version is not None and self.model.may_undelete(version)
+        self.settle(self.versions.undelete(self.owner, "ada.survey", tag), succeeds=may)
+        if may and version is not None:
             version.is_hidden = False
 
     @rule(number=ANY_TAG, name=TABLES)

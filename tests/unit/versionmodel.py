@@ -85,6 +85,7 @@ class ModelVersion:
     tables: list[ModelTable]
     tag: Tag | None = None
     is_hidden: bool = False
+    base: "ModelVersion | None" = None
 
     @property
     def text(self) -> str:
@@ -151,7 +152,7 @@ class ModelDataset:
         if self.next is None:
             return False
         before = self.before(self.next)
-        return bool(self.next.tables) if before is None else self.next.states() != before.states()
+        return before is None or self.next.states() != before.states()
 
     def next_tag(self, version: ModelVersion) -> Tag:
         """The tag that the release of a version gives."""
@@ -160,7 +161,7 @@ class ModelDataset:
             return 1, 0
         major, minor = max(given)
         before = self.before(version)
-        is_major = before is None or not before.tables or version.breaks(before)
+        is_major = before is None or version.breaks(before)
         return (major + 1, 0) if is_major else (major, minor + 1)
 
     def may_unrelease(self, version: ModelVersion) -> bool:
@@ -171,6 +172,11 @@ class ModelDataset:
         """Whether another one is left."""
         return not version.is_hidden and len(self.seen()) > 1
 
+    def may_undelete(self, version: ModelVersion) -> bool:
+        """Whether the next version then holds the rows of the current one."""
+        is_current = self.current is None or self.current.position < version.position
+        return self.next is None or self.next.base is version or not is_current
+
     def add_next(self) -> None:
         """The next version, with the tables of the current one."""
         assert self.current is not None
@@ -179,7 +185,7 @@ class ModelDataset:
             for table in self.current.tables
         ]
         self.positions = self.versions[-1].position + 1
-        self.versions.append(ModelVersion(self.positions, tables))
+        self.versions.append(ModelVersion(self.positions, tables, base=self.current))
 
     def continue_streams(self) -> None:
         """The next version, with the streams of the current one's own."""

@@ -39,11 +39,15 @@ class ValueLabel(msgspec.Struct, frozen=True):
 
 
 class VariableMetadata(msgspec.Struct, frozen=True):
-    """What was said of a variable; it has no bearing on its values."""
+    """What was said of a variable; it has no bearing on its values.
+
+    `is_declared` marks what uploads of earlier versions declared; what those of this one declare comes first.
+    """
 
     label: str | None = None
     description: str | None = None
     value_labels: tuple[ValueLabel, ...] = ()
+    is_declared: bool = False
 
 
 class Variable(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -163,20 +167,48 @@ def described_schema(schema: Schema, metadata: Mapping[str, VariableMetadata]) -
     return Schema(
         schema.version,
         tuple(
-            msgspec.structs.replace(
-                variable, label=said.label, description=said.description, value_labels=said.value_labels
-            )
-            if (said := metadata.get(variable.name.lower()))
-            else variable
+            _described(variable, said) if (said := metadata.get(variable.name.lower())) else variable
             for variable in schema.variables
         ),
     )
 
 
+def _described(variable: Variable, said: VariableMetadata) -> Variable:
+    if said.is_declared:
+        return _filled(variable, said)
+    return msgspec.structs.replace(
+        variable, label=said.label, description=said.description, value_labels=said.value_labels
+    )
+
+
+def _filled(variable: Variable, other: Variable | VariableMetadata) -> Variable:
+    """A variable with what is said of another where nothing is said of it."""
+    if other.label is None and other.description is None and not other.value_labels:
+        return variable
+    return msgspec.structs.replace(
+        variable,
+        label=other.label if variable.label is None else variable.label,
+        description=other.description if variable.description is None else variable.description,
+        value_labels=variable.value_labels or other.value_labels,
+    )
+
+
+def declared_metadata(schema: Schema) -> dict[str, VariableMetadata]:
+    """What a schema says of its variables, by their names in lower case; of some it says nothing."""
+    return {
+        variable.name.lower(): VariableMetadata(
+            variable.label, variable.description, variable.value_labels, is_declared=True
+        )
+        for variable in schema.variables
+        if variable.label is not None or variable.description is not None or variable.value_labels
+    }
+
+
 def merged_schema(schemas: Iterable[Schema]) -> Schema:
     """The schema of a table: its uploads' variables by name, ignoring case, widened where they differ.
 
-    Order is that of first appearance; the first spelling and the first metadata win.
+    Order is that of first appearance; the first spelling wins, and the first label, description and value
+    labels that are given.
     Source: contract 4.5 (stacking).
     """
     merged: dict[str, Variable] = {}
@@ -189,11 +221,11 @@ def merged_schema(schemas: Iterable[Schema]) -> Schema:
 
 
 def joined_variable(known: Variable, other: Variable) -> Variable:
-    """`known` with the type and exactness that hold the values of both."""
+    """`known` with the type and exactness that hold the values of both, and what `other` alone says of it."""
     if known.is_empty or other.is_empty:
         decided = known if other.is_empty else other
         return msgspec.structs.replace(
-            known, type=decided.type, inexact=decided.inexact, is_empty=decided.is_empty
+            _filled(known, other), type=decided.type, inexact=decided.inexact, is_empty=decided.is_empty
         )
     inexact = known.inexact or other.inexact
     type_ = widened(known.type, other.type)
@@ -201,4 +233,4 @@ def joined_variable(known: Variable, other: Variable) -> Variable:
         type_ = VariableType.STRING
     if type_ is not VariableType.INTEGER:
         inexact = False
-    return msgspec.structs.replace(known, type=type_, inexact=inexact)
+    return msgspec.structs.replace(_filled(known, other), type=type_, inexact=inexact)

@@ -254,6 +254,16 @@ def written_reference(view: CatalogView, principal: Principal, reference: TableR
     )
 
 
+def existing_upload(
+    view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
+) -> tuple[Place, Table, Upload]:
+    """An upload, for who asks no more than whether it exists: not to whoever may not edit (contract 2.4)."""
+    place = visible_dataset(view, principal, reference.dataset_reference)
+    if not principal.is_anonymous and place.level is not AccessLevel.EDIT:
+        raise not_found(f"There is no upload {upload_name} in table {reference.table.name} that you can see.")
+    return find_upload(view, principal, reference, upload_name)
+
+
 def editable_table(view: CatalogView, principal: Principal, reference: TableReference) -> tuple[Place, Table]:
     """A table that may be written to, which takes an unreleased version, edit access and data.edit."""
     written = written_reference(view, principal, reference)

@@ -17,6 +17,7 @@ from rowkeep.services.access import (
     TokenHash,
     editable_table,
     editable_upload,
+    existing_upload,
     find_table,
     find_upload,
     principal_of,
@@ -89,6 +90,16 @@ class UploadService:
 
         def read(view: CatalogView) -> UploadView:
             place, table, upload = find_upload(view, principal_of(view, token_hash), parsed, name)
+            return _views(view, place, table, [upload])[0]
+
+        return await self._doors.read(read)
+
+    async def existing(self, token_hash: TokenHash | None, table_reference: str, name: str) -> UploadView:
+        """The upload of this name, for who asks whether it exists: absent for who may not edit."""
+        parsed = parse_table_reference(table_reference)
+
+        def read(view: CatalogView) -> UploadView:
+            place, table, upload = existing_upload(view, principal_of(view, token_hash), parsed, name)
             return _views(view, place, table, [upload])[0]
 
         return await self._doors.read(read)

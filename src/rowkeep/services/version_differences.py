@@ -40,7 +40,7 @@ def version_difference(view: CatalogView, version: Version) -> VersionDifference
 
 
 def _states(view: CatalogView, version: Version) -> dict[str, TableState]:
-    return {table.identifier: _state(table, content) for table, content in _tables(view, version)}
+    return {table.identifier: _state(table, content) for table, content in tables_of(view, version)}
 
 
 def _state(table: Table, content: Content) -> TableState:
@@ -50,7 +50,8 @@ def _state(table: Table, content: Content) -> TableState:
     )
 
 
-def _tables(view: CatalogView, version: Version) -> Iterator[tuple[Table, Content]]:
+def tables_of(view: CatalogView, version: Version) -> Iterator[tuple[Table, Content]]:
+    """The tables of a version and what each holds, in pages."""
     after_id = 0
     while tables := view.tables.page(version.id, after_id, TABLES_PER_PAGE):
         contents = view.tables.contents([table.id for table in tables])
@@ -76,9 +77,7 @@ def _load_problem(view: CatalogView, version: Version) -> str | None:
 
 def _difference_problem(difference: VersionDifference) -> str | None:
     previous = difference.previous
-    if previous is None:
-        return None if difference.after else "There is nothing to release: the dataset has no tables yet."
-    if difference.after == difference.before:
+    if previous is not None and difference.after == difference.before:
         return f"There is nothing to release: no table differs from version {previous.tag}."
     return None
 
@@ -87,7 +86,7 @@ def next_tag_after(last: tuple[int, int] | None, difference: VersionDifference) 
     """The parts of the tag that a version gets; `last` are those of the highest tag given so far."""
     if last is None:
         return 1, 0
-    if not difference.before or _breaks(difference.before, difference.after):
+    if difference.previous is None or _breaks(difference.before, difference.after):
         return last[0] + 1, 0
     return last[0], last[1] + 1
 

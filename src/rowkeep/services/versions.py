@@ -31,9 +31,15 @@ from rowkeep.model.references import (
     parse_version_tag,
     version_parts,
 )
-from rowkeep.model.resources import Version
+from rowkeep.model.resources import Content, Table, Version
+from rowkeep.model.schema import VariableMetadata, declared_metadata, described_schema, merged_schema
 from rowkeep.services.access import Place, TokenHash, find_dataset, principal_of, visible_dataset
-from rowkeep.services.version_differences import next_tag_after, release_problem, version_difference
+from rowkeep.services.version_differences import (
+    next_tag_after,
+    release_problem,
+    tables_of,
+    version_difference,
+)
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
 
@@ -111,7 +117,7 @@ class VersionService:
             if dataset.next_version_id is not None or dataset.current_version_id is None:
                 raise invalid_request(f"Dataset {dataset.name} has an unreleased version already; use :next.")
             parent = editor.versions.by_id([dataset.current_version_id])[dataset.current_version_id]
-            return _again(editor, token_hash, parsed, editor.versions.add(parent))
+            return _again(editor, token_hash, parsed, _open_next(editor, parent))
 
         return await self._doors.write(write)
 
@@ -199,14 +205,34 @@ class VersionService:
             version = _tagged(editor, place, tag)
             if not version.is_deleted:
                 raise invalid_request(f"Version {version.tag} is not deleted.")
+            _check_undelete(editor, place, version)
             return _again(editor, token_hash, parsed, editor.versions.show(version.id))
 
         return await self._doors.write(write)
 
 
+def _open_next(editor: CatalogEditor, parent: Version) -> Version:
+    """The next version, with the tables of its parent and with what is declared of their variables."""
+    opened = editor.versions.add(parent)
+    declared_of = {
+        table.identifier: _declared(editor, table, content) for table, content in tables_of(editor, parent)
+    }
+    declared = {table.id: declared_of[table.identifier] for table, _ in tables_of(editor, opened)}
+    if any(declared.values()):
+        editor.variables.set_metadata(declared)
+    return opened
+
+
+def _declared(view: CatalogView, table: Table, content: Content) -> dict[str, VariableMetadata]:
+    """What is declared of a table's variables, in the schemas of its uploads and in the versions before."""
+    said = view.variables.metadata([table.id])[table.id]
+    before = {name: metadata for name, metadata in said.items() if metadata.is_declared}
+    return declared_metadata(described_schema(merged_schema(content.schemas), before))
+
+
 def _continue_streams(editor: CatalogEditor, released: Version) -> None:
     """Opens the next version with the streams of one just released, and what waits there to be corrected."""
-    version_id = editor.versions.add(released).id
+    version_id = _open_next(editor, released).id
     editor.uploads.continue_streams(version_id)
     editor.quarantine.carry(version_id)
     editor.receipts.carry_rejections(version_id)
@@ -260,6 +286,20 @@ def _check_texts(label: str | None = None, release_notes: str | None = None) -> 
         raise invalid_request(f"A label may have at most {LABEL_CHARACTERS_MAX} characters.")
     if len(release_notes or "") > NOTES_CHARACTERS_MAX:
         raise invalid_request(f"Release notes may have at most {NOTES_CHARACTERS_MAX} characters.")
+
+
+def _check_undelete(view: CatalogView, place: Place, version: Version) -> None:
+    """Raises invalid_request_error where the next version would lack rows of the current one."""
+    next_id, current_id = place.dataset.next_version_id, place.dataset.current_version_id
+    versions = view.versions.by_id([one for one in (next_id, current_id) if one is not None])
+    following, current = versions.get(next_id or 0), versions.get(current_id or 0)
+    if following is None or following.parent_id == version.id:
+        return
+    if current is None or current.position < version.position:
+        raise invalid_request(
+            f"Version {version.tag} would be the current one again, and the next version was made without it "
+            "and does not hold its rows. Release or delete the next version, then undelete this one."
+        )
 
 
 def _check_unrelease(view: CatalogView, place: Place, version: Version) -> None:

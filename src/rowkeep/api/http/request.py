@@ -49,6 +49,11 @@ class ApiRequest:
         """The hash of the caller's token; None for an anonymous caller."""
         return bearer_hash(self.headers.get(b"authorization"))
 
+    @property
+    def is_head(self) -> bool:
+        """Whether only the status and the headers are asked for."""
+        return bool(self._scope["method"] == "HEAD")
+
     def segment(self, name: str) -> str:
         """A path parameter, decoded. The path is split before it is decoded, so %2F stays in a name."""
         text: str = self._scope["path_params"][name]

@@ -202,9 +202,8 @@ class UploadHandlers:
 
     async def get(self, request: ApiRequest) -> Answer:
         """An upload."""
-        view = await self._uploads.find(
-            request.token_hash, request.segment("table"), request.segment("upload")
-        )
+        find = self._uploads.existing if request.is_head else self._uploads.find
+        view = await find(request.token_hash, request.segment("table"), request.segment("upload"))
         return json_answer(upload_resource(view))
 
     async def delete(self, request: ApiRequest) -> Answer:

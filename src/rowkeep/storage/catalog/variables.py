@@ -18,7 +18,7 @@ class Variables(Reading):
         for record in self._connection.records("variable_metadata", table_ids=json_text(table_ids)):
             labels = msgspec.json.decode(record["value_labels"], type=tuple[ValueLabel, ...])
             metadata[record["table_id"]][record["name_key"]] = VariableMetadata(
-                record["label"], record["description"], labels
+                record["label"], record["description"], labels, bool(record["is_declared"])
             )
         return metadata
 
@@ -29,7 +29,14 @@ class VariableEditor(Variables, Editing):
     def set_metadata(self, metadata: Mapping[int, Mapping[str, VariableMetadata]]) -> None:
         """Says something of variables, by table id and name in lower case."""
         said = [
-            [table_id, key, variable.label, variable.description, variable.value_labels]
+            [
+                table_id,
+                key,
+                variable.label,
+                variable.description,
+                variable.value_labels,
+                int(variable.is_declared),
+            ]
             for table_id, variables in metadata.items()
             for key, variable in variables.items()
         ]

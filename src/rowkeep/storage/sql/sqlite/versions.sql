@@ -71,9 +71,9 @@ SELECT :version_id, id, identifier, reference_id, name, name_key, description, u
 FROM tables WHERE version_id = :parent_version_id ORDER BY id;
 
 -- name: carry_variable_metadata
-INSERT INTO variable_metadata (table_id, name_key, label, description, value_labels)
+INSERT INTO variable_metadata (table_id, name_key, label, description, value_labels, is_declared)
 SELECT tables.id, variable_metadata.name_key, variable_metadata.label, variable_metadata.description,
-    variable_metadata.value_labels
+    variable_metadata.value_labels, variable_metadata.is_declared
 FROM tables JOIN variable_metadata ON variable_metadata.table_id = tables.parent_id
 WHERE tables.version_id = :version_id;
 
