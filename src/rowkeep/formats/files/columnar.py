@@ -6,14 +6,16 @@ validated, and a file that lies about its lengths ends in an error of pyarrow's,
 process that reads it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.orc
 import pyarrow.parquet as pq
 
 from rowkeep.formats.files.detection import content_name
+from rowkeep.formats.files.geoparquet import geography_texts, geometry_positions
 from rowkeep.formats.files.table import (
     BATCH_ROWS_MAX,
     Column,
@@ -36,25 +38,82 @@ def open_parquet(source: Source) -> FileTable:
     """A Parquet file as a table. Raises invalid_request_error."""
     _check_ends(source)
     with _told(source):
-        file = pq.ParquetFile(
-            source.path, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True
-        )
+        file = _opened(source, "ns")
         schema = file.schema_arrow
     check_column_count(len(schema), source.options.file_name)
     leaves = _leaves(schema)
+    old_times = [
+        leaf for leaf in range(len(file.schema)) if file.schema.column(leaf).physical_type == "INT96"
+    ]
+    with _told(source):
+        if old_times and not _fit_nanoseconds(source, file, old_times):
+            file = _opened(source, "us")
+            schema = file.schema_arrow
+    geometries = geometry_positions(source, schema)
 
     def read(positions: Sequence[int]) -> Iterator[pa.RecordBatch]:
         wanted = [leaf for position in positions for leaf in leaves[position]]
-        groups = range(file.metadata.num_row_groups)
-        with _told(source):
-            # By number, as two columns may have one name.
-            for batch in file.reader.iter_batches(
-                _batch_rows(len(schema)), row_groups=groups, column_indices=wanted, use_threads=True
-            ):
-                batch.validate(full=True)
-                yield batch
+        row = 0
+        for batch in _batches(source, file, wanted, _batch_rows(len(schema))):
+            yield batch if not geometries else _with_texts(source, batch, positions, geometries, row)
+            row += len(batch)
 
-    return _table(source, schema, read)
+    types = [pa.string() if index in geometries else type_ for index, type_ in enumerate(schema.types)]
+    return _table(source, pa.schema(list(zip(schema.names, types, strict=True))), read, geometries)
+
+
+def _opened(source: Source, unit: str) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        source.path,
+        buffer_size=_BUFFER_BYTES,
+        pre_buffer=False,
+        page_checksum_verification=True,
+        coerce_int96_timestamp_unit=unit,
+    )
+
+
+def _batches(
+    source: Source, file: pq.ParquetFile, leaves: Sequence[int], rows_max: int
+) -> Iterator[pa.RecordBatch]:
+    """The columns with these numbers; they are asked for by number, as two columns may have one name."""
+    groups = range(file.metadata.num_row_groups)
+    with _told(source):
+        for batch in file.reader.iter_batches(
+            rows_max, row_groups=groups, column_indices=list(leaves), use_threads=True
+        ):
+            batch.validate(full=True)
+            yield batch
+
+
+def _fit_nanoseconds(source: Source, file: pq.ParquetFile, leaves: Sequence[int]) -> bool:
+    """Whether times of the oldest kind, which may lie in any year, fit 64 bits of nanoseconds."""
+    exact = _batches(source, file, leaves, BATCH_ROWS_MAX)
+    coarse = _batches(source, _opened(source, "us"), leaves, BATCH_ROWS_MAX)
+    for one, other in zip(exact, coarse, strict=True):
+        for nanoseconds, microseconds in zip(one.columns, other.columns, strict=True):
+            if pa.types.is_timestamp(nanoseconds.type):
+                difference = pc.subtract(
+                    nanoseconds.cast(pa.timestamp("us"), safe=False).cast(pa.int64()),
+                    microseconds.cast(pa.int64()),
+                )
+                if pc.any(pc.greater(pc.abs(difference), 1)).as_py():
+                    return False
+    return True
+
+
+def _with_texts(
+    source: Source,
+    batch: pa.RecordBatch,
+    positions: Sequence[int],
+    geometries: Collection[int],
+    first_row: int,
+) -> pa.RecordBatch:
+    """A batch with its geometries as WKT."""
+    arrays = [
+        geography_texts(source, name, array, first_row) if position in geometries else array
+        for position, name, array in zip(positions, batch.schema.names, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
 def open_orc(source: Source) -> FileTable:
@@ -76,11 +135,13 @@ def open_orc(source: Source) -> FileTable:
     return _table(source, schema, read)
 
 
-def _table(source: Source, schema: pa.Schema, read: TypedBatches) -> FileTable:
+def _table(
+    source: Source, schema: pa.Schema, read: TypedBatches, geometries: Collection[int] = ()
+) -> FileTable:
     if not len(schema):
         raise unreadable(source, "it has no column.")
     columns = [Column(field.name) for field in schema]
-    return TypedColumns(source, columns, schema.types, read).table(Detected(source.type), [])
+    return TypedColumns(source, columns, schema.types, read, geometries).table(Detected(source.type), [])
 
 
 def _batch_rows(column_count: int) -> int:

@@ -23,7 +23,14 @@ import pyarrow.compute as pc
 
 from rowkeep.formats.arrow import ARROW_TYPES
 from rowkeep.model.geography import geographies_are_valid
-from rowkeep.model.types import VariableType, parse_date, parse_date_time, parse_time
+from rowkeep.model.types import (
+    INTEGER_MAX,
+    INTEGER_MIN,
+    VariableType,
+    parse_date,
+    parse_date_time,
+    parse_time,
+)
 
 Conversion = Callable[[pa.StringArray], pa.Array | None]
 
@@ -121,7 +128,7 @@ def _is_held(text: str, value: float) -> bool:
     """Whether the double prints the digits of the text, as many as there are."""
     number = Decimal(text)
     if number == number.to_integral_value() and not _has_fraction_form(text):
-        return number == Decimal(value)
+        return INTEGER_MIN <= number <= INTEGER_MAX and number == Decimal(value)
     digits = len("".join(map(str, number.as_tuple().digits)).strip("0"))
     if digits > _PRINTED_DIGITS_MAX:
         return False

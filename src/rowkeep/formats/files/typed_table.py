@@ -1,6 +1,6 @@
 """Files whose columns have Arrow types: their types are settled, then their rows are read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -26,7 +26,10 @@ TypedBatches = Callable[[Sequence[int]], Iterator[pa.RecordBatch]]
 
 
 class TypedColumns:
-    """The columns of a file with Arrow types, and what the caller said of them."""
+    """The columns of a file with Arrow types, and what the caller said of them.
+
+    `geographies` are the positions of texts that are WKT.
+    """
 
     def __init__(
         self,
@@ -34,12 +37,14 @@ class TypedColumns:
         columns: Sequence[Column],
         types: Sequence[pa.DataType | None],
         read: TypedBatches,
+        geographies: Collection[int] = (),
     ) -> None:
         check_column_count(len(columns), source.options.file_name)
         self._columns = [ArrowColumn(pa.string() if type_ is None else type_) for type_ in types]
         self._named = columns
         self._given = given_types(source, [column.name for column in columns])
         self._read = read
+        self._geographies = geographies
         self._bad = BadRecords(source)
         self._inexact = [False] * len(columns)
 
@@ -47,7 +52,10 @@ class TypedColumns:
         """The table, once the type of each column is settled."""
         self._settle()
         self._bad.check()
-        types = [given or column.type for given, column in zip(self._given, self._columns, strict=True)]
+        types = [
+            given or (VariableType.GEOGRAPHY if index in self._geographies else column.type)
+            for index, (given, column) in enumerate(zip(self._given, self._columns, strict=True))
+        ]
         variables = named_variables(self._named, types, self._inexact)
         warnings.extend(
             f"Column {named.name!r}: {column.note}."
