@@ -23,6 +23,7 @@ from rowkeep.api.resources.long_insert import LongInserts
 from rowkeep.api.resources.operations import LiveFigures, OperationHandlers
 from rowkeep.api.resources.owners import OwnerHandlers
 from rowkeep.api.resources.quarantine import QuarantineHandlers
+from rowkeep.api.resources.queries import QueryHandlers
 from rowkeep.api.resources.reads import ReadHandlers
 from rowkeep.api.resources.receipts import ReceiptHandlers
 from rowkeep.api.resources.statistics import StatisticsHandlers
@@ -42,11 +43,12 @@ from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.long_insert import LongInsertService
 from rowkeep.services.insert.receipts import ReceiptService
 from rowkeep.services.insert.turns import Turns
-from rowkeep.services.jobs import JobService
+from rowkeep.services.jobs import JobRunner, JobService
 from rowkeep.services.loads import LoadRunner
 from rowkeep.services.maintenance import Maintenance, SealingPolicy
 from rowkeep.services.organizations import OrganizationService
 from rowkeep.services.quarantine import QuarantineService
+from rowkeep.services.queries import QueryLimits, QueryRunner, QueryService
 from rowkeep.services.read.follow import FollowService
 from rowkeep.services.read.read import ReadService
 from rowkeep.services.statistics import StatisticsService
@@ -70,11 +72,19 @@ from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
 from rowkeep.workers.load_process import LoadProcesses
 from rowkeep.workers.pool import WorkerPool
+from rowkeep.workers.query.process import QueryProcesses
 from rowkeep.workers.sealing_process import SealingProcess
 
-_Handlers = QuarantineHandlers | ReceiptHandlers | StatisticsHandlers | OperationHandlers | UploadHandlers
+_Handlers = (
+    QueryHandlers
+    | QuarantineHandlers
+    | ReceiptHandlers
+    | StatisticsHandlers
+    | OperationHandlers
+    | UploadHandlers
+)
 # What the template of the workers imports before it forks.
-WORKER_MODULES = ("rowkeep.workers.load",)
+WORKER_MODULES = ("rowkeep.workers.load", "rowkeep.workers.query.running")
 
 _log = structlog.get_logger("rowkeep.start")
 
@@ -154,7 +164,7 @@ async def start_workers(storage: Storage, settings: Settings, stack: AsyncExitSt
     await large_bodies.start()
     checker = CheckingProcess()
     await checker.start()
-    jailed = WorkerPool(*WORKER_MODULES, workers_max=settings.loads_max)
+    jailed = WorkerPool(*WORKER_MODULES, workers_max=settings.loads_max + settings.queries_max)
     stack.push_async_callback(jailed.close)
     stack.push_async_callback(checker.close)
     stack.push_async_callback(large_bodies.close)
@@ -178,21 +188,23 @@ def _application(
     follows = FollowService(doors, readings, lane.commits, followers_max=settings.followers_max)
     statistics = DuckStatistics(storage.database, storage.directory.spool, readings)
     stack.callback(statistics.close)
+    statistics_service = StatisticsService(doors, statistics)
+    reads = ReadService(doors, readings, session_hours=settings.read_session_hours)
     live = partial(_live_figures, follows, long_inserts)
     handlers: list[_Handlers] = [
         ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.segments))),
         QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
-        StatisticsHandlers(StatisticsService(doors, statistics)),
+        StatisticsHandlers(statistics_service),
+        QueryHandlers(QueryService(doors, jobs), reads, statistics_service),
         UploadHandlers(UploadService(doors, jobs), TempUploadService(doors, content_files)),
         OperationHandlers(lane.health, maintenance.health, traffic, live, _durability(storage.directory)),
     ]
-    reads = ReadService(doors, readings, session_hours=settings.read_session_hours)
     answers = FollowAnswers(follows, stall_seconds_max=settings.follow_stall_seconds_max)
     table = _route_table(doors, ReadHandlers(reads, answers), handlers)
     for work in (
         bodies.watch(),
         maintenance.run(),
-        keep_up(doors, workers.sealing, content_files),
+        keep_up(doors, workers.sealing, content_files, result_hours=settings.query_result_hours),
         follows.watch(),
         jobs.run(),
     ):
@@ -231,7 +243,26 @@ def _jobs(storage: Storage, workers: Workers, settings: Settings) -> JobService:
     loader = LoadProcesses(
         workers.jailed, storage.directory, storage.segments, _bounds(settings), _load_limits(settings)
     )
-    return JobService(storage.doors, {JobKind.LOAD: LoadRunner(loader)}, {JobKind.LOAD: settings.loads_max})
+    limits = QueryLimits(
+        settings.query_memory_bytes_max, settings.query_result_bytes_max, settings.query_threads_max
+    )
+    engine = QueryProcesses(
+        workers.jailed, storage.directory, storage.segments, _query_worker_limits(settings)
+    )
+    runners: dict[JobKind, JobRunner] = {
+        JobKind.LOAD: LoadRunner(loader),
+        JobKind.QUERY: QueryRunner(storage.doors, engine, limits),
+    }
+    places = {JobKind.LOAD: settings.loads_max, JobKind.QUERY: settings.queries_max}
+    return JobService(storage.doors, runners, places)
+
+
+def _query_worker_limits(settings: Settings) -> WorkerLimits:
+    return WorkerLimits(
+        memory_bytes_max=settings.query_memory_bytes_max,
+        seconds_max=settings.query_seconds_max,
+        scratch_bytes_max=settings.query_scratch_bytes_max,
+    )
 
 
 def _load_limits(settings: Settings) -> WorkerLimits:

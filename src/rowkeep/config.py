@@ -46,6 +46,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     load_memory_bytes_max: int = 1024 * MEBIBYTE
     load_seconds_max: float = 21_600.0
     load_scratch_bytes_max: int = 65_536 * MEBIBYTE
+    queries_max: int = 4
+    query_memory_bytes_max: int = 1024 * MEBIBYTE
+    query_seconds_max: float = 300.0
+    query_scratch_bytes_max: int = 16_384 * MEBIBYTE
+    query_result_bytes_max: int = 4096 * MEBIBYTE
+    query_threads_max: int = 2
+    query_result_hours: int = 24
     token_requests_per_second_max: float = 0.0
     token_bytes_per_second_max: int = 0
     upload_requests_per_second_max: float = 0.0

@@ -18,8 +18,8 @@ model/jobs.py tells the states of a job. Here is who takes the next one, and wha
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 import msgspec
@@ -96,6 +96,7 @@ class JobService:
         self._places = places
         self._holder = holder
         self._running: dict[int, tuple[Job, asyncio.Task[None]]] = {}
+        self._endings: dict[int, list[asyncio.Event]] = {}
         self._news = asyncio.Event()
         self._is_stopping = False
 
@@ -107,6 +108,20 @@ class JobService:
     def wake(self) -> None:
         """There is a job to do."""
         self._news.set()
+
+    @contextmanager
+    def ending(self, job_id: int) -> Iterator[asyncio.Event]:
+        """An event that is set when this process has ended a job, in whatever way."""
+        event = asyncio.Event()
+        self._endings.setdefault(job_id, []).append(event)
+        try:
+            yield event
+        finally:
+            left = self._endings.get(job_id, [])
+            if event in left:
+                left.remove(event)
+            if not left:
+                self._endings.pop(job_id, None)
 
     async def run(self) -> None:
         """Takes jobs until it is cancelled."""
@@ -189,6 +204,8 @@ class JobService:
             await self._fail(job, runner, JobFailure(message))
         finally:
             del self._running[job.id]
+            for event in self._endings.pop(job.id, ()):
+                event.set()
             self.wake()
             if not self._is_stopping:
                 await self._tidy(job, runner)

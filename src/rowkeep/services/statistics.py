@@ -18,6 +18,7 @@ from rowkeep.model.resources import ReadStream, RowFormat, RowSlice
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.statistics import Statistics
 from rowkeep.services.access import TokenHash, find_table, find_upload, principal_of
+from rowkeep.services.queries import QueryView, completed_query, result_stream
 from rowkeep.services.read.read import slices_of
 from rowkeep.services.tables import TableView, content_uploads, table_view
 from rowkeep.services.uploads import UploadView, upload_hash
@@ -44,7 +45,7 @@ class ComputationStatus(StrEnum):
 class StatisticsView(msgspec.Struct, frozen=True):
     """A variable with its statistics, which are None until they are completed."""
 
-    parent: TableView | UploadView
+    parent: TableView | UploadView | QueryView
     index: int
     variable: Variable
     status: ComputationStatus
@@ -52,7 +53,7 @@ class StatisticsView(msgspec.Struct, frozen=True):
 
 
 class _Question(msgspec.Struct, frozen=True):
-    parent: TableView | UploadView
+    parent: TableView | UploadView | QueryView
     index: int
     variable: Variable
     content_hash: str
@@ -96,6 +97,17 @@ class StatisticsService:
             index, variable = find_variable(found.upload.schema, name)
             stream = _stream(variable, slices_of(view, [found.upload], None))
             return _Question(found, index, variable, upload_hash(found.upload), stream)
+
+        return await self._answer(await self._doors.read(read))
+
+    async def of_query(self, token_hash: TokenHash | None, identifier: str, name: str) -> StatisticsView:
+        """The statistics of a variable of a query's result."""
+
+        def read(view: CatalogView) -> _Question:
+            found, result = completed_query(view, token_hash, identifier)
+            index, variable = find_variable(result.schema, name)
+            slices = result_stream(found, result, RowFormat.ARROW, None, None).slices
+            return _Question(found, index, variable, f"query {identifier}", _stream(variable, list(slices)))
 
         return await self._answer(await self._doors.read(read))
 

@@ -18,16 +18,18 @@ from rowkeep.storage.engines import ContentFiles, Sealer
 PAUSE_SECONDS = 300
 FORGOTTEN_PER_LOOK = 1_000
 ROW_END = 2**63 - 1
+MS_PER_HOUR = 3_600_000
 
 _log = structlog.get_logger("rowkeep.upkeep")
 
 
-async def keep_up(doors: Doors, sealer: Sealer, files: ContentFiles) -> None:
+async def keep_up(doors: Doors, sealer: Sealer, files: ContentFiles, *, result_hours: int) -> None:
     """Forgets what no longer counts every few minutes, until it is cancelled."""
     while True:
         await asyncio.sleep(PAUSE_SECONDS)
         try:
             await prune(doors)
+            await expire_queries(doors, result_hours)
             await forget_deleted(doors)
             await sealer.sweep(lambda: doors.read(lambda view: view.segments.file_names()))
             await sweep_temp_uploads(doors, files)
@@ -38,6 +40,12 @@ async def keep_up(doors: Doors, sealer: Sealer, files: ContentFiles) -> None:
 async def prune(doors: Doors) -> None:
     """Drops read sessions that have expired."""
     await doors.write(lambda editor: editor.sessions.prune())
+
+
+async def expire_queries(doors: Doors, result_hours: int) -> None:
+    """Deletes queries that finished so long ago; their rows go with those of deleted uploads."""
+    finished_before = time.time_ns() // 1_000_000 - result_hours * MS_PER_HOUR
+    await doors.write(lambda editor: editor.queries.expire(finished_before))
 
 
 async def forget_deleted(doors: Doors) -> None:

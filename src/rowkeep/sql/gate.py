@@ -240,18 +240,20 @@ class GateDialect(BigQuery):
 
 
 class ParsedQuery(msgspec.Struct, frozen=True):
-    """A statement that passed the gate."""
+    """A statement that passed the gate; `own_names` are those that WITH gives, in lower case."""
 
     text: str
     root: exp.Query
     tables: tuple[exp.Table, ...]
+    own_names: frozenset[str]
 
 
 def parse_query(text: str) -> ParsedQuery:
     """Parses a statement and checks all of it. Raises QueryRefused."""
     root = parsed_statement(text)
     check_nodes(text, root)
-    return ParsedQuery(text, root, tuple(root.find_all(exp.Table)))
+    own_names = frozenset(named.alias.lower() for named in root.find_all(exp.CTE))
+    return ParsedQuery(text, root, tuple(root.find_all(exp.Table)), own_names)
 
 
 def parsed_statement(text: str) -> exp.Query:

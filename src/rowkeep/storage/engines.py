@@ -4,6 +4,8 @@ How each promise is kept is said in one file.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -14,8 +16,9 @@ from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import BodyFormat, OffsetMove
 from rowkeep.model.loads import LoadArguments, LoadedFile
 from rowkeep.model.quarantine import RefusedRows, Skipping
+from rowkeep.model.queries import NamedTable, QueryAnswer, QueryArguments, QueryPlan
 from rowkeep.model.receipts import ChainOutcome
-from rowkeep.model.resources import Batch, Frame, ReadStream, Segment
+from rowkeep.model.resources import Batch, Entry, Frame, ReadStream, Segment
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import Statistics
 from rowkeep.storage.catalog.catalog import CatalogView
@@ -160,6 +163,38 @@ class FileLoader(Protocol):
 
     async def remove_content(self, identifier: str) -> None:
         """Removes the content of a temporary upload that is not wanted any more."""
+
+
+class EntrySink(Protocol):
+    """Takes what a query is to read of the journal, and says where it can read segments."""
+
+    def add_entry(self, entry: Entry) -> None:
+        """Adds rows of the journal."""
+
+    def segment_path(self, name: str) -> str:
+        """Returns where a segment's file can be read."""
+
+    def close(self) -> Path:
+        """Takes no more. Returns the folder that what was taken is in."""
+
+
+class QueryRunning(Protocol):
+    """Parses and runs queries, away from the answering process. Cancelling what it does ends it at once.
+
+    Raises RowkeepError for what is wrong with a query, WorkerFailedError.
+    """
+
+    async def name_tables(self, arguments: QueryArguments) -> list[NamedTable]:
+        """Returns the tables that a query names."""
+
+    def folder(self) -> AbstractAsyncContextManager[EntrySink]:
+        """Returns a place for what a query needs; it is gone afterwards."""
+
+    async def run(self, plan: QueryPlan, folder: EntrySink, listener: Callable[[float], None]) -> QueryAnswer:
+        """Returns the durable result of a query, which nothing names yet."""
+
+    async def discard(self, answer: QueryAnswer) -> None:
+        """Removes a result that came to nothing after all."""
 
 
 class StatisticsEngine(Protocol):

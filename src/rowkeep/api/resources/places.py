@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from rowkeep.model.references import reference_id, upload_segment
 from rowkeep.model.resources import Dataset, Version
+from rowkeep.services.queries import QueryView
 from rowkeep.services.tables import TableView
 from rowkeep.services.uploads import UploadView
 
@@ -54,6 +55,13 @@ def upload_uri(view: UploadView) -> str:
     return f"{table_uri(view)}/uploads/{upload_segment(view.upload.name)}"
 
 
-def parent_uri(view: TableView | UploadView) -> str:
-    """Returns the path of what a variable belongs to, a table or an upload."""
+def query_uri(view: QueryView) -> str:
+    """Returns the path of a query, relative to the API."""
+    return f"/queries/{view.job.identifier}"
+
+
+def parent_uri(view: TableView | UploadView | QueryView) -> str:
+    """Returns the path of what a variable belongs to: a table, an upload or a query."""
+    if isinstance(view, QueryView):
+        return query_uri(view)
     return upload_uri(view) if isinstance(view, UploadView) else table_uri(view)

@@ -134,11 +134,11 @@ class ReadHandlers:
             upload_name,
             draft.format or RowFormat.ARROW,
             draft.selected_variables,
-            _rows_max(draft.max_results),
+            rows_max(draft.max_results),
         )
         stream_count = 1 if draft.requested_stream_count is None else draft.requested_stream_count
         session = await self._reads.open_session(request.token_hash, asked, stream_count)
-        return json_answer(_session_resource(session))
+        return json_answer(session_resource(session))
 
     async def read_stream(self, request: ApiRequest) -> StreamAnswer:
         """The rows of a read stream, from an offset on."""
@@ -151,7 +151,8 @@ class ReadHandlers:
         return StreamAnswer([(b"content-type", MEDIA_TYPES[format_])], parts)
 
 
-def _rows_max(value: int | str | None) -> int | None:
+def rows_max(value: int | str | None) -> int | None:
+    """Reads `maxResults` of a read session. Raises invalid_request_error."""
     if value is None:
         return None
     text = str(value)
@@ -160,7 +161,8 @@ def _rows_max(value: int | str | None) -> int | None:
     return int(text)
 
 
-def _session_resource(session: OpenedSession) -> ReadSession:
+def session_resource(session: OpenedSession) -> ReadSession:
+    """Returns what is shown of a read session."""
     return ReadSession(
         id=session.identifier,
         uri=f"/readSessions/{session.identifier}",

@@ -69,7 +69,7 @@ class StatisticsHandlers:
         view = await self._statistics.of_table(
             request.token_hash, request.segment("table"), request.segment("variable")
         )
-        return json_answer(_resource(view))
+        return json_answer(statistics_resource(view))
 
     async def get_of_upload(self, request: ApiRequest) -> Answer:
         """Statistics of a variable of an upload; ask again while they are running."""
@@ -79,10 +79,11 @@ class StatisticsHandlers:
             request.segment("upload"),
             request.segment("variable"),
         )
-        return json_answer(_resource(view))
+        return json_answer(statistics_resource(view))
 
 
-def _resource(view: StatisticsView) -> VariableStatistics:
+def statistics_resource(view: StatisticsView) -> VariableStatistics:
+    """Returns what is shown of statistics."""
     variable, found = view.variable, view.statistics
     shown = VariableStatistics(
         variable=NamedVariable(name=variable.name, type=variable.type),

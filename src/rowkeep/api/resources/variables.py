@@ -48,7 +48,8 @@ class VariableList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag="
     results: list[VariableInList]
 
 
-def _in_list(variable: Variable, index: int, parent: str) -> dict[str, Any]:
+def variable_in_list(variable: Variable, index: int, parent: str) -> dict[str, Any]:
+    """Returns the fields of a variable in a list of the resource at a path."""
     return {
         **located(f"{parent}/variables/{variable.name}"),
         "name": variable.name,
@@ -135,7 +136,7 @@ def _page(request: ApiRequest, view: VariablesView) -> Answer:
     page = page_of(request, VARIABLES_PER_PAGE_MAX)
     type_, parent = request.text("type"), parent_uri(view.parent)
     results = [
-        VariableInList(**_in_list(variable, index, parent))
+        VariableInList(**variable_in_list(variable, index, parent))
         for index, variable in enumerate(view.schema.variables)
         if type_ is None or variable.type == type_
     ][page.after_id : page.after_id + page.count + 1]
@@ -145,7 +146,7 @@ def _page(request: ApiRequest, view: VariablesView) -> Answer:
 def variable_resource(variable: Variable, index: int, parent: str) -> VariableResource:
     """Returns what is shown of a variable of the table or upload at a path."""
     return VariableResource(
-        **_in_list(variable, index, parent),
+        **variable_in_list(variable, index, parent),
         description=variable.description,
         value_labels=variable.value_labels,
     )

@@ -7,7 +7,7 @@ session remembers one for some hours, cut into streams of equal size. Source: co
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -67,17 +67,24 @@ class ReadService:
 
     async def list_rows(self, token_hash: TokenHash | None, request: ReadRequest) -> AsyncIterator[bytes]:
         """The body with the rows as of now. Errors come before its first part."""
+        return await self.list_stream(lambda view: whole_stream(view, token_hash, request))
 
-        stream = await self._doors.read(lambda view: whole_stream(view, token_hash, request))
-        return await self._body(stream, offset=0, with_sentinel=False)
+    async def list_stream(self, find: Callable[[CatalogView], ReadStream]) -> AsyncIterator[bytes]:
+        """The body with the rows that a function finds."""
+        return await self._body(await self._doors.read(find), offset=0, with_sentinel=False)
 
     async def open_session(
         self, token_hash: TokenHash | None, request: ReadRequest, stream_count: int
     ) -> OpenedSession:
         """Remembers the rows as of now, in at most `stream_count` streams (1 to 64)."""
+        return await self.open_session_of(lambda view: whole_stream(view, token_hash, request), stream_count)
 
+    async def open_session_of(
+        self, find: Callable[[CatalogView], ReadStream], stream_count: int
+    ) -> OpenedSession:
+        """Remembers the rows that a function finds."""
         # Whoever is refused, and the lists of large tables, stay off the writer's thread.
-        whole = await self._doors.read(lambda view: whole_stream(view, token_hash, request))
+        whole = await self._doors.read(find)
         session = self._session(whole, stream_count)
         await self._doors.write(lambda editor: editor.sessions.add(session.streams))
         return session
@@ -249,6 +256,14 @@ def _between(slices: Sequence[RowSlice], start: int, end: int) -> tuple[RowSlice
     return tuple(part)
 
 
+def row_format(name: str) -> RowFormat:
+    """A format that a caller spelled. Raises invalid_request_error."""
+    names = {"ndjson": RowFormat.JSON_LINES, **{format_.value: format_ for format_ in RowFormat}}
+    if name not in names:
+        raise invalid_request(f"`format` must be arrow, csv or jsonl, not {name!r}.")
+    return names[name]
+
+
 def read_request(
     table_reference: str,
     upload_name: str | None,
@@ -257,13 +272,10 @@ def read_request(
     rows_max: int | None,
 ) -> ReadRequest:
     """A read request from what a caller spelled. Raises invalid_request_error, not_found_error."""
-    names = {"ndjson": RowFormat.JSON_LINES, **{format_.value: format_ for format_ in RowFormat}}
-    if format_name not in names:
-        raise invalid_request(f"`format` must be arrow, csv or jsonl, not {format_name!r}.")
     return ReadRequest(
         table=parse_table_reference(table_reference),
         upload_name=upload_name,
-        format=names[format_name],
+        format=row_format(format_name),
         selected_variables=None if selected_variables is None else tuple(selected_variables),
         rows_max=rows_max,
     )

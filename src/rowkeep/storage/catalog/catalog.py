@@ -16,6 +16,7 @@ from rowkeep.storage.catalog.jobs import JobEditor, Jobs
 from rowkeep.storage.catalog.members import MemberEditor, Members
 from rowkeep.storage.catalog.owners import OwnerEditor, Owners
 from rowkeep.storage.catalog.quarantine import QuarantineEditor, Quarantines
+from rowkeep.storage.catalog.queries import Queries, QueryEditor
 from rowkeep.storage.catalog.receipts import ReceiptEditor, Receipts
 from rowkeep.storage.catalog.segments import SegmentEditor, Segments
 from rowkeep.storage.catalog.sessions import SessionEditor, Sessions
@@ -48,6 +49,7 @@ class CatalogView:
         self.quarantine = Quarantines(connection)
         self.sessions = Sessions(connection)
         self.jobs = Jobs(connection)
+        self.queries = Queries(connection)
         self.temp_uploads = TempUploads(connection)
 
     def catalog_version(self) -> int:
@@ -73,6 +75,7 @@ class CatalogEditor(CatalogView):
     quarantine: QuarantineEditor
     sessions: SessionEditor
     jobs: JobEditor
+    queries: QueryEditor
     temp_uploads: TempUploadEditor
 
     def __init__(self, connection: Connection) -> None:
@@ -93,4 +96,5 @@ class CatalogEditor(CatalogView):
         self.quarantine = QuarantineEditor(connection, now)
         self.sessions = SessionEditor(connection, now)
         self.jobs = JobEditor(connection, now)
+        self.queries = QueryEditor(connection, now)
         self.temp_uploads = TempUploadEditor(connection, now)

@@ -71,6 +71,10 @@ class SegmentEditor(Segments, Editing):
         for segment in segments:
             self._run("add_segment", **msgspec.structs.asdict(segment))
 
+    def name_result(self, segment: Segment) -> None:
+        """Names the rows of a query's result, which are of no upload."""
+        self._run("add_segment", **msgspec.structs.asdict(segment))
+
     def name_compacted(self, segment: Segment) -> bool:
         """Puts a segment in the place of those that hold its rows. Returns False when there are none."""
         replaced = self._connection.records(

@@ -113,6 +113,10 @@ class UploadEditor(Uploads, Editing):
         self._add_schema(upload_id, schema)
         self._run("set_schema_version", upload_id=upload_id, version=schema.version)
 
+    def keep_schema(self, upload_id: int, schema: Schema) -> None:
+        """Adds a schema for rows that are of no upload, but are kept as if they were: a query's result."""
+        self._add_schema(upload_id, schema)
+
     def _add_schema(self, upload_id: int, schema: Schema) -> None:
         variables = json_text(schema.variables)
         self._run("add_schema", upload_id=upload_id, version=schema.version, variables=variables)

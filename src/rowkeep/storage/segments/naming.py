@@ -5,7 +5,7 @@ import secrets
 
 SUFFIX = ".parquet"
 
-_is_name = re.compile(rf"\d+-\d+-[0-9a-f]{{8}}{re.escape(SUFFIX)}", re.ASCII).fullmatch
+_is_name = re.compile(rf"-?\d+-\d+-[0-9a-f]{{8}}{re.escape(SUFFIX)}", re.ASCII).fullmatch
 
 
 def new_name(upload_id: int, first_row: int) -> str:

@@ -23,6 +23,7 @@ import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
 from rowkeep.formats.columns import text_of
+from rowkeep.model.errors import damaged
 from rowkeep.sql.python_functions import PYTHON_FUNCTIONS, PythonFunction
 
 ROWS_PER_BATCH = 65_536
@@ -77,9 +78,15 @@ class QueryEngine:
         [file] = folder.glob(f"v{duckdb.__version__}/spatial.duckdb_extension")
         self._run(f"LOAD '{file}'")
 
-    def open_file(self, path: Path) -> str:
-        """Opens a file that the query may read; the name by which it can."""
-        name = f"/proc/self/fd/{os.open(path, os.O_RDONLY)}"
+    def open_file(self, path: str, byte_count: int) -> str:
+        """Opens a segment that the query may read; the name by which it can. Raises internal_error."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise damaged(f"A segment cannot be opened: {error.strerror}.") from error
+        if os.fstat(descriptor).st_size != byte_count:
+            raise damaged("A segment is not as long as it was written.")
+        name = f"/proc/self/fd/{descriptor}"
         self._files.append(name)
         return name
 

@@ -1,0 +1,119 @@
+"""Queries: what is asked, which rows it reads, what comes of it. The job of a query holds these as JSON.
+
+The rows of a result are those of an upload that has no row in the catalog: its number is that of the query's
+job with a minus before it. So whatever reads rows reads results, and what forgets deleted uploads forgets
+them.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from rowkeep.model.access import Principal, Scope
+from rowkeep.model.resources import RowSlice, Segment
+from rowkeep.model.schema import Schema, Variable
+
+RESULT_SCHEMA_VERSION = 1
+QUERY_CHARACTERS_MAX = 256_000
+Parameters = dict[str, Any] | list[Any]
+
+
+class Dialect(StrEnum):
+    """In which SQL a query is written."""
+
+    BIGQUERY = "bigquery"
+    DUCKDB = "duckdb"
+
+
+class QueryArguments(msgspec.Struct, frozen=True):
+    """What a caller asks. `user_id` and `scopes` say as whom the tables are looked up."""
+
+    text: str
+    dialect: Dialect
+    default_dataset: str | None
+    parameters: Parameters
+    user_id: int
+    scopes: tuple[Scope, ...]
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks."""
+        return Principal(self.user_id, None, frozenset(self.scopes))
+
+
+class QueryResult(msgspec.Struct, frozen=True):
+    """What a completed query has."""
+
+    variables: tuple[Variable, ...]
+    row_count: int
+    byte_count: int
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of its rows."""
+        return Schema(RESULT_SCHEMA_VERSION, self.variables)
+
+
+class NamedTable(msgspec.Struct, frozen=True):
+    """A table that a query names, as it is written, and where from 1."""
+
+    reference: str
+    line: int | None = None
+    column: int | None = None
+
+
+class SegmentPart(msgspec.Struct, frozen=True):
+    """Rows of a segment that a query reads, counted within it: ranges of first row and row end."""
+
+    path: str
+    byte_count: int
+    schema_version: int
+    ranges: tuple[tuple[int, int], ...]
+    is_whole: bool
+
+
+class UploadPart(msgspec.Struct, frozen=True):
+    """What a query reads of an upload: segments, and entries that lie in the file of entries, `entry_count`.
+
+    `slices` are the rows that it shows; `schemas` are the versions of its schema that its rows are in.
+    """
+
+    name: str
+    slices: tuple[RowSlice, ...]
+    schemas: tuple[Schema, ...]
+    segments: tuple[SegmentPart, ...]
+    entry_count: int
+
+
+class QueryTable(msgspec.Struct, frozen=True):
+    """A table of a query on its snapshot, under all the names that the query has for it."""
+
+    references: tuple[str, ...]
+    schema: Schema
+    uploads: tuple[UploadPart, ...]
+    has_upload_name: bool
+
+
+class QueryPlan(msgspec.Struct, frozen=True):
+    """All that a worker needs to run a query; `now` is its moment in microseconds since 1970."""
+
+    arguments: QueryArguments
+    tables: tuple[QueryTable, ...]
+    now: int
+    result_upload_id: int
+    result_bytes_max: int
+    memory_bytes_max: int
+    threads: int
+
+
+class QueryAnswer(msgspec.Struct, frozen=True):
+    """What a worker made: the result, and its file if it has rows and variables."""
+
+    result: QueryResult
+    segment: Segment | None
+
+
+def result_upload_id(job_id: int) -> int:
+    """The number under which the rows of a query's result are kept."""
+    return -job_id

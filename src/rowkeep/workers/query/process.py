@@ -1,0 +1,125 @@
+"""Queries, as the server sees them: jailed workers parse and run them, the server keeps what they make."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import msgspec
+
+from rowkeep.model.queries import NamedTable, QueryAnswer, QueryArguments, QueryPlan
+from rowkeep.model.resources import Entry
+from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure, WorkerJob, WorkerLimits
+from rowkeep.storage.base import SegmentStore
+from rowkeep.storage.engines import EntrySink
+from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.segments.naming import checked_name
+from rowkeep.workers.pool import WorkerPool
+from rowkeep.workers.query.running import ENTRIES, RESULT, ParseJob
+from rowkeep.workers.query.tables import write_entry
+
+MODULE = "rowkeep.workers.query.running"
+PARSE_SECONDS_MAX = 10.0
+PARSE_SCRATCH_BYTES_MAX = 1024 * 1024
+
+Answer = TypeVar("Answer")
+
+
+class QueryFolder:
+    """The folder of one query: entries go in, its result comes out."""
+
+    def __init__(self, path: Path, segments: Path, entries: BinaryIO) -> None:
+        self._path = path
+        self._segments = segments
+        self._entries = entries
+
+    def add_entry(self, entry: Entry) -> None:
+        """Adds rows of the journal for the query to read."""
+        write_entry(self._entries, entry)
+
+    def segment_path(self, name: str) -> str:
+        """Where a segment can be read."""
+        return str(self._segments / name)
+
+    def close(self) -> Path:
+        """There are no more entries; where they are."""
+        self._entries.close()
+        return self._path
+
+
+class QueryProcesses:
+    """Parses and runs queries, each in a worker of its own."""
+
+    def __init__(
+        self, pool: WorkerPool, directory: DataDirectory, store: SegmentStore, limits: WorkerLimits
+    ) -> None:
+        self._pool = pool
+        self._directory = directory
+        self._store = store
+        self._limits = limits
+
+    async def name_tables(self, arguments: QueryArguments) -> list[NamedTable]:
+        """The tables that a query names. Raises RowkeepError for one that is refused, WorkerFailedError."""
+        folder = Path(tempfile.mkdtemp(dir=self._directory.jobs, prefix="parse-"))
+        job = ParseJob(arguments.text, arguments.dialect)
+        limits = msgspec.structs.replace(
+            self._limits,
+            seconds_max=min(PARSE_SECONDS_MAX, self._limits.seconds_max),
+            scratch_bytes_max=PARSE_SCRATCH_BYTES_MAX,
+        )
+        try:
+            answer = await self._pool.run(_job("name_tables", job, folder, (), limits))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        return _decoded(answer, list[NamedTable])
+
+    @asynccontextmanager
+    async def folder(self) -> AsyncIterator[QueryFolder]:
+        """A folder for one query, which is gone afterwards."""
+        path = Path(tempfile.mkdtemp(dir=self._directory.jobs, prefix="query-"))
+        try:
+            with (path / ENTRIES).open("wb") as entries:
+                yield QueryFolder(path, self._directory.segments.resolve(), entries)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+    async def run(self, plan: QueryPlan, folder: EntrySink, listener: Callable[[float], None]) -> QueryAnswer:
+        """A durable file with the rows of a query, which nothing names yet. Raises as `name_tables` does."""
+        path = folder.close()
+        readable = tuple(
+            segment.path for table in plan.tables for upload in table.uploads for segment in upload.segments
+        )
+        answer = await self._pool.run(_job("run_query", plan, path, readable, self._limits), listener)
+        return await asyncio.to_thread(self._adopt, path, _decoded(answer, QueryAnswer))
+
+    def _adopt(self, folder: Path, answer: QueryAnswer) -> QueryAnswer:
+        if answer.segment is not None:
+            self._store.take(folder / RESULT / checked_name(answer.segment.file_name))
+        return answer
+
+    async def discard(self, answer: QueryAnswer) -> None:
+        """Removes the result of a query that came to nothing after all."""
+        if answer.segment is not None:
+            await asyncio.to_thread(self._store.remove, answer.segment.file_name)
+
+
+def _job(
+    function: str, arguments: msgspec.Struct, folder: Path, readable: tuple[str, ...], limits: WorkerLimits
+) -> WorkerJob:
+    return WorkerJob(
+        function=f"{MODULE}:{function}",
+        arguments=msgspec.Raw(msgspec.json.encode(arguments)),
+        folder=str(folder.resolve()),
+        readable=readable,
+        limits=limits,
+    )
+
+
+def _decoded(answer: bytes, type_: type[Answer]) -> Answer:
+    try:
+        return msgspec.json.decode(answer, type=type_)
+    except msgspec.MsgspecError as error:
+        raise WorkerFailedError(WorkerFailure.CRASH, str(error)) from error
