@@ -2,6 +2,7 @@
 
 import io
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.api.publishing import Json, Publication
+from tests.serverprocess import ServerProcess
 
 UNFINISHED = ("queued", "running")
 SECONDS_MAX = 60
@@ -49,3 +51,39 @@ def finished(made: Publication, uri: str) -> Json:
 def load(made: Publication, table: str, content: bytes, **said: Any) -> Json:
     """An upload of a file that was loaded, or failed."""
     return finished(made, begin_load(made, table, content, **said)["uri"])
+
+
+def worker_folders(server: ServerProcess) -> list[str]:
+    """The folders of workers that run."""
+    return sorted(file.name for file in (server.data_dir / "jobs").iterdir())
+
+
+def workers_of(server: ServerProcess) -> list[int]:
+    """The process ids of workers that a server runs: the children of its template."""
+    templates = [pid for pid in children_of(server.pid) if "workers.template" in command_of(pid)]
+    return [worker for template in templates for worker in children_of(template)]
+
+
+def children_of(parent: int) -> list[int]:
+    """The process ids of the children of a process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(stat.rpartition(")")[2].split()[1]) == parent:
+                found.append(int(entry.name))
+    return found
+
+
+def command_of(process_id: int) -> str:
+    """The command line of a process."""
+    return Path(f"/proc/{process_id}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def long_load(made: Publication) -> Json:
+    """A load that lasts some seconds, under way."""
+    content = parquet_of(id=list(range(1_000_000)), text=[f"text {i}" for i in range(1_000_000)])
+    return begin_load(made, "answers", content, name="long.parquet")
