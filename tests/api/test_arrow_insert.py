@@ -98,7 +98,8 @@ def test_a_value_that_does_not_fit(stream: Stream) -> None:
         {
             "row": 1,
             "variable": "temperature",
-            "message": 'column "temperature" holds NaN or infinity; send null',
+            "message": 'the value of "temperature" is NaN, and JSON has no such number; '
+            "send null for a missing one",
         }
     ]
     response = insert(stream, {"unheard_of": [1]})

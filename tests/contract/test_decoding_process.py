@@ -122,7 +122,7 @@ def test_refusals_come_back_whole(tmp_path: Path) -> None:
                 await decode(process, encoded({"rows": [{"v": "x"}] * 300}), one("integer"))
             assert refusal.value.row_error_count == 300
             assert [error.row for error in refusal.value.row_errors] == list(range(100))
-            for body, words in ((b'{"rows":[', "ends before"), (b'{"rows":[{"v":NaN}]}', "Send null")):
+            for body, words in ((b'{"rows":[', "ends before"), (b'{"rows":[{"v":NaN}]}', "send null")):
                 with pytest.raises(RowkeepError, match=words) as error:
                     await decode(process, body, one("integer"))
                 assert error.value.code is ErrorCode.INVALID_REQUEST

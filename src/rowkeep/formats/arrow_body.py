@@ -17,7 +17,7 @@ Both run in the decoding process alone: a stream that makes pyarrow crash, in sp
 (arrowstream.py), takes nothing with it but the request that it came with.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 import msgspec
@@ -25,9 +25,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowkeep.formats.arrow import ARROW_TYPES
-from rowkeep.formats.arrow_stream import arrow_batches, plain_column, text_bytes, translated
+from rowkeep.formats.arrow_columns import plain_column, text_bytes
+from rowkeep.formats.arrow_stream import arrow_batches, translated
 from rowkeep.model.decoding.strict import CELL_BYTES_MAX, EXACT_INTEGER_MAX, StrictRefusal
-from rowkeep.model.errors import RowError, RowsRefused
 from rowkeep.model.geography import geographies_are_valid
 from rowkeep.model.inflating import inflated_too_large
 from rowkeep.model.schema import Schema, Variable
@@ -56,35 +56,35 @@ def canonical_texts(body: memoryview, schema: Schema, *, bytes_max: int) -> Iter
     Raises StrictRefusal when they do not fit as they are, invalid_request_error for what is no stream,
     payload_too_large for more than `bytes_max` of text.
     """
-    return _bounded(body, bytes_max, lambda part, _: canonical_batch_text(part, schema))
+    return _bounded(body, bytes_max, lambda part: canonical_batch_text(part, schema))
 
 
 def write_lines(body: memoryview, output: BinaryIO, *, bytes_max: int) -> None:
     """Writes the rows of a body as JSON, one a line.
 
-    Raises invalid_request_error, payload_too_large for more than `bytes_max`, RowsRefused for NaN.
+    A value that is no JSON (NaN, text that is no UTF-8) is written as what it is, to be refused in its row.
+    Raises invalid_request_error, payload_too_large for more than `bytes_max`.
     """
     for _, text in _bounded(body, bytes_max, _lines):
         output.write(text)
 
 
 def _bounded(
-    body: memoryview, bytes_max: int, text_of: Callable[[pa.RecordBatch, int], bytes]
+    body: memoryview, bytes_max: int, text_of: Callable[[pa.RecordBatch], bytes]
 ) -> Iterator[tuple[int, bytes]]:
-    """What is made of each slice of a body, and its rows. `text_of` gets the number of its first row too."""
-    size = row = 0
+    """What is made of each slice of a body, and how many rows it has."""
+    size = 0
     with translated():
         for batch in arrow_batches(body):
             for start in range(0, batch.num_rows, SLICE_ROWS_MAX):
                 part = batch.slice(start, SLICE_ROWS_MAX)
                 if size + sum(map(text_bytes, part.columns)) > bytes_max:
                     raise inflated_too_large(bytes_max)
-                text = text_of(part, row)
+                text = text_of(part)
                 size += len(text)
                 if size > bytes_max:
                     raise inflated_too_large(bytes_max)
                 yield part.num_rows, text
-                row += part.num_rows
 
 
 def canonical_batch_text(batch: pa.RecordBatch, schema: Schema) -> bytes:
@@ -100,13 +100,10 @@ def canonical_batch_text(batch: pa.RecordBatch, schema: Schema) -> bytes:
     return _joined(named, batch.num_rows)
 
 
-def _lines(batch: pa.RecordBatch, first_row: int) -> bytes:
+def _lines(batch: pa.RecordBatch) -> bytes:
     named = []
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        plain = _in_microseconds(plain_column(column))
-        if pa.types.is_floating(plain.type):
-            _check_finite(name, plain, first_row)
-        named.append((name, _with_nulls(_texts(plain))))
+        named.append((name, _with_nulls(_texts(_in_microseconds(plain_column(column))))))
     return _joined(named, batch.num_rows)
 
 
@@ -144,6 +141,8 @@ def _data(texts: pa.Array) -> bytes:
 
 def _typed_texts(column: pa.Array, variable: Variable) -> _Texts:
     """The values of a column that fits its variable as it is. Raises StrictRefusal."""
+    if variable.is_empty and column.null_count < len(column):  # its first value decides its type
+        raise StrictRefusal
     if not any(is_kind(column.type) for is_kind in _TAKEN[variable.type]):
         raise StrictRefusal
     try:
@@ -204,8 +203,10 @@ _BOUNDS = {
 def _texts(column: pa.Array) -> _Texts:
     """The values of a column. Times are in Arrow's form, with all their fraction digits."""
     type_ = column.type
-    if pa.types.is_null(type_) or pa.types.is_integer(type_):
+    if pa.types.is_null(type_) or pa.types.is_integer(type_) or pa.types.is_decimal(type_):
         return _Texts(column.cast(pa.string()))
+    if pa.types.is_binary(type_):
+        return _Texts(_quoted_bytes(column))
     if pa.types.is_boolean(type_):
         return _Texts(pc.if_else(column, "true", "false"))
     if pa.types.is_floating(type_):
@@ -224,12 +225,31 @@ def _escaped_texts(column: pa.Array) -> pa.Array:
     return pa.array(texts, type=pa.string())
 
 
+def _quoted_bytes(column: pa.Array) -> pa.Array:
+    """Texts of which some are no UTF-8, in quotes: those as the bytes that they are."""
+    encode = msgspec.json.Encoder().encode
+    quoted: list[bytes | None] = []
+    for value in column.to_pylist():
+        try:
+            quoted.append(None if value is None else encode(value.decode()))
+        except UnicodeDecodeError:
+            quoted.append(b'"%b"' % value.translate(_SPACES_FOR_ESCAPED))
+    return pa.array(quoted, type=pa.binary()).view(pa.string())
+
+
+_SPACES_FOR_ESCAPED = bytes.maketrans(_ESCAPED, b" " * len(_ESCAPED))
+
+
 def _float_texts(column: pa.Array) -> pa.Array:
     # Arrow writes 1e+20 and -0, JSON as it is stored 1e20 and -0.0.
     filled = column.fill_null(0.0) if column.null_count else column
     numbers = memoryview(filled.buffers()[1]).cast("B").cast("d")
     numbers = numbers[filled.offset : filled.offset + len(filled)]
     texts = pa.array(msgspec.json.encode(numbers.tolist())[1:-1].decode().split(","), type=pa.string())
+    finite = pc.is_finite(filled)
+    if not pc.all(finite).as_py():
+        signed = pc.if_else(pc.less(filled, 0), "-Infinity", "Infinity")
+        texts = pc.if_else(finite, texts, pc.if_else(pc.is_nan(filled), "NaN", signed))
     return pc.if_else(column.is_valid(), texts, pa.scalar(None, pa.string())) if column.null_count else texts
 
 
@@ -258,13 +278,3 @@ def _in_microseconds(column: pa.Array) -> pa.Array:
             except pa.ArrowInvalid:
                 return column
     return column
-
-
-def _check_finite(name: str, column: pa.Array, first_row: int) -> None:
-    finite = pc.is_finite(column).fill_null(fill_value=True)
-    rows: Iterable[int] = [row for row, is_finite in enumerate(finite.to_pylist()) if not is_finite]
-    errors = [
-        RowError(first_row + row, name, f'column "{name}" holds NaN or infinity; send null') for row in rows
-    ]
-    if errors:
-        raise RowsRefused(errors[:100], len(errors))

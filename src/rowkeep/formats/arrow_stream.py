@@ -1,27 +1,31 @@
 """Arrow streams that clients send: read, and not trusted.
 
 A stream must have its end mark, else one that was cut off between two batches would look whole. Every
-batch is validated in full before anything is made of it. Compressed buffers are refused, because what they
-inflate to is known only when it is in memory; a body as a whole may be compressed. What a dictionary repeats
-is counted before it is written out (`text_bytes`). What pyarrow says of a stream that it cannot read becomes
-the caller's error (`translated`).
+column is found sound before anything is made of it (arrow_columns.py). Compressed buffers are refused,
+because what they inflate to is known only when it is in memory; a body as a whole may be compressed. What a
+dictionary repeats is counted before it is written out (`text_bytes`). What pyarrow says of a stream that it
+cannot read becomes the caller's error (`translated`).
 
-Views of strings are refused: of those pyarrow 26 takes some as valid that crash it when they are cast.
+pandas adds its index as a column when it is no plain count of rows (`__index_level_0__`). One of integers,
+which is what is left of such a count, is no part of the rows.
 """
 
+import re
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from rowkeep.formats.arrow_columns import check_type, sound_column
 from rowkeep.model.errors import RowkeepError, invalid_request
 
 _FILE_START = b"ARROW1"
 _STREAM_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 # How messages of the format's fourth version say that their buffers are compressed.
 _OLD_COMPRESSION = b"ARROW:experimental_compression"
+
+_row_label = re.compile(r"__index_level_\d+__").fullmatch
 
 
 @contextmanager
@@ -57,9 +61,18 @@ def arrow_batches(body: memoryview) -> Iterator[pa.RecordBatch]:
         raise _unreadable("The Arrow stream is cut off: it lacks the mark of its end.")
     reader = pa.ipc.open_stream(source)
     _check_columns(reader.schema)
+    wanted = [index for index, field in enumerate(reader.schema) if not _is_row_label(field)]
     for batch in reader:
-        batch.validate(full=True)
-        yield batch
+        batch.validate()
+        columns = [sound_column(batch.column(index)) for index in wanted]
+        if columns:
+            yield pa.RecordBatch.from_arrays(columns, names=[reader.schema[index].name for index in wanted])
+        else:  # rows of nulls are rows
+            yield batch.select([])
+
+
+def _is_row_label(field: pa.Field) -> bool:
+    return _row_label(field.name) is not None and pa.types.is_integer(field.type)
 
 
 def _check_columns(schema: pa.Schema) -> None:
@@ -68,64 +81,7 @@ def _check_columns(schema: pa.Schema) -> None:
         if field.name.lower() in seen:
             raise invalid_request(f'The Arrow stream has two columns "{field.name}"; case does not count.')
         seen.add(field.name.lower())
-        type_ = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if not _is_readable(type_):
-            raise invalid_request(
-                f'The column "{field.name}" has the Arrow type {field.type}, which no variable takes. Cast '
-                "it to a boolean, integer, float, string, date, time, or timestamp without a time zone."
-            )
-
-
-def _is_readable(type_: pa.DataType) -> bool:
-    if pa.types.is_timestamp(type_):
-        return type_.tz is None
-    return any(is_type(type_) for is_type in _READABLE)
-
-
-_READABLE: tuple[Callable[[pa.DataType], bool], ...] = (
-    pa.types.is_null,
-    pa.types.is_boolean,
-    pa.types.is_integer,
-    pa.types.is_floating,
-    pa.types.is_string,
-    pa.types.is_large_string,
-    pa.types.is_date,
-    pa.types.is_time,
-)
-
-
-def plain_column(column: pa.Array) -> pa.Array:
-    """A column without a dictionary, in the type of its kind that has 64 bits or the usual layout."""
-    if pa.types.is_dictionary(column.type):
-        return plain_column(column.dictionary_decode())
-    if pa.types.is_large_string(column.type):
-        return column.cast(pa.string())
-    if pa.types.is_floating(column.type):
-        return column.cast(pa.float64())
-    if pa.types.is_date(column.type):
-        return column.cast(pa.date32())
-    return column
-
-
-def text_bytes(column: pa.Array) -> int:
-    """How many bytes of text a column holds when it is written out."""
-    if pa.types.is_dictionary(column.type):
-        if not _is_text(column.dictionary.type):
-            return 0
-        return _sum(pc.take(_lengths(column.dictionary), column.indices))
-    return _sum(_lengths(column)) if _is_text(column.type) else 0
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
-
-
-def _lengths(column: pa.Array) -> pa.Array:
-    return pc.binary_length(column).cast(pa.int64())
-
-
-def _sum(lengths: pa.Array) -> int:
-    return pc.sum(lengths).as_py() or 0
+        check_type(field)
 
 
 def _is_compressed(message: pa.ipc.Message) -> bool:

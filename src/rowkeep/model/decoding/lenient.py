@@ -273,9 +273,17 @@ def _readable_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
         except RecursionError:
             errors.add(index, name, f"the value of {shown_name(name)} is nested too deeply")
         except msgspec.DecodeError as error:
-            problem = syntax_problem(str(error), value, f"the value of {shown_name(name)}").rstrip(".")
-            errors.add(index, name, problem)
+            errors.add(index, name, _value_problem(f"the value of {shown_name(name)}", value, error))
     return cells
+
+
+_NO_NUMBERS = (b"NaN", b"Infinity", b"-Infinity")
+
+
+def _value_problem(subject: str, value: bytes, error: msgspec.DecodeError) -> str:
+    if value in _NO_NUMBERS:
+        return f"{subject} is {value.decode()}, and JSON has no such number; send null for a missing one"
+    return syntax_problem(str(error), value, subject).rstrip(".")
 
 
 def _readable_key(index: int, key: bytes, errors: _RowErrors) -> str | None:
