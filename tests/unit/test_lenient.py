@@ -13,7 +13,8 @@ from rowkeep.model.decoding.lenient import ROW_ERRORS_MAX, LenientRows, decode_l
 from rowkeep.model.decoding.strict import CELL_BYTES_MAX, RowDecoder, row_decoder
 from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
 from rowkeep.model.schema import Schema, Variable
-from rowkeep.model.types import EXPECTED, VariableType
+from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import EXPECTED
 from tests.unit.bodies import (
     ALL_TYPES,
     LOOSE_BODIES,

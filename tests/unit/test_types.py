@@ -7,15 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rowkeep.model.types import (
-    EXPECTED,
-    VariableType,
-    integer_fits_double,
-    parse_date,
-    parse_date_time,
-    parse_time,
-    widened,
-)
+from rowkeep.model.types import VariableType, integer_fits_double
+from rowkeep.model.types.records import EXPECTED, widened
+from rowkeep.model.types.text import parse_date, parse_date_time, parse_time
 
 # What an error message shows in brackets; those about a range are Python's.
 REASONS = (

@@ -18,17 +18,9 @@ from rowkeep.model.geography import GeographySummary
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import BoundingBox, Point
 from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import RECORDS
 
-ARROW_TYPES = {
-    VariableType.STRING: pa.string(),
-    VariableType.INTEGER: pa.int64(),
-    VariableType.FLOAT: pa.float64(),
-    VariableType.BOOLEAN: pa.bool_(),
-    VariableType.DATE: pa.date32(),
-    VariableType.DATE_TIME: pa.timestamp("us"),
-    VariableType.TIME: pa.time64("us"),
-    VariableType.GEOGRAPHY: pa.string(),
-}
+ARROW_TYPES = {type_: pa.type_for_alias(record.arrow) for type_, record in RECORDS.items()}
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
@@ -128,7 +120,8 @@ def _bytes(message: pa.Buffer) -> bytes:
     return taken
 
 
-_SHOWN_AS_TEXT = (VariableType.DATE_TIME, VariableType.TIME)
+# Arrow writes all six fraction digits, whatever they are.
+_SHOWN_AS_TEXT = {type_ for type_, record in RECORDS.items() if record.has_fractions}
 
 
 class CsvEncoder:

@@ -32,6 +32,7 @@ from rowkeep.model.geography import geographies_are_valid
 from rowkeep.model.inflating import inflated_too_large
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import RECORDS
 
 SLICE_ROWS_MAX = 5_000
 _DAYS = (-719_162, 2_932_896)  # of 0001-01-01 and 9999-12-31, from 1970-01-01
@@ -154,20 +155,14 @@ def _typed_texts(column: pa.Array, variable: Variable) -> _Texts:
         raise StrictRefusal
     if pa.types.is_string(typed.type) and (pc.max(pc.binary_length(typed)).as_py() or 0) > CELL_BYTES_MAX:
         raise StrictRefusal
-    if variable.type in (VariableType.DATE_TIME, VariableType.TIME):
+    if RECORDS[variable.type].has_fractions:
         return _Texts(_iso_texts(typed), '"')
     return _texts(typed)
 
 
 _TAKEN: dict[VariableType, tuple[Callable[[pa.DataType], bool], ...]] = {
-    VariableType.STRING: (pa.types.is_string,),
-    VariableType.INTEGER: (pa.types.is_integer,),
-    VariableType.FLOAT: (pa.types.is_floating, pa.types.is_integer),
-    VariableType.BOOLEAN: (pa.types.is_boolean,),
-    VariableType.DATE: (pa.types.is_date,),
-    VariableType.DATE_TIME: (pa.types.is_timestamp,),
-    VariableType.TIME: (pa.types.is_time,),
-    VariableType.GEOGRAPHY: (pa.types.is_string,),
+    type_: tuple(getattr(pa.types, f"is_{kind}") for kind in record.arrow_kinds)
+    for type_, record in RECORDS.items()
 }
 
 

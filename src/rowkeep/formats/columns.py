@@ -15,6 +15,7 @@ import msgspec
 from rowkeep.model.decoding.strict import Row, field_name
 from rowkeep.model.schema import Schema
 from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import RECORDS
 
 Column = list[Any]
 
@@ -46,7 +47,7 @@ def widened_column(column: Column, source: VariableType, target: VariableType) -
 
 def text_column(column: Column, type_: VariableType) -> Column:
     """Dates and times of a column as the text that JSON and CSV show; other types as they are."""
-    if type_ in _TEMPORAL:
+    if RECORDS[type_].is_temporal:
         return _mapped(column, text_of)
     return column
 
@@ -60,9 +61,6 @@ def text_of(value: object) -> str:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     return msgspec.json.encode(value).decode()
-
-
-_TEMPORAL = frozenset({VariableType.DATE, VariableType.DATE_TIME, VariableType.TIME})
 
 
 def _mapped(column: Column, convert: Callable[[Any], Any]) -> Column:

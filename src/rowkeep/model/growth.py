@@ -23,12 +23,9 @@ from rowkeep.model.decoding.values import (
 )
 from rowkeep.model.names import repaired_name
 from rowkeep.model.schema import VARIABLES_MAX, Schema, Variable, name_problem
-from rowkeep.model.types import (
-    VariableType,
-    integer_fits_double,
-    parse_date_time,
-    widened,
-)
+from rowkeep.model.types import VariableType, integer_fits_double
+from rowkeep.model.types.records import widened
+from rowkeep.model.types.text import parse_date_time
 
 
 class AddedVariable(msgspec.Struct, frozen=True):

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from rowkeep.model.errors import RowkeepError, invalid_request
-from rowkeep.model.types import VariableType, widened
+from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import widened
 
 VARIABLE_NAME_CHARACTERS_MAX = 60
 VARIABLES_MAX = 10_000

@@ -20,7 +20,8 @@ from rowkeep.model.schema import (
     declared_schema,
 )
 from rowkeep.model.temp_uploads import TempUpload
-from rowkeep.model.types import VariableType, variable_type
+from rowkeep.model.types import VariableType
+from rowkeep.model.types.names import variable_type
 
 # Of the keys of a draft, those that are not texts.
 _LISTS = ("nullMarkers",)

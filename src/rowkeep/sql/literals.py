@@ -6,7 +6,7 @@ import re
 
 from sqlglot import exp
 
-from rowkeep.model.types import parse_date, parse_date_time, parse_time
+from rowkeep.model.types.text import parse_date, parse_date_time, parse_time
 from rowkeep.sql.errors import refused
 from rowkeep.sql.fragments import Context, Fragment, integer, null_of, quoted
 from rowkeep.sql.types import BOOL, FLOAT64, STRING, UNTYPED, SqlType, array_of, duckdb_type

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from rowkeep.model.types import parse_date, parse_date_time, parse_time
+from rowkeep.model.types.text import parse_date, parse_date_time, parse_time
 from rowkeep.sql.literals import moment_micros
 from rowkeep.sql.text_functions import (
     casefold,

@@ -11,6 +11,7 @@ clock; DuckDB holds it in the same way. `GEOGRAPHY` is its WKT. Source: contract
 import msgspec
 
 from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import RECORDS
 
 
 class SqlType(msgspec.Struct, frozen=True):
@@ -63,14 +64,8 @@ DUCKDB_TYPES = {
 SCALARS = (INT64, FLOAT64, NUMERIC, BOOL, STRING, BYTES, DATE, DATETIME, TIMESTAMP, TIME, JSON, GEOGRAPHY)
 
 TYPE_OF_VARIABLE = {
-    VariableType.STRING: STRING,
-    VariableType.INTEGER: INT64,
-    VariableType.FLOAT: FLOAT64,
-    VariableType.BOOLEAN: BOOL,
-    VariableType.DATE: DATE,
-    VariableType.DATE_TIME: DATETIME,
-    VariableType.TIME: TIME,
-    VariableType.GEOGRAPHY: GEOGRAPHY,
+    type_: next(scalar for scalar in SCALARS if scalar.name == record.sql)
+    for type_, record in RECORDS.items()
 }
 # What a column of a result becomes. What is not here becomes text (see output.py).
 VARIABLE_OF_TYPE = {

@@ -20,6 +20,7 @@ from rowkeep.formats.columns import text_of
 from rowkeep.model.resources import ReadStream, RowFormat
 from rowkeep.model.statistics import Statistics
 from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import RECORDS
 from rowkeep.storage.base import Database
 from rowkeep.storage.doors import read_snapshot
 from rowkeep.storage.engines import RowReadings
@@ -34,9 +35,6 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 _COMPUTATIONS_MAX = 2
 _US_PER_MS = 1_000
-_TEMPORAL = (VariableType.DATE, VariableType.DATE_TIME, VariableType.TIME)
-_WITHOUT_DEVIATION = (VariableType.STRING, VariableType.BOOLEAN)
-_WITHOUT_FREQUENCIES = (VariableType.GEOGRAPHY,)
 
 
 class DuckStatistics:
@@ -90,9 +88,9 @@ class DuckStatistics:
         low, high = found["minimum"], found["maximum"]
         scale = 1.0 if low is None else max(abs(float(low)), abs(float(high))) or 1.0
         moments = self._record(connection, "measured_moments", scale=scale)
-        if type_ in _WITHOUT_DEVIATION:
+        if not RECORDS[type_].has_deviation:
             moments["standard_deviation"] = None
-        unit = _US_PER_MS if type_ in _TEMPORAL else 1
+        unit = _US_PER_MS if RECORDS[type_].is_temporal else 1
         figures = {name: _in_unit(value, unit) for name, value in {**moments, **_range(found)}.items()}
         return Statistics(
             count=found["count"],
@@ -106,7 +104,7 @@ class DuckStatistics:
     def _frequencies(
         self, connection: duckdb.DuckDBPyConnection, distinct_count: int, type_: VariableType
     ) -> tuple[tuple[str, int], ...] | None:
-        if type_ in _WITHOUT_FREQUENCIES or distinct_count > FREQUENCIES_MAX:
+        if not RECORDS[type_].has_frequencies or distinct_count > FREQUENCIES_MAX:
             return None
         rows = connection.execute(
             self._statements["measured_frequencies"], {"count_max": FREQUENCIES_MAX}

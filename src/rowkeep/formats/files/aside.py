@@ -7,14 +7,12 @@ from typing import Any
 import pyarrow as pa
 
 from rowkeep.formats.arrow import ARROW_TYPES
-from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import RECORDS
 
 # What was put aside in the first type can still become the second.
-_BECOMES = {
-    (VariableType.INTEGER, VariableType.FLOAT),
-    (VariableType.DATE, VariableType.DATE_TIME),
+_CASTABLE = {
+    (ARROW_TYPES[type_], ARROW_TYPES[record.wider]) for type_, record in RECORDS.items() if record.wider
 }
-_CASTABLE = {(ARROW_TYPES[before], ARROW_TYPES[after]) for before, after in _BECOMES}
 
 
 class Aside:

@@ -15,29 +15,15 @@ import pyarrow as pa
 from rowkeep.formats.arrow import ARROW_TYPES
 from rowkeep.formats.files.text_types import values_of
 from rowkeep.model.geography import is_geography
-from rowkeep.model.types import (
-    INTEGER_MAX,
-    INTEGER_MIN,
-    VariableType,
-    parse_date,
-    parse_date_time,
-    parse_time,
-)
+from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
+from rowkeep.model.types.records import RECORDS
+from rowkeep.model.types.text import parse_date, parse_date_time, parse_time
 
 _integer_match = re.compile(r"[+-]?\d{1,30}", re.ASCII).fullmatch
 _float_match = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII).fullmatch
 
 # What a text of each type looks like, in the words of an error message.
-EXPECTED_TEXT = {
-    VariableType.STRING: "a text",
-    VariableType.INTEGER: "an integer (digits, between -2^63 and 2^63-1)",
-    VariableType.FLOAT: "a float (a decimal number within the range of a double)",
-    VariableType.BOOLEAN: "a boolean (true or false)",
-    VariableType.DATE: "a date (YYYY-MM-DD, years 0001 to 9999)",
-    VariableType.DATE_TIME: "a dateTime (YYYY-MM-DD HH:MM:SS, up to 6 fraction digits, no time zone)",
-    VariableType.TIME: "a time (HH:MM:SS, up to 6 fraction digits, no time zone)",
-    VariableType.GEOGRAPHY: "a geography (WKT, such as POINT(10 20))",
-}
+EXPECTED_TEXT = {type_: record.expected_text for type_, record in RECORDS.items()}
 
 
 class Unfit(msgspec.Struct, frozen=True):

@@ -27,6 +27,7 @@ from rowkeep.formats.files.aside import Aside
 from rowkeep.formats.files.given_types import given_values
 from rowkeep.formats.files.text_types import is_plainly_float, looks_like_code, values_of
 from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import RECORDS
 
 # In this order a column without a value so far is tried.
 _TRIED = (
@@ -38,7 +39,6 @@ _TRIED = (
     VariableType.TIME,
     VariableType.GEOGRAPHY,
 )
-_WIDER = {VariableType.INTEGER: VariableType.FLOAT, VariableType.DATE: VariableType.DATE_TIME}
 
 TextBatches = Callable[[], Iterator[pa.RecordBatch]]
 
@@ -70,7 +70,7 @@ class NarrowedColumn:
     def _candidates(self) -> Sequence[VariableType]:
         if self.type is None:
             return self._tried
-        wider = _WIDER.get(self.type)
+        wider = RECORDS[self.type].wider
         if wider is None or (self.type is VariableType.INTEGER and self.inexact):
             return (self.type,)
         return (self.type, wider)

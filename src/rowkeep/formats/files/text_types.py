@@ -23,14 +23,8 @@ import pyarrow.compute as pc
 
 from rowkeep.formats.arrow import ARROW_TYPES
 from rowkeep.model.geography import geographies_are_valid
-from rowkeep.model.types import (
-    INTEGER_MAX,
-    INTEGER_MIN,
-    VariableType,
-    parse_date,
-    parse_date_time,
-    parse_time,
-)
+from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
+from rowkeep.model.types.text import parse_date, parse_date_time, parse_time
 
 Conversion = Callable[[pa.StringArray], pa.Array | None]
 

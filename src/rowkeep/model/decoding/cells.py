@@ -16,7 +16,9 @@ from rowkeep.model.decoding.values import (
 )
 from rowkeep.model.geography import geography_of
 from rowkeep.model.schema import Variable
-from rowkeep.model.types import EXPECTED, VariableType, parse_date, parse_date_time, parse_time
+from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import EXPECTED, RECORDS
+from rowkeep.model.types.text import parse_date, parse_date_time, parse_time
 
 
 class Unfit(ValueError):
@@ -115,12 +117,7 @@ _CONVERTERS: dict[VariableType, Callable[[object], Any]] = {
 
 
 # The JSON values that a variable may take, beside numbers as text; all others are refused without a look.
-TAKEN_KINDS: dict[VariableType, frozenset[type]] = {type_: frozenset({str}) for type_ in VariableType} | {
-    VariableType.STRING: frozenset({str, int, bool}),
-    VariableType.INTEGER: frozenset({int}),
-    VariableType.FLOAT: frozenset({int}),
-    VariableType.BOOLEAN: frozenset({bool}),
-}
+TAKEN_KINDS = {type_: record.json_kinds for type_, record in RECORDS.items()}
 
 
 def misfit(variable: Variable, value: object, error: ValueError) -> str:

@@ -26,7 +26,6 @@ Rejected: decoding into dicts and checking by hand (4 times slower); pydantic (2
 one decoder per upload (schemas repeat, versions do not change).
 """
 
-import datetime
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -38,7 +37,8 @@ import msgspec
 from rowkeep.model.decoding.row_lines import rows_body
 from rowkeep.model.geography import are_plain_points, geographies_are_valid
 from rowkeep.model.schema import Schema, Variable
-from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
+from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import RECORDS
 
 CELL_BYTES_MAX = 16 * 1024 * 1024
 # How much of what only GEOS can read is read at once: it takes up to 0.25 ms a KiB.
@@ -66,19 +66,7 @@ class RowsBody(Protocol):
 OFFSET_TOKEN_CHARACTERS_MAX = 128
 OffsetToken = Annotated[str, msgspec.Meta(min_length=1, max_length=OFFSET_TOKEN_CHARACTERS_MAX)]
 
-_Int64 = Annotated[int, msgspec.Meta(ge=INTEGER_MIN, le=INTEGER_MAX)]
 _ExactInteger = Annotated[int, msgspec.Meta(ge=-EXACT_INTEGER_MAX, le=EXACT_INTEGER_MAX)]
-_JSON_TYPES: dict[VariableType, Any] = {
-    VariableType.STRING: str,
-    VariableType.INTEGER: _Int64,
-    VariableType.FLOAT: float,
-    VariableType.BOOLEAN: bool,
-    VariableType.DATE: datetime.date,
-    VariableType.DATE_TIME: Annotated[datetime.datetime, msgspec.Meta(tz=False)],
-    VariableType.TIME: Annotated[datetime.time, msgspec.Meta(tz=False)],
-    VariableType.GEOGRAPHY: str,
-}
-
 _ExactFloat = Annotated[float, msgspec.Meta(gt=-EXACT_INTEGER_MAX, lt=EXACT_INTEGER_MAX)]
 
 # A text that ends in a 7th fraction digit: a time that msgspec would round, or an innocent string.
@@ -98,7 +86,7 @@ class RowDecoder:
         self.schema = schema
         self._width = len(schema.variables)
         types = {variable.type for variable in schema.variables}
-        self._has_fraction = bool(types & {VariableType.DATE_TIME, VariableType.TIME})
+        self._has_fraction = any(RECORDS[type_].has_fractions for type_ in types)
         self._geographies = tuple(
             attrgetter(field_name(index))
             for index, variable in enumerate(schema.variables)
@@ -211,11 +199,11 @@ def accepted_type(variable: Variable) -> Any:
         return _ExactInteger
     if variable.type is VariableType.FLOAT:
         return _ExactFloat
-    return _JSON_TYPES[variable.type]
+    return RECORDS[variable.type].json
 
 
 def _stored_type(variable: Variable) -> Any:
-    return _JSON_TYPES[variable.type]
+    return RECORDS[variable.type].json
 
 
 def _row_type(schema: Schema, json_type: Callable[[Variable], Any]) -> type[Row]:

@@ -26,7 +26,8 @@ from rowkeep.model.decoding.strict import EXACT_INTEGER_MAX, StrictRefusal
 from rowkeep.model.errors import RowkeepError, invalid_request
 from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema, Variable
-from rowkeep.model.types import EXPECTED, VariableType
+from rowkeep.model.types import VariableType
+from rowkeep.model.types.records import EXPECTED
 from rowkeep.storage.base import SegmentStore
 from rowkeep.storage.segments.checked_file import CheckedSink
 from rowkeep.storage.segments.naming import new_name

@@ -1,80 +1,7 @@
-"""The eight variable types: names, text grammar, widening.
-
-One row per type in each table below is all the model knows of it; how a type looks in Arrow is
-said in `formats/arrow.py`, how a request spells it in `model/decoding/strict.py` and `lenient.py`.
-Source: contract 5 and 7.4-7.8.
-"""
+"""Dates and times as text: the grammar that JSON, CSV and files share. Source: contract 5 and 7.4-7.8."""
 
 import datetime
 import re
-from enum import StrEnum
-
-
-class VariableType(StrEnum):
-    """The type of a variable, spelled as on the wire."""
-
-    STRING = "string"
-    INTEGER = "integer"
-    FLOAT = "float"
-    BOOLEAN = "boolean"
-    DATE = "date"
-    DATE_TIME = "dateTime"
-    TIME = "time"
-    GEOGRAPHY = "geography"
-
-
-INTEGER_MIN = -(2**63)
-INTEGER_MAX = 2**63 - 1
-
-# What other systems call the types.
-_OTHER_NAMES = {
-    VariableType.STRING: (
-        "str",
-        "text",
-        "varchar",
-        "char",
-        "character",
-        "object",
-        "factor",
-        "category",
-        "uuid",
-    ),
-    VariableType.INTEGER: ("int", "int8", "int16", "int32", "int64", "uint64", "long", "bigint", "smallint"),
-    VariableType.FLOAT: ("double", "number", "numeric", "decimal", "real", "float32", "float64"),
-    VariableType.BOOLEAN: ("bool", "logical", "bit"),
-    VariableType.DATE_TIME: ("timestamp", "posixct", "datetime64", "date_time"),
-    VariableType.DATE: ("date32", "day"),
-    VariableType.TIME: ("time64", "hms"),
-    VariableType.GEOGRAPHY: ("geometry", "geo", "wkt", "point", "geom"),
-}
-_TYPE_OF_OTHER_NAME = {name: type_ for type_, names in _OTHER_NAMES.items() for name in names} | {
-    type_.lower(): type_ for type_ in VariableType
-}
-
-
-def variable_type(name: str) -> VariableType:
-    """The type of this name. Raises ValueError that lists the types and suggests one."""
-    try:
-        return VariableType(name)
-    except ValueError:
-        meant = _TYPE_OF_OTHER_NAME.get(name.strip().lower())
-        suggestion = "" if meant is None else f"; use {meant}"
-        raise ValueError(
-            f"there is no type {name[:60]!r}{suggestion}. The types are {', '.join(VariableType)}"
-        ) from None
-
-
-# What a value of each type looks like, in the words of an error message.
-EXPECTED = {
-    VariableType.STRING: "a string",
-    VariableType.INTEGER: "an integer (a JSON number between -2^63 and 2^63-1)",
-    VariableType.FLOAT: "a float (a JSON number within the range of a double)",
-    VariableType.BOOLEAN: "a boolean (true or false)",
-    VariableType.DATE: "a date (YYYY-MM-DD, years 0001 to 9999)",
-    VariableType.DATE_TIME: "a dateTime (YYYY-MM-DDTHH:MM:SS, up to 6 fraction digits, no time zone)",
-    VariableType.TIME: "a time (HH:MM:SS, up to 6 fraction digits, no time zone)",
-    VariableType.GEOGRAPHY: "a geography (WKT, such as POINT(10 20))",
-}
 
 _UNREADABLE = "it is not of this form"
 _TOO_FINE = "it has more than 6 fraction digits"
@@ -88,18 +15,6 @@ _zoned_match = re.compile(
     r"(.*:\d{2}(?:\.\d+)?) ?(?:([Zz]|UTC|GMT)|([+-])(\d{2})(?::?(\d{2}))?)(?:\[[^\]]*\])?", re.ASCII
 ).fullmatch
 _is_too_fine = re.compile(r".*:\d{1,2}\.\d{7,}", re.ASCII).fullmatch
-
-_WIDER = {
-    frozenset({VariableType.INTEGER, VariableType.FLOAT}): VariableType.FLOAT,
-    frozenset({VariableType.DATE, VariableType.DATE_TIME}): VariableType.DATE_TIME,
-}
-
-
-def widened(one: VariableType, other: VariableType) -> VariableType:
-    """The narrowest type that holds the values of both; string holds everything."""
-    if one is other:
-        return one
-    return _WIDER.get(frozenset({one, other}), VariableType.STRING)
 
 
 def parse_date(text: str) -> datetime.date:
@@ -162,11 +77,3 @@ def _date_time_problem(text: str) -> str:
 def _offset(sign: str, hours: str, minutes: str | None) -> datetime.timedelta:
     offset = datetime.timedelta(hours=int(hours), minutes=int(minutes or "0"))
     return -offset if sign == "-" else offset
-
-
-def integer_fits_double(value: int) -> bool:
-    """Whether a double holds this integer exactly, so that integer may widen to float."""
-    try:
-        return float(value) == value
-    except OverflowError:
-        return False
