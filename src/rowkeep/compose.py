@@ -59,12 +59,13 @@ from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
 from rowkeep.storage.base import Database, SegmentStore, StorageError
+from rowkeep.storage.content_files import ContentFolder
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.durability import measure_durability
 from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.lane import Lane
-from rowkeep.storage.local_files import ContentFolder, DataDirectory
+from rowkeep.storage.local_files import DataDirectory, Disk
 from rowkeep.storage.opening import open_database, open_segments
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.segments.sweep import GRACE_SECONDS, SegmentSweep
@@ -178,8 +179,8 @@ def _application(
     doors, lane, readings = storage.doors, storage.lane, storage.readings
     maintenance = Maintenance(doors, workers.sealing, _sealing_policy(settings), lane.slow_down)
     bodies = BodyReader(_body_limits(settings))
-    content_files = ContentFolder(storage.directory.temp_uploads)
-    jobs = _jobs(storage, workers, settings)
+    content_files = _content_files(storage.directory, settings)
+    jobs = _jobs(storage, workers, content_files, settings)
     stack.push_async_callback(jobs.stop)
     ingest = _ingest(storage, workers, settings)
     limits = _insert_limits(settings)
@@ -239,7 +240,7 @@ def _bounds(settings: Settings) -> QuarantineBounds:
     return QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
 
 
-def _jobs(storage: Storage, workers: Workers, settings: Settings) -> JobService:
+def _jobs(storage: Storage, workers: Workers, files: ContentFolder, settings: Settings) -> JobService:
     loader = LoadProcesses(
         workers.jailed, storage.directory, storage.segments, _bounds(settings), _load_limits(settings)
     )
@@ -250,7 +251,7 @@ def _jobs(storage: Storage, workers: Workers, settings: Settings) -> JobService:
         workers.jailed, storage.directory, storage.segments, _query_worker_limits(settings)
     )
     runners: dict[JobKind, JobRunner] = {
-        JobKind.LOAD: LoadRunner(loader),
+        JobKind.LOAD: LoadRunner(loader, files),
         JobKind.QUERY: QueryRunner(storage.doors, engine, limits),
     }
     places = {JobKind.LOAD: settings.loads_max, JobKind.QUERY: settings.queries_max}
@@ -262,6 +263,7 @@ def _query_worker_limits(settings: Settings) -> WorkerLimits:
         memory_bytes_max=settings.query_memory_bytes_max,
         seconds_max=settings.query_seconds_max,
         scratch_bytes_max=settings.query_scratch_bytes_max,
+        free_bytes_min=settings.disk_reserve_bytes_min,
     )
 
 
@@ -270,7 +272,12 @@ def _load_limits(settings: Settings) -> WorkerLimits:
         memory_bytes_max=settings.load_memory_bytes_max,
         seconds_max=settings.load_seconds_max,
         scratch_bytes_max=settings.load_scratch_bytes_max,
+        free_bytes_min=settings.disk_reserve_bytes_min,
     )
+
+
+def _content_files(directory: DataDirectory, settings: Settings) -> ContentFolder:
+    return ContentFolder(directory.temp_uploads, Disk(), reserve_bytes_min=settings.disk_reserve_bytes_min)
 
 
 def _body_limits(settings: Settings) -> BodyLimits:

@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query_result_bytes_max: int = 4096 * MEBIBYTE
     query_threads_max: int = 2
     query_result_hours: int = 24
+    disk_reserve_bytes_min: int = 256 * MEBIBYTE
     token_requests_per_second_max: float = 0.0
     token_bytes_per_second_max: int = 0
     upload_requests_per_second_max: float = 0.0

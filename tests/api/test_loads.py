@@ -70,7 +70,9 @@ def test_a_file_becomes_rows(made: Publication) -> None:
 def test_files_and_streams_stack(made: Publication) -> None:
     """Uploads of one table stack by the names of their variables, and types widen, whatever they came as."""
     load(made, "answers", parquet_of(id=[1], score=[5]), name="one.parquet")
-    made.add_upload("answers", "live", [{"id": 2, "score": 2.5, "note": "streamed"}])
+    types = {"id": "integer", "score": "float", "note": "string"}
+    schema = [{"name": name, "type": type_} for name, type_ in types.items()]
+    made.add_upload("answers", "live", [{"id": 2, "score": 2.5, "note": "streamed"}], schema)
     load(made, "answers", parquet_of(ID=[3], score=["high"]), name="two.parquet")
     assert made.types("answers", "next") == {"id": "integer", "score": "string", "note": "string"}
     assert made.rows("answers", "next") == [

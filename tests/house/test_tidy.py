@@ -27,7 +27,7 @@ BROAD_EXCEPTS = {
     "api.http.app.RowkeepApplication._insert_long": "the same for an answer that lasts, before it begins",
     "api.resources.long_insert.LongInsertAnswer._run": "the same after that: its last line says it",
     "api.http.endpoint.Endpoint.__call__": "the same for every other route",
-    "services.jobs.JobService._run_job": "whatever a job fails of, it must not stay running",
+    "services.jobs.JobService._run_with_care": "whatever a job fails of, it must not stay running",
     "services.maintenance.Maintenance._tried": "what fails is put off, and the rows stay in the journal",
     "services.read.rounds.Rounds._run_round": "who waits for a round hears of whatever ended it",
     "services.read.rounds.read_together": "an error of one reader's must not be that of all others",

@@ -20,7 +20,6 @@ from rowkeep.services.insert.checking import InsertRequest
 from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.receipts import ReceiptService
 from rowkeep.services.insert.turns import Turns
-from rowkeep.services.jobs import JobService
 from rowkeep.services.maintenance import Maintenance, SealingPolicy
 from rowkeep.services.read.read import OpenedSession, ReadService, read_request
 from rowkeep.services.tables import TableDraft, TableService
@@ -38,6 +37,7 @@ from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.arrowstreams import table_of
+from tests.directloads import DirectLoads
 from tests.sealing import POLICY, DirectSealer, seal_all
 
 Result = TypeVar("Result")
@@ -70,20 +70,21 @@ class World:
         self.database = database(self.directory.database)
         self.readings = partial(StreamReader, open_segments(self.directory))
         self.owner = self.token("ada")
-        self.run(self._open(folder, disk or Disk()))
+        self.run(self._open(folder, disk))
         if is_new:
             self.run(self._create_table())
         else:
             self.sweep()
             self.run(self.maintenance.recover())
 
-    async def _open(self, folder: Path, disk: Disk) -> None:
+    async def _open(self, folder: Path, disk: Disk | None) -> None:
         self._lane = Lane(self.database, group_bytes_max=2**23, queue_bytes_max=2**26, wait_seconds_max=5.0)
         self.doors = StorageDoors(self.database, self._lane, readers_max=2)
         self.reads = ReadService(self.doors, self.readings, session_hours=6)
-        self.sealer = DirectSealer(self.database, self.directory, disk)
+        self.sealer = DirectSealer(self.database, self.directory, disk or Disk())
         self.maintenance = self.maintenance_under(POLICY)
-        self.uploads = UploadService(self.doors, JobService(self.doors, {}, {}))
+        self.loads = DirectLoads(self.doors, self.directory, disk or Disk())
+        self.uploads = UploadService(self.doors, self.loads.jobs)
         self.receipts = ReceiptService(self.doors, partial(ChainReading, open_segments(self.directory)))
         decoding = DecodingProcesses(folder, inflated_bytes_max=2**20)
         self.ingest = InsertService(
@@ -132,6 +133,17 @@ class World:
         self.run(insert())
         if self._seals:
             self.seal()
+
+    def load(self, upload: str, content: bytes) -> None:
+        """Makes an upload of a CSV file."""
+        sent = self.run(self.loads.send(self.owner, TABLE, content))
+        draft = UploadDraft(name=upload, type="csv", temp_upload_id=sent)
+        self.run(self.uploads.create(self.owner, TABLE, draft))
+        self.finish_jobs()
+
+    def finish_jobs(self) -> None:
+        """Does what there is to do."""
+        self.run(self.loads.finish())
 
     def seal(self) -> None:
         """Puts all rows that are in the journal into segments."""

@@ -15,6 +15,8 @@ class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
     # What its folder holds, and the files in it.
     scratch_bytes_max: int = 4096 * MEBIBYTE
     scratch_files_max: int = 1000
+    # What its disk must have left.
+    free_bytes_min: int = 0
     # All that it says: progress and its result.
     answer_bytes_max: int = 16 * MEBIBYTE
     niceness: int = 10

@@ -138,7 +138,8 @@ class JobService:
             with suppress(RowkeepError):  # the lane is closed or busy; the next look finds the same
                 await self._take_some()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._news.wait()
 
     async def stop(self) -> None:
         """Ends all that run and gives their jobs back."""
@@ -191,6 +192,13 @@ class JobService:
         return Lease(self._holder, int((time.time() + LEASE_SECONDS) * 1000))
 
     async def _run_job(self, job: Job) -> None:
+        try:
+            await self._run_with_care(job)
+        finally:
+            del self._running[job.id]
+            self.wake()
+
+    async def _run_with_care(self, job: Job) -> None:
         runner = self._runners[job.kind]
         try:
             await self._run_to_its_end(job, runner)
@@ -203,10 +211,8 @@ class JobService:
             message = f"Something went wrong in the server; its log says what, under job {job.identifier}."
             await self._fail(job, runner, JobFailure(message))
         finally:
-            del self._running[job.id]
             for event in self._endings.pop(job.id, ()):
                 event.set()
-            self.wake()
             if not self._is_stopping:
                 await self._tidy(job, runner)
 

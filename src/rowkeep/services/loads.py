@@ -13,13 +13,14 @@ from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure
 from rowkeep.services.jobs import JobFailure, JobOutcome
 from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.catalog.segments import LoadedCounters
-from rowkeep.storage.engines import FileLoader
+from rowkeep.storage.engines import ContentFiles, FileLoader
 
 _REASONS = {
     WorkerFailure.MEMORY: "Reading the file took more memory than a load may use. Split the file, or send it "
     "in another format: CSV and Parquet take least.",
     WorkerFailure.TIME: "Reading the file took longer than a load may take. Split the file.",
-    WorkerFailure.SCRATCH: "What is in the file takes more room than a load may use. Split the file.",
+    WorkerFailure.SCRATCH: "What is in the file takes more room on the server's disk than a load may use. "
+    "Split the file, or have room made.",
     WorkerFailure.LOST: "The server ended the load, more than once. Send the file again later.",
 }
 _UNREADABLE = "The file cannot be read: what reads its format broke down over it. It may be damaged."
@@ -28,8 +29,9 @@ _UNREADABLE = "The file cannot be read: what reads its format broke down over it
 class LoadRunner:
     """Loads files."""
 
-    def __init__(self, loader: FileLoader) -> None:
+    def __init__(self, loader: FileLoader, files: ContentFiles) -> None:
         self._loader = loader
+        self._files = files
 
     async def run(self, job: Job, report: Callable[[float], None]) -> JobOutcome:
         """Reads a file into segments."""
@@ -61,7 +63,7 @@ class LoadRunner:
 
     async def tidy(self, job: Job) -> None:
         """Removes the file that was sent, which is loaded or cannot be."""
-        await self._loader.remove_content(_arguments(job).temp_upload)
+        await self._files.remove(_arguments(job).temp_upload)
 
 
 def _arguments(job: Job) -> LoadArguments:

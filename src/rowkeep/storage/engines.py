@@ -51,6 +51,9 @@ class ContentFiles(Protocol):
     def new(self, identifier: str) -> KeptSpool:
         """Returns a place for content."""
 
+    async def remove(self, identifier: str) -> None:
+        """Removes content that is not wanted any more."""
+
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
         """Removes files that have long been without a temporary upload. Returns how many."""
 
@@ -160,9 +163,6 @@ class FileLoader(Protocol):
 
     async def discard(self, loaded: LoadedFile) -> None:
         """Removes the segments of a load that came to nothing after all."""
-
-    async def remove_content(self, identifier: str) -> None:
-        """Removes the content of a temporary upload that is not wanted any more."""
 
 
 class EntrySink(Protocol):

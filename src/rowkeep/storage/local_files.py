@@ -13,15 +13,13 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rowkeep.model.errors import RowkeepError, unavailable
 
 SPOOL_RETRY_SECONDS = 30
-CONTENT_GRACE_SECONDS = 600.0
 
 
 class DataDirectory:
@@ -119,31 +117,6 @@ class Disk:
         path.unlink(missing_ok=True)
 
 
-class ContentFolder:
-    """The files of temporary uploads. One that nothing names yet may be on its way: it has a grace."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._unnamed_since: dict[str, float] = {}
-
-    def new(self, identifier: str) -> "KeptFile":
-        """Returns a new, empty file."""
-        return KeptFile(self._folder / identifier)
-
-    async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Removes files that have been without a name for a while. Returns how many."""
-        present = await asyncio.to_thread(lambda: {file.name for file in self._folder.iterdir()})
-        unnamed = present - await named()
-        now = time.monotonic()
-        self._unnamed_since = {name: self._unnamed_since.get(name, now) for name in unnamed}
-        removable = [
-            name for name, since in self._unnamed_since.items() if now - since >= CONTENT_GRACE_SECONDS
-        ]
-        for name in removable:
-            await asyncio.to_thread((self._folder / name).unlink, missing_ok=True)
-        return len(removable)
-
-
 def sync_file(file: Path) -> None:
     """Makes what was written to a file durable."""
     _sync(file, os.O_RDONLY)
@@ -154,6 +127,12 @@ def sync_directory(folder: Path) -> None:
     _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
+def free_bytes(folder: Path) -> int:
+    """Returns how much room is left on the disk of a folder."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
 def _sync(path: Path, flags: int) -> None:
     descriptor = os.open(path, flags)
     try:
@@ -162,7 +141,8 @@ def _sync(path: Path, flags: int) -> None:
         os.close(descriptor)
 
 
-def _no_room(error: OSError) -> RowkeepError:
+def no_room(error: OSError) -> RowkeepError:
+    """503: the disk does not take what was sent."""
     return unavailable(
         "The server has no room for a body of this size. Nothing was inserted; send it again later.",
         retry_after_seconds=SPOOL_RETRY_SECONDS,
@@ -180,7 +160,7 @@ class FileSpool:
         try:
             self._descriptor, name = tempfile.mkstemp(dir=folder, suffix=".body")
         except OSError as error:
-            raise _no_room(error) from error
+            raise no_room(error) from error
         self.path = Path(name)
         self._byte_count = 0
 
@@ -194,7 +174,7 @@ class FileSpool:
         try:
             await asyncio.to_thread(self._write_all, chunk)
         except OSError as error:
-            raise _no_room(error) from error
+            raise no_room(error) from error
         self._byte_count += len(chunk)
 
     def _write_all(self, chunk: bytes) -> None:
@@ -206,34 +186,3 @@ class FileSpool:
         """Removes the file."""
         os.close(self._descriptor)
         self.path.unlink(missing_ok=True)
-
-
-class KeptFile(FileSpool):
-    """Content in a file of its own, which stays once it is kept."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _no_room(error) from error
-        self.path = path
-        self._byte_count = 0
-        self._is_kept = False
-
-    async def keep(self) -> None:
-        """Makes what was written durable. Raises `unavailable` when the disk does not take it."""
-        try:
-            await asyncio.to_thread(self._sync)
-        except OSError as error:
-            raise _no_room(error) from error
-        self._is_kept = True
-
-    def _sync(self) -> None:
-        os.fsync(self._descriptor)
-        sync_directory(self.path.parent)
-
-    async def close(self) -> None:
-        """Closes the file, and removes it unless it is kept."""
-        os.close(self._descriptor)
-        if not self._is_kept:
-            self.path.unlink(missing_ok=True)

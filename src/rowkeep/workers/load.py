@@ -35,19 +35,24 @@ class LoadJob(msgspec.Struct, frozen=True):
 
 def load(work: Work) -> LoadAnswer:
     """Reads a file into durable segments. The skipped records are in a file of their own (`REFUSED`)."""
+    return load_file(work.arguments(LoadJob), work.folder, Disk())
+
+
+def load_file(job: LoadJob, folder: Path, disk: Disk) -> LoadAnswer:
+    """Does the same in this process, through a disk."""
     try:
-        return LoadAnswer(_load(work, work.arguments(LoadJob)))
+        return LoadAnswer(_load(job, folder, disk))
     except RecordsRefused as error:
         return LoadAnswer(None, tuple(error.bad_records), error.bad_record_count)
 
 
-def _load(work: Work, job: LoadJob) -> LoadedFile:
-    scratch, segments = work.folder / _SCRATCH, work.folder / SEGMENTS
+def _load(job: LoadJob, folder: Path, disk: Disk) -> LoadedFile:
+    scratch, segments = folder / _SCRATCH, folder / SEGMENTS
     scratch.mkdir()
     segments.mkdir()
     table = open_file(Path(job.path), job.arguments.options, scratch)
     schema = Schema(SCHEMA_VERSION, described_variables(table.variables, job.arguments.metadata))
-    loader = SegmentLoader(LocalSegments(segments, Disk()), job.upload_id, schema)
+    loader = SegmentLoader(LocalSegments(segments, disk), job.upload_id, schema)
     try:
         for batch in table.batches():
             loader.add(batch)
@@ -55,7 +60,7 @@ def _load(work: Work, job: LoadJob) -> LoadedFile:
         loaded = loader.finish()
     finally:
         loader.close()
-    _write_refused(work.folder, table, job.bounds)
+    _write_refused(folder, table, job.bounds)
     return LoadedFile(
         schema=loaded.schema,
         row_count=loaded.row_count,

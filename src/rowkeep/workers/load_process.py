@@ -88,10 +88,3 @@ class LoadProcesses:
         """Removes the segments of a load that came to nothing after all."""
         for segment in loaded.segments:
             await asyncio.to_thread(self._store.remove, segment.file_name)
-
-    async def remove_content(self, identifier: str) -> None:
-        """Removes the content of a temporary upload that is not wanted any more."""
-        await asyncio.to_thread(self._remove_content, identifier)
-
-    def _remove_content(self, identifier: str) -> None:
-        (self._directory.temp_uploads / identifier).unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure, WorkerLimits
+from rowkeep.storage.local_files import free_bytes
 
 _COUNTED = ("RssAnon:", "RssShmem:", "VmSwap:")  # pages of files that are only read are the system's to drop
 
@@ -28,7 +29,10 @@ def resident_bytes(process_id: int) -> int:
 
 
 def check_folder(folder: Path, limits: WorkerLimits) -> None:
-    """Raises WorkerFailedError when a folder holds more than it may."""
+    """Raises WorkerFailedError when a folder holds more than it may, or leaves too little of its disk."""
+    if free_bytes(folder) < limits.free_bytes_min:
+        detail = f"less than {limits.free_bytes_min} bytes are left on the disk"
+        raise WorkerFailedError(WorkerFailure.SCRATCH, detail)
     byte_count = 0
     for file_count, size in enumerate(_sizes(folder), 1):
         byte_count += size

@@ -46,6 +46,10 @@ class Jobs(Reading):
         found = self._connection.records("jobs_of_uploads", upload_ids=json_text(upload_ids))
         return {job.upload_id: job for job in nouns(Job, found) if job.upload_id is not None}
 
+    def unfinished_count(self) -> int:
+        """Returns how many jobs are queued or running."""
+        return int(self._one("unfinished_job_count")["count"])
+
     def unfilled_upload(self, version_id: int) -> str | None:
         """Returns the name of an upload in a version that is not completely loaded, if there is one."""
         record = self._connection.record("unfilled_upload", version_id=version_id)

@@ -11,6 +11,9 @@ SELECT * FROM jobs WHERE id IN (
 )
 ORDER BY id LIMIT :count;
 
+-- name: unfinished_job_count
+SELECT count(*) AS count FROM jobs WHERE status IN ('queued', 'running');
+
 -- name: jobs_of_uploads
 -- :upload_ids is a JSON array.
 SELECT jobs.* FROM json_each(:upload_ids) AS asked JOIN jobs ON jobs.upload_id = asked.value;

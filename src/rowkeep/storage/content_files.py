@@ -1,0 +1,97 @@
+"""The files of temporary uploads: content that was sent, and waits to be loaded.
+
+A file is named by the identifier of its temporary upload, and is durable before the catalog says that it is
+complete. Content may not fill the disk: it is refused while less than a reserve is left, so that inserts go
+on.
+"""
+
+import asyncio
+import errno
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from rowkeep.storage.local_files import Disk, free_bytes, no_room
+
+GRACE_SECONDS = 600.0
+
+
+class ContentFolder:
+    """The folder of the files. One without a temporary upload may be on its way, so it has a grace."""
+
+    def __init__(self, folder: Path, disk: Disk, *, reserve_bytes_min: int) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._reserve_bytes_min = reserve_bytes_min
+        self._unnamed_since: dict[str, float] = {}
+
+    def new(self, identifier: str) -> "ContentFile":
+        """Returns a new, empty file. Raises `unavailable` when the disk does not take it."""
+        return ContentFile(self._folder / identifier, self._disk, self._reserve_bytes_min)
+
+    async def remove(self, identifier: str) -> None:
+        """Removes content that is not wanted any more."""
+        await asyncio.to_thread(self._disk.remove, self._folder / identifier)
+
+    async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
+        """Removes files that have been without a temporary upload for a while. Returns how many."""
+        present = await asyncio.to_thread(lambda: {file.name for file in self._folder.iterdir()})
+        unnamed = present - await named()
+        now = time.monotonic()
+        self._unnamed_since = {name: self._unnamed_since.get(name, now) for name in unnamed}
+        removable = [name for name, since in self._unnamed_since.items() if now - since >= GRACE_SECONDS]
+        for name in removable:
+            await asyncio.to_thread(self._disk.remove, self._folder / name)
+        return len(removable)
+
+
+class ContentFile:
+    """One file, on its way. Raises `unavailable` when the disk does not take it."""
+
+    def __init__(self, path: Path, disk: Disk, reserve_bytes_min: int) -> None:
+        self._path = path
+        self._disk = disk
+        self._reserve_bytes_min = reserve_bytes_min
+        self._byte_count = 0
+        self._is_kept = False
+        try:
+            self._descriptor = disk.create(path)
+        except OSError as error:
+            raise no_room(error) from error
+
+    @property
+    def byte_count(self) -> int:
+        """How much has been written."""
+        return self._byte_count
+
+    async def write(self, chunk: bytes) -> None:
+        """Adds to the content."""
+        try:
+            await asyncio.to_thread(self._write, memoryview(chunk))
+        except OSError as error:
+            raise no_room(error) from error
+        self._byte_count += len(chunk)
+
+    def _write(self, chunk: memoryview) -> None:
+        if free_bytes(self._path.parent) - len(chunk) < self._reserve_bytes_min:
+            raise OSError(errno.ENOSPC, "what is left of the disk is kept for inserts")
+        self._disk.write(self._descriptor, chunk)
+
+    async def keep(self) -> None:
+        """Makes what was written durable; closing it no longer removes it."""
+        try:
+            await asyncio.to_thread(self._sync)
+        except OSError as error:
+            raise no_room(error) from error
+        self._is_kept = True
+
+    def _sync(self) -> None:
+        self._disk.sync(self._descriptor)
+        self._disk.sync_directory(self._path.parent)
+
+    async def close(self) -> None:
+        """Closes the file, and removes it unless it is kept."""
+        os.close(self._descriptor)
+        if not self._is_kept:
+            self._disk.remove(self._path)
