@@ -177,6 +177,14 @@ def test_an_upload_may_have_a_name_of_255_characters(stream: Stream) -> None:
     assert another(stream, name=name + "x").status_code == 400
 
 
+def test_a_byte_order_mark_before_any_json_is_passed_over(stream: Stream) -> None:
+    """Not only before rows: PowerShell and others put it before whatever they send."""
+    body = b'\xef\xbb\xbf{"name": "marked", "type": "stream"}'
+    headers = {"Content-Type": "application/json"}
+    made = stream.client.post(f"{stream.table_uri}/uploads", content=body, headers=headers)
+    assert made.json()["name"] == "marked"
+
+
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\u0085"])
 def test_lines_hold_nothing_that_readers_break_at(stream: Stream, separator: str) -> None:
     """Rows and the lines of a quarantine come one a line, however a reader splits text into lines."""

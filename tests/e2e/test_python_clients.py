@@ -286,7 +286,7 @@ def test_errors(told: dict[str, Facts], version: str) -> None:
     facts = told["errors"]
     assert_refused(facts["notFound"], version, "NotFoundError", 404, "There is no table nowhere")
     assert_refused(facts["notFoundOwner"], version, "NotFoundError", 404, "There is no user nobody_here")
-    assert_refused(facts["invalid"], version, "APIError", 400, "schema[0].type")
+    assert_refused(facts["invalid"], version, "APIError", 400, "there is no type 'x'")
     assert_refused(facts["scope"], version, "AuthorizationError", 403, "lacks the scope data.edit")
     assert facts["scopeReads"] == 1
     for call in ("token", "tokenExists"):

@@ -275,3 +275,40 @@ def test_statistics(upload: Any, table: Any) -> None:
     upload.insert_rows(ROWS)
     assert table.variable("count").get_statistics()["min"] == -(2**63)
     assert upload.variable("day").get_statistics()["count"] == 2
+
+
+def test_rows_of_nothing_but_null_are_read(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every way of reading ends at once with the right count; else the client waits and asks again."""
+
+    def no_waiting(_: float) -> None:
+        pytest.fail("the client misses rows and asks again")
+
+    monkeypatch.setattr("redivis.common.fetch_rows.time.sleep", no_waiting)
+    upload = table.upload("empty").create(type="stream")
+    upload.insert_rows([{"a": None, "b": None}, {"a": None}])
+    for source in (table, upload):
+        assert source.to_arrow_table().num_rows == 2
+        frame = source.to_pandas_dataframe()
+        assert (len(frame), list(frame.columns)) == (2, ["a", "b"])
+        assert sum(batch.num_rows for batch in source.to_arrow_batch_iterator()) == 2
+        assert len(source.to_polars_lazyframe().collect()) == 2
+    with pytest.raises(exceptions.APIError, match="holds no value"):
+        table.upload("none").create(type="stream").insert_rows([{}])
+
+
+def test_names_of_a_schema_that_are_none(table: Any) -> None:
+    """The client's own test creates such a stream; it works, warns, and takes rows by either name."""
+    schema = [{"name": "_upload_name", "type": "string"}, {"name": "var.2", "type": "integer"}]
+    with pytest.warns(UserWarning, match='"var.2" is var_2'):
+        upload = table.upload("names").create(type="stream", schema=schema)
+    upload.insert_rows([{"_upload_name": "a", "var.2": 1}, {"var_2": 2}])
+    names = [variable.name for variable in upload.list_variables()]
+    assert names[1] == "var_2"
+    assert upload.to_pandas_dataframe()["var_2"].tolist() == [1, 2]
+
+
+def test_a_number_for_a_string_variable(table: Any) -> None:
+    """It is taken as the text that it has, as the client's own tests expect."""
+    upload = table.upload("text").create(type="stream", schema=[{"name": "v", "type": "string"}])
+    upload.insert_rows([{"v": 1}, {"v": 1.2}, {"v": True}, {"v": "a"}])
+    assert table.to_arrow_table()["v"].to_pylist() == ["1", "1.2", "true", "a"]

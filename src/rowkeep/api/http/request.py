@@ -13,6 +13,7 @@ from rowkeep.api.http.body import BodyReader, spooled
 from rowkeep.api.http.headers import bearer_hash, check_json, content_coding
 from rowkeep.api.http.shapes import ListShape
 from rowkeep.api.http.wire import Answer, json_answer
+from rowkeep.model.decoding.row_lines import BYTE_ORDER_MARK
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.inflating import InflatedTooMuch, inflated, inflated_too_large
 from rowkeep.services.access import TokenHash
@@ -100,7 +101,8 @@ class ApiRequest:
         check_json(self.headers.get(b"content-type"))
         body = await self._body()
         try:
-            return msgspec.convert(_camel_keys(msgspec.json.decode(body or b"{}")), type=type_, strict=True)
+            plain = body.removeprefix(BYTE_ORDER_MARK) or b"{}"
+            return msgspec.convert(_camel_keys(msgspec.json.decode(plain)), type=type_, strict=True)
         except RecursionError as error:
             raise invalid_request("The body is nested too deeply to be read.") from error
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
