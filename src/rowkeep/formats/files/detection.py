@@ -101,7 +101,7 @@ def file_type(path: Path, options: FileOptions) -> FileType:
         return named
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    return _type_by_content(head) or FileType.DELIMITED
+    return content_type(head) or FileType.DELIMITED
 
 
 def _asked_type(asked: str) -> FileType:
@@ -125,7 +125,8 @@ def _type_by_name(name: str) -> FileType | None:
     return None
 
 
-def _type_by_content(head: bytes) -> FileType | None:
+def content_type(head: bytes) -> FileType | None:
+    """Which type the first bytes of a file prove; None of text and of what is not known."""
     if head[12:32] == _SAS_MAGIC:
         return FileType.SAS7BDAT
     return next((type_ for magic, _, type_ in _CONTENTS if head.startswith(magic)), None)

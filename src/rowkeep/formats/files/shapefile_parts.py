@@ -4,6 +4,7 @@ Nothing is taken from the archive but the content of the parts that a shapefile 
 other file. What they inflate to is bounded.
 """
 
+import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -45,24 +46,23 @@ def _linked(source: Source, folder: Path) -> Path:
 
 def _extracted(source: Source, archive: zipfile.ZipFile, folder: Path) -> Path:
     chosen = _chosen(source, archive)
-    left = max(_INFLATED_BYTES_FREE, _INFLATED_RATIO_MAX * source.path.stat().st_size)
-    for info in archive.infolist():
-        name = PurePosixPath(info.filename.replace("\\", "/"))
-        if str(name.with_suffix("")).lower() != chosen or name.suffix.lower() not in _SUFFIXES:
-            continue
-        with archive.open(info) as content, (folder / f"layer{name.suffix.lower()}").open("wb") as target:
-            while block := content.read(_BLOCK_BYTES):
-                left -= len(block)
-                if left < 0:
-                    raise unreadable(source, "it inflates to far more than a shapefile.")
-                target.write(block)
+    parts = [info for info in archive.infolist() if _stem(info.filename) == chosen]
+    # A part never inflates to more than its entry says: zipfile stops there.
+    usual = _INFLATED_RATIO_MAX * source.path.stat().st_size
+    if sum(info.file_size for info in parts) > max(_INFLATED_BYTES_FREE, usual):
+        raise unreadable(source, "it inflates to far more than a shapefile.")
+    for info in parts:
+        suffix = PurePosixPath(info.filename).suffix.lower()
+        if suffix in _SUFFIXES:
+            with archive.open(info) as content, (folder / f"layer{suffix}").open("wb") as target:
+                shutil.copyfileobj(content, target, _BLOCK_BYTES)
     return folder / "layer.shp"
 
 
 def _chosen(source: Source, archive: zipfile.ZipFile) -> str:
     """The path within the archive, without suffix and in lower case, of the shapefile that is read."""
     shapes = [
-        str(PurePosixPath(name.replace("\\", "/")).with_suffix(""))
+        _stem(name)
         for name in archive.namelist()
         if name.lower().endswith(".shp") and not name.startswith("__MACOSX")
     ]
@@ -77,4 +77,10 @@ def _chosen(source: Source, archive: zipfile.ZipFile) -> str:
         raise unreadable(
             source, f"there are several shapefiles in it: {names}. Give the `layer` that is meant."
         )
-    return shapes[0].lower()
+    return shapes[0]
+
+
+def _stem(name: str) -> str:
+    """The path of a part without its suffix, in lower case."""
+    path = name.replace("\\", "/").lower()
+    return path.removesuffix(PurePosixPath(path).suffix)

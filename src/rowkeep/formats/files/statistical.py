@@ -13,7 +13,7 @@ import pyreadstat
 
 from rowkeep.formats.files.cell_table import CellRows, CellTable, Place
 from rowkeep.formats.files.cells import cell_text
-from rowkeep.formats.files.detection import content_name
+from rowkeep.formats.files.detection import content_name, content_type
 from rowkeep.formats.files.statistical_times import time_conversion
 from rowkeep.formats.files.table import BadRecords, Column, FileTable, Source, check_column_count, unreadable
 from rowkeep.model.files import Detected, FileType, shortened
@@ -131,7 +131,7 @@ class _Reading:
         name = content_name(head)
         if not head:
             return "it is empty."
-        if name is not None and "Invalid file" in error:
+        if name is not None and content_type(head) is not self._source.type:
             return f"it is {name}. Give its `type`."
         return f"{shortened(error, _REASON_CHARACTERS_MAX)}. It may be truncated."
 

@@ -35,12 +35,16 @@ _DIGITS_MAX = 8
 
 
 class Extent(msgspec.Struct):
-    """How far the cells of a sheet go, how many there are, and how many of them are errors."""
+    """How far the cells of a sheet go, how many there are, and how many of them are errors.
+
+    `is_unusual` says that places may be written as nobody writes them, so that they were not found.
+    """
 
     row_count: int = 0
     column_count: int = 0
     cell_count: int = 0
     error_count: int = 0
+    is_unusual: bool = False
 
     def check(self, source: Source, name: str) -> None:
         """Raises invalid_request_error for a sheet that is no table, or too large for memory."""
@@ -82,26 +86,20 @@ def _extents(source: Source, archive: zipfile.ZipFile) -> dict[str, Extent]:
         raise unreadable(source, f"its archive has {len(parts)} parts, more than a workbook.")
     if _WORKBOOK not in archive.namelist():
         raise unreadable(source, "it is a ZIP archive, and no xlsx workbook in it. Send what is in it.")
-    left = max(
-        _INFLATED_BYTES_FREE, min(_INFLATED_BYTES_MAX, _INFLATED_RATIO_MAX * source.path.stat().st_size)
-    )
+    usual = min(_INFLATED_BYTES_MAX, _INFLATED_RATIO_MAX * source.path.stat().st_size)
+    # A part never inflates to more than its entry says: zipfile stops there.
+    if sum(part.file_size for part in parts) > max(_INFLATED_BYTES_FREE, usual):
+        raise unreadable(source, "it inflates to far more than a workbook. Save it as CSV.")
     extents: dict[str, Extent] = {}
     for part in parts:
         extent = Extent()
         with archive.open(part) as content:
             for block in _overlapping(content):
-                left -= len(block)
-                if left < 0:
-                    raise unreadable(source, "it inflates to far more than a workbook. Save it as CSV.")
-                if _unusual_reference(block):
-                    raise unreadable(
-                        source, f"its part {part.filename} is written unlike any workbook. Save it again."
-                    )
                 _take(extent, block)
                 if b"<!DOCTYPE" in block or b"<!ENTITY" in block:
-                    raise unreadable(
-                        source, f"its part {part.filename} declares XML entities, as no workbook does."
-                    )
+                    raise unreadable(source, f"its part {part.filename} declares XML entities.")
+        if extent.is_unusual:
+            raise unreadable(source, f"its part {part.filename} is written in an unknown way. Save it again.")
         extents[part.filename] = extent
     return extents
 
@@ -120,6 +118,8 @@ def _take(extent: Extent, block: bytes) -> None:
     extent.row_count = max(extent.row_count, rows)
     extent.column_count = max(extent.column_count, columns)
     extent.cell_count += cells
+    if block.count(b"<c ") > cells and _unusual_reference(block):
+        extent.is_unusual = True
 
 
 def _furthest(block: bytes) -> tuple[int, int, int]:
