@@ -63,10 +63,10 @@ from rowkeep.storage.content_files import ContentFolder
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.durability import measure_durability
-from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.local_files import DataDirectory, Disk
 from rowkeep.storage.opening import open_database, open_segments
+from rowkeep.storage.segments.chaining import ChainReading
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.segments.sweep import GRACE_SECONDS, SegmentSweep
 from rowkeep.workers.checking_process import CheckingProcess

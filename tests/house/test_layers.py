@@ -12,6 +12,8 @@ MAY_IMPORT = {
     "storage.catalog": ("storage.base", "model"),
     "storage.engines": ("storage.catalog", "storage.base", "model"),
     "formats": ("model",),
+    "storage.journal": ("storage.catalog", "storage.base", "model"),
+    "storage.segments": ("storage.journal", "storage.catalog", "storage.base", "formats", "model"),
     "storage": ("formats", "model"),
     # What a query means is computing: no engine, no files. The process that runs queries and the docs use it.
     "sql": ("model",),

@@ -28,10 +28,10 @@ from rowkeep.services.uploads import UploadDraft, UploadService
 from rowkeep.services.versions import ReleaseDraft, VersionService
 from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.doors import StorageDoors, edit_catalog
-from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.local_files import DataDirectory, Disk
 from rowkeep.storage.opening import open_segments
+from rowkeep.storage.segments.chaining import ChainReading
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.workers.checking_process import CheckingProcess

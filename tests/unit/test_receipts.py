@@ -9,8 +9,8 @@ from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.receipts import ChainOutcome, Rejection
 from rowkeep.services.insert.receipts import ReceiptService
 from rowkeep.storage.catalog.catalog import CatalogView
-from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.opening import open_segments
+from rowkeep.storage.segments.chaining import ChainReading
 from tests.unit.readworld import TABLE, World
 
 

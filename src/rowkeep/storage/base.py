@@ -9,13 +9,12 @@ seams (`catalog/`, `journal/`, `segments/`) is written once, and names no databa
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 
 from rowkeep.model.resources import Batch, Frame, Receipt
 
-Result = TypeVar("Result")
 Record = dict[str, Any]
 
 

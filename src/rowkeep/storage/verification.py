@@ -20,10 +20,10 @@ from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Entry, Segment
 from rowkeep.storage.base import Database, Record, SegmentStore
 from rowkeep.storage.catalog.catalog import CatalogView
-from rowkeep.storage.journal.chaining import ChainReading
 from rowkeep.storage.journal.entries import entry_lines
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.opening import open_segments
+from rowkeep.storage.segments.chaining import ChainReading
 from rowkeep.storage.segments.parquet import SegmentFile
 
 STREAMS_PER_PAGE = 1_000

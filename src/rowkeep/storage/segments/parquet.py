@@ -116,7 +116,7 @@ class SegmentFile:
         return one_ahead(lambda part: part(), self.parts(names, first_row, row_end))
 
     def parts(self, names: Sequence[str], first_row: int, row_end: int) -> list[GroupPart]:
-        """The same, to be read one by one when they are wanted."""
+        """What `groups` gives, as functions that read a row group each when they are called."""
         present = [name for name in names if name in self.names]
         parts: list[GroupPart] = []
         start = 0
