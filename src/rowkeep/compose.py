@@ -28,6 +28,7 @@ from rowkeep.api.resources.reads import ReadHandlers
 from rowkeep.api.resources.receipts import ReceiptHandlers
 from rowkeep.api.resources.statistics import StatisticsHandlers
 from rowkeep.api.resources.tables import TableHandlers
+from rowkeep.api.resources.temp_uploads import TempUploadHandlers
 from rowkeep.api.resources.uploads import UploadHandlers
 from rowkeep.api.resources.variables import VariableHandlers
 from rowkeep.api.resources.versions import VersionHandlers
@@ -83,6 +84,7 @@ _Handlers = (
     | StatisticsHandlers
     | OperationHandlers
     | UploadHandlers
+    | TempUploadHandlers
 )
 # What the template of the workers imports before it forks.
 WORKER_MODULES = ("rowkeep.workers.load", "rowkeep.workers.query.running")
@@ -180,6 +182,7 @@ def _application(
     maintenance = Maintenance(doors, workers.sealing, _sealing_policy(settings), lane.slow_down)
     bodies = BodyReader(_body_limits(settings))
     content_files = _content_files(storage.directory, settings)
+    temp_uploads = TempUploadService(doors, content_files, bytes_max=settings.temp_upload_bytes_max)
     jobs = _jobs(storage, workers, content_files, settings)
     stack.push_async_callback(jobs.stop)
     ingest = _ingest(storage, workers, settings)
@@ -197,7 +200,8 @@ def _application(
         QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
         StatisticsHandlers(statistics_service),
         QueryHandlers(QueryService(doors, jobs), reads, statistics_service),
-        UploadHandlers(UploadService(doors, jobs), TempUploadService(doors, content_files)),
+        UploadHandlers(UploadService(doors, jobs), temp_uploads),
+        TempUploadHandlers(temp_uploads, settings.public_url),
         OperationHandlers(lane.health, maintenance.health, traffic, live, _durability(storage.directory)),
     ]
     answers = FollowAnswers(follows, stall_seconds_max=settings.follow_stall_seconds_max)

@@ -25,6 +25,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 1
     log_level: str = "info"
     cors_origins: str = ""
+    public_url: str = ""
+    temp_upload_bytes_max: int = 64 * 1024 * MEBIBYTE
     body_bytes_max: int = 100 * MEBIBYTE
     compressed_body_bytes_max: int = 100 * MEBIBYTE
     body_stall_seconds_max: float = 30.0

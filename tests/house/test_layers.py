@@ -46,6 +46,7 @@ PLACES = {
     "python_calamine": ("formats.files.spreadsheet",),
     "shapely": ("model.geography",),
     "sqlglot": ("sql",),
+    "python_multipart": ("api.http.multipart",),
     "starlette": ("api.http",),
     "tqdm": ("client.files.progress",),
     "uvloop": ("server", "trials"),

@@ -27,8 +27,12 @@ class ContentFolder:
         self._unnamed_since: dict[str, float] = {}
 
     def new(self, identifier: str) -> "ContentFile":
-        """Returns a new, empty file. Raises `unavailable` when the disk does not take it."""
-        return ContentFile(self._folder / identifier, self._disk, self._reserve_bytes_min)
+        """Returns an empty file. Raises `unavailable` when the disk does not take it."""
+        return self.resumed(identifier, 0)
+
+    def resumed(self, identifier: str, byte_count: int) -> "ContentFile":
+        """Returns a file with its first bytes; what was behind them is cut off."""
+        return ContentFile(self._folder / identifier, self._disk, self._reserve_bytes_min, byte_count)
 
     async def remove(self, identifier: str) -> None:
         """Removes content that is not wanted any more."""
@@ -49,14 +53,14 @@ class ContentFolder:
 class ContentFile:
     """One file, on its way. Raises `unavailable` when the disk does not take it."""
 
-    def __init__(self, path: Path, disk: Disk, reserve_bytes_min: int) -> None:
+    def __init__(self, path: Path, disk: Disk, reserve_bytes_min: int, byte_count: int) -> None:
         self._path = path
         self._disk = disk
         self._reserve_bytes_min = reserve_bytes_min
-        self._byte_count = 0
+        self._byte_count = byte_count
         self._is_kept = False
         try:
-            self._descriptor = disk.create(path)
+            self._descriptor = disk.reopen(path, byte_count)
         except OSError as error:
             raise no_room(error) from error
 

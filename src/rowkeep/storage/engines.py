@@ -49,7 +49,10 @@ class ContentFiles(Protocol):
     """The content of temporary uploads, by their identifiers."""
 
     def new(self, identifier: str) -> KeptSpool:
-        """Returns a place for content."""
+        """Returns a place for content, empty."""
+
+    def resumed(self, identifier: str, byte_count: int) -> KeptSpool:
+        """Returns the place of content that is there up to a length; what is behind it is cut off."""
 
     async def remove(self, identifier: str) -> None:
         """Removes content that is not wanted any more."""

@@ -94,6 +94,13 @@ class Disk:
         """Opens a new file for writing; its descriptor."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
+    def reopen(self, path: Path, byte_count: int) -> int:
+        """Opens a file to go on behind its first bytes; what was there is cut off. Returns its descriptor."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.ftruncate(descriptor, byte_count)
+        os.lseek(descriptor, byte_count, os.SEEK_SET)
+        return descriptor
+
     def write(self, descriptor: int, data: memoryview) -> None:
         """Writes all of it."""
         rest = data

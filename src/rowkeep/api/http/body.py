@@ -6,7 +6,7 @@ reads that are under way and ends those whose next part is overdue.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -85,6 +85,32 @@ class BodyReader:
             if content_length == b"%d" % len(body) and len(body) <= memory_bytes_max:
                 return body
             return await self._read_on(task, receive, message, spool, memory_bytes_max, coding)
+        except asyncio.CancelledError:
+            if task not in self._overdue:
+                raise
+            task.uncancel()
+            raise self._stalled() from None
+        finally:
+            del self._waiting_since[task]
+            self._overdue.discard(task)
+
+    async def parts(self, receive: Receive) -> AsyncIterator[bytes]:
+        """The parts of a body of any length as they come. Raises request_timeout, BodyBroken."""
+        has_more = True
+        while has_more:
+            message = await self._next_message(receive)
+            if message["type"] == "http.disconnect":
+                raise BodyBroken
+            has_more = message.get("more_body", False)
+            yield message.get("body", b"")
+
+    async def _next_message(self, receive: Receive) -> Message:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a body is read within a task")
+        self._waiting_since[task] = time.monotonic()
+        try:
+            return await receive()
         except asyncio.CancelledError:
             if task not in self._overdue:
                 raise

@@ -56,6 +56,11 @@ def holds_content(content_type: bytes | None) -> bool:
     return content_type is not None and _format_of(content_type) is not BodyFormat.JSON
 
 
+def is_multipart(content_type: bytes) -> bool:
+    """Returns whether a body is a form with a file in it."""
+    return content_type.strip().lower().startswith(b"multipart/form-data")
+
+
 @lru_cache(maxsize=1000)
 def rows_format(content_type: bytes | None) -> BodyFormat:
     """How a body holds its rows. Raises unsupported_media_type."""

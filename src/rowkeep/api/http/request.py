@@ -2,14 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote
 
 import msgspec
 
 from rowkeep.api.http.asgi import Receive, Scope
-from rowkeep.api.http.body import BodyReader, spooled
+from rowkeep.api.http.body import BodyReader
 from rowkeep.api.http.headers import bearer_hash, check_json, content_coding
 from rowkeep.api.http.shapes import ListShape
 from rowkeep.api.http.wire import Answer, json_answer
@@ -99,21 +99,21 @@ class ApiRequest:
         """
         await self._check_token(self.token_hash)
         check_json(self.headers.get(b"content-type"))
-        body = await self._body()
-        try:
-            plain = body.removeprefix(BYTE_ORDER_MARK) or b"{}"
-            return msgspec.convert(_camel_keys(msgspec.json.decode(plain)), type=type_, strict=True)
-        except RecursionError as error:
-            raise invalid_request("The body is nested too deeply to be read.") from error
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise invalid_request(f"The body does not fit: {error}.") from error
+        return read_json(await self._body(), type_)
 
-    async def content(self, spool: Callable[[], Spool]) -> Spool:
-        """The body as it comes, in a spool, which the caller closes."""
-        self.has_read_body = True
-        length = self.headers.get(b"content-length")
-        body = await self._bodies.read(self._receive, length, spool, memory_bytes_max=0)
-        return await spooled(body, spool) if isinstance(body, bytes) else body
+    async def parts(self) -> AsyncIterator[bytes]:
+        """The parts of the body as they come, however many; only for callers whose token is good.
+
+        Raises invalid_token, request_timeout and BodyBroken.
+        """
+        await self._check_token(self.token_hash)
+        async for part in self._bodies.parts(self._receive):
+            yield part
+
+    @property
+    def host(self) -> str:
+        """Where the caller found the server: the `Host` header."""
+        return self.headers.get(b"host", b"localhost").decode("latin-1")
 
     async def _body(self) -> bytes:
         coding = content_coding(self._scope["headers"])
@@ -127,6 +127,17 @@ class ApiRequest:
             return await asyncio.to_thread(inflated, body, coding, bytes_max=JSON_BYTES_MAX)
         except InflatedTooMuch as error:
             raise inflated_too_large(JSON_BYTES_MAX) from error
+
+
+def read_json(body: bytes, type_: type[Body]) -> Body:
+    """Returns JSON as a struct. Raises invalid_request_error naming what does not fit."""
+    try:
+        plain = body.removeprefix(BYTE_ORDER_MARK) or b"{}"
+        return msgspec.convert(_camel_keys(msgspec.json.decode(plain)), type=type_, strict=True)
+    except RecursionError as error:
+        raise invalid_request("The body is nested too deeply to be read.") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise invalid_request(f"The body does not fit: {error}.") from error
 
 
 def _no_spool() -> Spool:

@@ -4,14 +4,16 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from rowkeep.api.http.headers import holds_content
+from rowkeep.api.http.headers import holds_content, is_multipart
+from rowkeep.api.http.multipart import MultipartForm
 from rowkeep.api.http.parameters import PAGED
-from rowkeep.api.http.request import ApiRequest, listed, page_of
+from rowkeep.api.http.request import ApiRequest, listed, page_of, read_json
 from rowkeep.api.http.routes import API, ASKED_ERRORS, SEEN_ERRORS, TEXT_TYPES, Facts, Route, RouteTable
 from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, Shape, Time, located
 from rowkeep.api.http.wire import Answer, json_answer, ok_answer
 from rowkeep.api.resources.places import upload_uri
 from rowkeep.api.resources.tables import ContentHash
+from rowkeep.model.errors import invalid_request
 from rowkeep.model.files import BadRecord, Detected, FileType
 from rowkeep.model.jobs import Job
 from rowkeep.model.loads import LoadArguments, LoadResult
@@ -175,8 +177,12 @@ class UploadHandlers:
 
     async def create(self, request: ApiRequest) -> Answer:
         """Creates an upload: a stream, or one of a file that was sent before or is the body."""
-        is_content = holds_content(request.headers.get(b"content-type"))
-        draft = await (self._received(request) if is_content else request.json(UploadDraft))
+        content_type = request.headers.get(b"content-type")
+        if content_type is not None and holds_content(content_type):
+            draft = await self._received(request, content_type)
+        else:
+            draft = await request.json(UploadDraft)
+            draft = msgspec.structs.replace(draft, name=request.text("name") or draft.name)
         view = await self._uploads.create(request.token_hash, request.segment("table"), draft)
         answer = json_answer(upload_resource(view), 201)
         warning = renaming_warning(view.upload.schema)
@@ -184,21 +190,20 @@ class UploadHandlers:
             answer.headers.append((b"x-redivis-warning", warning.encode("ascii", "backslashreplace")))
         return answer
 
-    async def _received(self, request: ApiRequest) -> UploadDraft:
-        """Takes in the file that is the body; what is said of it is in the query."""
-        draft = draft_of_query(request.query)
-        new = TempUploadDraft(name=draft.name)
-        temp_upload = await self._temp_uploads.create(request.token_hash, request.segment("table"), new)
-        spool = self._temp_uploads.spool(temp_upload)
+    async def _received(self, request: ApiRequest, content_type: bytes) -> UploadDraft:
+        """Takes in the file in the body; what is said of it is in the query, or beside it in a form."""
+        in_query = draft_of_query(request.query)
+        form = MultipartForm(content_type, request.parts()) if is_multipart(content_type) else None
+        parts = request.parts() if form is None else form.file_parts()
+        new = TempUploadDraft(name=in_query.name)
+        made = await self._temp_uploads.create(request.token_hash, request.segment("table"), [new])
         try:
-            await request.content(lambda: spool)
-            await self._temp_uploads.complete(temp_upload, spool)
+            await self._temp_uploads.receive(made[0], parts)
+            draft = in_query if form is None else _draft_of_form(form, in_query)
         except BaseException:
-            await spool.close()
-            await self._temp_uploads.delete(temp_upload)
+            await self._temp_uploads.delete(made[0])
             raise
-        await spool.close()
-        return msgspec.structs.replace(draft, temp_upload_id=temp_upload.identifier)
+        return msgspec.structs.replace(draft, temp_upload_id=made[0].identifier)
 
     async def get(self, request: ApiRequest) -> Answer:
         """An upload."""
@@ -210,3 +215,16 @@ class UploadHandlers:
         """Deletes an upload."""
         await self._uploads.delete(request.token_hash, request.segment("table"), request.segment("upload"))
         return ok_answer()
+
+
+def _draft_of_form(form: MultipartForm, in_query: UploadDraft) -> UploadDraft:
+    """Returns what a form says: in its field `metadata`, or in a field for each property (older clients)."""
+    if not form.has_file:
+        raise invalid_request("The multipart body has no part `data`, which is the file.")
+    metadata = form.fields.get("metadata", b"").strip()
+    if metadata.startswith(b"{"):
+        draft = read_json(metadata, UploadDraft)
+    else:
+        draft = draft_of_query({name: [text.decode()] for name, text in form.fields.items()})
+    name = in_query.name or draft.name or form.file_name
+    return msgspec.structs.replace(draft, name=name)

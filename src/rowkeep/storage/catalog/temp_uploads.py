@@ -46,6 +46,10 @@ class TempUploadEditor(TempUploads, Editing):
         added = self._one("add_temp_upload", **msgspec.structs.asdict(new), now=self._now)
         return msgspec.convert(added, TempUpload)
 
+    def receive(self, identifier: str, byte_count: int, size: int | None) -> None:
+        """Says how much is there, durable, and how large the whole is said to become."""
+        self._run("receive_temp_upload", identifier=identifier, byte_count=byte_count, size=size)
+
     def complete(self, identifier: str, byte_count: int) -> None:
         """Says that all of the content is there, durable."""
         self._run("complete_temp_upload", identifier=identifier, byte_count=byte_count)

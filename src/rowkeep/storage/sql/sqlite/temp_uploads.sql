@@ -12,6 +12,10 @@ INSERT INTO temp_uploads (identifier, table_id, user_id, name, size, created_at,
 VALUES (:identifier, :table_id, :user_id, :name, :size, :now, :expires_at)
 RETURNING *;
 
+-- name: receive_temp_upload
+UPDATE temp_uploads SET received_byte_count = :byte_count, size = :size
+WHERE identifier = :identifier AND byte_count IS NULL;
+
 -- name: complete_temp_upload
 UPDATE temp_uploads SET byte_count = :byte_count WHERE identifier = :identifier;
 
