@@ -4,8 +4,6 @@ Every column of a translated query is named c0, c1 and so on, and every source r
 reaches DuckDB, so none can mean something there that it does not mean in BigQuery.
 """
 
-from typing import Any
-
 import msgspec
 from sqlglot import exp
 
@@ -16,7 +14,7 @@ from rowkeep.sql.fragments import SQL_CHARACTERS_MAX, Context, Fragment, Relatio
 from rowkeep.sql.modifiers import ordered_keys
 from rowkeep.sql.operators import condition
 from rowkeep.sql.sources import from_sql, starred
-from rowkeep.sql.types import INT64, UNTYPED, is_orderable
+from rowkeep.sql.types import INT64, is_orderable
 
 Item = tuple[str | None, Fragment]
 
@@ -85,17 +83,11 @@ def _select(context: Context, node: exp.Select, outer: Scope | None) -> Relation
     distinct = _distinct(context, node, items)
     columns = ", ".join(f"{fragment.sql} AS c{index}" for index, (_, fragment) in enumerate(items))
     sql = f"SELECT {distinct}{columns}{from_}{tail}"
-    relation = Relation(
-        sql, tuple(name for name, _ in items), tuple(_settled(fragment) for _, fragment in items)
-    )
+    relation = Relation(sql, tuple(name for name, _ in items), tuple(fragment.type for _, fragment in items))
     if distinct:
         return _limited(context, node, relation)
     order = _order_of_select(context, scope, node, items)
     return msgspec.structs.replace(relation, sql=sql + order + limit_sql(context, node))
-
-
-def _settled(fragment: Fragment) -> Any:
-    return INT64 if fragment.type == UNTYPED else fragment.type
 
 
 def _distinct(context: Context, node: exp.Select, items: list[Item]) -> str:
