@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 import duckdb_extension_spatial
+import msgspec
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling
 
@@ -104,6 +105,28 @@ class QueryEngine:
         self._run(f"SET allowed_paths = [{listed}]")
         self._run("SET enable_external_access = false")
         self._run("SET lock_configuration = true")
+
+    def parsed(self, text: str) -> dict[str, Any]:
+        """DuckDB's own tree of a text, which may say that it is none."""
+        found = self._connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
+        assert found is not None
+        tree: dict[str, Any] = msgspec.json.decode(found[0])
+        return tree
+
+    def text_of(self, tree: dict[str, Any]) -> str:
+        """A tree as text again."""
+        given = msgspec.json.encode(tree).decode()
+        found = self._connection.execute("SELECT json_deserialize_sql(CAST(? AS JSON))", [given]).fetchone()
+        assert found is not None
+        return str(found[0])
+
+    def columns_of(self, sql: str) -> list[tuple[str, str]]:
+        """The names and types of a query's columns. Raises EngineError."""
+        try:
+            rows = self._connection.execute(f"DESCRIBE {sql}").fetchall()
+        except duckdb.Error as error:
+            raise EngineError(str(error)) from error
+        return [(str(row[0]), str(row[1])) for row in rows]
 
     def run(self, sql: str) -> Iterator[pa.RecordBatch]:
         """The rows of a query. Raises EngineError, also while they are read."""

@@ -20,7 +20,9 @@ from rowkeep.model.queries import (
 )
 from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema
-from rowkeep.sql.errors import QueryRefused
+from rowkeep.sql.duckdb_gate import checked_tree, uses_geography, with_views
+from rowkeep.sql.duckdb_output import finished_duckdb
+from rowkeep.sql.errors import QueryRefused, at
 from rowkeep.sql.fragments import Parameters
 from rowkeep.sql.gate import parse_query, position_of, reference_of
 from rowkeep.sql.output import Translation
@@ -42,6 +44,7 @@ _SCRATCH = "scratch"
 RECURSION_MAX = 20_000
 # What DuckDB may take of the memory that the worker may; the rest is Python's and Arrow's.
 ENGINE_MEMORY_SHARE = 0.6
+PARSE_MEMORY_BYTES_MAX = 256 * 1024 * 1024
 
 
 class ParseJob(msgspec.Struct, frozen=True):
@@ -62,6 +65,8 @@ def name_tables(work: Work) -> list[NamedTable]:
 
 
 def _named_tables(job: ParseJob) -> list[NamedTable]:
+    if job.dialect is Dialect.DUCKDB:
+        return _named_by_duckdb(job.text)
     parsed = parse_query(job.text)
     named: dict[str, NamedTable] = {}
     for table in parsed.tables:
@@ -71,13 +76,22 @@ def _named_tables(job: ParseJob) -> list[NamedTable]:
     return [named[reference] for reference in named if reference.lower() not in parsed.own_names]
 
 
+def _named_by_duckdb(text: str) -> list[NamedTable]:
+    engine = QueryEngine(Path(), memory_bytes_max=PARSE_MEMORY_BYTES_MAX, threads=1)
+    engine.lock()
+    named: dict[str, NamedTable] = {}
+    for reference, offset in checked_tree(text, engine.parsed(text)):
+        line, column = (None, None) if offset is None else at(text, offset)
+        named.setdefault(reference, NamedTable(reference, line, column))
+    return list(named.values())
+
+
 def run_query(work: Work) -> QueryAnswer:
     """Runs a query into a durable file of its rows. Raises invalid_request_error for what it fails of."""
     plan = work.arguments(QueryPlan)
     sys.setrecursionlimit(RECURSION_MAX)
     try:
-        query = _translated(plan)
-        engine = _engine(work.folder, plan, query)
+        query, engine = _prepared(work.folder, plan)
         return _written(work.folder, plan, query, engine.run(query.sql))
     except QueryRefused as error:
         raise invalid_request(error.message) from error
@@ -96,18 +110,43 @@ def _translated(plan: QueryPlan) -> Translation:
     return translated(parse_query(plan.arguments.text), shapes, parameters, now)
 
 
-def _engine(folder: Path, plan: QueryPlan, query: Translation) -> QueryEngine:
+def _prepared(folder: Path, plan: QueryPlan) -> tuple[Translation, QueryEngine]:
+    """A query in DuckDB's words, and an engine that holds its tables and nothing else."""
+    if plan.arguments.dialect is Dialect.DUCKDB:
+        return _prepared_by_duckdb(folder, plan)
+    query = _translated(plan)
+    return query, _engine(folder, plan, has_geography="ST_" in query.sql)
+
+
+def _prepared_by_duckdb(folder: Path, plan: QueryPlan) -> tuple[Translation, QueryEngine]:
+    text = plan.arguments.text
+    if plan.arguments.parameters:
+        raise QueryRefused("`parameters` are for the BigQuery dialect; write the values into the query.")
+    parser = QueryEngine(Path(), memory_bytes_max=PARSE_MEMORY_BYTES_MAX, threads=1)
+    tree = parser.parsed(text)
+    checked_tree(text, tree)
+    engine = _engine(folder, plan, has_geography=uses_geography(tree))
+    views = {
+        reference: f"d{index}" for index, table in enumerate(plan.tables) for reference in table.references
+    }
+    sql = engine.text_of(with_views(tree, views))
+    return finished_duckdb(sql, engine.columns_of(sql)), engine
+
+
+def _engine(folder: Path, plan: QueryPlan, *, has_geography: bool) -> QueryEngine:
     scratch = folder / _SCRATCH
     scratch.mkdir()
     memory = int(plan.memory_bytes_max * ENGINE_MEMORY_SHARE)
     engine = QueryEngine(scratch, memory_bytes_max=memory, threads=plan.threads)
     engine.add_functions()
-    if "ST_" in query.sql:
+    if has_geography:
         engine.add_geography()
     with (folder / ENTRIES).open("rb") as entries:
         views = TableViews(engine, entries)
         for index, table in enumerate(plan.tables):
             views.add(f"v{index}", table)
+            if plan.arguments.dialect is Dialect.DUCKDB:
+                views.add_named(f"d{index}", f"v{index}", table)
     engine.lock()
     return engine
 

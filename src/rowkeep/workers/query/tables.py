@@ -59,6 +59,14 @@ class TableViews:
             parts.append(f"SELECT * FROM {view}_rows")
         self._engine.add_view(view, " UNION ALL ".join(parts) or _no_rows(table))
 
+    def add_named(self, name: str, view: str, table: QueryTable) -> None:
+        """Makes a view with the variables under their own names, as DuckDB's dialect knows them."""
+        labels = [variable.name for variable in table.schema.variables]
+        if table.has_upload_name:
+            labels.append(UPLOAD_NAME_COLUMN)
+        columns = ", ".join(f"c{index} AS {_identifier(label)}" for index, label in enumerate(labels))
+        self._engine.add_view(name, f"SELECT {columns or 'NULL AS z'} FROM {view}")
+
     def _segment_sql(self, table: QueryTable, upload: UploadPart) -> Iterator[str]:
         schemas = {schema.version: schema for schema in upload.schemas}
         whole: dict[int, list[str]] = {}
@@ -113,11 +121,15 @@ def _columns_sql(table: QueryTable, upload: UploadPart, stored: Schema) -> str:
     return ", ".join(columns) or "NULL AS z"
 
 
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _column_sql(stored: Variable | None, type_: VariableType) -> str:
     duckdb_type = DUCKDB_TYPES[TYPE_OF_VARIABLE[type_].name]
     if stored is None:
         return f"CAST(NULL AS {duckdb_type})"
-    name = '"' + stored.name.replace('"', '""') + '"'
+    name = _identifier(stored.name)
     if stored.type is type_ or stored.type is VariableType.GEOGRAPHY:
         return name
     if type_ is not VariableType.STRING:
