@@ -35,7 +35,7 @@ _EXPRESSIONS = frozenset(
     ]
 )
 _SOURCES = frozenset(
-    ["BASE_TABLE", "SUBQUERY", "JOIN", "EMPTY", "EXPRESSION_LIST", "TABLE_FUNCTION", "PIVOT", "COLUMN_DATA"]
+    ["BASE_TABLE", "SUBQUERY", "JOIN", "EMPTY", "EXPRESSION_LIST", "TABLE_FUNCTION", "PIVOT"]
 )
 _NODES = frozenset(["SELECT_NODE", "SET_OPERATION_NODE", "CTE_NODE"])
 _TABLE_FUNCTIONS = frozenset(["unnest", "range", "generate_series"])
