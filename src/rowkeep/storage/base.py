@@ -35,7 +35,7 @@ class SealingError(StorageError):
 
 
 class DuplicateError(StorageError):
-    """What was to be written goes against a rule of the schema: mostly, the same unique key exists."""
+    """A rule of the schema forbids what was to be written. Mostly a unique key exists already."""
 
 
 class NewEntry(msgspec.Struct, frozen=True, gc=False):

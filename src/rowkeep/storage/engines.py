@@ -130,7 +130,10 @@ class ChainReading(Protocol):
     """One recomputation of an upload's chain; every step runs on a snapshot of its own."""
 
     def step(self, view: CatalogView) -> ChainOutcome | None:
-        """Some of the work; None until it is done. Raises not_found_error when the upload is deleted."""
+        """Does some of the work. Returns None until it is done.
+
+        Raises not_found_error when the upload is deleted.
+        """
 
 
 class ChainReadings(Protocol):
@@ -141,16 +144,22 @@ class ChainReadings(Protocol):
 
 
 class Sealer(Protocol):
-    """Writes segments, away from the answering process. Raises SealingError, and all is as it was."""
+    """Writes segments outside the answering process. After a SealingError everything is as before."""
 
     async def seal(self, upload_id: int, first_row: int) -> Segment | None:
-        """A durable, unnamed segment of the entries from a row on; None when they cannot be sealed."""
+        """Writes the entries from a row on into a durable, unnamed segment.
+
+        Returns None when they cannot be sealed.
+        """
 
     async def compact(self, upload_id: int, first_row: int, row_end: int) -> Segment:
         """A durable, unnamed segment of the rows of several."""
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Removes files that have long been without a name; how many. `named` tells the names there are."""
+        """Removes files that have long been unnamed. Returns how many.
+
+        `named` reads the names that the catalog has.
+        """
 
 
 class FileLoader(Protocol):

@@ -91,7 +91,7 @@ class Disk:
     """What is done to files that must last. The seam where tests make a disk fail or lose its power."""
 
     def create(self, path: Path) -> int:
-        """Opens a new file for writing; its descriptor."""
+        """Opens a new file for writing. Returns its descriptor."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     def reopen(self, path: Path, byte_count: int) -> int:

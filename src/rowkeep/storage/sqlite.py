@@ -79,7 +79,7 @@ class SqliteConnection:
         self.raw.wal_autocheckpoint(checkpoint_pages)
 
     def records(self, statement: str, /, **parameters: object) -> list[Record]:
-        """Runs a named statement; its rows by column name."""
+        """Runs a named statement. Returns its rows by column name."""
         cursor = self.raw.cursor()
         cursor.row_trace = _record
         try:
@@ -88,7 +88,7 @@ class SqliteConnection:
             raise DuplicateError(str(error)) from error
 
     def record(self, statement: str, /, **parameters: object) -> Record | None:
-        """Runs a named statement; its first row or None."""
+        """Runs a named statement. Returns its first row or None."""
         records = self.records(statement, **parameters)
         return records[0] if records else None
 

@@ -80,7 +80,7 @@ class DatasetEditor(Datasets, Editing):
         )
 
     def update(self, dataset: Dataset) -> Dataset:
-        """Stores what of a dataset can change. Raises DuplicateError when its name is taken."""
+        """Stores the changed facts of a dataset. Raises DuplicateError when its name is taken."""
         self._announce_change()
         changed = msgspec.structs.replace(dataset, name_key=name_key(dataset.name), updated_at=self._now)
         self._run(

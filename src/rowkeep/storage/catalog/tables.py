@@ -74,7 +74,7 @@ class TableEditor(Tables, Editing):
         return the_noun(Table, record)
 
     def update(self, table: Table) -> Table:
-        """Stores what of a table can change. Raises DuplicateError when its name is taken."""
+        """Stores the changed facts of a table. Raises DuplicateError when its name is taken."""
         self._announce_change()
         record = self._one(
             "update_table",

@@ -43,7 +43,10 @@ def frame_checksum(upload_id: int, schema_version: int, frame: Frame) -> int:
 
 
 def _checksum(*facts: int, payload: bytes) -> int:
-    """CRC-32 of a payload and of what its entry says of it; where it stands is seen from its neighbours."""
+    """Returns the CRC-32 of a payload and of the facts of its entry.
+
+    The first row is not among them: it follows from the entry before.
+    """
     return zlib.crc32(payload, zlib.crc32(b"%d,%d,%d,%d,%d" % facts))
 
 

@@ -50,7 +50,7 @@ class Journal:
         self._ends = StreamEnds()
 
     def commit_group(self, database: Database, batches: Sequence[Batch]) -> list[Outcome]:
-        """Writes a group durably; an outcome for each batch, in order."""
+        """Writes a group durably. Returns an outcome for each batch, in order."""
         try:
             receipts = self._commit_common(database, batches) if _is_common(batches) else None
             if receipts is not None:
@@ -64,7 +64,10 @@ class Journal:
         return outcomes
 
     def _commit_common(self, database: Database, batches: Sequence[Batch]) -> list[Outcome] | None:
-        """Receipts when the group went in as one statement; it does not when it is stale or knows a key."""
+        """Commits a group in one step.
+
+        Returns None, and writes nothing, when the group is stale or a key is known.
+        """
         ends = self._ends.of({batch.upload_id for batch in batches})
         if ends is None:
             return None
@@ -84,7 +87,7 @@ class Journal:
     def _settle_group(
         self, connection: Connection, batches: Sequence[Batch]
     ) -> tuple[list[Outcome], dict[int, StreamEnd]]:
-        """The outcomes, and where the uploads end once they are committed."""
+        """Returns the outcomes, and where the uploads end once they are committed."""
         upload_ids = sorted({batch.upload_id for batch in batches})
         state = connection.records("group_state", upload_ids=_json_text(upload_ids))
         version = state[0]["version"]
@@ -184,7 +187,7 @@ def _is_common(batches: Sequence[Batch]) -> bool:
 
 
 def _settle(editor: CatalogEditor, batch: Batch, version: int, known: _KnownRequests) -> Outcome | None:
-    """The outcome of a batch that is not to be written; None when it is."""
+    """Returns the outcome of a batch that is not to be written. None for a batch that is."""
     if batch.catalog_version != version:
         return StaleBatch()
     if batch.replayed and not editor.quarantine.holds_replayed(batch):

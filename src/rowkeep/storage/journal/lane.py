@@ -87,7 +87,7 @@ class Lane:
         self._thread.start()
 
     def health(self) -> Health:
-        """How the lane is doing."""
+        """Returns how the lane is doing."""
         return Health(
             failure=self._failure,
             queued_bytes=self._queued_bytes,
@@ -98,7 +98,7 @@ class Lane:
         )
 
     def slow_down(self, rest_factor: float) -> None:
-        """Makes the lane rest after each commit of rows for so many times as long as it took; 0 for not."""
+        """Makes the lane rest after each commit of rows, `rest_factor` times as long as the commit took."""
         self._rest_factor = rest_factor
 
     def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
@@ -126,7 +126,7 @@ class Lane:
         return await self._enqueue(batch, size, times)
 
     async def write(self, function: Callable[[Connection], Result]) -> Result:
-        """Runs a function in one durable transaction; what it raises rolls the transaction back."""
+        """Runs a function in one durable transaction. An error of the function rolls it back."""
         if self._failure is not None or self._is_closing:
             raise self._refusal()
         future: asyncio.Future[Result] = self._loop.create_future()
@@ -166,7 +166,7 @@ class Lane:
             raise
 
     def _release(self, size: int) -> None:
-        """Gives room back and lets in, in order, who fits; room is kept for them from here on."""
+        """Gives room back and lets in the batches that fit now, in order. They have their room at once."""
         self._queued_bytes -= size
         while self._waiting:
             next_size, turn = self._waiting[0]
@@ -271,7 +271,7 @@ class Lane:
 
 
 def _refusal(error: Exception) -> Exception:
-    """What a sender is told; errors that are not storage's own pass as they are."""
+    """Returns what a sender is told of an error. Errors that are not of storage stay as they are."""
     if isinstance(error, StorageBusyError):
         return unavailable(
             "The database is busy. Nothing was written; send the request again.",

@@ -32,7 +32,7 @@ class StreamEnds:
         self._ends: dict[int, StreamEnd] = {}
 
     def of(self, upload_ids: Iterable[int]) -> dict[int, StreamEnd] | None:
-        """The ends of some uploads; None unless all are known."""
+        """Returns where uploads end. None when that is not known of all of them."""
         ends: dict[int, StreamEnd] = {}
         for upload_id in upload_ids:
             end = self._ends.get(upload_id)
@@ -42,13 +42,13 @@ class StreamEnds:
         return ends
 
     def learn(self, ends: Mapping[int, StreamEnd]) -> None:
-        """Takes in what a commit has made true."""
+        """Remembers where uploads end after a commit."""
         if len(self._ends) + len(ends) > STREAMS_MAX:
             self._ends.clear()
         self._ends.update(ends)
 
     def forget(self) -> None:
-        """Knows nothing any more."""
+        """Forgets all ends: what was written is not known."""
         self._ends.clear()
 
 
@@ -60,7 +60,7 @@ class Placement:
         self.after = dict(before)
 
     def place(self, batch: Batch) -> Receipt:
-        """The receipt of a batch that is written next."""
+        """Places a batch behind those before it. Returns its receipt."""
         end = self.after[batch.upload_id]
         if not batch.row_count:
             return Receipt(0, batch.change, sha256=batch.sha256, chain=end.chain)
@@ -78,7 +78,7 @@ class Placement:
 
 
 def stream_ends(records: Sequence[Record]) -> dict[int, StreamEnd]:
-    """The ends of uploads by id, from records of group_state."""
+    """Returns where uploads end, by their ids, from records of `group_state`."""
     return {
         record["upload_id"]: StreamEnd(record["row_count"], record["chain"], record["commit_count"])
         for record in records
@@ -87,7 +87,10 @@ def stream_ends(records: Sequence[Record]) -> dict[int, StreamEnd]:
 
 
 def moved_offset(batch: Batch, tokens: dict[int, str | None]) -> OffsetMoved | None:
-    """Moves the offset token of a batch's upload, unless the batch expects another one than there is."""
+    """Moves the offset token of a batch's upload in `tokens`.
+
+    Returns an outcome when the batch expects another token than there is.
+    """
     offset = batch.offset
     if offset is None:
         return None

@@ -33,7 +33,7 @@ OUTLINES_PER_PAGE = 10_000
 
 
 class SegmentPlan(msgspec.Struct, frozen=True):
-    """Which rows go into a segment, and in which schema; `is_continued` when their last batch has more."""
+    """Which rows go into a segment, and in which schema. `is_continued`: their last batch goes on."""
 
     upload_id: int
     first_row: int
@@ -64,7 +64,10 @@ class SegmentSealer:
         self._store = store
 
     def seal(self, upload_id: int, first_row: int) -> Segment | None:
-        """Writes the entries from a row on into a durable, unnamed file; None when they cannot be sealed."""
+        """Writes the entries from a row on into a durable, unnamed file.
+
+        Returns None when they cannot be sealed: when there are none, or they have no variables.
+        """
         plan = self._plan(upload_id, first_row)
         if plan is None or not plan.schema.variables:
             return None
@@ -216,7 +219,7 @@ class _BatchCounts:
         self._is_continued = False
 
     def end_entry(self, entry: Entry) -> None:
-        """The entry has no more bodies."""
+        """Notes that an entry has no more bodies."""
         self._is_continued = entry.is_continued
         self._chain = entry.chain
 
