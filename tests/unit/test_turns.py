@@ -148,10 +148,15 @@ def test_who_gives_up_is_passed_over() -> None:
         turns = shared()
         first, second = await waiting(turns), await waiting(turns)
         first.cancel()
-        await asyncio.sleep(0)
+        await asyncio.sleep(1)
+        assert first.cancelled()
+        third = await waiting(turns)
+        assert not second.done()  # nobody has left but one who had no turn
         turns.leave(FLOOD, SMALL)
         await second
-        assert first.cancelled()
+        assert not third.done()
+        turns.leave(FLOOD, SMALL)
+        await third
 
     run_skipping(test)
 
@@ -191,6 +196,39 @@ def test_who_waits_too_long_is_refused() -> None:
     run_skipping(test)
 
 
+def test_who_has_given_up_is_not_refused() -> None:
+    """Its time comes and goes; those behind it are refused at theirs."""
+
+    async def test() -> None:
+        turns = shared(wait_seconds_max=5)
+        first = await waiting(turns)
+        await asyncio.sleep(1)
+        second = await waiting(turns)
+        first.cancel()
+        began_at = asyncio.get_running_loop().time()
+        with pytest.raises(RowkeepError, match="more slowly than they arrive"):
+            await second
+        assert asyncio.get_running_loop().time() - began_at == pytest.approx(5)
+        assert first.cancelled()
+
+    run_skipping(test)
+
+
+def test_an_upload_is_shared_while_another_sends() -> None:
+    """Whichever of them sent last: what counts is how long ago anybody else did."""
+    turns = Turns(wait_seconds_max=20)
+    assert turns.enter(FLOOD, SMALL, 0.0)
+    assert not turns.is_shared(FLOOD)
+    assert turns.enter(POLITE, SMALL, 10 * SHARED_SECONDS)
+    assert turns.is_shared(FLOOD)
+    assert not turns.is_shared(POLITE)
+    assert turns.enter(FLOOD, SMALL, 10.5 * SHARED_SECONDS)
+    assert turns.is_shared(POLITE)
+    assert turns.is_shared(FLOOD)
+    assert turns.enter(FLOOD, SMALL, 11 * SHARED_SECONDS)
+    assert not turns.is_shared(FLOOD)
+
+
 def test_nothing_is_left_of_what_has_left() -> None:
     """An upload whose requests are all through starts anew, and no timer of it goes off."""
 
@@ -207,5 +245,9 @@ def test_nothing_is_left_of_what_has_left() -> None:
         assert not late.done()
         turns.leave(FLOOD, SMALL)
         await late
+        for _ in range(REQUESTS_MAX):
+            turns.leave(FLOOD, SMALL)
+        turns.leave(POLITE, SMALL)
+        assert not turns._lines, "an upload that nobody inserts into takes memory"
 
     run_skipping(test)
