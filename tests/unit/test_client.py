@@ -4,6 +4,7 @@ import email.utils
 import json
 import threading
 import time
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from rowkeep.client.batches import Batch, _without, frame, frame_joined, rows_of
+from rowkeep.client.batches import Batch, _without, frame, frame_joined, insert_fitting, insert_whole, rows_of
 from rowkeep.client.connection import Address, Answer, parse_address, table_path, upload_path
 from rowkeep.client.errors import (
     InsertError,
@@ -23,7 +24,14 @@ from rowkeep.client.errors import (
     gather_refused,
 )
 from rowkeep.client.patience import Patience, RetryPolicy
-from rowkeep.client.retrying import REPEATED, RETRY_AFTER_SECONDS_MAX, RowErrors, _receipt, _retry_after
+from rowkeep.client.retrying import (
+    REPEATED,
+    RETRY_AFTER_SECONDS_MAX,
+    Receipt,
+    RowErrors,
+    _receipt,
+    _retry_after,
+)
 
 
 def answer(status: int, body: object = b"", **headers: str) -> Answer:
@@ -271,3 +279,68 @@ def test_the_text_names_the_first_rows() -> None:
     assert "row 4: reason 4; and 2 more rows. Nothing" in text
     assert "reason 5" not in text
     assert RowsRefused(refused).rows == tuple(refused)
+
+
+class ScriptedSender:
+    """Answers batches by what it was told, and remembers them."""
+
+    def __init__(self, *outcomes: Receipt | Exception) -> None:
+        self._outcomes = list(outcomes)
+        self.sent: list[tuple[str, list[bytes], int]] = []
+
+    def send(self, key: str, body: bytes, row_count: int) -> Receipt:
+        """Gives the next outcome."""
+        self.sent.append((key, rows_of(body), row_count))
+        outcome = self._outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+def test_a_batch_goes_in_whole_or_not_at_all() -> None:
+    """With unfit rows it is not even sent; nor is an empty one; a repeat counts its rows as repeated."""
+    batch = Batch("key", frame(rows(3)), [1, 2, 3])
+    for is_repeat in (False, True):
+        sender = ScriptedSender(Receipt(3, is_repeat))
+        outcome = insert_whole(batch, sender)  # type: ignore[arg-type]  # all that is asked of it
+        assert (outcome.inserted, outcome.repeated, outcome.refused) == (3, 3 * is_repeat, ())
+        assert sender.sent == [("key", rows(3), 3)]
+    silent = ScriptedSender()
+    unfit = RefusedRow(4, (Reason(None, "no object"),), b"7")
+    with pytest.raises(RowsRefused, match="no object"):
+        insert_whole(msgspec.structs.replace(batch, unfit=(unfit,)), silent)  # type: ignore[arg-type]
+    outcome = insert_whole(Batch("key", frame([]), []), silent)  # type: ignore[arg-type]
+    assert (outcome.inserted, outcome.repeated, outcome.refused) == (0, 0, ())
+    assert silent.sent == []
+    refusing = ScriptedSender(RowErrors([(1, Reason("a", "bad"))]))
+    with pytest.raises(RowsRefused) as refused:
+        insert_whole(batch, refusing)  # type: ignore[arg-type]
+    assert refused.value.rows == (RefusedRow(2, (Reason("a", "bad"),), rows(3)[1]),)
+
+
+def test_rows_that_do_not_fit_are_taken_out_until_the_rest_goes_in() -> None:
+    """Each round is noted before the next is sent; what was taken out before is not sent again."""
+    bad = Reason("a", "bad")
+    first, second, third = (RefusedRow(number, (bad,), rows(4)[number - 1]) for number in (1, 2, 3))
+    sender = ScriptedSender(RowErrors([(0, bad)]), RowErrors([(0, bad), (1, bad)]), Receipt(1, False))
+    noted: list[tuple[int, list[RefusedRow]]] = []
+
+    def note(_: Batch, removed: Sequence[RefusedRow]) -> None:
+        noted.append((len(sender.sent), list(removed)))
+
+    batch = Batch("key", frame(rows(4)), [1, 2, 3, 4])
+    outcome = insert_fitting(batch, sender, note)  # type: ignore[arg-type]  # all that is asked of it
+    assert (outcome.inserted, outcome.repeated, outcome.refused) == (1, 0, (first, second, third))
+    assert noted == [(1, [first]), (2, [first, second, third])]
+    assert [sent for _, sent, _ in sender.sent] == [rows(4), rows(4)[1:], rows(4)[3:]]
+    assert len({key for key, *_ in sender.sent}) == 3
+    again = ScriptedSender(Receipt(1, True))
+    known = msgspec.structs.replace(batch, removed=(first, second, third))
+    outcome = insert_fitting(known, again, note)  # type: ignore[arg-type]
+    assert (outcome.inserted, outcome.repeated, len(outcome.refused)) == (1, 1, 3)
+    assert again.sent == sender.sent[2:]
+    nothing = ScriptedSender()
+    known = msgspec.structs.replace(known, removed=(*known.removed, RefusedRow(4, (bad,), b"")))
+    outcome = insert_fitting(known, nothing, note)  # type: ignore[arg-type]
+    assert (outcome.inserted, outcome.repeated, len(outcome.refused)) == (0, 0, 4)
+    assert nothing.sent == []
