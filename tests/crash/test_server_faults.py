@@ -10,6 +10,8 @@ import pytest
 
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests import plainhttp
+from tests.api.loading import load, send
+from tests.api.publishing import Publication
 from tests.api.stream import Stream
 from tests.api.test_sealing import metric
 from tests.commandline import rowkeep
@@ -179,3 +181,31 @@ def overwrite_entry(file: Path) -> None:
     page = at // page_bytes * page_bytes
     content[page : page + page_bytes] = bytes(page_bytes)
     file.write_bytes(content)
+
+
+@pytest.fixture
+def saving_server(small_disk: Path) -> Iterator[ServerProcess]:
+    """A server on the small disk that keeps a quarter of it for inserts."""
+    made = ServerProcess(small_disk, disk_reserve_bytes_min=str(6 * 2**20))
+    made.start()
+    yield made
+    made.close()
+
+
+def test_a_disk_that_is_full_of_files(saving_server: ServerProcess, small_disk: Path) -> None:
+    """Files that are sent stop at the reserve; inserts go on, and with room again so do files."""
+    made = Publication(saving_server)
+    made.add_table("answers")
+    stream = stream_on(saving_server)
+    (small_disk / "filler").write_bytes(bytes((SIZE_MIB - 8) * 2**20))
+    refused = send(made, "answers", b"id\n" + b"123456789\n" * 400_000, name="big.csv")
+    assert (refused.status_code, refused.json()["error"]) == (503, "unavailable")
+    assert list((small_disk / "temp_uploads").iterdir()) == []
+    assert made.done("GET", f"{made.table('answers')}/uploads")["results"] == []
+    for number in range(20):
+        assert insert(stream, number).status_code == 201
+    (small_disk / "filler").unlink()
+    assert load(made, "answers", b"id\n1\n", name="small.csv")["status"] == "completed"
+    stream.close()
+    made.close()
+    assert saving_server.stop() == 0

@@ -95,7 +95,10 @@ class ContentFile:
         self._disk.sync_directory(self._path.parent)
 
     async def close(self) -> None:
-        """Closes the file, and removes it unless it is kept."""
-        os.close(self._descriptor)
+        """Closes the file, and removes it unless it is kept. Again, it does nothing."""
+        if self._descriptor < 0:
+            return
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
         if not self._is_kept:
             self._disk.remove(self._path)
