@@ -30,6 +30,7 @@ def test_answer(stream: Stream) -> None:
         "rowsAdded": 2,
         "rowsSkipped": 0,
         "schemaUpdates": [],
+        "version": "next",
         "commit": 1,
         "firstRow": 0,
         "lastRow": 1,

@@ -137,6 +137,7 @@ def test_an_empty_quarantine(stream: Stream) -> None:
         "rowsAdded": 0,
         "rowsRemaining": 0,
         "schemaUpdates": [],
+        "version": "next",
     }
     assert stream.client.delete(f"{stream.upload_uri}/quarantine").text == "OK"
 
@@ -165,6 +166,7 @@ def test_replay_after_a_schema_change(stream: Stream) -> None:
         "rowsAdded": 3,
         "rowsRemaining": 2,
         "schemaUpdates": [],
+        "version": "next",
     }
     assert [(row["count"], row["new"]) for row in stream.rows()] == [
         (1, None),
@@ -192,6 +194,7 @@ def test_replay_may_change_the_schema(stream: Stream) -> None:
                 "addedVariables": [{"name": "new", "type": "float"}],
             }
         ],
+        "version": "next",
     }
     assert [(row["count"], row["new"]) for row in stream.rows()] == [(None, 1.0), ("x", 1.5)]
     assert contents(stream) == ['{"new":[]}']

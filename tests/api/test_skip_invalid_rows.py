@@ -65,7 +65,13 @@ def test_all_good(stream: Stream, ask: Ask, count: int) -> None:
     response = ask(stream, [{"count": 1}] * count)
     assert (response.status_code, without_proof(response.json())) == (
         201,
-        {"kind": "insertRowsResponse", "rowsAdded": count, "rowsSkipped": 0, "schemaUpdates": []},
+        {
+            "kind": "insertRowsResponse",
+            "rowsAdded": count,
+            "rowsSkipped": 0,
+            "schemaUpdates": [],
+            "version": "next",
+        },
     )
     assert stream.row_count() == count
     assert held(stream) == []

@@ -29,6 +29,7 @@ def test_good_rows(stream: Stream, ask: Ask, row: dict[str, Any], count: int) ->
             "rowsAdded": count,
             "rowsSkipped": 0,
             "schemaUpdates": [],
+            "version": "next",
             "commit": None,
             "firstRow": None,
             "lastRow": None,

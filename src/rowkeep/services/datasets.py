@@ -1,6 +1,6 @@
 """Datasets: list, create, find, change, delete."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -91,14 +91,23 @@ class DatasetService:
         return await self._doors.read(read)
 
     async def page(
-        self, token_hash: TokenHash | None, kind: OwnerKind, owner_name: str, after_id: int, count: int
+        self,
+        token_hash: TokenHash | None,
+        kind: OwnerKind,
+        owner_name: str,
+        after_id: int,
+        count: int,
+        labels: Sequence[str] | None = None,
     ) -> list[DatasetView]:
-        """The datasets of an owner that the caller may see. Raises not_found_error for no such owner."""
+        """The datasets of an owner that the caller may see, of some labels if any are given.
+
+        Raises not_found_error for no such owner.
+        """
 
         def read(view: CatalogView) -> list[DatasetView]:
             principal = principal_of(view, token_hash)
             owner = find_owner(view, kind, owner_name)
-            return _page(view, principal, owner, after_id, count)
+            return _page(view, principal, owner, after_id, count, labels)
 
         return await self._doors.read(read)
 
@@ -180,7 +189,12 @@ def dataset_view(view: CatalogView, place: Place) -> DatasetView:
 
 
 def _page(
-    view: CatalogView, principal: Principal, owner: Owner, after_id: int, count: int
+    view: CatalogView,
+    principal: Principal,
+    owner: Owner,
+    after_id: int,
+    count: int,
+    labels: Sequence[str] | None,
 ) -> list[DatasetView]:
     datasets = view.datasets.page(
         owner.id,
@@ -188,6 +202,7 @@ def _page(
         after_id,
         count,
         sees_unreleased=principal.holds(Scope.DATA_EDIT),
+        labels=labels,
     )
     shown = {dataset.id: dataset.current_version_id or dataset.next_version_id or 0 for dataset in datasets}
     versions = view.versions.by_id(list(shown.values()))

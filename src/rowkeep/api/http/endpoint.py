@@ -11,6 +11,7 @@ from rowkeep.api.http.asgi import Receive, Scope, Send
 from rowkeep.api.http.body import BodyReader
 from rowkeep.api.http.incoming import IncomingBody
 from rowkeep.api.http.request import ApiRequest, CheckToken
+from rowkeep.api.http.warnings import warn
 from rowkeep.api.http.wire import Answer, Headers, error_answer, head_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError
 
@@ -50,6 +51,7 @@ class Endpoint:
         request = ApiRequest(scope, receive, self._bodies, self._check_token)
         try:
             answer = await self._handler(request)
+            warn(answer.headers, request.all_warnings())
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
             answer = answer_to(error, request_id)
         is_head = scope["method"] == "HEAD"

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from rowkeep.api.resources.insert_options import INSERT_OPTIONS, OFFSET_OPTIONS
-from rowkeep.api.resources.long_insert import ACKS_OPTION, SEQUENCE_OPTION
+from rowkeep.api.resources.insert_options import ACKS_OPTION, INSERT_OPTIONS, OFFSET_OPTIONS, SEQUENCE_OPTION
 from rowkeep.model.decoding.strict import OFFSET_TOKEN_CHARACTERS_MAX
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.long_inserts import LAST_ROW

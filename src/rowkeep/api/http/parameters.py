@@ -24,6 +24,12 @@ PAGE_TOKEN = QueryParameter(
 PAGED = (MAX_RESULTS, PAGE_TOKEN)
 OFFSET = QueryParameter("offset", _COUNT)
 EOS_SENTINEL = QueryParameter("eosSentinel", _TRUTH)
+LABELS = QueryParameter(
+    "labels", {"type": "string", "description": "Only those with one of these labels, separated by commas."}
+)
+STATUSES = QueryParameter(
+    "statuses", {"type": "string", "description": "Only those of one of these statuses, separated by commas."}
+)
 FOLLOW = QueryParameter("follow", {**_TRUTH, "description": "Stay, and get rows as they come."})
 FROM = QueryParameter("from", {"type": "string", "description": "With follow: the position to resume from."})
 TAIL = QueryParameter(

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote
 
@@ -12,6 +13,7 @@ from rowkeep.api.http.asgi import Receive, Scope
 from rowkeep.api.http.body import BodyReader
 from rowkeep.api.http.headers import bearer_hash, check_json, content_coding
 from rowkeep.api.http.shapes import ListShape
+from rowkeep.api.http.warnings import ignored_parameters, ignored_properties
 from rowkeep.api.http.wire import Answer, json_answer
 from rowkeep.model.decoding.row_lines import BYTE_ORDER_MARK
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
@@ -31,7 +33,10 @@ PAGE_ITEMS_DEFAULT = 100
 PAGE_ITEMS_MAX = 1000
 
 # As many digits as fit the database's integers with room to count on.
-_natural = re.compile(r"[0-9]{1,18}").fullmatch
+COUNT_DIGITS_MAX = 18
+_natural = re.compile(rf"[0-9]{{1,{COUNT_DIGITS_MAX}}}").fullmatch
+# Clients send 10.0 and 1e6 too; a + becomes a space in a query.
+_number = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+ ]?[0-9]{1,2})?").fullmatch
 
 
 class ApiRequest:
@@ -43,7 +48,24 @@ class ApiRequest:
         self._bodies = bodies
         self._check_token = check_token
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        self.warnings: list[str] = []
+        self._query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        self._asked: set[str] = set()
+
+    def values(self, name: str) -> list[str] | None:
+        """All values of a query parameter; None when it is absent."""
+        self._asked.add(name)
+        return self._query.get(name)
+
+    def parameters(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """All values of those query parameters that are there, of some."""
+        found = {name: self.values(name) for name in names}
+        return {name: values for name, values in found.items() if values is not None}
+
+    def all_warnings(self) -> list[str]:
+        """What to tell who sent a request that went through: which query parameters meant nothing, too."""
+        unread = [name for name in self._query if name not in self._asked]
+        return [*self.warnings, *([ignored_parameters(unread, self._asked)] if unread else [])]
 
     @property
     def token_hash(self) -> TokenHash | None:
@@ -62,7 +84,7 @@ class ApiRequest:
 
     def text(self, name: str) -> str | None:
         """A query parameter, its last value; None when it is absent or empty."""
-        values = self.query.get(name)
+        values = self.values(name)
         return values[-1] or None if values else None
 
     def natural(self, name: str) -> int | None:
@@ -70,9 +92,10 @@ class ApiRequest:
         text = self.text(name)
         if text is None:
             return None
-        if not _natural(text):
+        number = whole_number(text)
+        if number is None:
             raise invalid_request(f"The query parameter {name} must be a whole number, not {text[:60]!r}.")
-        return int(text)
+        return number
 
     def truth(self, name: str) -> bool:
         """A query parameter that is true or false; false when it is absent. Raises invalid_request_error."""
@@ -86,7 +109,7 @@ class ApiRequest:
 
         The JavaScript client repeats the parameter. One that is there but empty lists no name.
         """
-        values = self.query.get(name)
+        values = self.values(name)
         if values is None:
             return None
         text = ",".join(values)
@@ -99,7 +122,20 @@ class ApiRequest:
         """
         await self._check_token(self.token_hash)
         check_json(self.headers.get(b"content-type"))
-        return read_json(await self._body(), type_)
+        body = await self._body()
+        made = read_json(body, type_)
+        self._note_ignored(body, type_)
+        return made
+
+    def _note_ignored(self, body: bytes, type_: type) -> None:
+        """Warns of what a body says that means nothing; null, as clients send it, says nothing."""
+        taken = [field.encode_name for field in msgspec.structs.fields(type_)]
+        plain = body.removeprefix(BYTE_ORDER_MARK) or b"{}"
+        sent = msgspec.json.decode(plain, type=dict[str, msgspec.Raw])
+        ignored = [name for name, raw in sent.items() if _camel(name) not in taken and bytes(raw) != b"null"]
+        if ignored:
+            is_idle = self._scope["method"] == "PATCH" and len(ignored) == len(sent)
+            self.warnings.append(ignored_properties(ignored, taken, is_idle=is_idle))
 
     async def parts(self) -> AsyncIterator[bytes]:
         """The parts of the body as they come, however many; only for callers whose token is good.
@@ -138,6 +174,14 @@ def read_json(body: bytes, type_: type[Body]) -> Body:
         raise invalid_request("The body is nested too deeply to be read.") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise invalid_request(f"The body does not fit: {error}.") from error
+
+
+def whole_number(text: str) -> int | None:
+    """A count as clients write it: 10, 10.0 or 1e1; None for what is none, or is too large for one."""
+    if not _number(text):
+        return None
+    number = Decimal(text.replace(" ", "+"))
+    return int(number) if number == number.to_integral_value() and number < 10**COUNT_DIGITS_MAX else None
 
 
 def _no_spool() -> Spool:

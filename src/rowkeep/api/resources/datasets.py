@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from rowkeep.api.http.parameters import PAGED
+from rowkeep.api.http.parameters import LABELS, PAGED
 from rowkeep.api.http.request import ApiRequest, listed, page_of
 from rowkeep.api.http.routes import (
     API,
@@ -154,7 +154,7 @@ class DatasetHandlers:
         of_user = f"{API}/users/{{owner}}/datasets"
         of_organization = f"{API}/organizations/{{owner}}/datasets"
         dataset = f"{API}/datasets/{{dataset}}"
-        listing: Facts = {"answer": DatasetList, "errors": (400, *OWNER_ERRORS), "query": PAGED}
+        listing: Facts = {"answer": DatasetList, "errors": (400, *OWNER_ERRORS), "query": (*PAGED, LABELS)}
         of_one: Facts = {"answer": DatasetResource, "errors": ASKED_ERRORS}
         creating, changing = (
             {**of_one, "body": DatasetDraft, "status": 201},
@@ -182,7 +182,12 @@ class DatasetHandlers:
     async def _list(self, request: ApiRequest, kind: OwnerKind) -> Answer:
         page = page_of(request)
         views = await self._datasets.page(
-            request.token_hash, kind, request.segment("owner"), page.after_id, page.count + 1
+            request.token_hash,
+            kind,
+            request.segment("owner"),
+            page.after_id,
+            page.count + 1,
+            request.names("labels"),
         )
         return listed(DatasetList, views, page, dataset_in_list, lambda view: view.place.dataset.id)
 

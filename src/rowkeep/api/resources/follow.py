@@ -201,7 +201,8 @@ def _framing(request: ApiRequest) -> "EventFraming | LineFraming":
 def _position(request: ApiRequest) -> str | None:
     """Where to resume. An EventSource that reconnects repeats its first query: what it learned goes first."""
     last = request.headers.get(b"last-event-id", b"").decode("latin-1").strip()
-    return last or request.text("from")
+    first = request.text("from")
+    return last or first
 
 
 def _ending(reason: str, error: RowkeepError | None) -> dict[str, object]:

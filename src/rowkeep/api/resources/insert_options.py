@@ -5,12 +5,15 @@ from urllib.parse import parse_qs
 
 from msgspec import UNSET, UnsetType
 
+from rowkeep.api.http.warnings import ignored_parameters
 from rowkeep.model.decoding.strict import OFFSET_TOKEN_CHARACTERS_MAX
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, offset_move
 
 INSERT_OPTIONS = ("updateSchema", "updateVariables", "validateOnly", "skipInvalidRows")
 OFFSET_OPTIONS = ("offsetToken", "expectedOffsetToken")
+ACKS_OPTION = "acks"
+SEQUENCE_OPTION = "sequence"
 
 _FLAGS = {"true": True, "false": False}
 
@@ -28,6 +31,16 @@ def insert_options(query_string: bytes) -> InsertOptions:
         offset_move(None if token is UNSET else token, expected),
     )
     return NO_OPTIONS if options == NO_OPTIONS else options
+
+
+@lru_cache(maxsize=1000)
+def insert_warnings(query_string: bytes, *, is_long: bool = False) -> tuple[str, ...]:
+    """What to tell whoever sent query parameters that mean nothing for an insert."""
+    more = (SEQUENCE_OPTION,) if is_long else OFFSET_OPTIONS
+    taken = (*INSERT_OPTIONS, ACKS_OPTION, *more)
+    query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
+    unread = [name for name in query if name not in taken]
+    return (ignored_parameters(unread, taken),) if unread else ()
 
 
 def flag(query: dict[str, list[str]], name: str) -> bool | None:

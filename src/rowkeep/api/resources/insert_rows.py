@@ -17,8 +17,9 @@ from rowkeep.api.http.headers import bearer_hash, content_coding, idempotency_ke
 from rowkeep.api.http.request import ApiRequest
 from rowkeep.api.http.routes import ASKED_ERRORS, Route
 from rowkeep.api.http.shapes import Count, RowErrors
+from rowkeep.api.http.warnings import warn
 from rowkeep.api.http.wire import Answer, Headers
-from rowkeep.api.resources.insert_options import insert_options
+from rowkeep.api.resources.insert_options import insert_options, insert_warnings
 from rowkeep.api.resources.rate_limits import rate_limit_headers
 from rowkeep.api.resources.receipts import ReceiptProof, RowsVersion, receipt_proof
 from rowkeep.model.growth import SchemaChange
@@ -95,9 +96,11 @@ class InsertRows:
         target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
         coding = content_coding(scope["headers"]) if b"content-encoding" in headers else None
         left: Headers = []
+        if scope["query_string"]:
+            warn(left, insert_warnings(scope["query_string"]))
         if self._limits is not None:
             self._bodies.check_length(length, coding)  # what is refused for its length draws nothing
-            left = _admit(self._limits, request, target, length)
+            left += _admit(self._limits, request, target, length)
         body = await self._bodies.read(receive, length, self._ingest.spool, coding=coding)
         times.read_at = perf_counter()
         if self._limits is not None and length is None:

@@ -20,7 +20,9 @@ from rowkeep.api.http.body import BodyBroken
 from rowkeep.api.http.body_lines import BodyLines
 from rowkeep.api.http.endpoint import answer_to, send_answer
 from rowkeep.api.http.incoming import IncomingBody
-from rowkeep.api.resources.insert_options import flag
+from rowkeep.api.http.warnings import warn
+from rowkeep.api.http.wire import Headers
+from rowkeep.api.resources.insert_options import ACKS_OPTION, SEQUENCE_OPTION, flag, insert_warnings
 from rowkeep.api.resources.insert_rows import insert_request, inserted
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.inserts import BodyFormat
@@ -28,9 +30,6 @@ from rowkeep.model.line_breaks import with_escaped_breaks
 from rowkeep.model.long_inserts import KEY_CHARACTERS_MAX, ROW_DIGITS
 from rowkeep.services.insert.checking import InsertRequest
 from rowkeep.services.insert.long_insert import LongInsert, LongInsertService
-
-ACKS_OPTION = "acks"
-SEQUENCE_OPTION = "sequence"
 
 
 class AcksNotTaken(Exception):
@@ -54,7 +53,11 @@ class LongInserts:
         flag(parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True), ACKS_OPTION)
         _check(request, headers)
         insert = await self._inserts.open(request, _sequence(scope["query_string"], request.key))
-        return LongInsertAnswer(self._inserts, insert, self._idle_seconds_max, self._stall_seconds_max)
+        headers_sent: Headers = []
+        warn(headers_sent, insert_warnings(scope["query_string"], is_long=True))
+        return LongInsertAnswer(
+            self._inserts, insert, self._idle_seconds_max, self._stall_seconds_max, headers_sent
+        )
 
 
 class LongInsertAnswer:
@@ -66,9 +69,11 @@ class LongInsertAnswer:
         insert: LongInsert,
         idle_seconds_max: float,
         stall_seconds_max: float,
+        headers: Headers,
     ) -> None:
         self._inserts = inserts
         self._insert = insert
+        self._headers = headers
         self._idle_seconds_max = idle_seconds_max
         self._stall_seconds_max = stall_seconds_max
 
@@ -93,6 +98,7 @@ class LongInsertAnswer:
             (b"cache-control", b"no-store"),
             (b"x-accel-buffering", b"no"),  # nginx passes on what it gets, at once
             (b"x-request-id", request_id),
+            *self._headers,
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._say(send, {"kind": "insertRowsOpened", **self._position()})

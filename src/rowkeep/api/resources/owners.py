@@ -1,6 +1,8 @@
 """Users and organizations, and who is in an organization. Source: contract 4.1."""
 
-from rowkeep.api.http.parameters import PAGED
+from typing import Literal
+
+from rowkeep.api.http.parameters import LABELS, PAGED, STATUSES
 from rowkeep.api.http.request import ApiRequest, listed, page_of
 from rowkeep.api.http.routes import (
     API,
@@ -18,6 +20,9 @@ from rowkeep.model.resources import MemberRole, Owner, OwnerKind
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.organizations import MemberDraft, MemberView, OrganizationService
 
+# What every member is: there are no invitations yet, and no labels.
+APPROVED: Literal["approved"] = "approved"
+
 
 class OwnerResource(LocatedShape, frozen=True, kw_only=True):
     """A user or an organization."""
@@ -31,6 +36,8 @@ class MemberResource(LocatedShape, frozen=True, kw_only=True, tag_field="kind", 
 
     user: OwnerResource
     role: MemberRole
+    status: Literal["approved"] = APPROVED
+    labels: tuple[str, ...] = ()
 
 
 class MemberList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag="memberList"):
@@ -70,7 +77,7 @@ class OwnerHandlers:
             Route("GET", f"{API}/users/me", self.who_am_i, OwnerResource, CALLER_ERRORS),
             Route("GET", f"{API}/users/{{owner}}", self.get_user, OwnerResource, OWNER_ERRORS),
             Route("GET", organization, self.get_organization, OwnerResource, OWNER_ERRORS),
-            Route("GET", members, self.list_members, MemberList, ASKED_ERRORS, PAGED),
+            Route("GET", members, self.list_members, MemberList, ASKED_ERRORS, (*PAGED, LABELS, STATUSES)),
             Route("GET", member, self.get_member, MemberResource, SEEN_ERRORS),
             Route("PUT", member, self.set_member, MemberResource, ASKED_ERRORS, body=MemberDraft),
             Route("DELETE", member, self.delete_member, errors=ASKED_ERRORS, media_types=TEXT_TYPES),
@@ -98,9 +105,12 @@ class OwnerHandlers:
     async def list_members(self, request: ApiRequest) -> Answer:
         """A page of an organization's members."""
         page = page_of(request)
+        labels, statuses = request.names("labels"), request.names("statuses")
         views = await self._organizations.page(
             request.token_hash, request.segment("owner"), page.after_id, page.count + 1
         )
+        if labels is not None or (statuses is not None and APPROVED not in statuses):
+            views = []
         return listed(MemberList, views, page, member_resource, lambda view: view.member.id)
 
     async def get_member(self, request: ApiRequest) -> Answer:

@@ -19,7 +19,13 @@ from rowkeep.api.http.routes import (
 from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, Shape, Time, located
 from rowkeep.api.http.wire import Answer, json_answer
 from rowkeep.api.resources.places import query_uri
-from rowkeep.api.resources.reads import MEDIA_TYPES, ReadSession, ReadSessionDraft, rows_max, session_resource
+from rowkeep.api.resources.reads import (
+    MEDIA_TYPES,
+    ReadSession,
+    ReadSessionDraft,
+    session_count,
+    session_resource,
+)
 from rowkeep.api.resources.statistics import VariableStatistics, statistics_resource
 from rowkeep.api.resources.variables import (
     VARIABLES_PER_PAGE_MAX,
@@ -174,9 +180,10 @@ class QueryHandlers:
         """Creates a read session of a query's result."""
         draft = await request.json(ReadSessionDraft)
         format_ = row_format(draft.format or RowFormat.ARROW)
-        names, count = draft.selected_variables, rows_max(draft.max_results)
+        names, count = draft.selected_variables, session_count("maxResults", draft.max_results)
         find = rows_of_query(request.token_hash, request.segment("query"), format_, names, count)
-        stream_count = 1 if draft.requested_stream_count is None else draft.requested_stream_count
+        stream_count = session_count("requestedStreamCount", draft.requested_stream_count)
+        stream_count = 1 if stream_count is None else stream_count
         return json_answer(session_resource(await self._reads.open_session_of(find, stream_count)))
 
 

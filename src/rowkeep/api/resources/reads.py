@@ -15,7 +15,7 @@ from rowkeep.api.http.parameters import (
     TAIL,
     one_of,
 )
-from rowkeep.api.http.request import ApiRequest
+from rowkeep.api.http.request import ApiRequest, whole_number
 from rowkeep.api.http.routes import API, ASKED_ERRORS, ROW_TYPES, Facts, Route, RouteTable
 from rowkeep.api.http.shapes import Count, Shape, Time
 from rowkeep.api.http.wire import Answer, json_answer
@@ -29,8 +29,6 @@ MEDIA_TYPES = {
     RowFormat.CSV: b"text/csv; charset=utf-8",
     RowFormat.JSON_LINES: b"application/x-ndjson",
 }
-# More digits than any count of rows has, and few enough for every integer type.
-COUNT_DIGITS_MAX = 18
 _LISTED = (
     one_of("format", ["jsonl", "ndjson", "csv", "arrow", "sse"], "jsonl"),
     SELECTED_VARIABLES,
@@ -46,9 +44,9 @@ class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller says of a read session to create."""
 
     format: Annotated[str | None, msgspec.Meta(extra_json_schema={"enum": (*RowFormat, None)})] = None
-    max_results: int | str | None = None
+    max_results: int | float | str | None = None
     selected_variables: tuple[str, ...] | None = None
-    requested_stream_count: int | None = None
+    requested_stream_count: int | float | str | None = None
 
 
 class ReadStreamResource(Shape, frozen=True, kw_only=True, tag_field="kind", tag="readStream"):
@@ -134,9 +132,10 @@ class ReadHandlers:
             upload_name,
             draft.format or RowFormat.ARROW,
             draft.selected_variables,
-            rows_max(draft.max_results),
+            session_count("maxResults", draft.max_results),
         )
-        stream_count = 1 if draft.requested_stream_count is None else draft.requested_stream_count
+        stream_count = session_count("requestedStreamCount", draft.requested_stream_count)
+        stream_count = 1 if stream_count is None else stream_count
         session = await self._reads.open_session(request.token_hash, asked, stream_count)
         return json_answer(session_resource(session))
 
@@ -151,14 +150,14 @@ class ReadHandlers:
         return StreamAnswer([(b"content-type", MEDIA_TYPES[format_])], parts)
 
 
-def rows_max(value: int | str | None) -> int | None:
-    """Reads `maxResults` of a read session. Raises invalid_request_error."""
+def session_count(name: str, value: float | str | None) -> int | None:
+    """Reads a count of a read session, as clients write it. Raises invalid_request_error."""
     if value is None:
         return None
-    text = str(value)
-    if not text.isascii() or not text.isdigit() or len(text) > COUNT_DIGITS_MAX:
-        raise invalid_request(f"`maxResults` must be a whole number, not {text[:60]!r}.")
-    return int(text)
+    number = whole_number(str(value))
+    if number is None:
+        raise invalid_request(f"`{name}` must be a whole number, not {str(value)[:60]!r}.")
+    return number
 
 
 def session_resource(session: OpenedSession) -> ReadSession:

@@ -184,15 +184,15 @@ class UploadHandlers:
             draft = await request.json(UploadDraft)
             draft = msgspec.structs.replace(draft, name=request.text("name") or draft.name)
         view = await self._uploads.create(request.token_hash, request.segment("table"), draft)
-        answer = json_answer(upload_resource(view), 201)
         warning = renaming_warning(view.upload.schema)
         if warning is not None:
-            answer.headers.append((b"x-redivis-warning", warning.encode("ascii", "backslashreplace")))
-        return answer
+            request.warnings.append(warning)
+        return json_answer(upload_resource(view), 201)
 
     async def _received(self, request: ApiRequest, content_type: bytes) -> UploadDraft:
         """Takes in the file in the body; what is said of it is in the query, or beside it in a form."""
-        in_query = draft_of_query(request.query)
+        names = [field.encode_name for field in msgspec.structs.fields(UploadDraft)]
+        in_query = draft_of_query(request.parameters(names))
         form = MultipartForm(content_type, request.parts()) if is_multipart(content_type) else None
         parts = request.parts() if form is None else form.file_parts()
         new = TempUploadDraft(name=in_query.name)

@@ -8,6 +8,7 @@ from rowkeep.api.http.parameters import PAGED, one_of
 from rowkeep.api.http.request import ApiRequest, page_of, page_of_results
 from rowkeep.api.http.routes import API, ASKED_ERRORS, SEEN_ERRORS, TEXT_TYPES, Facts, Route, RouteTable
 from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, located
+from rowkeep.api.http.warnings import SHOWN_NAMES_MAX
 from rowkeep.api.http.wire import Answer, json_answer, ok_answer
 from rowkeep.api.resources.places import parent_uri
 from rowkeep.model.schema import ValueLabel, Variable
@@ -121,6 +122,7 @@ class VariableHandlers:
         """Says what several variables of a table mean."""
         changes = await request.json(VariablesChanges)
         await self._variables.update(request.token_hash, request.segment("table"), changes.variables)
+        _warn_of_nothing(request, changes)
         return ok_answer()
 
     async def update_in_dataset(self, request: ApiRequest) -> Answer:
@@ -129,7 +131,23 @@ class VariableHandlers:
         await self._variables.update_in_dataset(
             request.token_hash, request.segment("dataset"), changes.variables
         )
+        _warn_of_nothing(request, changes)
         return ok_answer()
+
+
+def _warn_of_nothing(request: ApiRequest, changes: VariablesChanges) -> None:
+    """Warns of variables of which nothing is said that means something."""
+    nothing = VariableChanges()
+    idle = [
+        change.name
+        for change in changes.variables
+        if all(getattr(change, name) is getattr(nothing, name) for name in nothing.__struct_fields__)
+    ]
+    if idle:
+        shown = ", ".join(idle[:SHOWN_NAMES_MAX])
+        request.warnings.append(
+            f"Nothing was changed of {len(idle)} variables ({shown}): say label, description or valueLabels."
+        )
 
 
 def _page(request: ApiRequest, view: VariablesView) -> Answer:

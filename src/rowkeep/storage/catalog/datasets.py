@@ -1,5 +1,7 @@
 """Datasets, whatever their versions."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from rowkeep.model.access import AccessLevel
@@ -38,17 +40,26 @@ class Datasets(Reading):
         return None if record is None else records.dataset(record)
 
     def page(
-        self, owner_id: int, user_id: int | None, after_id: int, count: int, *, sees_unreleased: bool
+        self,
+        owner_id: int,
+        user_id: int | None,
+        after_id: int,
+        count: int,
+        *,
+        sees_unreleased: bool,
+        labels: Sequence[str] | None = None,
     ) -> list[Dataset]:
         """Returns the owner's datasets after an id that a user sees, oldest first.
 
-        Datasets that were never released are among them if `sees_unreleased`, for their editors alone.
+        Datasets that were never released are among them if `sees_unreleased`, for their editors alone. With
+        `labels` only those that have one of them, to who may see labels.
         """
         found = self._connection.records(
             "datasets_of_owner",
             owner_id=owner_id,
             user_id=user_id,
             sees_unreleased=int(sees_unreleased),
+            labels=None if labels is None else json_text(labels),
             after_id=after_id,
             count=count,
         )

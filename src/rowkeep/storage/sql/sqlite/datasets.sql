@@ -11,15 +11,21 @@ SELECT dataset_facts.*, coalesce((
 FROM dataset_facts WHERE owner_key = :owner_key AND reference_id = :reference_id;
 
 -- name: datasets_of_owner
--- Those that a user sees; what was never released shows itself to editors alone.
+-- Those that a user sees; what was never released shows itself to editors alone, and so do labels: with :labels,
+-- a JSON array, those that have one of them.
 SELECT * FROM (
     SELECT dataset_facts.*, coalesce((
         SELECT access_level FROM user_levels WHERE dataset_id = dataset_facts.id AND user_id = :user_id
     ), 0) AS user_level
     FROM dataset_facts WHERE owner_id = :owner_id AND id > :after_id
 )
-WHERE (:sees_unreleased AND user_level = 5)
-    OR (current_version_id IS NOT NULL AND (user_level > 0 OR public_access_level > 0))
+WHERE CASE
+    WHEN :labels IS NOT NULL THEN :sees_unreleased AND user_level = 5 AND EXISTS (
+        SELECT 1 FROM json_each(labels) AS given JOIN json_each(:labels) AS asked ON asked.value = given.value
+    )
+    ELSE (:sees_unreleased AND user_level = 5)
+        OR (current_version_id IS NOT NULL AND (user_level > 0 OR public_access_level > 0))
+END
 ORDER BY id LIMIT :count;
 
 -- name: reference_id_of_owner
