@@ -242,8 +242,10 @@ def test_null_markers(make: Any, tmp_path: Path) -> None:
         (None, 1.5, None),
         (None, None, None),
     ]
-    status, said = table.insert(write(tmp_path, "n\nNA\n"))
+    file = write(tmp_path, "n\nNA\n")
+    status, said = table.insert(file)
     assert (status, "--null NA" in said) == (EXIT_ROWS_REFUSED, True)
+    assert table.insert(file, "--null", "NA")[0] == 0
 
 
 def test_a_quoted_empty_field_is_the_empty_text(make: Any, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from rowkeep.commands.insert import (
 from tests.e2e.insertcommand import SCHEMA, InsertCommand, insert_command
 from tests.serverprocess import ServerProcess, wait_until
 
+ONE_ROW = {"ndjson": '{"count": 1}\n', "csv": "count\n1\n"}
+
 
 @pytest.fixture
 def command(server: ServerProcess) -> Iterator[InsertCommand]:
@@ -295,6 +297,41 @@ def test_what_goes_wrong_has_a_status_and_a_reason(command: InsertCommand, tmp_p
     status, said = failed(str(file), "--batch-bytes", "77")
     assert (status, "another bytes_max (1000000, now 77)" in said) == (EXIT_OTHER, True)
     assert command.stream.row_count() == 0
+
+
+def test_a_server_that_is_away_is_told_at_once(command: InsertCommand) -> None:
+    """While the command still repeats: where it looked, what it found, and for how long it goes on."""
+    with command.start("-", "--format", "ndjson", "--url", "http://127.0.0.1:9/api/v1") as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(counts(range(3)))
+        process.stdin.close()
+        line = process.stderr.readline()
+        is_running = process.poll() is None
+        process.kill()
+    assert is_running
+    assert line.startswith("rowkeep: nothing listens at 127.0.0.1:9 (connection refused); trying again for ")
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+@pytest.mark.parametrize("token", ["unknown", "rk_" + "0" * 40])
+def test_errors_are_a_line_that_says_what_to_do(command: InsertCommand, form: str, token: str) -> None:
+    """A wrong token, whatever the form asks for first: the reason, and where tokens come from."""
+    refused = command.run("-", "--format", form, "--token", token, text=ONE_ROW[form])
+    assert refused.returncode == EXIT_REQUEST_REFUSED
+    [line] = refused.stderr.splitlines()
+    assert line.startswith("rowkeep: the server refused the request (401 invalid_token): ")
+    assert "rowkeep token create" in line
+    assert "{" not in line
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv"])
+def test_something_else_that_answers(command: InsertCommand, server: ServerProcess, form: str) -> None:
+    """The wrong address: the line says that no rowkeep server answered, or what it answered."""
+    origin = server.url.removesuffix("/api/v1")
+    refused = command.run("-", "--format", form, "--url", f"{origin}/elsewhere", text=ONE_ROW[form])
+    assert refused.returncode == EXIT_REQUEST_REFUSED
+    assert len(refused.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -51,4 +51,4 @@ class Asker:
             if answer.status not in REPEATED:
                 patience.end()
                 return answer
-            patience.wait(problem_of(answer))
+            patience.wait(problem_of(answer), is_busy=True)

@@ -12,8 +12,9 @@ from rowkeep.client.errors import ServerUnreachable
 
 Notice = Callable[[str], None]
 NOTICE_SECONDS = 30.0
-# A connection that was kept alive may break, and a busy server ask for a second: nobody needs to know.
+# A connection that was kept alive may break, and a busy server ask for some seconds: nobody needs to know.
 UNSAID_SECONDS = 1.0
+BUSY_UNSAID_SECONDS = 5.0
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -42,14 +43,21 @@ class Patience:
         self._attempts = 0
         self._said_at: float | None = None
 
-    def wait(self, problem: str, wait_seconds_min: float = 0.0) -> None:
-        """Waits before the next attempt. Raises ServerUnreachable when the time is over."""
+    def wait(self, problem: str, wait_seconds_min: float = 0.0, *, is_busy: bool = False) -> None:
+        """Waits before the next attempt; `is_busy` says that the server itself asks for it.
+
+        Raises ServerUnreachable when the time is over.
+        """
         self._attempts += 1
         # Not all at once: clients that lost the same server would come back together.
         pause = max(random.uniform(0, self._wait_seconds), wait_seconds_min)
         self._wait_seconds = min(2 * self._wait_seconds, self._policy.wait_seconds_max)
         elapsed = time.monotonic() - self._began_at
-        self._say(problem, elapsed)
+        is_known = (
+            elapsed < BUSY_UNSAID_SECONDS if is_busy else self._attempts < 2 and elapsed < UNSAID_SECONDS
+        )
+        if not is_known:
+            self._say(problem, elapsed)
         if elapsed + pause > self._policy.seconds_max or self._is_stopping.wait(pause):
             self._give_up(problem)
 
@@ -59,9 +67,6 @@ class Patience:
             self._notice("the server answers again")
 
     def _say(self, problem: str, elapsed: float) -> None:
-        is_first = self._said_at is None
-        if is_first and (elapsed < UNSAID_SECONDS and self._attempts < 2):
-            return
         if self._said_at is not None and elapsed < self._said_at + NOTICE_SECONDS:
             return
         self._said_at = elapsed

@@ -108,7 +108,7 @@ class Sender:
             if receipt is not None:
                 patience.end()
                 return receipt
-            patience.wait(problem_of(answer), _retry_after(answer))
+            patience.wait(problem_of(answer), _retry_after(answer), is_busy=True)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -193,7 +193,7 @@ def refusal_of(answer: Answer) -> RequestRefused:
 
 
 def _with_advice(refusal: _Refusal) -> str:
-    if refusal.status != UNAUTHORIZED:
+    if refusal.status != UNAUTHORIZED or "token create" in refusal.error_description:
         return refusal.error_description
     return f"{refusal.error_description} {TOKEN_ADVICE}"
 

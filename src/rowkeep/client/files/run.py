@@ -213,7 +213,7 @@ class _Insertion:
         fresh = State(
             source=self._source_name(),
             target=f"{options.url} {options.table} {options.upload}",
-            form=self._form_name(),
+            form=options.form,
             bytes_max=options.batch_bytes_max,
         )
         checkpoint = Checkpoint.open(path, self._descriptor, fresh, is_again=options.is_again)
