@@ -1,9 +1,10 @@
 """What leaves a query in DuckDB's dialect: its columns as variables of the eight types."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 
-from rowkeep.model.schema import Variable
+from rowkeep.model.schema import VARIABLES_MAX, Variable
 from rowkeep.model.types import VariableType
 from rowkeep.sql.errors import QueryRefused
 from rowkeep.sql.output import Translation
@@ -45,6 +46,8 @@ _other = re.compile(r"\W+", re.ASCII)
 
 def finished_duckdb(sql: str, columns: list[tuple[str, str]]) -> Translation:
     """A query with its columns, by name and DuckDB's type, as they leave it. Raises QueryRefused."""
+    if len(columns) > VARIABLES_MAX:
+        raise QueryRefused(f"A result has at most {VARIABLES_MAX:,} columns.")
     names = _names([name for name, _ in columns])
     parts, variables = [], []
     for index, (name, (_, type_)) in enumerate(zip(names, columns, strict=True)):
@@ -61,8 +64,8 @@ def _names(given: list[str]) -> list[str]:
     for index, name in enumerate(given):
         made = _other.sub("_", name).strip("_") if _other.search(name) else name
         names.append(made if made and not made[0].isdigit() else f"f{index}_")
-    lowered = [name.lower() for name in names]
-    doubled = sorted({name for name in names if lowered.count(name.lower()) > 1})
+    counts = Counter(name.lower() for name in names)
+    doubled = sorted({name for name in names if counts[name.lower()] > 1})
     if doubled:
         raise QueryRefused(
             f"The result has columns of the same name: {', '.join(doubled)}. Name them with AS."

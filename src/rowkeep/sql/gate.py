@@ -252,8 +252,12 @@ def parse_query(text: str) -> ParsedQuery:
     """Parses a statement and checks all of it. Raises QueryRefused."""
     root = parsed_statement(text)
     check_nodes(text, root)
+    tables = tuple(root.find_all(exp.Table))
+    for table in tables:
+        if not isinstance(table.this, exp.Identifier | exp.Dot):
+            raise refused(text, table, "Functions in FROM are not supported, other than UNNEST.")
     own_names = frozenset(named.alias.lower() for named in root.find_all(exp.CTE))
-    return ParsedQuery(text, root, tuple(root.find_all(exp.Table)), own_names)
+    return ParsedQuery(text, root, tables, own_names)
 
 
 def parsed_statement(text: str) -> exp.Query:

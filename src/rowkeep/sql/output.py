@@ -6,10 +6,12 @@
 * ARRAY and STRUCT are JSON text; BYTES and INTERVAL are refused, with what to use instead
 """
 
+from collections import Counter
+
 import msgspec
 from sqlglot import exp
 
-from rowkeep.model.schema import Variable
+from rowkeep.model.schema import VARIABLES_MAX, Variable
 from rowkeep.model.types import VariableType
 from rowkeep.sql.errors import refused
 from rowkeep.sql.fragments import Context, Fragment, Relation
@@ -44,6 +46,8 @@ def finished(context: Context, node: exp.Expr, relation: Relation) -> Translatio
 
 
 def _names(context: Context, node: exp.Expr, relation: Relation) -> list[str]:
+    if len(relation.names) > VARIABLES_MAX:
+        raise refused(context.text, node, f"A result has at most {VARIABLES_MAX:,} columns.")
     names: list[str] = []
     anonymous = 0
     for name in relation.names:
@@ -53,7 +57,8 @@ def _names(context: Context, node: exp.Expr, relation: Relation) -> list[str]:
         if len(name) > NAME_CHARACTERS_MAX or any(ord(character) < 32 for character in name):
             raise refused(context.text, node, "The name of a column is too long or has control characters.")
         names.append(name)
-    doubled = {name for name in names if [other.lower() for other in names].count(name.lower()) > 1}
+    counts = Counter(name.lower() for name in names)
+    doubled = {name for name in names if counts[name.lower()] > 1}
     if doubled:
         listed = ", ".join(sorted(doubled))
         raise refused(

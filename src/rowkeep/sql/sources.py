@@ -117,8 +117,6 @@ def _refuse_parts(context: Context, node: exp.Subquery) -> None:
 
 def table_relation(context: Context, node: exp.Table) -> tuple[Relation, str | None]:
     """A table, or a query of WITH; with the name under which its columns can be named."""
-    if not isinstance(node.this, exp.Identifier | exp.Dot):
-        raise refused(context.text, node, "Functions in FROM are not supported, other than UNNEST.")
     reference = reference_of(context.text, node)
     named = context.named_queries.get(reference.lower())
     if named is not None:
