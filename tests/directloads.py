@@ -1,7 +1,7 @@
 """Loading at once and in this process, with the parts that the server uses; only the jail is missing."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
@@ -43,15 +43,16 @@ class DirectLoads:
         loader = LoadProcesses(OpenPool(disk), directory, store, BOUNDS, WorkerLimits())  # type: ignore[arg-type]
         files = ContentFolder(directory.temp_uploads, disk, reserve_bytes_min=0)
         self.jobs = JobService(doors, {JobKind.LOAD: LoadRunner(loader, files)}, {JobKind.LOAD: 1})
-        self._temp_uploads = TempUploadService(doors, files)
+        self._temp_uploads = TempUploadService(doors, files, bytes_max=2**30)
 
     async def send(self, token_hash: TokenHash, table: str, content: bytes) -> str:
         """Sends a file. Returns the identifier of its temporary upload."""
-        temp_upload = await self._temp_uploads.create(token_hash, table, TempUploadDraft())
-        spool = self._temp_uploads.spool(temp_upload)
-        await spool.write(content)
-        await self._temp_uploads.complete(temp_upload, spool)
-        await spool.close()
+        [temp_upload] = await self._temp_uploads.create(token_hash, table, [TempUploadDraft()])
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield content
+
+        await self._temp_uploads.receive(temp_upload, parts())
         return temp_upload.identifier
 
     async def finish(self) -> None:

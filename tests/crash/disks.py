@@ -6,8 +6,10 @@ be found after a loss of power at any point of that list: what was synced is the
 part may be, also half of a write. This is the method of ALICE and CrashMonkey: order is only what fsync makes
 of it. `FailingDisk` refuses from a moment on.
 
-A file of the segments folder and its name are two things. Its content is made durable by its own fsync, its
-names by the folder's; until then each creation, rename and removal may be found done or not, by itself.
+A file of the data directory and its name are two things. Its content is made durable by its own fsync, its
+names by that of their folder; until then each creation, rename and removal may be found done or not, by
+itself. A file that gets a name in another folder has it once that folder is synced. Names are paths within
+the data directory.
 """
 
 import itertools
@@ -54,14 +56,14 @@ class Delete(msgspec.Struct, frozen=True):
 
 
 class Created(msgspec.Struct, frozen=True):
-    """A new file of the segments folder, known from here on by its number, has got a name."""
+    """A new file, known from here on by its number, has got a name."""
 
     file: str
     name: str
 
 
 class Renamed(msgspec.Struct, frozen=True):
-    """A file of the segments folder has got another name."""
+    """A file has got another name."""
 
     file: str
     name: str
@@ -69,13 +71,15 @@ class Renamed(msgspec.Struct, frozen=True):
 
 
 class Removed(msgspec.Struct, frozen=True):
-    """A name of the segments folder is gone."""
+    """A name is gone."""
 
     name: str
 
 
 class FolderSync(msgspec.Struct, frozen=True):
-    """The names of the segments folder were made durable."""
+    """The names in a folder were made durable."""
+
+    folder: str
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
@@ -127,10 +131,11 @@ class _RecordedFile(apsw.VFSFile):
 
 
 class RecordingFiles(Disk):
-    """Segments that are written for real and remembered in a list of events."""
+    """Files that are written for real and remembered in a list of events."""
 
-    def __init__(self, events: list[Event]) -> None:
+    def __init__(self, events: list[Event], root: Path) -> None:
         self._events = events
+        self._root = root
         self._open: dict[int, tuple[str, int]] = {}
         self._names: dict[str, str] = {}
 
@@ -138,8 +143,19 @@ class RecordingFiles(Disk):
         descriptor = super().create(path)
         file = f"file {next(_numbers)}"
         self._open[descriptor] = file, 0
-        self._names[path.name] = file
-        self._events.append(Created(file, path.name))
+        name = self._name(path)
+        self._names[name] = file
+        self._events.append(Created(file, name))
+        return descriptor
+
+    def reopen(self, path: Path, byte_count: int) -> int:
+        name = self._name(path)
+        descriptor = super().reopen(path, byte_count)
+        if name not in self._names:
+            self._names[name] = f"file {next(_numbers)}"
+            self._events.append(Created(self._names[name], name))
+        self._open[descriptor] = self._names[name], byte_count
+        self._events.append(Truncate(self._names[name], byte_count))
         return descriptor
 
     def write(self, descriptor: int, data: memoryview) -> None:
@@ -154,17 +170,22 @@ class RecordingFiles(Disk):
 
     def rename(self, path: Path, new_path: Path) -> None:
         super().rename(path, new_path)
-        file = self._names[new_path.name] = self._names.pop(path.name)
-        self._events.append(Renamed(file, path.name, new_path.name))
+        name, new_name = self._name(path), self._name(new_path)
+        file = self._names[new_name] = self._names.pop(name)
+        self._events.append(Renamed(file, name, new_name))
 
     def sync_directory(self, folder: Path) -> None:
         super().sync_directory(folder)
-        self._events.append(FolderSync())
+        self._events.append(FolderSync(self._name(folder)))
 
     def remove(self, path: Path) -> None:
         super().remove(path)
-        if self._names.pop(path.name, None) is not None:
-            self._events.append(Removed(path.name))
+        name = self._name(path)
+        if self._names.pop(name, None) is not None:
+            self._events.append(Removed(name))
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self._root))
 
 
 class FailingDisk(apsw.VFS):
@@ -207,12 +228,12 @@ def state_after(events: list[Event], chance: random.Random) -> dict[str, bytes]:
     contents = _contents_after(events, chance)
     files = {name: content for name, content in contents.items() if not name.startswith("file ")}
     for name, file in _names_after(events, chance).items():
-        files[f"segments/{name}"] = contents.get(file, b"")
+        files[name] = contents.get(file, b"")
     return files
 
 
 def _names_after(events: list[Event], chance: random.Random) -> dict[str, str]:
-    """Which file of the segments folder each name is for."""
+    """Which file each name is for."""
     durable: dict[str, str] = {}
     pending: list[Naming] = []
     for event in events:
@@ -220,13 +241,19 @@ def _names_after(events: list[Event], chance: random.Random) -> dict[str, str]:
             pending.append(event)
         elif isinstance(event, FolderSync):
             for change in pending:
-                _apply_name(durable, change)
-            pending.clear()
+                if _folder_of(change) == event.folder:
+                    _apply_name(durable, change)
+            pending = [change for change in pending if _folder_of(change) != event.folder]
     kept = chance.choice((0.0, 0.5, 0.9, 1.0))
     for change in pending:
         if chance.random() < kept:
             _apply_name(durable, change)
     return durable
+
+
+def _folder_of(change: Naming) -> str:
+    """The folder whose fsync makes a change durable."""
+    return str(Path(change.new_name if isinstance(change, Renamed) else change.name).parent)
 
 
 def _apply_name(names: dict[str, str], change: Naming) -> None:

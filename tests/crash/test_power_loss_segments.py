@@ -1,7 +1,7 @@
 """Loss of power while rows leave the journal: segments and SQLite's files, their events in one order.
 
 The method is that of test_power_loss.py. What is recorded is a run of all that maintenance does, between
-inserts: seal, compact, sweep, delete and forget.
+inserts: seal, compact, sweep, delete and forget; and files are loaded.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from rowkeep.services import maintenance as maintenance_module
 from rowkeep.storage.base import StorageError
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.verification import verify
+from tests.api.loading import parquet_of
 from tests.crash.disks import (
     Acknowledgement,
     Created,
@@ -71,7 +72,7 @@ class _Recorder:
         self.world = World(
             folder,
             runner,
-            disk=RecordingFiles(self._disk.events),
+            disk=RecordingFiles(self._disk.events, folder),
             database=partial(SqliteDatabase, vfs=self._disk.name, checkpoint_pages=CHECKPOINT_PAGES),
         )
 
@@ -90,8 +91,9 @@ class _Recorder:
                         self.world.sweep,
                         self._delete,
                         self._forget,
+                        self._load,
                     ],
-                    weights=[60, 20, 10, 6, 2, 2],
+                    weights=[60, 20, 10, 6, 2, 2, 4],
                 )[0]()
         self._note(tables)
         self.world.close()
@@ -112,10 +114,25 @@ class _Recorder:
         self.table[name] = []
 
     def _insert(self) -> None:
-        name = self._some()
+        streams = sorted(name for name in self.table if name.startswith("upload"))
+        if not streams:
+            self._create()
+            return
+        name = self._chance.choice(streams)
         numbers = list(range(self._rows, self._rows + self._chance.randrange(1, 60)))
         self.world.insert(name, [{"id": number, "text": text_of(number)} for number in numbers])
         self.table[name] += numbers
+        self._rows += len(numbers)
+
+    def _load(self) -> None:
+        if len(self.table) > 4:
+            return
+        self._uploads += 1
+        name = f"file {self._uploads}"
+        numbers = list(range(self._rows, self._rows + self._chance.randrange(1, 60)))
+        content = parquet_of(id=numbers, text=[text_of(number) for number in numbers])
+        self.world.load(name, content, "parquet")
+        self.table[name] = numbers
         self._rows += len(numbers)
 
     def _compact(self) -> None:
@@ -141,14 +158,16 @@ def check_state(
     folder: Path, files: dict[str, bytes], run: Run, acknowledged: int, runner: asyncio.Runner
 ) -> None:
     """Starts on a state: what was acknowledged, and at most the step that was under way; then goes on."""
-    (folder / "segments").mkdir(parents=True)
     for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     world = World(folder, runner)
     try:
         world.sweep()
         world.run(world.maintenance.recover())
         world.sweep()
+        world.finish_jobs()
+        assert world.failed_uploads() == []
         table = table_of(world)
         assert table in [numbers_of(held) for held in run.tables[acknowledged : acknowledged + 2]]
         assert verify(world.database, world.directory).problems == ()
@@ -230,12 +249,13 @@ def test_power_loss_at_length(quick_folder: Path, runner: asyncio.Runner, seed: 
     "lost",
     [
         lambda event: isinstance(event, Sync) and event.file.startswith("file "),
-        lambda event: isinstance(event, FolderSync),
+        lambda event: isinstance(event, FolderSync) and event.folder == "segments",
+        lambda event: isinstance(event, FolderSync) and event.folder == "temp_uploads",
     ],
-    ids=["the file", "the folder"],
+    ids=["the file", "the folder of the segments", "the folder of the files that were sent"],
 )
 def test_the_method_sees_a_missing_sync(
     quick_folder: Path, runner: asyncio.Runner, lost: Callable[[Event], bool]
 ) -> None:
-    """Were the file or the folder not synced before its segment is named, the same check would fail."""
+    """Were a file or its folder not synced before the catalog names it, the same check would fail."""
     assert check_states(quick_folder, runner, 30, seed=3, lost=lost) > 0

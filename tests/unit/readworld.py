@@ -134,12 +134,17 @@ class World:
         if self._seals:
             self.seal()
 
-    def load(self, upload: str, content: bytes) -> None:
-        """Makes an upload of a CSV file."""
+    def load(self, upload: str, content: bytes, type_: str = "csv") -> None:
+        """Makes an upload of a file."""
         sent = self.run(self.loads.send(self.owner, TABLE, content))
-        draft = UploadDraft(name=upload, type="csv", temp_upload_id=sent)
+        draft = UploadDraft(name=upload, type=type_, temp_upload_id=sent)
         self.run(self.uploads.create(self.owner, TABLE, draft))
         self.finish_jobs()
+
+    def failed_uploads(self) -> list[str]:
+        """The uploads that could not be loaded, with the reasons."""
+        views = self.run(self.uploads.page(self.owner, TABLE, 0, 100))
+        return [f"{view.upload.name}: {view.load.error}" for view in views if view.load and view.load.error]
 
     def finish_jobs(self) -> None:
         """Does what there is to do."""
