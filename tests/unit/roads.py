@@ -53,8 +53,8 @@ Road = Callable[[Sequence[str], Schema, Asked], Outcome]
 
 def json_body(rows: Sequence[str], asked: Asked) -> bytes:
     """Rows as one JSON object."""
-    flags = f'"updateSchema":{str(asked.updates).lower()},"skipInvalidRows":{str(asked.skips).lower()}'
-    return ('{"rows":[' + ", ".join(rows) + "]," + flags + "}").encode("utf-8", "surrogateescape")
+    flag = f'"skipInvalidRows":{str(asked.skips).lower()}'
+    return ('{"rows":[' + ", ".join(rows) + "]," + flag + "}").encode("utf-8", "surrogateescape")
 
 
 def lines_body(rows: Sequence[str]) -> bytes:
@@ -117,7 +117,8 @@ def _lenient(body: bytes, schema: Schema, asked: Asked, written_as: BodyFormat) 
 
 def _lenient_rows(body: bytes, schema: Schema, asked: Asked, written_as: BodyFormat) -> LenientRows:
     if written_as is BodyFormat.JSON:
-        return decode_leniently(body, schema, updates_by_default=False, skipping=Skipping(False, BOUNDS))
+        skipping = Skipping(False, BOUNDS)
+        return decode_leniently(body, schema, updates_by_default=asked.updates, skipping=skipping)
     bounds = BOUNDS if asked.skips else None
     return decode_lines_leniently(split_lines(body), schema, may_update=asked.updates, bounds=bounds)
 

@@ -59,8 +59,26 @@ def row_of(cells: Sequence[tuple[str, str]]) -> str:
 ROWS = some.lists(
     some.lists(some.tuples(KEYS, VALUES), max_size=4).map(row_of) | ODD_ROWS, min_size=1, max_size=6
 )
+REPAIRED = Schema(
+    1,
+    (
+        Variable("_1a", VariableType.INTEGER, declared_name="1a"),
+        Variable("_upload_name_1", VariableType.STRING, declared_name="_upload_name"),
+    ),
+)
+EMPTY = Schema(1, (Variable("new", VariableType.STRING, is_empty=True), Variable("date", VariableType.DATE)))
+SHARED = (Variable("New", VariableType.DATE_TIME), Variable("integer", VariableType.INTEGER))
 SCHEMAS = some.sampled_from(
-    [ALL_TYPES, NOTHING, Schema(1, (Variable("new", VariableType.INTEGER, inexact=True),))]
+    [
+        ALL_TYPES,
+        NOTHING,
+        REPAIRED,
+        EMPTY,
+        Schema(1, (), SHARED),
+        Schema(1, ALL_TYPES.variables, SHARED),
+        Schema(1, (), SHARED, widens_shared=True),
+        Schema(1, (Variable("new", VariableType.INTEGER, inexact=True),)),
+    ]
 )
 ASKED = some.builds(Asked, some.booleans(), some.booleans())
 
