@@ -29,6 +29,7 @@ COMMANDS = {
     "bench": CommandPlace("bench", "bench", "Measure this server on this machine."),
     "insert": CommandPlace("insert", "insert_command", "Insert the rows of a file into a stream."),
     "organization": CommandPlace("organization", "organization", "Organizations."),
+    "release": CommandPlace("release", "release_command", "Release the next version of a dataset."),
     "restore": CommandPlace("backup", "restore_command", "Make a new data directory of a backup."),
     "serve": CommandPlace("serve", "serve_command", "Serve the data directory until SIGTERM."),
     "token": CommandPlace("token", "token", "API tokens."),

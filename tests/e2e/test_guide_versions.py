@@ -38,10 +38,14 @@ def test_the_guide_works_as_pasted(own_server: ServerProcess, folder: Path) -> N
     assert json.loads(more)["rowsAdded"] == 1
     assert json.loads(second)["tag"] == "v1.1"
     assert both.splitlines() == ['"site","count"', '"Zurich",1', '"Bern",2']
-    third, strategy, dropped, taken_back, again, label, variable = (json.loads(text) for text in answers[9:])
-    assert (third["tag"], strategy["uploadMergeStrategy"]) == ("next", "replace")
-    assert [one["tag"] for one in (dropped, taken_back, again)] == ["next", "next", "v1.1"]
+    third, stream, chur, continued, davos = (json.loads(text) for text in answers[9:14])
+    assert (third["tag"], stream["streamId"]) == ("next", stream["id"])
+    assert (chur["version"], continued["tag"], davos["version"]) == ("next", "v1.2", "next")
+    assert continued["nextVersion"]["tag"] == "next"
+    strategy, dropped, taken_back, again, label, variable = (json.loads(text) for text in answers[14:])
+    assert strategy["uploadMergeStrategy"] == "replace"
+    assert [one["tag"] for one in (dropped, taken_back, again)] == ["next", "next", "v1.2"]
     assert (label["label"], variable["label"]) == ("winter", "Visitors")
     printed = paste([sys.executable, "-c", snippet], folder)
-    assert "v1.2 ['v1.0', 'v1.1', 'v1.2']" in printed
-    assert [site in printed for site in ("Zurich", "Bern", "Basel")] == [True] * 3
+    assert "v1.3 ['v1.0', 'v1.1', 'v1.2', 'v1.3']" in printed
+    assert [site in printed for site in ("Zurich", "Bern", "Chur", "Basel", "Davos")] == [True] * 4 + [False]
