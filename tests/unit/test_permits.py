@@ -48,7 +48,20 @@ def dataset_of(given: int, public: int) -> Dataset:
 
 def version_of(*, is_released: bool) -> Version:
     """A version."""
-    return Version(1, 1, 0, 1, 0, None, None, 0, 0, 1 if is_released else None, None)
+    return Version(
+        id=1,
+        dataset_id=1,
+        position=0,
+        parent_id=None,
+        major=1,
+        minor=0,
+        label=None,
+        release_notes=None,
+        created_at=0,
+        updated_at=0,
+        released_at=1 if is_released else None,
+        deleted_at=None,
+    )
 
 
 def expected(scope: str, given: int, public: int, asked: int, *, is_released: bool) -> str | None:
