@@ -203,7 +203,7 @@ def test_a_session_of_rows_that_had_no_variables(tmp_path: Path, format_name: st
     with asyncio.Runner() as runner:
         world = World(tmp_path, runner)
         world.create("s", [])
-        world.insert("s", [{}, {}])
+        world.insert_empty("s", 2)
         arrow, text = world.session(), world.session(format_name=format_name)
         before = world.streamed(text.streams[0])
         world.insert("s", [{"v": 1}], updateSchema=True)

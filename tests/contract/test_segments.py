@@ -153,7 +153,7 @@ def test_a_widened_variable_begins_a_new_segment(world: World) -> None:
 def test_rows_without_variables_wait_for_some(world: World) -> None:
     """They stay in the journal, and join the segment of the first rows that have a variable."""
     world.create("s", [])
-    world.insert("s", [{}, {}])
+    world.insert_empty("s", 2)
     world.seal()
     assert (segments(world), len(world.listed())) == ([], 2)
     world.insert("s", [{"v": 1}], updateSchema=True)
