@@ -32,7 +32,7 @@ class Follower:
         self.response = self._client.send(request, stream=True)
         if self.response.status_code != 200:
             self.response.read()
-        self._lines = self.response.iter_lines()
+        self._lines = _lines_of(self.response)
 
     def __enter__(self) -> "Follower":
         return self
@@ -89,3 +89,11 @@ class Follower:
                 yield self.event()
             except (StopIteration, httpx.TransportError):
                 return
+
+
+def _lines_of(response: httpx.Response) -> Iterator[str]:
+    """Lines end in line feeds alone."""
+    rest = b""
+    for part in response.iter_bytes():
+        *lines, rest = (rest + part).split(b"\n")
+        yield from (line.decode() for line in lines)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from tests import plainhttp
@@ -76,6 +77,18 @@ def test_the_function_works_as_pasted(
     assert [count for count, _ in came] == list(range(6))
     behind_the_fourth = follow(f"{own_server.url}{table}/rows", own_server.token, came[3][1])
     assert [row["count"] for row, _ in itertools.islice(behind_the_fourth, 2)] == [4, 5]
+
+
+def test_lines_end_in_line_feeds_alone() -> None:
+    """Whatever else Python takes for the end of a line stays within one, however the bytes come in parts."""
+    defined: dict[str, Any] = {}
+    exec(python_of(GUIDE), defined)
+    lines = [f"a{mark}b" for mark in ("\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r", "")]
+    data = "".join(f"{line}\n" for line in lines).encode()
+    for size in (1, 3, 1_000):
+        parts = [data[start : start + size] for start in range(0, len(data), size)]
+        response = httpx.Response(200, content=iter(parts))
+        assert list(defined["lines_of"](response)) == lines
 
 
 def read_into(came: list[tuple[int, str]], follow: Follow, server: ServerProcess, table: str) -> None:
