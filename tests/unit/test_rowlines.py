@@ -128,7 +128,7 @@ def test_the_error_says_what_is_wrong() -> None:
         messages.append(refusal.value.row_errors[0].message)
     assert "more than one row" in messages[0]
     assert "ends before" in messages[1]
-    assert "Send null" in messages[2]
+    assert "send null" in messages[2]
     assert "must be an object" in messages[3]
 
 

@@ -115,7 +115,7 @@ class Schema(msgspec.Struct, frozen=True):
 def name_problem(name: str) -> str | None:
     """Why `name` cannot name a variable, or None when it can."""
     if not _name_match(name):
-        return "may hold only letters, digits and _ and may not start with a digit"
+        return "may hold only the letters A to Z, digits and _ and may not start with a digit"
     if len(name) > VARIABLE_NAME_CHARACTERS_MAX:
         return f"is longer than {VARIABLE_NAME_CHARACTERS_MAX} characters"
     if name.lower() in RESERVED_NAMES:

@@ -278,11 +278,15 @@ def _readable_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
 
 
 _NO_NUMBERS = (b"NaN", b"Infinity", b"-Infinity")
+_MARKED = (b'"', b"[", b"{")  # what is wrong within these is said by its place
 
 
 def _value_problem(subject: str, value: bytes, error: msgspec.DecodeError) -> str:
     if value in _NO_NUMBERS:
         return f"{subject} is {value.decode()}, and JSON has no such number; send null for a missing one"
+    if value[:1] not in _MARKED:
+        shown = shown_name(value.decode(errors="replace"))[1:-1]
+        return f"{subject} is {shown}, which is no JSON (true, false, null, a number, or a text in quotes)"
     return syntax_problem(str(error), value, subject).rstrip(".")
 
 
