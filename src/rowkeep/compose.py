@@ -167,7 +167,7 @@ async def start_workers(storage: Storage, settings: Settings, stack: AsyncExitSt
     await large_bodies.start()
     checker = CheckingProcess()
     await checker.start()
-    jailed = WorkerPool(*WORKER_MODULES, workers_max=settings.loads_max + settings.queries_max)
+    jailed = WorkerPool(*WORKER_MODULES, workers_max=settings.loads_max + 2 * settings.queries_max)
     stack.push_async_callback(jailed.close)
     stack.push_async_callback(checker.close)
     stack.push_async_callback(large_bodies.close)
@@ -192,6 +192,7 @@ def _application(
     follows = FollowService(doors, readings, lane.commits, followers_max=settings.followers_max)
     statistics = DuckStatistics(storage.database, storage.directory.spool, readings)
     stack.callback(statistics.close)
+    queries = QueryService(doors, jobs)
     statistics_service = StatisticsService(doors, statistics)
     reads = ReadService(doors, readings, session_hours=settings.read_session_hours)
     live = partial(_live_figures, follows, long_inserts)
@@ -199,13 +200,13 @@ def _application(
         ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.segments))),
         QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
         StatisticsHandlers(statistics_service),
-        QueryHandlers(QueryService(doors, jobs), reads, statistics_service),
+        QueryHandlers(queries, reads, statistics_service),
         UploadHandlers(UploadService(doors, jobs), temp_uploads),
         TempUploadHandlers(temp_uploads, settings.public_url),
         OperationHandlers(lane.health, maintenance.health, traffic, live, _durability(storage.directory)),
     ]
     answers = FollowAnswers(follows, stall_seconds_max=settings.follow_stall_seconds_max)
-    table = _route_table(doors, ReadHandlers(reads, answers), handlers)
+    table = _route_table(doors, ReadHandlers(reads, answers, queries), handlers)
     for work in (
         bodies.watch(),
         maintenance.run(),
@@ -257,8 +258,13 @@ def _jobs(storage: Storage, workers: Workers, files: ContentFolder, settings: Se
     runners: dict[JobKind, JobRunner] = {
         JobKind.LOAD: LoadRunner(loader, files),
         JobKind.QUERY: QueryRunner(storage.doors, engine, limits),
+        JobKind.FILTER: QueryRunner(storage.doors, engine, limits),
     }
-    places = {JobKind.LOAD: settings.loads_max, JobKind.QUERY: settings.queries_max}
+    places = {
+        JobKind.LOAD: settings.loads_max,
+        JobKind.QUERY: settings.queries_max,
+        JobKind.FILTER: settings.queries_max,
+    }
     return JobService(storage.doors, runners, places)
 
 

@@ -28,6 +28,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
     yield server
     assert server.stop() == 0
     assert "internal error" not in server.log()
+    server.close()
 
 
 @pytest.fixture(scope="module")

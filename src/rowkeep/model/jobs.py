@@ -25,6 +25,7 @@ class JobKind(StrEnum):
     LOAD = "load"
     EXPORT = "export"
     QUERY = "query"
+    FILTER = "filter"
 
 
 class JobStatus(StrEnum):

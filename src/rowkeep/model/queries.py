@@ -26,8 +26,20 @@ class Dialect(StrEnum):
     DUCKDB = "duckdb"
 
 
+class RowFilter(msgspec.Struct, frozen=True):
+    """Which rows of a table, or of one upload of it, a reader asks for (sql/filters.py)."""
+
+    table: str
+    upload_name: str | None
+    selected_variables: tuple[str, ...] | None
+    where: str | None
+    order_by: str | None
+    offset: int
+    rows_max: int | None
+
+
 class QueryArguments(msgspec.Struct, frozen=True):
-    """What a caller asks. `user_id` and `scopes` say as whom the tables are looked up."""
+    """What a caller asks. `user_id` (0: nobody) and `scopes` say as whom the tables are looked up."""
 
     text: str
     dialect: Dialect
@@ -35,11 +47,13 @@ class QueryArguments(msgspec.Struct, frozen=True):
     parameters: Parameters
     user_id: int
     scopes: tuple[Scope, ...]
+    # Instead of a text: rows of one table.
+    filter: RowFilter | None = None
 
     @property
     def principal(self) -> Principal:
         """Who asks."""
-        return Principal(self.user_id, None, frozenset(self.scopes))
+        return Principal(self.user_id or None, None, frozenset(self.scopes))
 
 
 class QueryResult(msgspec.Struct, frozen=True):

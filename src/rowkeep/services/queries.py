@@ -22,10 +22,12 @@ from rowkeep.model.jobs import Job, JobKind, JobStatus
 from rowkeep.model.queries import (
     QUERY_CHARACTERS_MAX,
     Dialect,
+    NamedTable,
     Parameters,
     QueryArguments,
     QueryPlan,
     QueryResult,
+    RowFilter,
     result_upload_id,
 )
 from rowkeep.model.references import parse_dataset_reference
@@ -33,7 +35,7 @@ from rowkeep.model.resources import ReadStream, RowFormat, RowSlice
 from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure
 from rowkeep.services.access import TokenHash, principal_of, require_scope, signed_in
 from rowkeep.services.jobs import JobFailure, JobOutcome, JobService
-from rowkeep.services.query_snapshot import snapshot
+from rowkeep.services.query_snapshot import permit_filter, snapshot
 from rowkeep.services.read.read import selected_schema
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
@@ -44,6 +46,8 @@ UNFINISHED_MAX = 100
 HOLD_MS_DEFAULT = 30_000
 HOLD_MS_MAX = 60_000
 POLL_SECONDS = 0.5
+# A reader of filtered rows waits for them; clients wait for 125 seconds.
+FILTER_SECONDS_MAX = 120.0
 _REASONS = {
     WorkerFailure.MEMORY: "The query took more memory than a query may have. Read fewer columns or rows, or "
     "group before joining.",
@@ -73,6 +77,20 @@ class QueryDraft(msgspec.Struct, frozen=True, rename="camel"):
     dialect: Dialect | None = None
     parameters: Parameters | None = None
     timeout_ms: int | None = None
+
+
+class FilteredRows(msgspec.Struct, frozen=True):
+    """Rows that a filter found."""
+
+    view: "QueryView"
+    result: QueryResult
+
+    def stream(self, format_: RowFormat) -> ReadStream:
+        """The rows as one stream without a name. Only who asked for them may read it."""
+        found = result_stream(self.view, self.result, format_, None, None)
+        if self.view.job.user_id:
+            return found
+        return msgspec.structs.replace(found, user_id=None, scope=Scope.PUBLIC)
 
 
 class QueryView(msgspec.Struct, frozen=True):
@@ -137,6 +155,33 @@ class QueryService:
         if found is None:
             raise not_found("The query was deleted.")
         return found
+
+    async def filter(self, token_hash: TokenHash | None, asked: RowFilter) -> FilteredRows:
+        """The rows of a table that a reader asks for, as a result. Raises invalid_request_error."""
+
+        def add(editor: CatalogEditor) -> Job:
+            principal = principal_of(editor, token_hash)
+            user_id = principal.user_id or 0
+            arguments = QueryArguments(
+                text="",
+                dialect=Dialect.BIGQUERY,
+                default_dataset=None,
+                parameters={},
+                user_id=user_id,
+                scopes=tuple(sorted(principal.scopes)),
+                filter=asked,
+            )
+            permit_filter(editor, arguments)
+            text = msgspec.json.encode(arguments).decode()
+            return editor.jobs.add(NewJob(JobKind.FILTER, user_id, text))
+
+        job = await self._doors.write(add)
+        with self._jobs.ending(job.id) as ended:
+            self._jobs.wake()
+            view = await self._held(job, ended, FILTER_SECONDS_MAX)
+        if view.result is None:
+            raise invalid_request(view.job.error or "The rows took longer to find than a request may take.")
+        return FilteredRows(view, view.result)
 
     async def find(self, token_hash: TokenHash | None, identifier: str) -> QueryView:
         """A query of the caller's."""
@@ -258,7 +303,10 @@ class QueryRunner:
     async def run(self, job: Job, report: Callable[[float], None]) -> JobOutcome:
         """Makes the result of a query."""
         arguments = msgspec.json.decode(job.arguments, type=QueryArguments)
-        named = await self._engine.name_tables(arguments)
+        if arguments.filter is None:
+            named = await self._engine.name_tables(arguments)
+        else:
+            named = [NamedTable(arguments.filter.table)]
         async with self._engine.folder() as folder:
             tables = await self._doors.read(partial(snapshot, arguments, named, folder))
             plan = QueryPlan(

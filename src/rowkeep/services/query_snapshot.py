@@ -12,9 +12,9 @@ from rowkeep.model.access import AccessLevel
 from rowkeep.model.errors import RowkeepError, invalid_request, not_found
 from rowkeep.model.queries import NamedTable, QueryArguments, QueryTable, SegmentPart, UploadPart
 from rowkeep.model.references import parse_table_reference
-from rowkeep.model.resources import RowSlice, Segment, Upload
+from rowkeep.model.resources import RowSlice, Segment, Table, Upload
 from rowkeep.model.schema import merged_schema
-from rowkeep.services.access import find_table, permit
+from rowkeep.services.access import Place, find_table, find_upload, permit
 from rowkeep.services.read.read import slices_of
 from rowkeep.services.tables import content_uploads
 from rowkeep.storage.catalog.catalog import CatalogView
@@ -60,15 +60,34 @@ def _found(
         if arguments.default_dataset is None:
             raise invalid_request(f"Write `owner.dataset.{reference}`, or send `defaultDataset`.")
         written = f"{arguments.default_dataset}.{reference}"
-    principal = arguments.principal
-    place, table = find_table(view, principal, parse_table_reference(written), AccessLevel.DATA)
-    permit(principal, place, AccessLevel.DATA)
+    place, table, upload = _permitted(view, arguments, written)
     if table.id in known:
         return table.id, None
-    uploads = list(content_uploads(view, table.id))
-    schema = merged_schema(upload.schema for upload in uploads)
-    parts = tuple(_upload_part(view, upload, folder) for upload in uploads)
-    return table.id, QueryTable((), schema, parts, has_upload_name=place.version.released_at is None)
+    uploads = list(content_uploads(view, table.id)) if upload is None else [upload]
+    schema = merged_schema(each.schema for each in uploads)
+    is_unreleased = place.version.released_at is None and arguments.filter is None
+    parts = tuple(_upload_part(view, each, folder) for each in uploads)
+    return table.id, QueryTable((), schema, parts, has_upload_name=is_unreleased)
+
+
+def _permitted(
+    view: CatalogView, arguments: QueryArguments, reference: str
+) -> tuple[Place, Table, Upload | None]:
+    """A table as the caller may read it, and the one upload of it that a filter names, if it does."""
+    parsed, principal = parse_table_reference(reference), arguments.principal
+    if arguments.filter is not None and arguments.filter.upload_name is not None:
+        place, table, upload = find_upload(view, principal, parsed, arguments.filter.upload_name)
+        permit(principal, place, AccessLevel.EDIT)
+        return place, table, upload
+    place, table = find_table(view, principal, parsed, AccessLevel.DATA)
+    permit(principal, place, AccessLevel.DATA)
+    return place, table, None
+
+
+def permit_filter(view: CatalogView, arguments: QueryArguments) -> None:
+    """Raises RowkeepError unless the caller may read what a filter reads."""
+    if arguments.filter is not None:
+        _permitted(view, arguments, arguments.filter.table)
 
 
 def _upload_part(view: CatalogView, upload: Upload, folder: EntrySink) -> UploadPart:

@@ -35,6 +35,12 @@ FROM = QueryParameter("from", {"type": "string", "description": "With follow: th
 TAIL = QueryParameter(
     "tail", {"type": "string", "description": "With follow: how many of the last rows come first, or all."}
 )
+WHERE = QueryParameter(
+    "where", {"type": "string", "description": "A condition on variables: count > 5 AND site IN ('a', 'b')."}
+)
+ORDER_BY = QueryParameter(
+    "orderBy", {"type": "string", "description": "Variables, each with asc or desc, separated by commas."}
+)
 SELECTED_VARIABLES = QueryParameter(
     "selectedVariables", {"type": "string", "description": "Names, separated by commas."}
 )

@@ -11,8 +11,10 @@ from rowkeep.api.http.parameters import (
     FROM,
     MAX_RESULTS,
     OFFSET,
+    ORDER_BY,
     SELECTED_VARIABLES,
     TAIL,
+    WHERE,
     one_of,
 )
 from rowkeep.api.http.request import ApiRequest, whole_number
@@ -21,8 +23,10 @@ from rowkeep.api.http.shapes import Count, Shape, Time
 from rowkeep.api.http.wire import Answer, json_answer
 from rowkeep.api.resources.follow import FollowAnswers
 from rowkeep.model.errors import invalid_request
+from rowkeep.model.queries import RowFilter
 from rowkeep.model.resources import RowFormat
-from rowkeep.services.read.read import OpenedSession, ReadService, read_request
+from rowkeep.services.queries import QueryService
+from rowkeep.services.read.read import OpenedSession, ReadService, read_request, row_format
 
 MEDIA_TYPES = {
     RowFormat.ARROW: b"application/vnd.apache.arrow.stream",
@@ -33,6 +37,9 @@ _LISTED = (
     one_of("format", ["jsonl", "ndjson", "csv", "arrow", "sse"], "jsonl"),
     SELECTED_VARIABLES,
     MAX_RESULTS,
+    WHERE,
+    ORDER_BY,
+    OFFSET,
     FOLLOW,
     FROM,
     TAIL,
@@ -47,6 +54,9 @@ class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
     max_results: int | float | str | None = None
     selected_variables: tuple[str, ...] | None = None
     requested_stream_count: int | float | str | None = None
+    where: str | None = None
+    order_by: str | None = None
+    offset: int | float | str | None = None
 
 
 class ReadStreamResource(Shape, frozen=True, kw_only=True, tag_field="kind", tag="readStream"):
@@ -69,8 +79,9 @@ class ReadSession(Shape, frozen=True, kw_only=True, tag_field="kind", tag="readS
 class ReadHandlers:
     """Rows out."""
 
-    def __init__(self, reads: ReadService, following: FollowAnswers) -> None:
+    def __init__(self, reads: ReadService, following: FollowAnswers, queries: QueryService) -> None:
         self._reads = reads
+        self._queries = queries
         self._following = following
 
     def table(self) -> RouteTable:
@@ -107,6 +118,8 @@ class ReadHandlers:
     async def _list_rows(self, request: ApiRequest, upload_name: str | None) -> StreamAnswer | LiveAnswer:
         if request.truth("follow"):
             return await self._following.answer(request, upload_name)
+        if any(request.text(name) for name in ("where", "orderBy", "offset")):
+            return await self._list_filtered(request, upload_name)
         asked = read_request(
             request.segment("table"),
             upload_name,
@@ -116,6 +129,22 @@ class ReadHandlers:
         )
         parts = await self._reads.list_rows(request.token_hash, asked)
         return StreamAnswer([(b"content-type", MEDIA_TYPES[asked.format])], parts)
+
+    async def _list_filtered(self, request: ApiRequest, upload_name: str | None) -> StreamAnswer:
+        format_ = row_format(request.text("format") or RowFormat.JSON_LINES)
+        names = request.names("selectedVariables")
+        asked = RowFilter(
+            table=request.segment("table"),
+            upload_name=upload_name,
+            selected_variables=None if names is None else tuple(names),
+            where=request.text("where"),
+            order_by=request.text("orderBy"),
+            offset=request.natural("offset") or 0,
+            rows_max=request.natural("maxResults"),
+        )
+        rows = await self._queries.filter(request.token_hash, asked)
+        parts = await self._reads.list_stream(lambda _: rows.stream(format_))
+        return StreamAnswer([(b"content-type", MEDIA_TYPES[format_])], parts)
 
     async def open_table_session(self, request: ApiRequest) -> Answer:
         """Creates a read session of a table."""
@@ -127,6 +156,10 @@ class ReadHandlers:
 
     async def _open_session(self, request: ApiRequest, upload_name: str | None) -> Answer:
         draft = await request.json(ReadSessionDraft)
+        stream_count = session_count("requestedStreamCount", draft.requested_stream_count)
+        stream_count = 1 if stream_count is None else stream_count
+        if draft.where or draft.order_by or draft.offset:
+            return await self._open_filtered(request, upload_name, draft, stream_count)
         asked = read_request(
             request.segment("table"),
             upload_name,
@@ -134,9 +167,24 @@ class ReadHandlers:
             draft.selected_variables,
             session_count("maxResults", draft.max_results),
         )
-        stream_count = session_count("requestedStreamCount", draft.requested_stream_count)
-        stream_count = 1 if stream_count is None else stream_count
         session = await self._reads.open_session(request.token_hash, asked, stream_count)
+        return json_answer(session_resource(session))
+
+    async def _open_filtered(
+        self, request: ApiRequest, upload_name: str | None, draft: ReadSessionDraft, stream_count: int
+    ) -> Answer:
+        format_ = row_format(draft.format or RowFormat.ARROW)
+        asked = RowFilter(
+            table=request.segment("table"),
+            upload_name=upload_name,
+            selected_variables=draft.selected_variables,
+            where=draft.where or None,
+            order_by=draft.order_by or None,
+            offset=session_count("offset", draft.offset) or 0,
+            rows_max=session_count("maxResults", draft.max_results),
+        )
+        rows = await self._queries.filter(request.token_hash, asked)
+        session = await self._reads.open_session_of(lambda _: rows.stream(format_), stream_count)
         return json_answer(session_resource(session))
 
     async def read_stream(self, request: ApiRequest) -> StreamAnswer:

@@ -23,6 +23,7 @@ from rowkeep.model.schema import Schema
 from rowkeep.sql.duckdb_gate import checked_tree, uses_geography, with_views
 from rowkeep.sql.duckdb_output import finished_duckdb
 from rowkeep.sql.errors import QueryRefused, at
+from rowkeep.sql.filters import filtered
 from rowkeep.sql.fragments import Parameters
 from rowkeep.sql.gate import parse_query, position_of, reference_of
 from rowkeep.sql.output import Translation
@@ -112,6 +113,10 @@ def _translated(plan: QueryPlan) -> Translation:
 
 def _prepared(folder: Path, plan: QueryPlan) -> tuple[Translation, QueryEngine]:
     """A query in DuckDB's words, and an engine that holds its tables and nothing else."""
+    if plan.arguments.filter is not None:
+        [table] = plan.tables
+        found = filtered(TableShape("v0", table.schema.variables), plan.arguments.filter)
+        return found, _engine(folder, plan, has_geography=False)
     if plan.arguments.dialect is Dialect.DUCKDB:
         return _prepared_by_duckdb(folder, plan)
     query = _translated(plan)
