@@ -5,6 +5,7 @@ from 1960. Weeks, months, quarters and years become the day that they begin with
 """
 
 import datetime
+import math
 import re
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +17,8 @@ Convert = Callable[[float], Any]
 
 _1960 = datetime.datetime(1960, 1, 1)
 _1582 = datetime.datetime(1582, 10, 14)
-_DAY_SECONDS = 86_400
+# In microseconds.
+_MILLISECOND, _SECOND, _DAY = 1_000, 1_000_000, 86_400_000_000
 _WEEKS = 52
 _name = re.compile(r"%?[A-Za-z]+").match
 _TIME_FORMATS = ("%tcHH:MM:SS", "%tcHH:MM", "%tcHH:MM:SS.s")
@@ -63,42 +65,42 @@ def time_conversion(type_: FileType, format_: str | None) -> Convert | None:
 
 def _stata(format_: str) -> Convert | None:
     if format_ in _TIME_FORMATS:
-        return partial(_time, unit=1_000)
+        return partial(_time, unit=_MILLISECOND)
     if format_.lower().startswith("%tc"):
-        return partial(_date_time, origin=_1960, unit=1_000)
+        return partial(_date_time, origin=_1960, unit=_MILLISECOND)
     if format_.startswith(("%td", "%d", "%-td", "%-d")):
-        return partial(_date, origin=_1960, unit=1 / _DAY_SECONDS)
+        return partial(_date, origin=_1960, unit=_DAY)
     period = format_[2:3] if format_.startswith("%t") else ""
     return partial(_period, per_year=_PERIODS_PER_YEAR[period]) if period in _PERIODS_PER_YEAR else None
 
 
 def _spss(name: str) -> Convert | None:
     if name in _SPSS_DATES:
-        return partial(_date, origin=_1582, unit=1)
+        return partial(_date, origin=_1582, unit=_SECOND)
     if name in ("DATETIME", "YMDHMS"):
-        return partial(_date_time, origin=_1582, unit=1)
-    return partial(_time, unit=1) if name in _SPSS_TIMES else None
+        return partial(_date_time, origin=_1582, unit=_SECOND)
+    return partial(_time, unit=_SECOND) if name in _SPSS_TIMES else None
 
 
 def _sas(name: str, format_: str) -> Convert | None:
     if name in _SAS_TIMES:
-        return partial(_time, unit=1)
+        return partial(_time, unit=_SECOND)
     if name.startswith(_SAS_DATE_TIMES) or format_.startswith(_SAS_DATE_TIMES):
-        return partial(_date_time, origin=_1960, unit=1)
+        return partial(_date_time, origin=_1960, unit=_SECOND)
     if name in _SAS_DATES or format_.startswith(_SAS_DATE_BEGINNINGS):
-        return partial(_date, origin=_1960, unit=1 / _DAY_SECONDS)
+        return partial(_date, origin=_1960, unit=_DAY)
     return None
 
 
-def _date_time(number: float, *, origin: datetime.datetime, unit: float) -> Any:
-    """An instant so many units from an origin, `unit` of them a second; the number itself out of range."""
+def _date_time(number: float, *, origin: datetime.datetime, unit: int) -> Any:
+    """An instant so many units of microseconds from an origin; the number itself out of range."""
     try:
-        return origin + datetime.timedelta(microseconds=round(number * 1_000_000 / unit))
+        return origin + datetime.timedelta(microseconds=_microseconds(number, unit))
     except (OverflowError, ValueError):
         return number
 
 
-def _date(number: float, *, origin: datetime.datetime, unit: float) -> Any:
+def _date(number: float, *, origin: datetime.datetime, unit: int) -> Any:
     """The day, or the instant where the number is no whole day."""
     instant = _date_time(number, origin=origin, unit=unit)
     if isinstance(instant, datetime.datetime) and instant.time() == datetime.time():
@@ -106,14 +108,22 @@ def _date(number: float, *, origin: datetime.datetime, unit: float) -> Any:
     return instant
 
 
-def _time(number: float, *, unit: float) -> Any:
+def _time(number: float, *, unit: int) -> Any:
     """The time of a day; what is no time of one day becomes text of hours, minutes and seconds."""
-    microseconds = round(number * 1_000_000 / unit)
-    if 0 <= microseconds < _DAY_SECONDS * 1_000_000:
+    if not math.isfinite(number):
+        return number
+    microseconds = _microseconds(number, unit)
+    if 0 <= microseconds < _DAY:
         return (datetime.datetime.min + datetime.timedelta(microseconds=microseconds)).time()
     sign, (seconds, rest) = "-" if microseconds < 0 else "", divmod(abs(microseconds), 1_000_000)
     fraction = f".{rest:06d}" if rest else ""
     return f"{sign}{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{fraction}"
+
+
+def _microseconds(number: float, unit: int) -> int:
+    """A number of units in microseconds; in integers, as the product has more digits than a double."""
+    whole = math.floor(number)
+    return whole * unit + round((number - whole) * unit)
 
 
 def _period(number: float, *, per_year: int) -> Any:
