@@ -7,16 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
+from rowkeep.model.access import Scope
+from rowkeep.model.queries import Dialect, NamedTable, QueryArguments
+from rowkeep.model.resources import Entry
 from rowkeep.model.schema import Variable
 from rowkeep.model.types import VariableType
+from rowkeep.services.query_snapshot import snapshot
 from rowkeep.sql.errors import QueryRefused
 from rowkeep.sql.fragments import Parameters
 from rowkeep.sql.gate import parse_query
 from rowkeep.sql.translation import TableShape, translated
 from rowkeep.workers.query.engine import EngineError, QueryEngine
 from rowkeep.workers.query.failures import failure_message
+from rowkeep.workers.query.tables import TableViews, write_entry
+from tests.unit.readworld import TABLE, World
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5)
 MEBIBYTE = 1024 * 1024
@@ -51,6 +58,44 @@ class SmallEngine:
         except EngineError as error:
             raise QueryRefused(failure_message(str(error))) from error
         return [[shown(value) for value in row.values()] for row in rows]
+
+
+class StoredEngine(SmallEngine):
+    """The same over the table as a server keeps it: `places` says where its rows are."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        sink = Sink(folder / "entries", world.directory.segments)
+        user_id = world.run(world.doors.read(lambda view: view.owners.find("ada")))
+        assert user_id is not None
+        arguments = QueryArguments("", Dialect.BIGQUERY, None, {}, user_id.id, (Scope.DATA_EDIT,))
+        named = [NamedTable(TABLE)]
+        [table] = world.run(world.doors.read(lambda view: snapshot(arguments, named, sink, view)))
+        sink.file.close()
+        self.table = table
+        engine = QueryEngine(folder, memory_bytes_max=512 * MEBIBYTE, threads=1)
+        engine.add_functions()
+        engine.add_geography()
+        with (folder / "entries").open("rb") as entries:
+            TableViews(engine, entries).add("rows", msgspec.structs.replace(table, has_upload_name=False))
+        engine.lock()
+        super().__init__(engine)
+
+
+class Sink:
+    """Takes what a query reads of the journal."""
+
+    def __init__(self, path: Path, segments: Path) -> None:
+        self.file = path.open("wb")
+        self._segments = segments
+
+    def add_entry(self, entry: Entry) -> None:
+        write_entry(self.file, entry)
+
+    def segment_path(self, name: str) -> str:
+        return str(self._segments / name)
+
+    def close(self) -> Path:
+        return Path(self.file.name)
 
 
 @contextmanager
