@@ -31,7 +31,14 @@ _REFUSED_ADVICE = (
     "No line of this request was inserted. Correct the input and run again, or leave such lines out "
     "with --on-error skip or quarantine."
 )
-_FORMS: dict[str, Literal["ndjson", "csv"]] = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_FORMS: dict[str, Literal["ndjson", "csv"]] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".psv": "csv",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+}
 
 
 @click.command("insert")

@@ -119,6 +119,11 @@ class CsvForm:
     def row(self, record: Record) -> bytes:
         """A record as a JSON object. Raises UnicodeDecodeError."""
         nulls = self._dialect.nulls
+        if record.is_plain and not nulls:
+            plain = zip(self._columns, record.fields, strict=True)
+            return msgspec.json.encode(
+                {column.name: column.convert(field) for column, field in plain if field}
+            )
         row: dict[str, object] = {}
         for column, field in zip(self._columns, record.fields, strict=True):
             if not field:
@@ -169,7 +174,8 @@ class CsvPiece(Piece):
         for record in self._records:
             if not record.is_blank:
                 yield number, record
-            number += line_count(self.data[record.start : record.end])
+            is_one = record.is_plain and record.ending
+            number += 1 if is_one else line_count(self.data[record.start : record.end])
 
     def _row_or_reason(self, record: Record) -> bytes | Reason:
         problem = self._form.fields_problem(record)

@@ -40,7 +40,7 @@ class Record(msgspec.Struct, frozen=True):
     """A record in some data, from `start` to `end`, with its line end.
 
     `problem` says what is malformed; then there are no fields. `is_certain` says that bytes behind the data
-    could change nothing.
+    could change nothing, `is_plain` that there is no quote in it.
     """
 
     start: int
@@ -49,6 +49,7 @@ class Record(msgspec.Struct, frozen=True):
     fields: list[bytes]
     problem: str | None = None
     is_certain: bool = True
+    is_plain: bool = False
 
     @property
     def is_blank(self) -> bool:
@@ -119,9 +120,9 @@ class RecordReader:
         is_open = end == len(given.data) and found[2] in (None, b"\r")
         if is_open and not given.is_last:
             raise _Undecided
-        return Record(
-            start, end, found[2] or b"", found[1].split(self._delimiter), is_certain=found[2] is not None
-        )
+        fields = found[1].split(self._delimiter)
+        is_certain = found[2] is not None
+        return Record(start, end, found[2] or b"", fields, is_certain=is_certain, is_plain=True)
 
     def _record_with_quotes(self, given: _Bytes, start: int) -> Record:
         spanning: list[int] = []
