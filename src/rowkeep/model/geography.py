@@ -17,8 +17,9 @@ from rowkeep.model.statistics import BoundingBox, Point
 LONGITUDE_MAX = 180
 LATITUDE_MAX = 90
 _FRACTION = r"(?:\.\d++)?+"
-_LONGITUDE = rf"-?(?:1[0-7]\d|\d\d?+){_FRACTION}"
-_LATITUDE = rf"-?(?:[0-8]\d|\d){_FRACTION}"
+# Without alternatives, which would double the time. What it does not take, such as 180 and 90, GEOS reads.
+_LONGITUDE = rf"-?\d{{1,2}}+(?:\d(?<=1[0-7]\d))?+{_FRACTION}"
+_LATITUDE = rf"-?(?!9\d)\d{{1,2}}+{_FRACTION}"
 _POINT = rf"POINT ?\({_LONGITUDE} {_LATITUDE}\)"
 _plain_points = re.compile(rf"{_POINT}(?:\n{_POINT})*+", re.ASCII).fullmatch
 _srid_match = re.compile(r"\s*SRID\s*=\s*(\d+)\s*;\s*", re.ASCII | re.IGNORECASE).match
