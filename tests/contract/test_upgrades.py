@@ -102,6 +102,7 @@ ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
         "receipts",
         {
             "upload_id": 1,
+            "origin_id": 1,
             "key": "k",
             "digest": hashlib.sha256(BODY).digest(),
             "row_count": len(VALUES),
