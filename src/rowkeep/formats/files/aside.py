@@ -58,6 +58,8 @@ class Aside:
 
     def can_be_followed_by(self, arrays: Sequence[pa.Array]) -> bool:
         """Whether what was put aside last can be read in the types of these."""
+        if self._schemas and len(self._schemas[-1]) != len(arrays):
+            return False
         return not self._schemas or all(
             pa.types.is_null(array.type)
             or field.type == array.type

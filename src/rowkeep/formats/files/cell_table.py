@@ -10,10 +10,13 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from rowkeep.formats.arrow import ARROW_TYPES
+from rowkeep.formats.files.aside import Aside
 from rowkeep.formats.files.cells import IN_TEXTS, CellColumn, cell_text, converted_cells, given_cells
 from rowkeep.formats.files.given_types import EXPECTED_TEXT
 from rowkeep.formats.files.table import (
     BadRecords,
+    Batches,
     Column,
     FileTable,
     Source,
@@ -61,20 +64,42 @@ class CellTable:
         self._in_texts = in_texts
         self._columns: list[CellColumn] = []
         self._given: list[VariableType | None] = []
+        self._aside: Aside | None = None
 
     def look_at_all(self) -> int:
         """Looks at every value; how many columns there are. Raises RecordsRefused."""
         self._columns.clear()
+        self._stop_putting_aside()
+        self._aside = Aside(self._source.scratch)
         for rows in self._read():
             while len(self._columns) < len(rows.columns):
                 self._columns.append(CellColumn(self._in_texts))
             for column, values in zip(self._columns, rows.columns, strict=False):
                 column.look_at(values)
+            self._put_aside(rows)
         self._bad.check()
         check_column_count(len(self._columns), self._source.options.file_name)
         if not self._columns:
             raise unreadable(self._source, "it has no column.")
         return len(self._columns)
+
+    def _put_aside(self, rows: CellRows) -> None:
+        """Puts rows aside in the types that their columns have so far, unless that was in vain before."""
+        if self._aside is None or not rows.places:
+            return
+        arrays = [
+            converted_cells(values, column.decided()) if column.has_value else pa.nulls(len(values))
+            for column, values in zip(self._columns, rows.columns, strict=True)
+        ]
+        if self._aside.can_be_followed_by(arrays):
+            self._aside.add(arrays)
+        else:
+            self._stop_putting_aside()
+
+    def _stop_putting_aside(self) -> None:
+        if self._aside is not None:
+            self._aside.discard()
+            self._aside = None
 
     def table(
         self,
@@ -100,7 +125,16 @@ class CellTable:
             for type_, column in zip(types, self._columns, strict=True)
         ]
         variables = named_variables(named, types, inexact)
-        return FileTable(variables, detected, lambda: self._batches(types), self._bad, warnings)
+        return FileTable(variables, detected, self._reading(types), self._bad, warnings)
+
+    def _reading(self, types: Sequence[VariableType]) -> Batches:
+        """How the rows are read: from what was put aside, where that has the types that were settled."""
+        arrow_types = [ARROW_TYPES[type_] for type_ in types]
+        if self._aside is not None and not any(self._given) and self._aside.can_become(arrow_types):
+            aside = self._aside.finish()
+            return lambda: aside.batches(arrow_types)
+        self._stop_putting_aside()
+        return lambda: self._batches(types)
 
     def _check_given(self, names: Sequence[str]) -> None:
         for rows in self._read():

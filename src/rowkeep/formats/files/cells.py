@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from rowkeep.formats.arrow import ARROW_TYPES
@@ -25,6 +26,11 @@ from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
 IN_TEXTS = (VariableType.DATE, VariableType.DATE_TIME, VariableType.TIME, VariableType.GEOGRAPHY)
 _NUMBERS = {int, float, NumberText}
 _TEMPORAL = {datetime.date, datetime.datetime, datetime.time}
+_KINDS = {
+    VariableType.DATE: datetime.date,
+    VariableType.DATE_TIME: datetime.datetime,
+    VariableType.TIME: datetime.time,
+}
 
 
 def cell_text(value: Any) -> str | None:
@@ -49,9 +55,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def texts_of(values: Iterable[Any]) -> pa.StringArray:
+def texts_of(values: Sequence[Any]) -> pa.StringArray:
     """The texts of some values."""
-    return pa.array([cell_text(value) for value in values], type=pa.string())
+    texts = values if kinds_of(values) <= {str} else [cell_text(value) for value in values]
+    return pa.array(texts, type=pa.string())
+
+
+def kinds_of(values: Iterable[Any]) -> set[type]:
+    """The kinds of some values, without that of null."""
+    return set(map(type, values)) - {type(None)}
 
 
 class CellColumn:
@@ -70,12 +82,15 @@ class CellColumn:
 
     def look_at(self, values: Sequence[Any]) -> None:
         """Takes more values into account."""
-        kinds = set(map(type, values)) - {type(None)}
+        kinds = kinds_of(values)
+        for kind in (kinds - self._kinds) & _TEMPORAL:
+            # One says what all of its kind are as texts, should the column be one of texts.
+            self._texts.convert(texts_of([next(value for value in values if type(value) is kind)]))
         self._kinds |= kinds
         if self._kinds <= _NUMBERS:
             self._look_at_numbers(kinds, [value for value in values if value is not None])
-        elif self._has_types and self._kinds <= {str, *_TEMPORAL}:
-            self._texts.convert(texts_of(values))
+        elif self._has_types and str in kinds and self._kinds <= {str, *_TEMPORAL}:
+            self._texts.convert(pa.array([value for value in values if type(value) is str], type=pa.string()))
 
     def _look_at_numbers(self, kinds: set[type], numbers: Sequence[Any]) -> None:
         integers = numbers if kinds == {int} else [number for number in numbers if type(number) is int]
@@ -93,9 +108,14 @@ class CellColumn:
 
     def _look_at_doubles(self, doubles: Sequence[float]) -> None:
         """Numbers of a spreadsheet are doubles; whole ones that a double holds exactly are integers."""
-        self._are_integers = self._are_integers and all(
-            number.is_integer() and abs(number) <= EXACT_INTEGER_MAX for number in doubles
-        )
+        numbers = np.array(doubles)
+        is_whole = (np.floor(numbers) == numbers) & (np.abs(numbers) <= EXACT_INTEGER_MAX)
+        self._are_integers = self._are_integers and bool(is_whole.all())
+
+    @property
+    def has_value(self) -> bool:
+        """Whether any value is not null."""
+        return bool(self._kinds)
 
     def decided(self) -> VariableType:
         """The type of the whole column."""
@@ -119,12 +139,15 @@ class CellColumn:
 
 def converted_cells(values: Sequence[Any], type_: VariableType) -> pa.Array:
     """Values in the type that was decided for their column."""
+    kinds = kinds_of(values)
+    if type_ is VariableType.FLOAT and NumberText not in kinds:
+        return pa.array(values, type=pa.float64())
     if type_ is VariableType.FLOAT:
         return pa.array([None if value is None else float(value) for value in values], type=pa.float64())
-    if type_ is VariableType.INTEGER:
+    if type_ is VariableType.INTEGER and float in kinds:
         return pa.array([None if value is None else int(value) for value in values], type=pa.int64())
-    if type_ is VariableType.BOOLEAN:
-        return pa.array(values, type=pa.bool_())
+    if type_ in (VariableType.INTEGER, VariableType.BOOLEAN) or kinds == {_KINDS.get(type_)}:
+        return pa.array(values, type=ARROW_TYPES[type_])
     converted = values_of(texts_of(values), type_)
     assert converted is not None  # the type was decided for all values
     return converted.cast(ARROW_TYPES[type_])

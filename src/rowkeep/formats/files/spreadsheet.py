@@ -11,6 +11,7 @@ from typing import Any
 import python_calamine
 
 from rowkeep.formats.files.cell_table import CellRows, CellTable, Place
+from rowkeep.formats.files.cells import kinds_of
 from rowkeep.formats.files.detection import content_name
 from rowkeep.formats.files.dialect import default_names
 from rowkeep.formats.files.table import BadRecords, Column, FileTable, Source, unreadable
@@ -115,7 +116,7 @@ class _Reading:
         self.sheet_name = chosen.sheet.name
         self.sheet_names = chosen.names
         self._sheet = chosen.sheet
-        self._markers = frozenset(source.options.null_markers)
+        self._nulls = frozenset({"", *source.options.null_markers})
         self._first_row = chosen.sheet.start[0] if chosen.sheet.start else 0
         width = chosen.sheet.width
         if source.options.has_header_row:
@@ -136,23 +137,25 @@ class _Reading:
         batch: list[list[Any]] = []
         places: list[Place] = []
         for number, row in enumerate(self._sheet_rows(), 1):
-            cells = [self._cell(value) for value in row]
-            if all(cell is None for cell in cells):
+            if row.count("") == len(row):
                 continue
-            batch.append(cells)
+            batch.append(row)
             places.append(Place(number))
             if len(batch) == _BATCH_ROWS:
-                yield CellRows(list(map(list, zip(*batch, strict=True))), places)
+                yield self._cell_rows(batch, places)
                 batch, places = [], []
-        columns = list(map(list, zip(*batch, strict=True))) if batch else [[] for _ in self.names]
-        yield CellRows(columns, places)
+        yield self._cell_rows(batch, places)
 
-    def _cell(self, value: Any) -> Any:
-        if value == "" or (self._markers and isinstance(value, str) and value in self._markers):
-            return None
-        if isinstance(value, datetime.timedelta):
-            return _elapsed(value)
-        return value
+    def _cell_rows(self, batch: Sequence[Sequence[Any]], places: Sequence[Place]) -> CellRows:
+        columns = [self._column(values) for values in zip(*batch, strict=True)] if batch else []
+        return CellRows(columns or [[] for _ in self.names], places)
+
+    def _column(self, values: Sequence[Any]) -> Sequence[Any]:
+        """A column with its empty cells null, and its durations as texts."""
+        kinds = kinds_of(values)
+        if datetime.timedelta in kinds:
+            values = [_elapsed(value) if type(value) is datetime.timedelta else value for value in values]
+        return [None if value in self._nulls else value for value in values] if str in kinds else values
 
 
 def _elapsed(value: datetime.timedelta) -> Any:
