@@ -117,8 +117,8 @@ ROOMS = {
         client
         """,
         """
-        unit/test_insertion.py unit/test_client.py e2e/test_row_stream.py e2e/test_insert_command.py
-        e2e/test_faulty_network.py crash/test_client_power_loss.py
+        unit/test_insertion.py unit/test_client.py unit/test_client_connection.py unit/test_client_waiting.py
+        e2e/test_row_stream.py e2e/test_insert_command.py e2e/test_faulty_network.py crash/test_client_power_loss.py
         """,
     ),
 }
