@@ -187,6 +187,25 @@ def test_cancelling_kills(folder: Path) -> None:
     assert not is_running(with_pool(run))
 
 
+def test_cancelling_at_once(folder: Path) -> None:
+    """A job that is given up before its worker has begun leaves nothing behind, and the pool works on."""
+
+    async def run(pool: WorkerPool) -> list[object]:
+        problems: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+        for turns in range(8):
+            waiting = asyncio.create_task(pool.run(job("wait", folder)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        assert await pool.run(job("use_threads", folder)) == b"4"
+        return problems
+
+    assert with_pool(run) == []
+
+
 def test_workers_die_with_the_template_and_the_next_job_starts_another(folder: Path) -> None:
     """A template that is killed takes its workers with it; who waits hears of it."""
 

@@ -34,7 +34,8 @@ MAY_IMPORT = {
 PLACES = {
     "apsw": ("storage.sqlite",),
     "click": ("cli", "commands"),
-    "duckdb": ("storage.duck", "workers.query.engine"),  # statistics in the server; queries in their jail
+    # Statistics in the server; queries in their jail; what loads are compared with.
+    "duckdb": ("storage.duck", "workers.query.engine", "trials.files"),
     "duckdb_extension_spatial": ("workers.query.engine",),
     "fastavro": ("formats.files.avro",),
     "granian": ("server",),

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from rowkeep.trials.fairness import run_fairness
+from rowkeep.trials.files import MEGABYTES, run_files
 from rowkeep.trials.following import FOLLOWER_COUNTS, run_following
 from rowkeep.trials.formats import run_formats
 from rowkeep.trials.growth import GROWTH_COUNTS, run_growth
@@ -28,7 +29,7 @@ from rowkeep.trials.variants import run_variants
     type=click.Choice(
         [
             *("inserts", "memory", "growth", "sustained", "opening", "following", "soak", "variants"),
-            *("fairness", "formats", "overload"),
+            *("fairness", "formats", "overload", "files"),
         ]
     ),
     default="inserts",
@@ -36,7 +37,7 @@ from rowkeep.trials.variants import run_variants
     help="What; docs/performance.md tells. The options above are for inserts.",
 )
 @click.option("--minutes", default=10.0, show_default=True, help="How long sustained and soak take.")
-@click.option("--counts", default="", help="Of rows, uploads or followers. [default: as documented]")
+@click.option("--counts", default="", help="Of rows, uploads, followers or megabytes.")
 @click.option("--directory", default=Path(), type=click.Path(path_type=Path), help="On the disk to measure.")
 def bench(
     *,
@@ -70,6 +71,7 @@ def bench(
         "variants": lambda: run_variants(rounds, seconds, directory),
         "fairness": lambda: run_fairness(rounds, seconds, directory),
         "formats": lambda: run_formats(rounds, seconds, directory),
+        "files": lambda: run_files(_numbers(counts or str(MEGABYTES))[0], rounds, seconds, directory),
         "overload": lambda: run_overload(rounds, seconds, directory),
     }
     click.echo(measures[measure]())

@@ -57,11 +57,18 @@ class WorkerPool:
     async def _running_template(self) -> TemplateProcess:
         async with self._starting:
             if self._template is None or self._template.is_lost:
-                if self._template is not None:
-                    await self._template.close()
-                self._template = TemplateProcess(self._modules)
-                await self._template.start()
+                await self.close()
+                self._template = await self._new_template()
             return self._template
+
+    async def _new_template(self) -> TemplateProcess:
+        template = TemplateProcess(self._modules)
+        try:
+            await template.start()
+        except BaseException:
+            await template.close()
+            raise
+        return template
 
     async def close(self) -> None:
         """Ends all workers."""

@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -26,6 +27,8 @@ _ENVIRONMENT = {
     "HOME": "/nonexistent",
 }
 _INHERITED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
+
+Value = TypeVar("Value")
 
 _log = structlog.get_logger("rowkeep.workers")
 
@@ -107,9 +110,9 @@ class TemplateProcess:
         if isinstance(message, Ready):
             _tell_walls(message)
         elif isinstance(message, Started):
-            self._workers[message.number].started.set_result(message.process_id)
+            _settle(self._workers[message.number].started, message.process_id)
         else:
-            self._workers.pop(message.number).ended.set_result(message)
+            _settle(self._workers.pop(message.number).ended, message)
 
     def _lose(self) -> None:
         if not self.is_lost:
@@ -131,6 +134,11 @@ class TemplateProcess:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+def _settle(future: "asyncio.Future[Value]", value: Value) -> None:
+    if not future.done():  # whoever waited may have been cancelled, and the future with them
+        future.set_result(value)
 
 
 def _tell_walls(ready: Ready) -> None:
