@@ -118,7 +118,8 @@ ROOMS = {
         """,
         """
         unit/test_insertion.py unit/test_client.py unit/test_client_connection.py unit/test_client_waiting.py
-        e2e/test_row_stream.py e2e/test_insert_command.py e2e/test_faulty_network.py crash/test_client_power_loss.py
+        e2e/test_row_stream.py e2e/test_insert_command.py e2e/test_faulty_network.py
+        crash/test_client_power_loss.py
         """,
     ),
 }

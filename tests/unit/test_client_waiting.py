@@ -176,7 +176,8 @@ def test_what_is_said_meanwhile(clock: Clock) -> None:
 def test_a_busy_server_is_not_news(clock: Clock) -> None:
     """A server that asks for a moment is not spoken of until that has gone on for a while."""
     said: list[float] = []
-    patience = Patience(RetryPolicy(), clock, lambda _: said.append(clock.now))
+    policy = RetryPolicy(wait_seconds_max=1)
+    patience = Patience(policy, clock, lambda _: said.append(clock.now))
     while not said:
         patience.wait("busy", 1, is_busy=True)
     assert said == [BUSY_UNSAID_SECONDS]
