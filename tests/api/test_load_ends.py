@@ -1,11 +1,27 @@
 """Loads that end before they are done: deleted, killed, beyond their limits. Nothing of them stays."""
 
 import os
+import time
 from pathlib import Path
 
 from tests.api.loading import finished, load, long_load, parquet_of, worker_folders, workers_of
 from tests.api.publishing import Publication
 from tests.serverprocess import ServerProcess, wait_until
+
+
+def test_a_load_says_how_far_it_is(own_server: ServerProcess) -> None:
+    """`percentCompleted` grows while a load runs, and is 100 at its end alone."""
+    made = Publication(own_server)
+    made.add_table("answers")
+    upload = long_load(made)
+    seen = [0]
+    while (now := made.done("GET", upload["uri"]))["status"] in ("queued", "running"):
+        seen.append(now["percentCompleted"])
+        time.sleep(0.05)
+    assert now["percentCompleted"] == 100
+    assert seen == sorted(seen)
+    assert max(seen) < 100
+    made.close()
 
 
 def test_deleting_an_upload_ends_its_load(own_server: ServerProcess) -> None:

@@ -1,6 +1,6 @@
 """A load, in its jailed worker: a file becomes segments in the worker's folder."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,9 @@ SCHEMA_VERSION = 2
 SEGMENTS = "segments"
 REFUSED = "refused"
 _SCRATCH = "scratch"
+# How much of a load is done when it has begun, when the types are known, when all rows are written.
+STARTED, OPENED, WRITTEN = 0.05, 0.4, 0.95
+TEXT_BYTES_PER_BYTE = 1.5
 
 
 class LoadJob(msgspec.Struct, frozen=True):
@@ -35,27 +38,31 @@ class LoadJob(msgspec.Struct, frozen=True):
 
 def load(work: Work) -> LoadAnswer:
     """Reads a file into durable segments. The skipped records are in a file of their own (`REFUSED`)."""
-    return load_file(work.arguments(LoadJob), work.folder, Disk())
+    return load_file(work.arguments(LoadJob), work.folder, Disk(), work.report)
 
 
-def load_file(job: LoadJob, folder: Path, disk: Disk) -> LoadAnswer:
+def load_file(
+    job: LoadJob, folder: Path, disk: Disk, report: Callable[[float], None] = lambda _: None
+) -> LoadAnswer:
     """Does the same in this process, through a disk."""
     try:
-        return LoadAnswer(_load(job, folder, disk))
+        return LoadAnswer(_load(job, folder, disk, report))
     except RecordsRefused as error:
         return LoadAnswer(None, tuple(error.bad_records), error.bad_record_count)
 
 
-def _load(job: LoadJob, folder: Path, disk: Disk) -> LoadedFile:
+def _load(job: LoadJob, folder: Path, disk: Disk, report: Callable[[float], None]) -> LoadedFile:
     scratch, segments = folder / _SCRATCH, folder / SEGMENTS
     scratch.mkdir()
     segments.mkdir()
+    report(STARTED)
     table = open_file(Path(job.path), job.arguments.options, scratch)
     schema = Schema(SCHEMA_VERSION, described_variables(table.variables, job.arguments.metadata))
     loader = SegmentLoader(LocalSegments(segments, disk), job.upload_id, schema)
     try:
         for batch in table.batches():
             loader.add(batch)
+            report(estimated_fraction(loader.text_bytes, job.arguments.content_bytes))
         table.bad_records.check()
         loaded = loader.finish()
     finally:
@@ -74,6 +81,16 @@ def _load(job: LoadJob, folder: Path, disk: Disk) -> LoadedFile:
             tuple(table.warnings),
         ),
     )
+
+
+def estimated_fraction(text_bytes: int, content_bytes: int) -> float:
+    """Returns how much of a load is done, by the canonical text of what is loaded so far.
+
+    How much there will be of it nobody knows before the end. It is about half as much again as the same rows
+    in a CSV file; of a compressed file the estimate runs ahead, and then stands still.
+    """
+    share = min(1.0, text_bytes / max(1.0, TEXT_BYTES_PER_BYTE * content_bytes))
+    return OPENED + (WRITTEN - OPENED) * share
 
 
 def described_variables(

@@ -106,6 +106,11 @@ class SegmentLoader:
                 if largest > EXACT_INTEGER_MAX:
                     self._inexact.add(index)
 
+    @property
+    def text_bytes(self) -> int:
+        """How much canonical text was made so far."""
+        return self.byte_count + (0 if self._open is None else self._open.byte_count)
+
     def _end_segment(self) -> None:
         segment, self._open = self._open, None
         if segment is None:
