@@ -102,15 +102,15 @@ LISTED = {
 # Changes, and what else may look at many things: method, path, body, statements.
 CHANGES: tuple[tuple[str, str, object, int], ...] = (
     ("GET", f"{API}/datasets/lab.d/versions/next", None, 14),
-    ("PATCH", f"{API}/datasets/lab.d", {"description": "new"}, 8),
-    ("PATCH", f"{API}/tables/lab.d:next.t_0/variables", {"variables": [{"name": "v_0", "label": "a"}]}, 8),
-    ("PATCH", f"{API}/datasets/lab.d:next/variables", {"variables": [{"name": "v_0", "label": "b"}]}, 8),
-    ("POST", f"{API}/tables/lab.d:next.t_0/readSessions", {}, 7),
+    ("PATCH", f"{API}/datasets/lab.d", {"description": "new"}, 9),
+    ("PATCH", f"{API}/tables/lab.d:next.t_0/variables", {"variables": [{"name": "v_0", "label": "a"}]}, 9),
+    ("PATCH", f"{API}/datasets/lab.d:next/variables", {"variables": [{"name": "v_0", "label": "b"}]}, 9),
+    ("POST", f"{API}/tables/lab.d:next.t_0/readSessions", {}, 8),
     ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 9),
     ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 1),
     ("DELETE", f"{API}/tables/lab.d:next.t_1", None, 6),
-    ("POST", f"{API}/datasets/lab.d/versions/next/release", {}, 20),
-    ("POST", f"{API}/datasets/lab.d/versions", None, 20),
+    ("POST", f"{API}/datasets/lab.d/versions/next/release", {}, 21),
+    ("POST", f"{API}/datasets/lab.d/versions", None, 27),
     ("DELETE", f"{API}/datasets/lab.d/versions/next", None, 9),
     ("DELETE", f"{API}/datasets/lab.d", None, 5),
 )
@@ -159,6 +159,9 @@ async def _fill(server: CountingServer, count: int) -> None:
     for number in range(count - FEW):
         await server.done("POST", f"{API}/datasets/lab.d/versions")
         await _add_upload(server, "lab.d:next.t_0", f"v {number}", 1)
+        # A change to release that needs no rows: those would be sealed meanwhile.
+        renamed = {"name": "t 1" if number % 2 else "T 1"}
+        await server.done("PATCH", f"{API}/tables/lab.d:next.t_1", renamed)
         await server.done("POST", f"{API}/datasets/lab.d/versions/next/release", {})
     await server.done("POST", f"{API}/datasets/lab.d/versions")
     for number in range(count):

@@ -299,8 +299,8 @@ def written_upload(
     view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
 ) -> tuple[Place, Table, Upload]:
     """An upload to ask what became of writes to it: of the next version, else of the current one."""
-    place = visible_dataset(view, principal, reference.dataset_reference)
-    if place.dataset.next_version_id is not None:
+    named = reference.dataset_reference
+    if named.version_tag is None and visible_dataset(view, principal, named).dataset.next_version_id:
         reference = written_reference(view, principal, reference)
     return find_upload(view, principal, reference, upload_name)
 

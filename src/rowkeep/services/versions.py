@@ -31,7 +31,7 @@ from rowkeep.model.references import (
     parse_version_tag,
     version_parts,
 )
-from rowkeep.model.resources import Content, Table, Version
+from rowkeep.model.resources import Content, Version
 from rowkeep.model.schema import VariableMetadata, declared_metadata, described_schema, merged_schema
 from rowkeep.services.access import Place, TokenHash, find_dataset, principal_of, visible_dataset
 from rowkeep.services.version_differences import (
@@ -214,18 +214,17 @@ class VersionService:
 def _open_next(editor: CatalogEditor, parent: Version) -> Version:
     """The next version, with the tables of its parent and with what is declared of their variables."""
     opened = editor.versions.add(parent)
-    declared_of = {
-        table.identifier: _declared(editor, table, content) for table, content in tables_of(editor, parent)
-    }
+    kept = list(tables_of(editor, parent))
+    said = editor.variables.metadata([table.id for table, _ in kept])
+    declared_of = {table.identifier: _declared(content, said[table.id]) for table, content in kept}
     declared = {table.id: declared_of[table.identifier] for table, _ in tables_of(editor, opened)}
     if any(declared.values()):
         editor.variables.set_metadata(declared)
     return opened
 
 
-def _declared(view: CatalogView, table: Table, content: Content) -> dict[str, VariableMetadata]:
+def _declared(content: Content, said: dict[str, VariableMetadata]) -> dict[str, VariableMetadata]:
     """What is declared of a table's variables, in the schemas of its uploads and in the versions before."""
-    said = view.variables.metadata([table.id])[table.id]
     before = {name: metadata for name, metadata in said.items() if metadata.is_declared}
     return declared_metadata(described_schema(merged_schema(content.schemas), before))
 
