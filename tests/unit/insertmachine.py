@@ -45,7 +45,8 @@ class InsertMachine(CatalogMachine):
         body = msgspec.json.encode({"rows": rows} | ({} if updates is None else {"updateSchema": updates}))
         key = f"key-{next(self.numbers)}" if has_key else None
         try:
-            proof = upload.insert(rows, may_update=upload.updates if updates is None else updates)
+            shared = table.shared(upload, may_widen=updates is True)
+            proof = upload.insert(rows, shared, may_update=upload.updates if updates is None else updates)
         except Refused:
             with pytest.raises(RowsRefused):
                 self.send(table, upload, body, key)
@@ -135,7 +136,7 @@ class InsertMachine(CatalogMachine):
     def make_text(self, table: TypedTable, upload: TypedUpload) -> None:
         """Makes every variable a string."""
         rows: list[Row] = [{variable.name: "0" for variable in upload.variables.values()}]
-        upload.insert(rows, may_update=True)
+        upload.insert(rows, table.shared(upload, may_widen=True), may_update=True)
         self.send(table, upload, msgspec.json.encode({"rows": rows, "updateSchema": True}), None)
 
     def send(self, table: TypedTable, upload: TypedUpload, body: bytes, key: str | None) -> Receipt:

@@ -57,14 +57,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class ModelVariable:
-    """A column; `is_inexact` when it was given an integer that no double holds."""
+    """A column; `is_inexact` with an integer that no double holds, `is_empty` with nothing but null."""
 
     name: str
     type: str
     is_inexact: bool = False
+    is_empty: bool = False
 
     def joined(self, other: "ModelVariable") -> "ModelVariable":
         """The variable that holds the values of both."""
+        if self.is_empty or other.is_empty:
+            return replace(self if other.is_empty else other, name=self.name)
         is_inexact = self.is_inexact or other.is_inexact
         type_ = wider(self.type, other.type)
         if type_ == "float" and is_inexact:
@@ -126,18 +129,37 @@ def text_of(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What the table has from elsewhere, by key, and whether the rows may widen it."""
+
+    variables: dict[str, ModelVariable] = field(default_factory=dict)
+    may_widen: bool = False
+
+    def may_update(self, key: str, *, may_update: bool) -> bool:
+        """Whether rows may widen a variable."""
+        return may_update and (self.may_widen or key not in self.variables)
+
+
 def grown(
-    variables: dict[str, ModelVariable], rows: list[Row], *, may_update: bool
+    variables: dict[str, ModelVariable], rows: list[Row], shared: Shared, *, may_update: bool
 ) -> dict[str, ModelVariable]:
     """The variables by key after some rows."""
     after = dict(variables)
     for row in rows:
         for name, value in row.items():
-            variable = after.get(name.lower())
-            if variable is not None:
-                after[name.lower()] = _widened(variable, value, may_update=may_update)
-            elif may_update and inferred(value) is not None:
-                after[name.lower()] = ModelVariable(name, str(inferred(value)), value == INEXACT)
+            key, known = name.lower(), shared.variables.get(name.lower())
+            if key not in after and may_update and known is not None:
+                after[key] = ModelVariable(known.name, known.type)
+            elif key not in after and may_update and (value is None or inferred(value) is not None):
+                after[key] = ModelVariable(name, "string", is_empty=True)
+            variable = after.get(key)
+            if variable is None or value is None:
+                continue
+            if variable.is_empty and inferred(value) is not None:
+                type_ = str(inferred(value)) if known is None else known.type
+                variable = ModelVariable(variable.name, type_ if may_update else variable.type)
+            after[key] = _widened(variable, value, may_update=shared.may_update(key, may_update=may_update))
     return after
 
 
@@ -172,9 +194,11 @@ class TypedUpload(ModelUpload):
     receipts: dict[str, tuple[bytes, "Proof"]] = field(default_factory=dict)
     undone: set[str] = field(default_factory=set)
 
-    def insert(self, rows: list[Row], *, may_update: bool) -> "Proof":
+    def insert(self, rows: list[Row], shared: Shared, *, may_update: bool) -> "Proof":
         """Takes rows in; what proves it. Raises Refused, and nothing has changed."""
-        after = grown(self.variables, rows, may_update=may_update)
+        after = grown(self.variables, rows, shared, may_update=may_update)
+        if rows and not after:
+            raise Refused
         stored = [_stored(row, after, may_update=may_update) for row in rows]
         text = "".join(_canonical(row, after) for row in stored)
         sha256 = hashlib.sha256(text.encode()).digest()
@@ -240,11 +264,25 @@ class TypedTable(ModelTable):
 
     def merged(self) -> dict[str, ModelVariable]:
         """Its variables by key: those of its uploads, widened where they differ."""
-        merged: dict[str, ModelVariable] = {}
-        for upload in self.content():
-            for key, variable in upload.variables.items():
-                merged[key] = merged[key].joined(variable) if key in merged else variable
-        return merged
+        return merged_variables(self.content())
+
+    def shared(self, upload: TypedUpload, *, may_widen: bool) -> Shared:
+        """What an upload without a schema takes the types of: others' schemas, the version before."""
+        if not upload.updates:
+            return Shared()
+        earlier = [] if self.parent is None else self.parent.content()
+        declared = [other for other in self.uploads if not other.updates]
+        merged = merged_variables([*earlier, *declared])
+        return Shared({key: known for key, known in merged.items() if not known.is_empty}, may_widen)
+
+
+def merged_variables(uploads: list[TypedUpload]) -> dict[str, ModelVariable]:
+    """The variables of uploads by key."""
+    merged: dict[str, ModelVariable] = {}
+    for upload in uploads:
+        for key, variable in upload.variables.items():
+            merged[key] = merged[key].joined(variable) if key in merged else variable
+    return merged
 
 
 @dataclass(frozen=True)
@@ -293,7 +331,9 @@ class Expected:
                 _csv_cell(value, variable.type) for variable, value in zip(self.variables, row, strict=True)
             ]
             lines.append(",".join(cells))
-        return "".join(f"{line}\n" for line in lines).encode()
+        # Alone in its line a null is `""`, and an empty text ends in CRLF.
+        alone = {"": '""', '""': '""\r'} if len(self.variables) == 1 else {}
+        return "".join(f"{alone.get(line, line)}\n" for line in lines).encode()
 
 
 _TEMPORAL = ("date", "dateTime", "time")
