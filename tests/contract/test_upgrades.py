@@ -136,6 +136,8 @@ ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("quarantines", {"upload_id": 1}),
 )
+# Columns that a migration named anew.
+RENAMED = {("receipts", "upload_id"): "origin_id"}
 # What a migration gives another meaning or another name; that they arrive is seen through the catalog below.
 MOVED = {("streams", "row_count"), ("streams", "byte_count"), ("receipts", "upload_id")}
 
@@ -143,6 +145,16 @@ MOVED = {("streams", "row_count"), ("streams", "byte_count"), ("receipts", "uplo
 def columns_of(raw: apsw.Connection, table: str) -> set[str]:
     """The columns of a table; none where there is no such table."""
     return {row[1] for row in raw.execute(f"PRAGMA table_info({table})")}
+
+
+def known_facts(raw: apsw.Connection, table: str, row: dict[str, Any]) -> dict[str, Any]:
+    """Those facts of a row that a version has columns for, under the names that it gives them."""
+    columns = columns_of(raw, table)
+    named = {
+        newer if (newer := RENAMED.get((table, name))) in columns else name: value
+        for name, value in row.items()
+    }
+    return {name: value for name, value in named.items() if name in columns}
 
 
 def old_database(path: Path, number: int) -> None:
@@ -153,7 +165,7 @@ def old_database(path: Path, number: int) -> None:
         raw.execute(migration.pre + migration.post)
     raw.execute(f"PRAGMA user_version = {number}")
     for table, row in ROWS:
-        known = {name: value for name, value in row.items() if name in columns_of(raw, table)}
+        known = known_facts(raw, table, row)
         if known:
             marks = ", ".join("?" * len(known))
             raw.execute(f"INSERT INTO {table} ({', '.join(known)}) VALUES ({marks})", tuple(known.values()))
