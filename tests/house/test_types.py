@@ -9,6 +9,7 @@ from tests.house.sources import PACKAGE, module_of, python_files
 # Tables of some types only, and why the others are not in them.
 PARTIAL = {
     "model.decoding.lenient_columns._CHARACTERS_MAX": "of types with fractions, which a longer text may hide",
+    "formats.files.cells._KINDS": "what files have as moments and not as text",
     "formats.arrow_body._NUMBERS": "how Arrow's temporal types are seen as numbers",
     "formats.arrow_body._BOUNDS": "what Arrow's temporal types hold and rowkeep's do not",
     "trials.kinds._PARSERS": "what JSON has no values for",
