@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests import plainhttp
 from tests.api.querying import QueryClient
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess
+from tests.serverprocess import ServerProcess, wait_until
 
 ROW = {
     "site": "a",
@@ -165,3 +167,47 @@ def test_an_empty_result_is_one(stream: Stream, queries: QueryClient) -> None:
     session = stream.client.post(f"{query['uri']}/readSessions", json={}).json()
     assert (session["numRows"], len(session["streams"])) == (0, 1)
     assert stream.client.get(f"{query['uri']}/rows?format=csv").text == '"site"\n'
+
+
+def test_a_segment_that_the_disk_has_changed_is_an_error(tmp_path: Path) -> None:
+    """The first query over a segment checks all of it: what a disk has changed is no answer."""
+    server = ServerProcess(tmp_path / "data", seal_bytes_min="1", seal_minutes_max="0.001")
+    server.start()
+    stream = Stream(server.url, server.token, ALL_TYPES, server.user)
+    stream.insert({"rows": [{**ROW, "count": number} for number in range(2_000)]})
+    segments = server.data_dir / "segments"
+    wait_until(lambda: list(segments.glob("*.parquet")))
+    [file] = segments.glob("*.parquet")
+    queries = QueryClient(stream.client)
+    query = f"SELECT SUM(count) FROM {table_of(stream)}"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 3] ^= 1
+    file.write_bytes(data)
+    assert "was changed on disk" in queries.refusal(query)
+    data[len(data) // 3] ^= 1
+    file.write_bytes(data)
+    assert queries.rows(query) == [[1_999_000]]
+    stream.close()
+    assert server.stop() == 0
+    server.close()
+
+
+def test_results_outlive_a_restart(tmp_path: Path) -> None:
+    """A query that was completed is there after a kill, with its rows; one that ran begins again."""
+    server = ServerProcess(tmp_path / "data")
+    server.start()
+    stream = Stream(server.url, server.token, ALL_TYPES, server.user)
+    queries = QueryClient(stream.client)
+    query = queries.send("SELECT 1 AS one, 'x' AS text")
+    running = queries.send("SELECT COUNT(*) FROM UNNEST(GENERATE_ARRAY(1, 1000000)) x", timeoutMs=0)
+    stream.close()
+    server.kill()
+    server.start()
+    again = plainhttp.client(base_url=server.url, headers={"Authorization": f"Bearer {server.token}"})
+    assert again.get(query["uri"]).json() == query
+    assert again.get(f"{query['uri']}/rows").json() == {"one": 1, "text": "x"}
+    wait_until(lambda: again.get(running["uri"]).json()["status"] == "completed")
+    assert again.get(f"{running['uri']}/rows").json() == {"f0_": 1_000_000}
+    again.close()
+    assert server.stop() == 0
+    server.close()

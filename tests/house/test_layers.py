@@ -34,8 +34,8 @@ MAY_IMPORT = {
 PLACES = {
     "apsw": ("storage.sqlite",),
     "click": ("cli", "commands"),
-    # Statistics in the server; queries in their jail; what loads are compared with.
-    "duckdb": ("storage.duck", "workers.query.engine", "trials.files"),
+    # Statistics in the server; queries in their jail; what loads and queries are compared with.
+    "duckdb": ("storage.duck", "workers.query.engine", "trials.files", "trials.queries"),
     "duckdb_extension_spatial": ("workers.query.engine",),
     "fastavro": ("formats.files.avro",),
     "granian": ("server",),

@@ -54,6 +54,7 @@ class SmallEngine:
         tables = {"t": TableShape("rows", VARIABLES)}
         query = translated(parse_query(sql), tables, parameters or Parameters(), NOW)
         try:
+            self._engine.add_functions_of(query.sql)
             rows = [row for batch in self._engine.run(query.sql) for row in batch.to_pylist()]
         except EngineError as error:
             raise QueryRefused(failure_message(str(error))) from error
@@ -73,7 +74,6 @@ class StoredEngine(SmallEngine):
         sink.file.close()
         self.table = table
         engine = QueryEngine(folder, memory_bytes_max=512 * MEBIBYTE, threads=1)
-        engine.add_functions()
         engine.add_geography()
         with (folder / "entries").open("rb") as entries:
             TableViews(engine, entries).add("rows", msgspec.structs.replace(table, has_upload_name=False))
@@ -94,6 +94,9 @@ class Sink:
     def segment_path(self, name: str) -> str:
         return str(self._segments / name)
 
+    def is_checked(self, name: str) -> bool:
+        return not name
+
     def close(self) -> Path:
         return Path(self.file.name)
 
@@ -103,7 +106,6 @@ def small_engine() -> Iterator[SmallEngine]:
     """An engine with the table t, locked as a query meets it."""
     with tempfile.TemporaryDirectory() as folder:
         engine = QueryEngine(Path(folder), memory_bytes_max=512 * MEBIBYTE, threads=1)
-        engine.add_functions()
         engine.add_geography()
         engine.add_rows("t_rows", _table())
         engine.add_view("rows", "SELECT id AS c0, s AS c1, n AS c2, d AS c3, ts AS c4 FROM t_rows")

@@ -11,6 +11,7 @@ from rowkeep.trials.formats import run_formats
 from rowkeep.trials.growth import GROWTH_COUNTS, run_growth
 from rowkeep.trials.opening import OPENING_COUNTS, run_opening
 from rowkeep.trials.overload import run_overload
+from rowkeep.trials.queries import QUERY_COUNTS, run_queries
 from rowkeep.trials.run import BenchmarkOptions, run_benchmark, run_memory
 from rowkeep.trials.soak import run_soak
 from rowkeep.trials.sustained import run_sustained
@@ -29,7 +30,7 @@ from rowkeep.trials.variants import run_variants
     type=click.Choice(
         [
             *("inserts", "memory", "growth", "sustained", "opening", "following", "soak", "variants"),
-            *("fairness", "formats", "overload", "files"),
+            *("fairness", "formats", "overload", "files", "queries"),
         ]
     ),
     default="inserts",
@@ -72,6 +73,7 @@ def bench(
         "fairness": lambda: run_fairness(rounds, seconds, directory),
         "formats": lambda: run_formats(rounds, seconds, directory),
         "files": lambda: run_files(_numbers(counts or str(MEGABYTES))[0], rounds, seconds, directory),
+        "queries": lambda: run_queries(_numbers(counts) or QUERY_COUNTS, directory),
         "overload": lambda: run_overload(rounds, seconds, directory),
     }
     click.echo(measures[measure]())

@@ -78,10 +78,14 @@ class NamedTable(msgspec.Struct, frozen=True):
 
 
 class SegmentPart(msgspec.Struct, frozen=True):
-    """Rows of a segment that a query reads, counted within it: ranges of first row and row end."""
+    """Rows of a segment that a query reads, counted within it: ranges of first row and row end.
+
+    `checksums` are those of the file's blocks where they are still to be checked.
+    """
 
     path: str
     byte_count: int
+    checksums: bytes | None
     schema_version: int
     ranges: tuple[tuple[int, int], ...]
     is_whole: bool

@@ -1,6 +1,8 @@
 """What a query reads: the tables that it names, looked up as its caller, on one snapshot.
 
-Segments are named by their files. What is in the journal goes to the query's folder as it is: decoding it is
+Segments are named by their files. DuckDB reads them itself, and checks nothing: so the first query that reads
+a segment since this process began checks all blocks of its file (storage/segments/checked_file.py) before it
+does, and later ones need not. What is in the journal goes to the query's folder as it is: decoding it is
 the worker's part. Rows of undone requests are left out by the slices of an upload, as in any other read.
 """
 
@@ -97,7 +99,7 @@ def _upload_part(view: CatalogView, upload: Upload, folder: EntrySink) -> Upload
     row = 0
     for segment in _segments(view, upload):
         row = segment.row_end
-        part = _segment_part(segment, slices, folder)
+        part = _segment_part(view, segment, slices, folder)
         if part is not None:
             versions.add(segment.schema_version)
             segments.append(part)
@@ -117,7 +119,9 @@ def _segments(view: CatalogView, upload: Upload) -> list[Segment]:
     return found
 
 
-def _segment_part(segment: Segment, slices: Sequence[RowSlice], folder: EntrySink) -> SegmentPart | None:
+def _segment_part(
+    view: CatalogView, segment: Segment, slices: Sequence[RowSlice], folder: EntrySink
+) -> SegmentPart | None:
     ranges = []
     for slice_ in slices:
         first = max(slice_.first_row, segment.first_row) - segment.first_row
@@ -126,9 +130,14 @@ def _segment_part(segment: Segment, slices: Sequence[RowSlice], folder: EntrySin
             ranges.append((first, end))
     if not ranges:
         return None
+    checksums = None
+    if not folder.is_checked(segment.file_name):
+        whole = view.segments.at(segment.upload_id, segment.first_row)
+        checksums = b"" if whole is None else whole.checksums
     return SegmentPart(
         path=folder.segment_path(segment.file_name),
         byte_count=segment.file_bytes,
+        checksums=checksums,
         schema_version=segment.schema_version,
         ranges=tuple(ranges),
         is_whole=ranges == [(0, segment.row_count)],

@@ -186,6 +186,9 @@ class EntrySink(Protocol):
     def segment_path(self, name: str) -> str:
         """Returns where a segment's file can be read."""
 
+    def is_checked(self, name: str) -> bool:
+        """Returns whether this process has had every block of a segment checked."""
+
     def close(self) -> Path:
         """Takes no more. Returns the folder that what was taken is in."""
 

@@ -12,7 +12,9 @@ may be read, nor memory or time in every case: the jail around the process does 
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,9 @@ from rowkeep.model.errors import damaged
 from rowkeep.sql.python_functions import PYTHON_FUNCTIONS, PythonFunction
 
 ROWS_PER_BATCH = 65_536
-_STORED_TEXT = PythonFunction(text_of, ("DOUBLE",), "VARCHAR")
+_FUNCTIONS = {**PYTHON_FUNCTIONS, "bq_stored_text": PythonFunction(text_of, ("DOUBLE",), "VARCHAR")}
+_own_name = re.compile(r"\bbq_\w+")
+_macro_name = re.compile(r"CREATE MACRO (\w+)\(")
 
 
 class EngineError(Exception):
@@ -56,22 +60,31 @@ class QueryEngine:
         )
         self._run("SET TimeZone = 'UTC'")
         self._files: list[str] = []
+        self._added: set[str] = set()
 
-    def add_functions(self) -> None:
-        """Adds the functions of the BigQuery dialect that DuckDB lacks.
+    def add_functions_of(self, sql: str) -> None:
+        """Adds those functions of ours that a text calls; adding all would take longer than most queries.
 
         Each is called value by value. Functions of whole Arrow columns are no faster, and DuckDB 1.5.5 lets
         go of a column's memory before it has read the texts in it.
         """
-        for name, function in {**PYTHON_FUNCTIONS, "bq_stored_text": _STORED_TEXT}.items():
-            self._connection.create_function(
-                name,
-                _null_for_null(function),
-                list(function.arguments),
-                function.result,
-                null_handling=FunctionNullHandling.SPECIAL,
-            )
-        self._run((files("rowkeep.sql") / "macros.sql").read_text(encoding="utf-8"))
+        for name in sorted(set(_own_name.findall(sql)) - self._added):
+            self._added.add(name)
+            function, macro = _FUNCTIONS.get(name), _macros().get(name)
+            if function is not None:
+                self._add_function(name, function)
+            elif macro is not None:
+                self.add_functions_of(macro)
+                self._run(macro)
+
+    def _add_function(self, name: str, function: PythonFunction) -> None:
+        self._connection.create_function(
+            name,
+            _null_for_null(function),
+            list(function.arguments),
+            function.result,
+            null_handling=FunctionNullHandling.SPECIAL,
+        )
 
     def add_geography(self) -> None:
         """Loads DuckDB's spatial extension from the package that it comes in."""
@@ -97,6 +110,7 @@ class QueryEngine:
 
     def add_view(self, name: str, sql: str) -> None:
         """Adds a view."""
+        self.add_functions_of(sql)
         self._run(f"CREATE VIEW {name} AS {sql}")
 
     def lock(self) -> None:
@@ -135,13 +149,25 @@ class QueryEngine:
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
                 raise EngineError("The translated text is not one query.")
             reader = self._connection.execute(statements[0]).to_arrow_reader(ROWS_PER_BATCH)
-            yield pa.RecordBatch.from_pylist([], schema=reader.schema)
             yield from reader
         except (duckdb.Error, pa.ArrowException, RuntimeError) as error:
             raise EngineError(str(error)) from error
 
+    def close(self) -> None:
+        """Ends the database and gives its memory back."""
+        self._connection.close()
+
     def _run(self, sql: str) -> None:
         self._connection.execute(sql)
+
+
+@lru_cache(maxsize=1)
+def _macros() -> dict[str, str]:
+    """The macros of macros.sql, each by its name."""
+    text = (files("rowkeep.sql") / "macros.sql").read_text(encoding="utf-8")
+    plain = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    statements = [part.strip() for part in plain.split(";\n")]
+    return {match[1]: part for part in statements if (match := _macro_name.match(part))}
 
 
 def _null_for_null(function: PythonFunction) -> Callable[..., Any]:

@@ -31,8 +31,9 @@ Answer = TypeVar("Answer")
 class QueryFolder:
     """The folder of one query: entries go in, its result comes out."""
 
-    def __init__(self, path: Path, segments: Path, entries: BinaryIO) -> None:
+    def __init__(self, path: Path, segments: Path, entries: BinaryIO, checked: set[str]) -> None:
         self._path = path
+        self._checked = checked
         self._segments = segments
         self._entries = entries
 
@@ -43,6 +44,10 @@ class QueryFolder:
     def segment_path(self, name: str) -> str:
         """Where a segment can be read."""
         return str(self._segments / name)
+
+    def is_checked(self, name: str) -> bool:
+        """Whether a query of this process has checked every block of a segment."""
+        return name in self._checked
 
     def close(self) -> Path:
         """There are no more entries; where they are."""
@@ -60,6 +65,8 @@ class QueryProcesses:
         self._directory = directory
         self._store = store
         self._limits = limits
+        # The segments of which every block has been checked; a name is never given twice.
+        self._checked: set[str] = set()
 
     async def name_tables(self, arguments: QueryArguments) -> list[NamedTable]:
         """The tables that a query names. Raises RowkeepError for one that is refused, WorkerFailedError."""
@@ -82,7 +89,7 @@ class QueryProcesses:
         path = Path(tempfile.mkdtemp(dir=self._directory.jobs, prefix="query-"))
         try:
             with (path / ENTRIES).open("wb") as entries:
-                yield QueryFolder(path, self._directory.segments.resolve(), entries)
+                yield QueryFolder(path, self._directory.segments.resolve(), entries, self._checked)
         finally:
             await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
@@ -93,6 +100,7 @@ class QueryProcesses:
             segment.path for table in plan.tables for upload in table.uploads for segment in upload.segments
         )
         answer = await self._pool.run(_job("run_query", plan, path, readable, self._limits), listener)
+        self._checked.update(Path(file).name for file in readable)
         return await asyncio.to_thread(self._adopt, path, _decoded(answer, QueryAnswer))
 
     def _adopt(self, folder: Path, answer: QueryAnswer) -> QueryAnswer:

@@ -1,8 +1,10 @@
 """A query, in its jailed worker: first which tables it names, then its rows."""
 
 import datetime
+import importlib
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -41,6 +43,10 @@ from rowkeep.workers.worker import Work
 ENTRIES = "entries"
 RESULT = "result"
 _SCRATCH = "scratch"
+# pyarrow looks for pandas at its first array. Where it is installed, that takes longer than most queries: it
+# is imported once, by the process that workers are forked from.
+with suppress(ImportError):
+    importlib.import_module("pandas")
 # Translating goes down into a query; Python's own default ends before a query that the gate lets through.
 RECURSION_MAX = 20_000
 # What DuckDB may take of the memory that the worker may; the rest is Python's and Arrow's.
@@ -116,11 +122,11 @@ def _prepared(folder: Path, plan: QueryPlan) -> tuple[Translation, QueryEngine]:
     if plan.arguments.filter is not None:
         [table] = plan.tables
         found = filtered(TableShape("v0", table.schema.variables), plan.arguments.filter)
-        return found, _engine(folder, plan, has_geography=False)
+        return found, _engine(folder, plan, found.sql, has_geography=False)
     if plan.arguments.dialect is Dialect.DUCKDB:
         return _prepared_by_duckdb(folder, plan)
     query = _translated(plan)
-    return query, _engine(folder, plan, has_geography="ST_" in query.sql)
+    return query, _engine(folder, plan, query.sql, has_geography="ST_" in query.sql)
 
 
 def _prepared_by_duckdb(folder: Path, plan: QueryPlan) -> tuple[Translation, QueryEngine]:
@@ -129,8 +135,9 @@ def _prepared_by_duckdb(folder: Path, plan: QueryPlan) -> tuple[Translation, Que
         raise QueryRefused("`parameters` are for the BigQuery dialect; write the values into the query.")
     parser = QueryEngine(Path(), memory_bytes_max=PARSE_MEMORY_BYTES_MAX, threads=1)
     tree = parser.parsed(text)
+    parser.close()
     checked_tree(text, tree)
-    engine = _engine(folder, plan, has_geography=uses_geography(tree))
+    engine = _engine(folder, plan, "", has_geography=uses_geography(tree))
     views = {
         reference: f"d{index}" for index, table in enumerate(plan.tables) for reference in table.references
     }
@@ -138,12 +145,12 @@ def _prepared_by_duckdb(folder: Path, plan: QueryPlan) -> tuple[Translation, Que
     return finished_duckdb(sql, engine.columns_of(sql)), engine
 
 
-def _engine(folder: Path, plan: QueryPlan, *, has_geography: bool) -> QueryEngine:
+def _engine(folder: Path, plan: QueryPlan, sql: str, *, has_geography: bool) -> QueryEngine:
     scratch = folder / _SCRATCH
     scratch.mkdir()
     memory = int(plan.memory_bytes_max * ENGINE_MEMORY_SHARE)
     engine = QueryEngine(scratch, memory_bytes_max=memory, threads=plan.threads)
-    engine.add_functions()
+    engine.add_functions_of(sql)
     if has_geography:
         engine.add_geography()
     with (folder / ENTRIES).open("rb") as entries:

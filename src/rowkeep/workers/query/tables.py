@@ -6,6 +6,7 @@ left out by their numbers. Where a variable is of a wider type by now, its older
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -22,6 +23,9 @@ from rowkeep.model.types import VariableType
 from rowkeep.sql.fragments import quoted
 from rowkeep.sql.types import DUCKDB_TYPES, TYPE_OF_VARIABLE
 from rowkeep.storage.journal.rows import decoded_pieces
+from rowkeep.storage.local_files import Disk
+from rowkeep.storage.local_segments import LocalSegments
+from rowkeep.storage.segments.checked_file import CheckedFile
 from rowkeep.workers.query.engine import QueryEngine
 
 LENGTH_BYTES = 8
@@ -39,6 +43,16 @@ def read_entries(file: BinaryIO, count: int) -> Iterator[Entry]:
     for _ in range(count):
         length = int.from_bytes(file.read(LENGTH_BYTES), "big")
         yield msgspec.msgpack.decode(file.read(length), type=Entry)
+
+
+def check_blocks(path: Path, byte_count: int, checksums: bytes) -> None:
+    """Reads every block of a segment's file. Raises internal_error for one that is not what was written."""
+    file = CheckedFile(LocalSegments(path.parent, Disk()), path.name, byte_count, checksums)
+    try:
+        for _ in file.checked_blocks():
+            pass
+    finally:
+        file.close()
 
 
 class TableViews:
@@ -71,6 +85,8 @@ class TableViews:
         schemas = {schema.version: schema for schema in upload.schemas}
         whole: dict[int, list[str]] = {}
         for segment in upload.segments:
+            if segment.checksums is not None:
+                check_blocks(Path(segment.path), segment.byte_count, segment.checksums)
             name = self._engine.open_file(segment.path, segment.byte_count)
             if segment.is_whole:
                 whole.setdefault(segment.schema_version, []).append(name)
