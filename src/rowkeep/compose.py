@@ -195,7 +195,7 @@ def _application(
     queries = QueryService(doors, jobs)
     statistics_service = StatisticsService(doors, statistics)
     reads = ReadService(doors, readings, session_hours=settings.read_session_hours)
-    live = partial(_live_figures, follows, long_inserts)
+    live = partial(_live_figures, follows, long_inserts, jobs)
     handlers: list[_Handlers] = [
         ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.segments))),
         QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
@@ -309,8 +309,15 @@ def _long_inserts(inserts: LongInsertService, settings: Settings) -> LongInserts
     )
 
 
-def _live_figures(follows: FollowService, inserts: LongInsertService) -> LiveFigures:
-    return LiveFigures(follows.follower_count, follows.dropped_count, inserts.count)
+def _live_figures(follows: FollowService, inserts: LongInsertService, jobs: JobService) -> LiveFigures:
+    return LiveFigures(
+        follows.follower_count,
+        follows.dropped_count,
+        inserts.count,
+        jobs.running_count,
+        jobs.completed_count,
+        jobs.failed_count,
+    )
 
 
 async def _sweep(storage: Storage) -> None:

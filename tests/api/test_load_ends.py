@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.api.loading import finished, load, long_load, parquet_of, worker_folders, workers_of
 from tests.api.publishing import Publication
+from tests.api.test_sealing import metric
 from tests.serverprocess import ServerProcess, wait_until
 
 
@@ -63,6 +64,8 @@ def test_a_worker_that_is_killed_fails_its_load_alone(own_server: ServerProcess)
     assert (failed["status"], failed["numRows"]) == ("failed", 0)
     assert "memory" in failed["errorMessage"]
     assert load(made, "answers", parquet_of(id=[1]), name="next.parquet")["status"] == "completed"
+    assert metric(own_server, "rowkeep_jobs_failed_total") == 1
+    assert metric(own_server, "rowkeep_jobs_completed_total") == 1
     assert len(list((own_server.data_dir / "segments").iterdir())) == 1
     made.close()
 

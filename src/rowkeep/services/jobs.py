@@ -99,6 +99,7 @@ class JobService:
         self._endings: dict[int, list[asyncio.Event]] = {}
         self._news = asyncio.Event()
         self._is_stopping = False
+        self.completed_count = self.failed_count = 0  # since the start of the process
 
     @property
     def running_count(self) -> int:
@@ -253,6 +254,7 @@ class JobService:
 
         try:
             await self._doors.write(name)
+            self.completed_count += 1
         except _JobLost:
             # Only here is it certain that nothing was named. What else is left unnamed is swept.
             await outcome.discard()
@@ -274,6 +276,7 @@ class JobService:
             if editor.jobs.fail(job.id, self._holder, failure.message, failure.result):
                 runner.forget(editor, job)
 
+        self.failed_count += 1
         with suppress(RowkeepError):  # the lane is closed: the next start finds the job
             await self._doors.write(fail)
 

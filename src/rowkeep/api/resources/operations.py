@@ -23,6 +23,9 @@ class LiveFigures(msgspec.Struct, frozen=True):
     followers: int
     followers_dropped: int
     long_inserts: int
+    jobs_running: int
+    jobs_completed: int
+    jobs_failed: int
 
 
 class HealthResource(Shape, frozen=True, kw_only=True):
@@ -117,6 +120,9 @@ class _Figures(Collector):
         yield GaugeMetricFamily("rowkeep_followers", "Readers that follow now.", live.followers)
         yield _counter("rowkeep_followers_dropped", "Readers that were too slow.", live.followers_dropped)
         yield GaugeMetricFamily("rowkeep_long_inserts", "Long inserts that go on now.", live.long_inserts)
+        yield GaugeMetricFamily("rowkeep_jobs_running", "Loads and queries that run now.", live.jobs_running)
+        yield _counter("rowkeep_jobs_completed", "Loads and queries that ended well.", live.jobs_completed)
+        yield _counter("rowkeep_jobs_failed", "Loads and queries that failed.", live.jobs_failed)
         yield GaugeMetricFamily(
             "rowkeep_ready", "1 while the journal takes rows, else 0.", int(health.failure is None)
         )
