@@ -263,7 +263,9 @@ class JobService:
     async def _fail_or_try_again(
         self, job: Job, runner: JobRunner, error: RowkeepError | WorkerFailedError
     ) -> None:
-        _log.warning("a job failed", job=job.identifier, reason=str(error), detail=error.detail)
+        # What is wrong with a file may quote its values, which are not for the log.
+        reason = error.failure.value if isinstance(error, WorkerFailedError) else error.code
+        _log.warning("a job failed", job=job.identifier, reason=reason, detail=error.detail)
         is_lost = isinstance(error, WorkerFailedError) and error.failure is WorkerFailure.LOST
         if is_lost and job.attempts < ATTEMPTS_MAX:
             with suppress(RowkeepError):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rowkeep.model.jobs import ATTEMPTS_MAX, Job, JobKind
+from rowkeep.model.jobs import ATTEMPTS_MAX, Job, JobKind, JobStatus
 from rowkeep.model.references import new_identifier
 from rowkeep.storage.catalog.records import json_text, noun, nouns
 from rowkeep.storage.catalog.state import Editing, Reading
@@ -50,10 +50,10 @@ class Jobs(Reading):
         """Returns how many jobs are queued or running."""
         return int(self._one("unfinished_job_count")["count"])
 
-    def unfilled_upload(self, version_id: int) -> str | None:
-        """Returns the name of an upload in a version that is not completely loaded, if there is one."""
+    def unfilled_upload(self, version_id: int) -> tuple[str, JobStatus] | None:
+        """Returns an upload in a version that is not completely loaded: its name, and how far its job is."""
         record = self._connection.record("unfilled_upload", version_id=version_id)
-        return None if record is None else str(record["name"])
+        return None if record is None else (record["name"], JobStatus(record["status"]))
 
 
 class JobEditor(Jobs, Editing):

@@ -19,7 +19,7 @@ SELECT count(*) AS count FROM jobs WHERE status IN ('queued', 'running');
 SELECT jobs.* FROM json_each(:upload_ids) AS asked JOIN jobs ON jobs.upload_id = asked.value;
 
 -- name: unfilled_upload
-SELECT uploads.name
+SELECT uploads.name, jobs.status
 FROM tables
 JOIN uploads ON uploads.table_id = tables.id
 JOIN jobs ON jobs.upload_id = uploads.id AND jobs.status <> 'completed'
