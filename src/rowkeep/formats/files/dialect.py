@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from rowkeep.formats.files.plain_text import PlainText
-from rowkeep.formats.files.table import RECORD_BYTES_MAX, Source, unreadable
+from rowkeep.formats.files.table import CELL_BYTES_MAX, RECORD_BYTES_MAX, Source, unreadable
 from rowkeep.model.errors import RowkeepError, invalid_request
 
 _SAMPLE_CHARACTERS = 256 * 1024
@@ -38,6 +38,7 @@ class Dialect(msgspec.Struct, frozen=True):
 
     def reader(self, lines: Iterator[str], *, strict: bool) -> "Iterator[list[str]]":
         """The records of some lines. A strict reader raises csv.Error for a quote that is out of place."""
+        csv.field_size_limit(CELL_BYTES_MAX)  # of the whole module; its own is far shorter
         return csv.reader(
             lines,
             delimiter=self.delimiter,

@@ -90,6 +90,7 @@ class _Scan:
         self._base = base
         self._buffer = b""
         self._scanned = 0  # so much of the buffer was looked at
+        self._looked_at_from = 0  # it is looked at again when it is as long as this
         self._depth = depth
         self._is_member = depth > 0
         self.is_over = False
@@ -101,12 +102,17 @@ class _Scan:
             self._check_nothing_follows(block)
             return
         self._buffer += block
+        if len(self._buffer) < self._looked_at_from:
+            return
+        self._looked_at_from = 0
         begin = 0
         for match in _marks.finditer(self._buffer, self._scanned):
             mark = match[0][0]
             if mark == _QUOTE:
                 if match[1] is None:
                     self._scanned = match.start()
+                    # A text is looked at from its beginning again; twice as long each time, so not often.
+                    self._looked_at_from = 2 * len(self._buffer)
                     break
                 continue
             end = self._end_of_element(mark, match.start(), match.end())
@@ -155,6 +161,8 @@ class _Scan:
 
     def end(self) -> Iterator[Raw]:
         """What is left at the end. Raises invalid_request_error for an array that was never closed."""
+        self._looked_at_from = 0
+        yield from self.take(b"")
         if self.is_over:
             return
         if self._depth > 0 or self._base == 1 or b'"' in self._buffer:

@@ -82,7 +82,6 @@ class _Lines:
 
 def records(source: Source, text: PlainText, layout: Layout) -> Iterator[Record]:
     """All records behind the header, but blank lines in files of several columns."""
-    csv.field_size_limit(CELL_BYTES_MAX)
     number = 0
     with text.path.open(encoding="utf-8", newline="") as file:
         file.seek(layout.start)
