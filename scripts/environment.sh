@@ -90,16 +90,19 @@ prepare_javascript_client() {
 
 # prepare_programs: what tests run beside the server. Where that is not possible, their tests fail and say so.
 prepare_programs() {
-    if command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]]; then
+    local missing=()
+    command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]] || missing+=(nginx-light)
+    command -v chromium >/dev/null || missing+=(chromium)
+    if ((${#missing[@]} == 0)); then
         return
     fi
     if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
-        echo "The tests behind a proxy need nginx; install it and run this again." >&2
+        echo "Some tests need what is not installed here: ${missing[*]}; install it and run this again." >&2
         return
     fi
-    echo "Installing nginx for the tests behind a proxy ..." >&2
+    echo "Installing ${missing[*]} for tests behind a proxy and in a browser ..." >&2
     DEBIAN_FRONTEND=noninteractive apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends nginx-light >&2 || return 0
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends "${missing[@]}" >&2 || return 0
 }
 
 # install_node: Debian's Node.js, if this is Debian and we may.
