@@ -15,6 +15,8 @@ def test_a_load_says_how_far_it_is(own_server: ServerProcess) -> None:
     made = Publication(own_server)
     made.add_table("answers")
     upload = long_load(made)
+    problem = made.refused(400, "POST", made.version("next", "release"), {})
+    assert "still being loaded" in problem
     seen = [0]
     while (now := made.done("GET", upload["uri"]))["status"] in ("queued", "running"):
         seen.append(now["percentCompleted"])

@@ -100,7 +100,9 @@ def test_what_cannot_be_read_fails_with_a_reason(made: Publication) -> None:
     assert (upload["status"], upload["numRows"]) == ("failed", 0)
     assert "wave1.parquet" in upload["errorMessage"]
     assert made.rows("answers", "next") == []
-    assert "wave1.parquet is not loaded" in made.refused(400, "POST", made.version("next", "release"), {})
+    assert "wave1.parquet could not be loaded" in made.refused(
+        400, "POST", made.version("next", "release"), {}
+    )
     assert not made.done("GET", made.version("next"))["canRelease"]
     made.done("DELETE", upload["uri"])
     made.release()

@@ -9,7 +9,7 @@ from tests.serverprocess import ServerProcess, wait_until
 
 
 def test_a_backup_beside_a_load(own_server: ServerProcess, tmp_path: Path) -> None:
-    """Made while a file is loaded: what was loaded before is in it, and that load fails there with a reason."""
+    """Made while a file is loaded: what was loaded before is in it; that load fails there with a reason."""
     made = Publication(own_server)
     made.add_table("answers")
     done = load(made, "answers", parquet_of(id=[1, 2, 3]), name="done.parquet")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from rowkeep.model.jobs import UNFINISHED
 from rowkeep.model.resources import Content, Table, Version
 from rowkeep.model.schema import merged_schema
 from rowkeep.model.types import VariableType
@@ -66,13 +67,13 @@ def release_problem(view: CatalogView, version: Version, difference: VersionDiff
 
 def _load_problem(view: CatalogView, version: Version) -> str | None:
     """Why files that were sent keep the unreleased version from being released."""
-    name = view.jobs.unfilled_upload(version.id)
-    if name is None:
+    found = view.jobs.unfilled_upload(version.id)
+    if found is None:
         return None
-    return (
-        f"The upload {name} is not loaded: it failed, or is under way. Wait for it, or delete it, and then "
-        "release."
-    )
+    name, status = found
+    if status in UNFINISHED:
+        return f"The upload {name} is still being loaded. Release when it is completed, or delete it."
+    return f"The upload {name} could not be loaded. Delete it, or send its file again, and then release."
 
 
 def _difference_problem(difference: VersionDifference) -> str | None:
