@@ -50,6 +50,11 @@ _LANGUAGE_DRIVER_OFFSET = 29  # in a .dbf file: which encoding it has, 0 where t
 _USUAL_ENCODING = "CP1252"
 
 
+def open_geospatial(source: Source) -> FileTable:
+    """A file that GDAL reads as a table. Raises invalid_request_error, RecordsRefused for bad records."""
+    return open_kml(source) if source.type is FileType.KML else open_shapefile(source)
+
+
 def open_shapefile(source: Source) -> FileTable:
     """A zipped shapefile as a table. Raises invalid_request_error, RecordsRefused for bad records."""
     path = laid_out(source)
@@ -62,10 +67,7 @@ def open_shapefile(source: Source) -> FileTable:
 def open_kml(source: Source) -> FileTable:
     """A KML file as a table. Raises invalid_request_error, RecordsRefused for bad records."""
     _check_kml(source)
-    path = source.scratch / "layer.kml"
-    path.unlink(missing_ok=True)
-    path.symlink_to(source.path.resolve())
-    return _Reading(source, path, None).table()
+    return _Reading(source, source.path, None).table()
 
 
 def _check_kml(source: Source) -> None:

@@ -5,6 +5,7 @@ of the server. Whatever the size of a file, a reader holds a bounded part of it.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from rowkeep.formats.files.avro import open_avro
@@ -12,12 +13,24 @@ from rowkeep.formats.files.columnar import open_orc, open_parquet
 from rowkeep.formats.files.delimited import open_delimited
 from rowkeep.formats.files.detection import file_type
 from rowkeep.formats.files.geojson import open_geojson
-from rowkeep.formats.files.geospatial import open_kml, open_shapefile
 from rowkeep.formats.files.json_records import open_json
 from rowkeep.formats.files.spreadsheet import open_spreadsheet
 from rowkeep.formats.files.statistical import open_statistical
 from rowkeep.formats.files.table import FileTable, Source
 from rowkeep.model.files import FileOptions, FileType
+
+_GEOSPATIAL = "rowkeep.formats.files.geospatial"
+
+
+def _open_with_gdal(source: Source) -> FileTable:
+    """A shapefile or a KML file as a table.
+
+    What knows GDAL is loaded here and not with the others: with it the library of coordinate systems opens
+    its database, and closes it by number in a process that was forked since, whatever that number is by then.
+    """
+    opened: FileTable = import_module(_GEOSPATIAL).open_geospatial(source)
+    return opened
+
 
 _READERS: dict[FileType, Callable[[Source], FileTable]] = {
     FileType.DELIMITED: open_delimited,
@@ -25,8 +38,8 @@ _READERS: dict[FileType, Callable[[Source], FileTable]] = {
     FileType.JSON: open_json,
     FileType.GEOJSON: open_geojson,
     FileType.GEOJSONL: open_geojson,
-    FileType.SHP_ZIP: open_shapefile,
-    FileType.KML: open_kml,
+    FileType.SHP_ZIP: _open_with_gdal,
+    FileType.KML: _open_with_gdal,
     FileType.PARQUET: open_parquet,
     FileType.ORC: open_orc,
     FileType.AVRO: open_avro,

@@ -27,7 +27,7 @@ def laid_out(source: Source) -> Path:
     folder = source.scratch / "shapefile"
     folder.mkdir(exist_ok=True)
     if head == _SHAPE_MAGIC:  # the one part that cannot be missing, sent alone
-        return _linked(source, folder)
+        return Path(shutil.copyfile(source.path, folder / "layer.shp"))
     try:
         with zipfile.ZipFile(source.path) as archive:
             return _extracted(source, archive, folder)
@@ -35,13 +35,6 @@ def laid_out(source: Source) -> Path:
         if "encrypted" in str(error) or "password" in str(error):
             raise unreadable(source, "it is encrypted. Send it without a password.") from error
         raise unreadable(source, f"its archive is damaged or not whole ({error}).") from error
-
-
-def _linked(source: Source, folder: Path) -> Path:
-    path = folder / "layer.shp"
-    path.unlink(missing_ok=True)
-    path.symlink_to(source.path.resolve())
-    return path
 
 
 def _extracted(source: Source, archive: zipfile.ZipFile, folder: Path) -> Path:
