@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import BinaryIO, TypeVar
 
 import msgspec
 
-from rowkeep.model.queries import NamedTable, QueryAnswer, QueryArguments, QueryPlan
+from rowkeep.model.queries import Dialect, NamedTable, QueryAnswer, QueryArguments, QueryPlan
 from rowkeep.model.resources import Entry
 from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure, WorkerJob, WorkerLimits
 from rowkeep.storage.base import SegmentStore
@@ -24,6 +25,7 @@ from rowkeep.workers.query.tables import write_entry
 MODULE = "rowkeep.workers.query.running"
 PARSE_SECONDS_MAX = 10.0
 PARSE_SCRATCH_BYTES_MAX = 1024 * 1024
+NAMED_MAX = 200
 
 Answer = TypeVar("Answer")
 
@@ -67,9 +69,21 @@ class QueryProcesses:
         self._limits = limits
         # The segments of which every block has been checked; a name is never given twice.
         self._checked: set[str] = set()
+        # What the last texts name: whoever asks the same again need not wait for a worker to parse it.
+        self._named: OrderedDict[tuple[str, Dialect], list[NamedTable]] = OrderedDict()
 
     async def name_tables(self, arguments: QueryArguments) -> list[NamedTable]:
         """The tables that a query names. Raises RowkeepError for one that is refused, WorkerFailedError."""
+        key = arguments.text, arguments.dialect
+        known = self._named.get(key)
+        if known is None:
+            known = self._named[key] = await self._named_by_worker(arguments)
+        self._named.move_to_end(key)
+        if len(self._named) > NAMED_MAX:
+            self._named.popitem(last=False)
+        return known
+
+    async def _named_by_worker(self, arguments: QueryArguments) -> list[NamedTable]:
         folder = Path(tempfile.mkdtemp(dir=self._directory.jobs, prefix="parse-"))
         job = ParseJob(arguments.text, arguments.dialect)
         limits = msgspec.structs.replace(
