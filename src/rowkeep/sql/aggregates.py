@@ -20,6 +20,7 @@ from rowkeep.sql.signatures import matching, signatures
 from rowkeep.sql.types import BOOL, FLOAT64, INT64, STRING, SqlType, array_of, duckdb_type, is_orderable
 
 QUANTILES_MAX = 1_000
+WINDOW_NAMES_MAX = 20
 
 
 class Aggregate(msgspec.Struct):
@@ -285,12 +286,29 @@ def _corr(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers) 
 
 @handles("Window")
 def _window(context: Context, scope: Scope, node: exp.Window) -> Fragment:
-    partition = [translate(context, scope, part).sql for part in node.args.get("partition_by") or []]
-    order = order_sql(context, scope, node.args.get("order"))
-    frame = _frame(context, node, node.args.get("spec"), order)
+    parts = _named_parts(context, scope, node)
+    partition = [translate(context, scope, part).sql for part in parts.get("partition_by") or []]
+    order = order_sql(context, scope, parts.get("order"))
+    frame = _frame(context, node, parts.get("spec"), order)
     inner = f"PARTITION BY {', '.join(partition)}" if partition else ""
     over = f" OVER ({inner}{order}{frame})"
     return aggregate_call(context, scope, node.this, over)
+
+
+def _named_parts(context: Context, scope: Scope, node: exp.Window) -> dict[str, Any]:
+    """What a window is made of, that of the window whose name it has included."""
+    parts = {part: value for part, value in node.args.items() if value}
+    for _ in range(WINDOW_NAMES_MAX):
+        name = parts.pop("alias", None)
+        if name is None:
+            return parts
+        named = scope.windows.get(name.name.lower())
+        if named is None:
+            raise refused(context.text, node, f"There is no window {name.name}.")
+        parts = {**{part: value for part, value in named.args.items() if value}, **parts}
+        if named.args.get("alias"):
+            parts["alias"] = named.args["alias"]
+    raise refused(context.text, node, "The windows name each other in a circle.")
 
 
 def _frame(context: Context, node: exp.Window, spec: exp.WindowSpec | None, order: str) -> str:

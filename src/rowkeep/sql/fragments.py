@@ -81,6 +81,8 @@ class Scope:
         self.aliases: dict[str, Fragment] = {}
         # What the rows are grouped by; None where they are not grouped.
         self.grouped: frozenset[str] | None = None
+        # What WINDOW names, by the name in lower case.
+        self.windows: dict[str, exp.Window] = {}
 
     def merge(self, columns: list[Column]) -> None:
         """What USING joined comes first, and is what the bare names mean."""

@@ -39,6 +39,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "group",
         "having",
         "qualify",
+        "windows",
         "order",
         "limit",
         "offset",
@@ -71,7 +72,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "Star": ("except_", "replace"),
     "Alias": ("this", "alias"),
     # windows
-    "Window": ("this", "partition_by", "order", "spec", "over"),
+    "Window": ("this", "partition_by", "order", "spec", "over", "alias"),
     "WindowSpec": ("kind", "start", "start_side", "end", "end_side"),
     "IgnoreNulls": _UNARY,
     "RespectNulls": _UNARY,
@@ -174,6 +175,7 @@ _CLAUSES = {
     "ILike": "ILIKE",
     "Collate": "COLLATE",
     "Lambda": "A lambda",
+    "Mod": "The operator % (use MOD)",
 }
 
 

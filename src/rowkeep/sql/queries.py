@@ -72,6 +72,7 @@ def _select(context: Context, node: exp.Select, outer: Scope | None) -> Relation
     tail = "" if where is None else f" WHERE {condition(context, scope, where.this, 'WHERE')}"
     group_sql, grouped = _grouping(context, scope, node)
     scope.grouped = grouped
+    scope.windows = {named.this.name.lower(): named for named in node.args.get("windows") or []}
     items = _items(context, scope, node)
     scope.aliases = _aliases(node, items)
     having, qualify = node.args.get("having"), node.args.get("qualify")
