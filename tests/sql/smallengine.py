@@ -49,9 +49,14 @@ class SmallEngine:
     def __init__(self, engine: QueryEngine) -> None:
         self._engine = engine
 
-    def run(self, sql: str, parameters: Parameters | None = None) -> list[list[Any]]:
+    def run(
+        self,
+        sql: str,
+        parameters: Parameters | None = None,
+        variables: tuple[Variable, ...] = VARIABLES,
+    ) -> list[list[Any]]:
         """The rows of a query, as JSON shows them. Raises QueryRefused, also for what fails on the way."""
-        tables = {"t": TableShape("rows", VARIABLES)}
+        tables = {"t": TableShape("rows", variables)}
         query = translated(parse_query(sql), tables, parameters or Parameters(), NOW)
         try:
             self._engine.add_functions_of(query.sql)
