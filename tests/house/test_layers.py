@@ -129,14 +129,14 @@ def test_imports_stand_at_the_top() -> None:
     assert not offences
 
 
-def test_one_place_imports_by_name() -> None:
-    """Only the group of commands imports a module by its name; everywhere else an import can be read."""
+def test_two_places_import_by_name() -> None:
+    """Elsewhere an import can be read: commands are loaded when they are called, GDAL after a worker's fork."""
     offences = [
         module_of(file)
         for file in python_files(PACKAGE)
         if any(name.startswith("importlib.import_module") for _, name in imports_of(tree_of(file)))
     ]
-    assert offences == ["cli"]
+    assert offences == ["cli", "formats.files.opening"]
 
 
 def test_no_relative_imports() -> None:
