@@ -1,7 +1,6 @@
 """A query, in its jailed worker: first which tables it names, then its rows."""
 
 import datetime
-import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -46,7 +45,7 @@ _SCRATCH = "scratch"
 # pyarrow looks for pandas at its first array. Where it is installed, that takes longer than most queries: it
 # is imported once, by the process that workers are forked from.
 with suppress(ImportError):
-    importlib.import_module("pandas")
+    import pandas  # noqa: F401
 # Translating goes down into a query; Python's own default ends before a query that the gate lets through.
 RECURSION_MAX = 20_000
 # What DuckDB may take of the memory that the worker may; the rest is Python's and Arrow's.
