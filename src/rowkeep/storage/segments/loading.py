@@ -8,13 +8,14 @@ one batch: a load has no requests that could be told apart.
 The files lie in a folder of their own until all of them are whole. They are durable by then and have the
 names that they will have; moving them to the other segments and naming them is the server's part (sweep.py).
 
-Bounds: what is held is a row group, its text, and the counters. Text and digests are made in a second thread
-while this one writes Parquet: both let go of the interpreter's lock for most of their time.
+Bounds: what is held is a row group, two parts of it as text, and the counters. Text and digests are made in a
+second thread while this one reads and writes Parquet: both let go of the interpreter's lock for most of their
+time.
 """
 
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 import pyarrow as pa
@@ -66,6 +67,7 @@ class SegmentLoader:
         self._texts = ThreadPoolExecutor(1, thread_name_prefix="rowkeep-load-text")
         self._segments: list[Segment] = []
         self._open: _OpenSegment | None = None
+        self._pending: _Pending | None = None
         self._inexact: set[int] = set()
         self.row_count = self.byte_count = 0
         self._chain = CHAIN_START
@@ -87,16 +89,24 @@ class SegmentLoader:
 
     def _add(self, part: pa.RecordBatch) -> None:
         segment = self._current()
-        text = self._texts.submit(canonical_batch_text, part, self._schema)
+        size = self._texts.submit(segment.digest_text, part)
         segment.writer.add_batch(part)
         self._note_exactness(part)
-        try:
-            segment.add_text(text.result(), len(part))
-        except StrictRefusal:
-            raise _misfit(part, self._schema, self.row_count) from None
+        self._settle()
+        self._pending = _Pending(segment, part, self.row_count, size)
         self.row_count += len(part)
         if segment.byte_count >= self._segment_bytes_max:
             self._end_segment()
+
+    def _settle(self) -> None:
+        """Counts the part before, whose text is made by now, or soon."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        try:
+            pending.segment.count(len(pending.part), pending.size.result())
+        except StrictRefusal:
+            raise _misfit(pending.part, self._schema, pending.first_row) from None
 
     def _note_exactness(self, part: pa.RecordBatch) -> None:
         for index, variable in enumerate(self._schema.variables):
@@ -112,6 +122,7 @@ class SegmentLoader:
         return self.byte_count + (0 if self._open is None else self._open.byte_count)
 
     def _end_segment(self) -> None:
+        self._settle()
         segment, self._open = self._open, None
         if segment is None:
             return
@@ -121,6 +132,7 @@ class SegmentLoader:
 
     def finish(self) -> LoadedRows:
         """Returns what was written; all of it is durable."""
+        self._settle()
         if self._open is not None and self._open.row_count:
             self._end_segment()
         return LoadedRows(
@@ -136,6 +148,15 @@ class SegmentLoader:
         self._texts.shutdown(cancel_futures=True)
         if self._open is not None:
             self._open.discard()
+
+
+class _Pending(msgspec.Struct, frozen=True, eq=False):
+    """Rows that are in the writer, and whose text is being made."""
+
+    segment: "_OpenSegment"
+    part: pa.RecordBatch
+    first_row: int
+    size: "Future[int]"
 
 
 class _OpenSegment:
@@ -156,11 +177,19 @@ class _OpenSegment:
         """The digest of its rows."""
         return self._digest.digest()
 
-    def add_text(self, text: bytes, row_count: int) -> None:
-        """Counts rows, which are in the writer, by their canonical text."""
+    def digest_text(self, part: pa.RecordBatch) -> int:
+        """Adds the canonical text of rows to the digest, part after part. Returns its size.
+
+        Raises StrictRefusal for rows that do not fit.
+        """
+        text = canonical_batch_text(part, self._schema)
         self._digest.update(text)
-        self.byte_count += len(text)
+        return len(text)
+
+    def count(self, row_count: int, byte_count: int) -> None:
+        """Counts rows, which are in the writer and in the digest."""
         self.row_count += row_count
+        self.byte_count += byte_count
 
     def finish(self, chain: bytes) -> Segment:
         """Ends the file and makes it durable under its name."""
