@@ -130,7 +130,7 @@ def test_imports_stand_at_the_top() -> None:
 
 
 def test_two_places_import_by_name() -> None:
-    """Elsewhere an import can be read: commands are loaded when they are called, GDAL after a worker's fork."""
+    """Elsewhere an import can be read: commands are loaded when called, GDAL after a worker's fork."""
     offences = [
         module_of(file)
         for file in python_files(PACKAGE)

@@ -56,6 +56,7 @@ class BadRecords:
         self._skips = source.options.skip_bad_records
         self._path = source.scratch / "bad-records.jsonl"
         self._encoder = msgspec.json.Encoder()
+        self._waiting: list[bytes] = []  # to be written
 
     def add(self, record: BadRecord) -> None:
         """Takes in one more."""
@@ -64,8 +65,14 @@ class BadRecords:
             shown = shortened(record.text, SHOWN_RECORD_CHARACTERS_MAX)
             self.first.append(msgspec.structs.replace(record, text=shown))
         if self._skips:
-            with self._path.open("ab") as file:
-                file.write(self._encoder.encode(record) + b"\n")
+            self._waiting.append(self._encoder.encode(record) + b"\n")
+            if len(self._waiting) >= BAD_RECORDS_TOLD_MAX:
+                self._write()
+
+    def _write(self) -> None:
+        with self._path.open("ab") as file:
+            file.writelines(self._waiting)
+        self._waiting.clear()
 
     def check(self) -> None:
         """Raises RecordsRefused when there are any that may not be skipped."""
@@ -77,6 +84,7 @@ class BadRecords:
         if not self.count or not self._skips:
             yield from self.first
             return
+        self._write()
         decoder = msgspec.json.Decoder(BadRecord)
         with self._path.open("rb") as file:
             yield from map(decoder.decode, file)
