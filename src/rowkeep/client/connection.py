@@ -15,10 +15,12 @@ import itertools
 import secrets
 import select
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
 import msgspec
+
+CHUNK_BYTES = 256 * 1024
 
 
 class NoAnswer(Exception):
@@ -60,6 +62,32 @@ def upload_path(table: str, upload: str) -> str:
     return f"{table_path(table)}/uploads/{quote(upload, safe='')}"
 
 
+class Streamed:
+    """An answer whose body is read as it comes, on a connection that ends with it."""
+
+    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        self._connection = connection
+        self._response = response
+        self.status = response.status
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yields the body. Raises NoAnswer when it breaks off."""
+        try:
+            while chunk := self._response.read1(CHUNK_BYTES):
+                yield chunk
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer(f"it broke off ({type(error).__name__}: {error})") from error
+        if self._response.length:
+            raise NoAnswer(f"it broke off, {self._response.length} bytes before its end")
+
+    def __enter__(self) -> "Streamed":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._response.close()
+        self._connection.close()
+
+
 class Connection:
     """Asks one request at a time, over a connection that it opens when it needs one."""
 
@@ -89,6 +117,17 @@ class Connection:
             if not is_fresh:
                 raise NoAnswer("an answer that belongs to another request came")
         return answer
+
+    def stream(self, path: str) -> Streamed:
+        """Returns what is at a path, as it comes, over a connection of its own. Raises NoAnswer."""
+        connection = self._open()
+        headers = {"Authorization": self._authorization, "X-Request-Id": secrets.token_hex(8)}
+        try:
+            connection.request("GET", self._address.prefix + path, None, headers)
+            return Streamed(connection, connection.getresponse())
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise NoAnswer(self._problem(error)) from error
 
     def close(self) -> None:
         """Closes the connection; the next request opens another."""
