@@ -21,7 +21,6 @@ Json = dict[str, Any]
 TIMEOUT_SECONDS = 330.0  # longer than a query may hold its request
 PAGE_SIZE = 1_000
 DONE = frozenset({200, 201, 202})
-NOT_FOUND = 404
 # A person waits at the terminal: a server that is away is told within seconds.
 READING = RetryPolicy(seconds_max=4.0)
 

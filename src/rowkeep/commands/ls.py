@@ -6,7 +6,6 @@ from urllib.parse import quote
 import click
 
 from rowkeep.client.api import Api, Json
-from rowkeep.client.errors import RequestRefused
 from rowkeep.client.places import Place, PlaceKind, parse_place
 from rowkeep.commands.output import format_option, moment, write_rows
 from rowkeep.commands.remote import EXIT_REQUEST_REFUSED, end, parsed, remote
@@ -14,7 +13,6 @@ from rowkeep.commands.remote import EXIT_REQUEST_REFUSED, end, parsed, remote
 DATASET_COLUMNS = ("dataset", "access", "tables", "bytes", "updated", "description")
 TABLE_COLUMNS = ("table", "rows", "variables", "bytes", "updated", "description")
 UPLOAD_COLUMNS = ("upload", "type", "status", "rows", "bad_rows", "created")
-NOT_FOUND = 404
 
 
 @click.command("ls")
@@ -34,13 +32,11 @@ def ls_command(reference: str | None, form: str, *, api: Api) -> None:
 
 def datasets_of(api: Api, owner: str) -> list[Json]:
     """Returns the datasets of a user, or of an organization where no user has the name."""
+    name = quote(owner, safe="")
     for kind in ("users", "organizations"):
-        try:
-            return list(api.pages(f"/{kind}/{quote(owner, safe='')}/datasets"))
-        except RequestRefused as error:
-            if error.status != NOT_FOUND:
-                raise
-    end(f"there is no user and no organization {owner}.", EXIT_REQUEST_REFUSED)
+        if api.find(f"/{kind}/{name}") is not None:
+            return list(api.pages(f"/{kind}/{name}/datasets"))
+    return end(f"there is no user and no organization {owner}.", EXIT_REQUEST_REFUSED)
 
 
 def tables_of(api: Api, place: Place) -> Iterator[Json]:
