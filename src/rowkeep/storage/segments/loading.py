@@ -248,7 +248,9 @@ def _misfit(part: pa.RecordBatch, schema: Schema, first_row: int) -> RowkeepErro
         if _fits(column, single):
             continue
         row = next(row for row in range(len(part)) if not _fits(column.slice(row, 1), single))
-        return invalid_request(_misfit_message(variable, first_row + row + 1, column.column(0)[row].as_py()))
+        # As text by Arrow: Python has no dates beyond the year 9999.
+        value = column.column(0).slice(row, 1).cast(pa.string())[0].as_py()
+        return invalid_request(_misfit_message(variable, first_row + row + 1, value))
     return invalid_request("The file holds values that no variable can hold.")
 
 
