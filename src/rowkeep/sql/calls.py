@@ -157,6 +157,8 @@ def _if(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) -> Fra
 def _coalesce(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) -> Fragment:
     if function_name(node) == "IFNULL":
         expect(context, node, nodes, 2)
+    if not nodes:
+        raise refused(context.text, node, "COALESCE needs an argument.")
     values = [translate(context, scope, value) for value in nodes]
     type_ = supertype(context, [node], values, function_name(node))
     return Fragment(f"coalesce({', '.join(in_type(context, node, value, type_) for value in values)})", type_)

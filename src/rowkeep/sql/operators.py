@@ -220,8 +220,11 @@ def _like(context: Context, scope: Scope, node: exp.Binary) -> Fragment:
 
 
 def _like_one(context: Context, scope: Scope, node: exp.Expr, value: str, option: exp.Expr) -> str:
-    pattern = as_type(context, node, translate(context, scope, option), STRING, "A pattern of LIKE")
-    return f"({value} LIKE {pattern} ESCAPE '\\')"
+    found = translate(context, scope, option)
+    pattern = as_type(context, node, found, STRING, "A pattern of LIKE")
+    # Without ESCAPE, DuckDB finds prefixes and parts faster; without a backslash both mean one thing.
+    escape = "" if found.text is not None and "\\" not in found.text else " ESCAPE '\\'"
+    return f"({value} LIKE {pattern}{escape})"
 
 
 @handles("DPipe")
@@ -246,6 +249,8 @@ def _negative(context: Context, scope: Scope, node: exp.Neg) -> Fragment:
     if isinstance(node.this, exp.Literal) and str(node.this.this) == str(2**63):
         return Fragment("CAST('-9223372036854775808' AS BIGINT)", INT64, is_literal=True, is_plain=True)
     value = translate(context, scope, node.this)
+    if value.type == UNTYPED:
+        return value
     if not is_number(value.type):
         raise refused(context.text, node, f"A minus sign needs a number, not {value.type}.")
     return Fragment(f"(-{value.sql})", value.type, is_literal=value.is_literal, is_plain=value.is_plain)
