@@ -8,7 +8,7 @@ import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from rowkeep.formats.files.table import Source, unreadable
+from rowkeep.formats.files.table import ARCHIVE_ERRORS, Source, unreadable
 
 _BLOCK_BYTES = 1024 * 1024
 _SUFFIXES = (".shp", ".shx", ".dbf", ".prj", ".cpg")
@@ -31,7 +31,7 @@ def laid_out(source: Source) -> Path:
     try:
         with zipfile.ZipFile(source.path) as archive:
             return _extracted(source, archive, folder)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
+    except ARCHIVE_ERRORS as error:
         if "encrypted" in str(error) or "password" in str(error):
             raise unreadable(source, "it is encrypted. Send it without a password.") from error
         raise unreadable(source, f"its archive is damaged or not whole ({error}).") from error

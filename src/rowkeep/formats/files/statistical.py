@@ -55,13 +55,12 @@ class _Reading:
         self.bad = BadRecords(source)
         self.warnings: list[str] = []
         self._source = source
-        self._asked = source.options.encoding
-        self._meta = self._read(metadata_only=True)[1]
-        declared = self._meta.file_encoding
-        self.encoding: str | None = self._asked or declared
-        if self._asked is None and declared is None:
-            self._asked = self.encoding = _TRIED_ENCODINGS[0]
-            self._meta = self._read(metadata_only=True)[1]
+        asked = source.options.encoding
+        self._encodings: list[str | None] = [asked] if asked else [None, *_TRIED_ENCODINGS]
+        self._meta = self._metadata()
+        if self.encoding is None:  # an old file, which does not say its encoding
+            del self._encodings[0]
+            self._meta = self._metadata()
         names = self._meta.column_names
         if not names:
             raise unreadable(source, "it has no column.")
@@ -69,21 +68,37 @@ class _Reading:
         formats = self._meta.original_variable_types
         self._conversions = [time_conversion(source.type, formats.get(name)) for name in names]
 
+    @property
+    def encoding(self) -> str | None:
+        """The encoding that is given or tried, or that the file declares."""
+        return self._encodings[0] or self._meta.file_encoding
+
+    def _metadata(self) -> Any:
+        while True:
+            try:
+                return self._read(metadata_only=True)[1]
+            except _WrongEncoding as error:
+                self._try_next(error)
+
+    def _try_next(self, error: _WrongEncoding) -> None:
+        """Goes on to the next encoding. Raises invalid_request_error when there is none."""
+        del self._encodings[0]
+        if not self._encodings:
+            raise unreadable(self._source, "its texts are in another encoding. Give `encoding`.") from error
+
     def look_at_all(self, cells: CellTable) -> None:
         """Has all values looked at, in the encoding that they turn out to have."""
-        try:
-            cells.look_at_all()
-        except _WrongEncoding as error:
-            if self._source.options.encoding is not None or self._asked == _TRIED_ENCODINGS[1]:
-                raise unreadable(
-                    self._source, "its texts are not in its encoding. Give `encoding`."
-                ) from error
-            self._asked = self.encoding = _TRIED_ENCODINGS[1]
-            self._meta = self._read(metadata_only=True)[1]
+        while True:
+            try:
+                cells.look_at_all()
+                break
+            except _WrongEncoding as error:
+                self._try_next(error)
+                self._meta = self._metadata()
+        if self._source.options.encoding is None and self._encodings[0] == _TRIED_ENCODINGS[-1]:
             self.warnings.append(
-                f"Its texts are not UTF-8 and were read as {self._asked}; give `encoding` if wrong."
+                f"Its texts are not UTF-8 and were read as {self.encoding}; give `encoding` if that is wrong."
             )
-            self.look_at_all(cells)
 
     def rows(self) -> Iterator[CellRows]:
         """The rows in chunks."""
@@ -108,7 +123,7 @@ class _Reading:
             content, meta = reader(
                 self._source.path,
                 metadataonly=metadata_only,
-                encoding=self._asked,
+                encoding=self._encodings[0],
                 output_format="dict",
                 disable_datetime_conversion=True,
                 **options,
@@ -139,7 +154,7 @@ class _Reading:
         """The names and labels of the file."""
         labels = self._meta.column_labels
         return [
-            Column(name, label=label or None, value_labels=self._value_labels(name))
+            Column(name or "", label=label or None, value_labels=self._value_labels(name))
             for name, label in zip(self._meta.column_names, labels, strict=True)
         ]
 

@@ -1,5 +1,7 @@
 """What a reader makes of a file: its variables and its rows as Arrow, and what is wrong with it."""
 
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -34,6 +36,17 @@ CELL_BYTES_MAX = 16 * 1024 * 1024
 RECORD_BYTES_MAX = 64 * 1024 * 1024
 # What a reader hands on at a time.
 BATCH_ROWS_MAX = 65_536
+
+# What zipfile raises for an archive that is damaged, encrypted or unknown.
+ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 Batches = Callable[[], Iterator[pa.RecordBatch]]
 

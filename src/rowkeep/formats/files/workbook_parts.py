@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from rowkeep.formats.files.table import Source, unreadable
+from rowkeep.formats.files.table import ARCHIVE_ERRORS, Source, unreadable
 
 _BLOCK_BYTES = 1024 * 1024
 _OVERLAP_BYTES = 64
@@ -67,7 +67,7 @@ def checked_parts(source: Source) -> dict[str, Extent]:
     try:
         with zipfile.ZipFile(source.path) as archive:
             return _extents(source, archive)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
+    except ARCHIVE_ERRORS as error:
         reason = str(error)
         if "encrypted" in reason or "password" in reason:
             raise unreadable(source, "it is encrypted. Send it without a password.") from error
