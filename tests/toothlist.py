@@ -280,8 +280,8 @@ TEETH = (
     Tooth(
         "rows of deleted uploads as long as a session may ask",
         f"{STORAGE}/sql/sqlite/uploads.sql",
-        "WHERE read_streams.expires_at > :now",
-        "WHERE 0 AND read_streams.expires_at > :now",
+        "WHERE read_sessions.expires_at > :now",
+        "WHERE 0 AND read_sessions.expires_at > :now",
         "tests/contract/test_segments.py",
     ),
     Tooth(

@@ -51,7 +51,7 @@ from rowkeep.services.organizations import OrganizationService
 from rowkeep.services.quarantine import QuarantineService
 from rowkeep.services.queries import QueryLimits, QueryRunner, QueryService
 from rowkeep.services.read.follow import FollowService
-from rowkeep.services.read.read import ReadService
+from rowkeep.services.read.read import ReadService, SessionLimits
 from rowkeep.services.statistics import StatisticsService
 from rowkeep.services.tables import TableService
 from rowkeep.services.temp_uploads import TempUploadService
@@ -194,7 +194,7 @@ def _application(
     stack.callback(statistics.close)
     queries = QueryService(doors, jobs)
     statistics_service = StatisticsService(doors, statistics)
-    reads = ReadService(doors, readings, session_hours=settings.read_session_hours)
+    reads = ReadService(doors, readings, limits=_session_limits(settings))
     live = partial(_live_figures, follows, long_inserts, jobs)
     handlers: list[_Handlers] = [
         ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.segments))),
@@ -266,6 +266,14 @@ def _jobs(storage: Storage, workers: Workers, files: ContentFolder, settings: Se
         JobKind.FILTER: settings.queries_max,
     }
     return JobService(storage.doors, runners, places)
+
+
+def _session_limits(settings: Settings) -> SessionLimits:
+    return SessionLimits(
+        hours=settings.read_session_hours,
+        sessions_max=settings.read_sessions_max,
+        bytes_max=settings.read_session_bytes_max,
+    )
 
 
 def _query_worker_limits(settings: Settings) -> WorkerLimits:

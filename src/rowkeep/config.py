@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group_bytes_max: int = 8 * MEBIBYTE
     readers_max: int = 4
     read_session_hours: int = 6
+    read_sessions_max: int = 10_000
+    read_session_bytes_max: int = 64 * MEBIBYTE
     followers_max: int = 50
     follow_stall_seconds_max: float = 30.0
     long_inserts_max: int = 100

@@ -26,6 +26,7 @@ class Publication:
             headers={"Authorization": f"Bearer {server.token}"},
             timeout=60,
         )
+        self.token = server.token
         self.reference = f"{server.user}.publication_{next(_numbers)}"
         name = self.reference.partition(".")[2]
         body = {"name": name, "publicAccessLevel": public_access_level}

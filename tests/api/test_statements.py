@@ -105,7 +105,7 @@ CHANGES: tuple[tuple[str, str, object, int], ...] = (
     ("PATCH", f"{API}/datasets/lab.d", {"description": "new"}, 9),
     ("PATCH", f"{API}/tables/lab.d:next.t_0/variables", {"variables": [{"name": "v_0", "label": "a"}]}, 9),
     ("PATCH", f"{API}/datasets/lab.d:next/variables", {"variables": [{"name": "v_0", "label": "b"}]}, 9),
-    ("POST", f"{API}/tables/lab.d:next.t_0/readSessions", {}, 8),
+    ("POST", f"{API}/tables/lab.d:next.t_0/readSessions", {}, 10),
     ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 9),
     ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 1),
     ("DELETE", f"{API}/tables/lab.d:next.t_1", None, 6),

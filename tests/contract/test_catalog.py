@@ -6,10 +6,12 @@ from collections.abc import Callable
 import pytest
 
 from rowkeep.model.access import AccessLevel, Scope
+from rowkeep.model.read_sessions import ReadSession, SessionUse
 from rowkeep.model.resources import (
     Dataset,
     MemberRole,
     OwnerKind,
+    ReadGround,
     ReadStream,
     Receipt,
     RowFormat,
@@ -269,22 +271,44 @@ def test_a_range_of_rows_finds_its_entries(database: Database, uploads: Uploads)
     assert read_snapshot(database, lambda view: view.entries.holding(uploads.second, 0, 9, 9)) == []
 
 
-def stream(identifier: str, expires_at: int) -> ReadStream:
+def session(identifier: str, expires_at: int) -> ReadSession:
     slices = (RowSlice(1, 0, 5), RowSlice(2, 3, 4))
-    return ReadStream(identifier, 7, Scope.DATA_DATA, expires_at, RowFormat.ARROW, INTEGERS, slices)
+    grounds = (ReadGround(1, 2, 3, AccessLevel.DATA),)
+    scope = Scope.DATA_DATA
+    whole = ReadStream(identifier, 7, scope, expires_at, RowFormat.ARROW, INTEGERS, slices, grounds)
+    return ReadSession(whole, 3, 7)
 
 
-def test_read_streams_live_until_they_expire(database: Database) -> None:
-    """A stream comes back as it was put in, for its user, and is pruned after its time."""
+def test_read_sessions_live_until_they_expire(database: Database) -> None:
+    """A session comes back as it was put in, counts for its opener, and is pruned after its time."""
     now = time.time_ns() // 1_000_000
-    alive, expired = stream("alive", now + HOUR_MS), stream("expired", now - 1)
-    edit_catalog(database, lambda editor: editor.sessions.add([alive, expired]))
-    assert read_snapshot(database, lambda view: view.sessions.stream("alive", now)) == alive
-    assert read_snapshot(database, lambda view: view.sessions.stream("expired", now)) is None
-    assert read_snapshot(database, lambda view: view.sessions.stream("other", now)) is None
+    alive, expired = session("alive", now + HOUR_MS), session("expired", now - 1)
+    for each in (alive, expired):
+        edit_catalog(database, lambda editor, each=each: editor.sessions.add(each))
+    assert read_snapshot(database, lambda view: view.sessions.find("alive", now)) == alive
+    assert read_snapshot(database, lambda view: view.sessions.find("expired", now)) is None
+    assert read_snapshot(database, lambda view: view.sessions.find("other", now)) is None
+    assert read_snapshot(database, lambda view: view.sessions.use(7, now)).session_count == 1
+    assert read_snapshot(database, lambda view: view.sessions.use(7, now)).byte_count > 0
+    assert read_snapshot(database, lambda view: view.sessions.use(0, now)) == SessionUse(0, 0)
     edit_catalog(database, lambda editor: editor.sessions.prune())
-    assert read_snapshot(database, lambda view: view.sessions.stream("expired", 0)) is None
-    assert read_snapshot(database, lambda view: view.sessions.stream("alive", now)) == alive
+    assert read_snapshot(database, lambda view: view.sessions.find("expired", 0)) is None
+    assert read_snapshot(database, lambda view: view.sessions.find("alive", now)) == alive
+
+
+def test_a_session_is_cut_into_streams() -> None:
+    """All rows are in the streams, each once and in order, and a stream is found by its own name alone."""
+    kept = session("s", 0)
+    streams = kept.streams()
+    assert [stream.identifier for stream in streams] == ["s-000", "s-001", "s-002"]
+    assert [stream.slices for stream in streams] == [
+        (RowSlice(1, 0, 2),),
+        (RowSlice(1, 2, 4),),
+        (RowSlice(1, 4, 5), RowSlice(2, 3, 4)),
+    ]
+    assert [kept.stream(stream.identifier) for stream in streams] == list(streams)
+    for name in ("s-003", "s-1", "s-0001", "s--01", "s-", "s", "t-000", "s-²"):
+        assert kept.stream(name) is None
 
 
 def test_a_writer_that_waits_too_long_is_told(

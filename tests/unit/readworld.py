@@ -23,7 +23,7 @@ from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.receipts import ReceiptService
 from rowkeep.services.insert.turns import Turns
 from rowkeep.services.maintenance import Maintenance, SealingPolicy
-from rowkeep.services.read.read import OpenedSession, ReadService, read_request
+from rowkeep.services.read.read import OpenedSession, ReadService, SessionLimits, read_request
 from rowkeep.services.tables import TableDraft, TableService
 from rowkeep.services.upkeep import forget_deleted
 from rowkeep.services.uploads import UploadDraft, UploadService
@@ -82,7 +82,7 @@ class World:
     async def _open(self, folder: Path, disk: Disk | None) -> None:
         self._lane = Lane(self.database, group_bytes_max=2**23, queue_bytes_max=2**26, wait_seconds_max=5.0)
         self.doors = StorageDoors(self.database, self._lane, readers_max=2)
-        self.reads = ReadService(self.doors, self.readings, session_hours=6)
+        self.reads = ReadService(self.doors, self.readings, limits=SessionLimits(hours=6))
         self.sealer = DirectSealer(self.database, self.directory, disk or Disk())
         self.maintenance = self.maintenance_under(POLICY)
         self.loads = DirectLoads(self.doors, self.directory, disk or Disk())
@@ -212,7 +212,7 @@ class World:
     def expire_sessions(self) -> None:
         """Makes all read sessions too old."""
         with self.database.writing() as connection:
-            connection.raw.execute("UPDATE read_streams SET expires_at = 0")
+            connection.raw.execute("UPDATE read_sessions SET expires_at = 0")
 
     def rows_kept(self) -> int:
         """How many rows there are in the journal and in segments, of deleted uploads too."""

@@ -12,7 +12,7 @@ from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import ReadStream, RowFormat
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert.checking import InsertRequest
-from rowkeep.services.read.read import ReadService
+from rowkeep.services.read.read import ReadService, SessionLimits
 from rowkeep.storage.segments import reader
 from tests.api.stream import ALL_TYPES
 from tests.arrowstreams import arrow_batches, table_of
@@ -203,7 +203,7 @@ def test_sessions_outlive_a_restart(world: World) -> None:
     world.create("s", ID_ONLY)
     world.insert("s", ids(3))
     [stream] = world.session().streams
-    world.reads = ReadService(world.doors, world.readings, session_hours=6)
+    world.reads = ReadService(world.doors, world.readings, limits=SessionLimits(hours=6))
     assert table_of(world.streamed(stream))["id"].to_pylist() == [0, 1, 2]
 
 
@@ -262,7 +262,7 @@ def test_a_stream_is_read_by_its_maker_alone(world: World) -> None:
 def test_streams_expire(world: World) -> None:
     """After its hours a stream is as if it had never been, and so is one that never was."""
     world.create("s", ID_ONLY)
-    world.reads = ReadService(world.doors, world.readings, session_hours=0)
+    world.reads = ReadService(world.doors, world.readings, limits=SessionLimits(hours=0))
     [stream] = world.session().streams
     for identifier in (stream.identifier, "nope"):
         with pytest.raises(RowkeepError) as refusal:

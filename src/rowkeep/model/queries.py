@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from rowkeep.model.access import Principal, Scope
-from rowkeep.model.resources import RowSlice, Segment
+from rowkeep.model.resources import ReadGround, RowSlice, Segment
 from rowkeep.model.schema import Schema, Variable
 
 RESULT_SCHEMA_VERSION = 1
@@ -62,6 +62,7 @@ class QueryResult(msgspec.Struct, frozen=True):
     variables: tuple[Variable, ...]
     row_count: int
     byte_count: int
+    grounds: tuple[ReadGround, ...] = ()
 
     @property
     def schema(self) -> Schema:
@@ -111,6 +112,7 @@ class QueryTable(msgspec.Struct, frozen=True):
     schema: Schema
     uploads: tuple[UploadPart, ...]
     has_upload_name: bool
+    ground: ReadGround
 
 
 class QueryPlan(msgspec.Struct, frozen=True):

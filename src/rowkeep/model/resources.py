@@ -352,10 +352,20 @@ class RowFormat(StrEnum):
     JSON_LINES = "jsonl"
 
 
+class ReadGround(msgspec.Struct, frozen=True):
+    """A version that rows are of, and the level that reading them there takes."""
+
+    dataset_id: int
+    version_id: int
+    owner_id: int
+    level: AccessLevel
+
+
 class ReadStream(msgspec.Struct, frozen=True):
     """A part of a read session: slices of uploads, in order, cast to `schema`.
 
-    `user_id` says whose session it is (None: an anonymous reader's), `scope` what a token must hold to read.
+    `user_id` says who alone may read it (None: whoever may see the rows), `scope` what a token must hold to
+    read, `grounds` what access the reader must have at each read.
     """
 
     identifier: str
@@ -365,6 +375,7 @@ class ReadStream(msgspec.Struct, frozen=True):
     format: RowFormat
     schema: Schema
     slices: tuple["RowSlice", ...]
+    grounds: tuple[ReadGround, ...] = ()
 
 
 class RowSlice(msgspec.Struct, frozen=True):

@@ -36,6 +36,7 @@ from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure
 from rowkeep.services.access import TokenHash, principal_of, require_scope, signed_in
 from rowkeep.services.jobs import JobFailure, JobOutcome, JobService
 from rowkeep.services.query_snapshot import permit_filter, snapshot
+from rowkeep.services.read.grounds import require_grounds
 from rowkeep.services.read.read import selected_schema
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
@@ -229,10 +230,13 @@ def completed_query(
 ) -> tuple[QueryView, QueryResult]:
     """A query of the caller's whose rows can be read. Raises invalid_request_error until it is completed."""
     found = find_query(view, token_hash, identifier)
-    require_scope(principal_of(view, token_hash), Scope.DATA_DATA)
+    principal = principal_of(view, token_hash)
+    require_scope(principal, Scope.DATA_DATA)
     if found.result is None:
         reason = found.job.error or f"It is {found.job.status.value}."
         raise invalid_request(f"The query {identifier} has no rows to read. {reason}")
+    absent = not_found(f"The query {identifier} read a table that you can no longer see.")
+    require_grounds(view, principal, found.result.grounds, absent)
     return found, found.result
 
 
@@ -254,6 +258,7 @@ def result_stream(
         format=format_,
         schema=selected_schema(result.schema, selected_variables),
         slices=slices,
+        grounds=result.grounds,
     )
 
 
@@ -324,7 +329,8 @@ class QueryRunner:
             editor.uploads.keep_schema(plan.result_upload_id, answer.result.schema)
             if answer.segment is not None:
                 editor.segments.name_result(answer.segment)
-            return msgspec.json.encode(answer.result).decode()
+            grounds = tuple(table.ground for table in tables)
+            return msgspec.json.encode(msgspec.structs.replace(answer.result, grounds=grounds)).decode()
 
         return JobOutcome(name, partial(self._engine.discard, answer))
 

@@ -17,6 +17,7 @@ from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import RowSlice, Segment, Table, Upload
 from rowkeep.model.schema import merged_schema
 from rowkeep.services.access import Place, find_table, find_upload, permit
+from rowkeep.services.read.grounds import ground_of
 from rowkeep.services.read.read import slices_of
 from rowkeep.services.tables import content_uploads
 from rowkeep.storage.catalog.catalog import CatalogView
@@ -67,9 +68,10 @@ def _found(
         return table.id, None
     uploads = list(content_uploads(view, table.id)) if upload is None else [upload]
     schema = merged_schema(each.schema for each in uploads)
+    level = AccessLevel.DATA if upload is None else AccessLevel.EDIT
     is_unreleased = place.version.released_at is None and arguments.filter is None
     parts = tuple(_upload_part(view, each, folder) for each in uploads)
-    return table.id, QueryTable((), schema, parts, has_upload_name=is_unreleased)
+    return table.id, QueryTable((), schema, parts, is_unreleased, ground_of(place, level))
 
 
 def _permitted(

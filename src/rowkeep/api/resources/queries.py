@@ -115,7 +115,7 @@ class QueryHandlers:
                 f"{query}/readSessions",
                 self.open_session,
                 ReadSession,
-                ASKED_ERRORS,
+                (*ASKED_ERRORS, 429),
                 body=ReadSessionDraft,
             ),
         ]
@@ -184,7 +184,8 @@ class QueryHandlers:
         find = rows_of_query(request.token_hash, request.segment("query"), format_, names, count)
         stream_count = session_count("requestedStreamCount", draft.requested_stream_count)
         stream_count = 1 if stream_count is None else stream_count
-        return json_answer(session_resource(await self._reads.open_session_of(find, stream_count)))
+        session = await self._reads.open_session_of(request.token_hash, find, stream_count)
+        return json_answer(session_resource(session))
 
 
 def _resource(view: QueryView) -> Query:

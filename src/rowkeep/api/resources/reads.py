@@ -93,7 +93,7 @@ class ReadHandlers:
             "query": _LISTED,
             "media_types": _FOLLOWED_TYPES,
         }
-        opening: Facts = {"answer": ReadSession, "errors": ASKED_ERRORS, "body": ReadSessionDraft}
+        opening: Facts = {"answer": ReadSession, "errors": (*ASKED_ERRORS, 429), "body": ReadSessionDraft}
         reading: Facts = {
             "errors": ASKED_ERRORS,
             "query": (OFFSET, EOS_SENTINEL),
@@ -184,7 +184,9 @@ class ReadHandlers:
             rows_max=session_count("maxResults", draft.max_results),
         )
         rows = await self._queries.filter(request.token_hash, asked)
-        session = await self._reads.open_session_of(lambda _: rows.stream(format_), stream_count)
+        session = await self._reads.open_session_of(
+            request.token_hash, lambda _: rows.stream(format_), stream_count
+        )
         return json_answer(session_resource(session))
 
     async def read_stream(self, request: ApiRequest) -> StreamAnswer:

@@ -8,14 +8,14 @@ session remembers one for some hours, cut into streams of equal size. Source: co
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
 
 import msgspec
 
 from rowkeep.model.access import AccessLevel, Principal, Scope
-from rowkeep.model.errors import invalid_request, not_found
+from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, not_found
+from rowkeep.model.read_sessions import ReadSession, session_identifier
 from rowkeep.model.references import TableReference, parse_table_reference
-from rowkeep.model.resources import ReadStream, RowFormat, RowSlice, Table, Upload
+from rowkeep.model.resources import ReadGround, ReadStream, RowFormat, RowSlice, Table, Upload
 from rowkeep.model.schema import Schema, Variable, merged_schema
 from rowkeep.services.access import (
     TokenHash,
@@ -26,14 +26,14 @@ from rowkeep.services.access import (
     require_scope,
     signed_in,
 )
+from rowkeep.services.read.grounds import ground_of, require_grounds
 from rowkeep.services.tables import content_uploads
-from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import RowReadings
 
 STREAMS_MAX = 64
-# The Python client keeps each stream in a file named after it and reads the folder in the order of the
-# names, leaving out those that begin with _ or a dot: ids are hexadecimal and count up.
+RETRY_SECONDS = 60
 SESSION_BYTES = 16
 MS_PER_HOUR = 3_600_000
 
@@ -48,6 +48,14 @@ class ReadRequest(msgspec.Struct, frozen=True):
     rows_max: int | None
 
 
+class SessionLimits(msgspec.Struct, frozen=True):
+    """How long read sessions are kept, and how much those of one caller may take."""
+
+    hours: int
+    sessions_max: int = 10_000
+    bytes_max: int = 64 * 1024 * 1024
+
+
 class OpenedSession(msgspec.Struct, frozen=True):
     """A read session just made."""
 
@@ -60,10 +68,10 @@ class OpenedSession(msgspec.Struct, frozen=True):
 class ReadService:
     """Streams rows to readers."""
 
-    def __init__(self, doors: Doors, readings: RowReadings, *, session_hours: int) -> None:
+    def __init__(self, doors: Doors, readings: RowReadings, *, limits: SessionLimits) -> None:
         self._doors = doors
         self._readings = readings
-        self._session_ms = session_hours * MS_PER_HOUR
+        self._limits = limits
 
     async def list_rows(self, token_hash: TokenHash | None, request: ReadRequest) -> AsyncIterator[bytes]:
         """The body with the rows as of now. Errors come before its first part."""
@@ -77,50 +85,55 @@ class ReadService:
         self, token_hash: TokenHash | None, request: ReadRequest, stream_count: int
     ) -> OpenedSession:
         """Remembers the rows as of now, in at most `stream_count` streams (1 to 64)."""
-        return await self.open_session_of(lambda view: whole_stream(view, token_hash, request), stream_count)
+        return await self.open_session_of(
+            token_hash, lambda view: whole_stream(view, token_hash, request), stream_count
+        )
 
     async def open_session_of(
-        self, find: Callable[[CatalogView], ReadStream], stream_count: int
+        self, token_hash: TokenHash | None, find: Callable[[CatalogView], ReadStream], stream_count: int
     ) -> OpenedSession:
-        """Remembers the rows that a function finds."""
-        # Whoever is refused, and the lists of large tables, stay off the writer's thread.
-        whole = await self._doors.read(find)
-        session = self._session(whole, stream_count)
-        await self._doors.write(lambda editor: editor.sessions.add(session.streams))
-        return session
+        """Remembers the rows that a function finds. Raises rate_limit_exceeded for too many sessions."""
 
-    def _session(self, whole: ReadStream, stream_count: int) -> OpenedSession:
-        expires_at = time.time_ns() // 1_000_000 + self._session_ms
-        row_count = sum(slice_.row_end - slice_.first_row for slice_ in whole.slices)
-        count = max(1, min(stream_count, STREAMS_MAX, row_count))
+        def look(view: CatalogView) -> ReadSession:
+            return self._session(find(view), stream_count, principal_of(view, token_hash).user_id or 0)
+
+        def add(editor: CatalogEditor) -> None:
+            self._require_room(editor, session.opener_id)
+            editor.sessions.add(session)
+
+        # Whoever is refused, and the lists of large tables, stay off the writer's thread.
+        session = await self._doors.read(look)
+        await self._doors.write(add)
+        whole = session.whole
+        return OpenedSession(whole.identifier, whole.expires_at, session.row_count, session.streams())
+
+    def _session(self, found: ReadStream, stream_count: int, opener_id: int) -> ReadSession:
+        expires_at = _now() + self._limits.hours * MS_PER_HOUR
         identifier = secrets.token_hex(SESSION_BYTES)
-        streams = tuple(
-            msgspec.structs.replace(
-                whole, identifier=f"{identifier}-{index:03d}", expires_at=expires_at, slices=part
+        whole = msgspec.structs.replace(found, identifier=identifier, expires_at=expires_at)
+        asked = ReadSession(whole, 1, opener_id)
+        count = max(1, min(stream_count, STREAMS_MAX, asked.row_count))
+        return msgspec.structs.replace(asked, stream_count=count)
+
+    def _require_room(self, view: CatalogView, opener_id: int) -> None:
+        use = view.sessions.use(opener_id, _now())
+        if use.session_count >= self._limits.sessions_max or use.byte_count >= self._limits.bytes_max:
+            whose = "You have" if opener_id else "Callers without a token have"
+            raise RowkeepError(
+                ErrorCode.RATE_LIMIT_EXCEEDED,
+                f"{whose} {use.session_count} read sessions open, as many as the server keeps. Read them "
+                "again instead of opening new ones, use listRows, or wait until some have expired.",
+                retry_after_seconds=RETRY_SECONDS,
             )
-            for index, part in enumerate(_split(whole.slices, row_count, count))
-        )
-        return OpenedSession(identifier, expires_at, row_count, streams)
 
     async def read_stream(
         self, token_hash: TokenHash | None, identifier: str, *, offset: int, with_sentinel: bool
     ) -> tuple[RowFormat, AsyncIterator[bytes]]:
         """The body of a session's stream from a row on. Only who made the session may read it.
 
-        A session over public data is anybody's who knows its id, which nobody can guess.
+        A session over public data is for whoever knows its id, which nobody can guess, and may see the data.
         """
-
-        def find(view: CatalogView) -> ReadStream:
-            principal = principal_of(view, token_hash)
-            found = view.sessions.stream(identifier, time.time_ns() // 1_000_000)
-            if found is None or found.user_id not in (None, principal.user_id):
-                signed_in(principal)
-                raise not_found("There is no such read stream, or it has expired; create a read session.")
-            if found.scope is not Scope.PUBLIC:
-                require_scope(principal, found.scope)
-            return found
-
-        stream = await self._doors.read(find)
+        stream = await self._doors.read(lambda view: find_stream(view, token_hash, identifier))
         return stream.format, await self._body(stream, offset=offset, with_sentinel=with_sentinel)
 
     async def _body(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> AsyncIterator[bytes]:
@@ -138,11 +151,31 @@ class ReadService:
         return parts()
 
 
+def find_stream(view: CatalogView, token_hash: TokenHash | None, identifier: str) -> ReadStream:
+    """Returns a stream that the caller may read now. Raises not_found_error for any other."""
+    absent = not_found("There is no such read stream, or it has expired; create a read session.")
+    principal = principal_of(view, token_hash)
+    session = view.sessions.find(session_identifier(identifier), _now())
+    found = None if session is None else session.stream(identifier)
+    if found is None or found.user_id not in (None, principal.user_id):
+        signed_in(principal)
+        raise absent
+    if found.scope is not Scope.PUBLIC:
+        require_scope(principal, found.scope)
+    require_grounds(view, principal, found.grounds, absent)
+    return found
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class ReadSource(msgspec.Struct, frozen=True):
     """What a reader asks for, found and permitted: a table, or one upload of it."""
 
     principal: Principal
     scope: Scope
+    ground: ReadGround
     table: Table
     upload: Upload | None
     is_unreleased: bool
@@ -167,10 +200,14 @@ def find_source(view: CatalogView, token_hash: TokenHash | None, request: ReadRe
     if request.upload_name is None:
         place, table = find_table(view, principal, request.table, AccessLevel.DATA)
         scope = permit(principal, place, AccessLevel.DATA)
-        return ReadSource(principal, scope, table, None, not place.version.is_released)
+        return ReadSource(
+            principal, scope, ground_of(place, AccessLevel.DATA), table, None, not place.version.is_released
+        )
     place, table, upload = find_upload(view, principal, request.table, request.upload_name)
     scope = permit(principal, place, AccessLevel.EDIT)
-    return ReadSource(principal, scope, table, upload, not place.version.is_released)
+    return ReadSource(
+        principal, scope, ground_of(place, AccessLevel.EDIT), table, upload, not place.version.is_released
+    )
 
 
 def whole_stream(view: CatalogView, token_hash: TokenHash | None, request: ReadRequest) -> ReadStream:
@@ -193,6 +230,7 @@ def stream_of(
         format=request.format,
         schema=selected_schema(schema, request.selected_variables),
         slices=tuple(slices),
+        grounds=(source.ground,),
     )
 
 
@@ -236,24 +274,6 @@ def _kept(upload: Upload, removed: Sequence[RowSlice]) -> Iterator[RowSlice]:
         if row < slice_.first_row:
             yield RowSlice(upload.id, row, slice_.first_row)
         row = slice_.row_end
-
-
-def _split(slices: Sequence[RowSlice], row_count: int, stream_count: int) -> list[tuple[RowSlice, ...]]:
-    bounds = [row_count * index // stream_count for index in range(stream_count + 1)]
-    return [_between(slices, start, end) for start, end in pairwise(bounds)]
-
-
-def _between(slices: Sequence[RowSlice], start: int, end: int) -> tuple[RowSlice, ...]:
-    part: list[RowSlice] = []
-    position = 0
-    for slice_ in slices:
-        size = slice_.row_end - slice_.first_row
-        first = max(start - position, 0)
-        last = min(end - position, size)
-        if first < last:
-            part.append(RowSlice(slice_.upload_id, slice_.first_row + first, slice_.first_row + last))
-        position += size
-    return tuple(part)
 
 
 def row_format(name: str) -> RowFormat:

@@ -39,6 +39,11 @@ class Datasets(Reading):
             record = self._connection.record("dataset_by_reference_id", **name, reference_id=reference_id)
         return None if record is None else records.dataset(record)
 
+    def by_id(self, id_: int, user_id: int | None) -> Dataset | None:
+        """Returns a dataset with the level that a user has on it."""
+        record = self._connection.record("dataset_by_id", id=id_, user_id=user_id)
+        return None if record is None else records.dataset(record)
+
     def page(
         self,
         owner_id: int,

@@ -9,10 +9,12 @@ from rowkeep.model.access import Scope
 from rowkeep.model.errors import RowError
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.quarantine import SkippedRows
+from rowkeep.model.read_sessions import ReadSession
 from rowkeep.model.receipts import KnownRequest, Rejection
 from rowkeep.model.resources import (
     Content,
     Dataset,
+    ReadGround,
     ReadStream,
     Receipt,
     RowFormat,
@@ -84,9 +86,9 @@ def content(records: Sequence[Record], hash_: str) -> Content:
     )
 
 
-def read_stream(record: Record) -> ReadStream:
-    """Returns a read stream from its record."""
-    return ReadStream(
+def read_session(record: Record) -> ReadSession:
+    """Returns a read session from its record."""
+    whole = ReadStream(
         identifier=record["identifier"],
         user_id=record["user_id"],
         scope=Scope(record["scope"]),
@@ -94,19 +96,25 @@ def read_stream(record: Record) -> ReadStream:
         format=RowFormat(record["format"]),
         schema=msgspec.json.decode(record["schema"], type=Schema),
         slices=msgspec.json.decode(record["slices"], type=tuple[RowSlice, ...]),
+        grounds=msgspec.json.decode(record["grounds"], type=tuple[ReadGround, ...]),
     )
+    return ReadSession(whole, record["stream_count"], record["opener_id"])
 
 
-def stream_record(stream: ReadStream) -> Record:
-    """A read stream as it is stored."""
+def session_record(session: ReadSession) -> Record:
+    """Returns a read session as it is stored."""
+    whole = session.whole
     return {
-        "identifier": stream.identifier,
-        "user_id": stream.user_id,
-        "scope": stream.scope.value,
-        "expires_at": stream.expires_at,
-        "format": stream.format.value,
-        "schema": json_text(stream.schema),
-        "slices": json_text(stream.slices),
+        "identifier": whole.identifier,
+        "opener_id": session.opener_id,
+        "user_id": whole.user_id,
+        "scope": whole.scope.value,
+        "expires_at": whole.expires_at,
+        "format": whole.format.value,
+        "schema": json_text(whole.schema),
+        "slices": json_text(whole.slices),
+        "grounds": json_text(whole.grounds),
+        "stream_count": session.stream_count,
     }
 
 

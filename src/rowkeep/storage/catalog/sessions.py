@@ -1,29 +1,31 @@
-"""Read sessions: streams of rows that were promised to a reader for some hours."""
+"""Read sessions: rows that were promised to a reader for some hours."""
 
-from collections.abc import Sequence
-
-from rowkeep.model.resources import ReadStream
+from rowkeep.model.read_sessions import ReadSession, SessionUse
 from rowkeep.storage.catalog import records
+from rowkeep.storage.catalog.records import the_noun
 from rowkeep.storage.catalog.state import Editing, Reading
 
 
 class Sessions(Reading):
-    """Reads the streams of read sessions."""
+    """Reads read sessions."""
 
-    def stream(self, identifier: str, now: int) -> ReadStream | None:
-        """Returns a read stream that has not expired."""
-        record = self._connection.record("read_stream", identifier=identifier, now=now)
-        return None if record is None else records.read_stream(record)
+    def find(self, identifier: str, now: int) -> ReadSession | None:
+        """Returns a read session that has not expired."""
+        record = self._connection.record("read_session", identifier=identifier, now=now)
+        return None if record is None else records.read_session(record)
+
+    def use(self, opener_id: int, now: int) -> SessionUse:
+        """Returns what the unexpired sessions of one opener take."""
+        return the_noun(SessionUse, self._one("read_sessions_of_opener", opener_id=opener_id, now=now))
 
 
 class SessionEditor(Sessions, Editing):
     """Reads and edits read sessions."""
 
-    def add(self, streams: Sequence[ReadStream]) -> None:
-        """Adds the streams of a read session."""
-        for stream in streams:
-            self._run("add_read_stream", **records.stream_record(stream))
+    def add(self, session: ReadSession) -> None:
+        """Adds a read session."""
+        self._run("add_read_session", **records.session_record(session))
 
     def prune(self) -> None:
-        """Drops the read streams that have expired."""
-        self._run("prune_read_streams", now=self._now)
+        """Drops the read sessions that have expired."""
+        self._run("prune_read_sessions", now=self._now)

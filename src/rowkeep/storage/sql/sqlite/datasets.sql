@@ -10,6 +10,12 @@ SELECT dataset_facts.*, coalesce((
 ), 0) AS user_level
 FROM dataset_facts WHERE owner_key = :owner_key AND reference_id = :reference_id;
 
+-- name: dataset_by_id
+SELECT dataset_facts.*, coalesce((
+    SELECT access_level FROM user_levels WHERE dataset_id = dataset_facts.id AND user_id = :user_id
+), 0) AS user_level
+FROM dataset_facts WHERE id = :id;
+
 -- name: datasets_of_owner
 -- Those that a user sees; what was never released shows itself to editors alone, and so do labels: with :labels,
 -- a JSON array, those that have one of them.

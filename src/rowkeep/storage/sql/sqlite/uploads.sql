@@ -52,8 +52,8 @@ FROM streams WHERE upload_id = :upload_id;
 -- Deleted uploads that no read session may ask for any more.
 SELECT upload_id FROM deleted_uploads
 WHERE upload_id NOT IN (
-    SELECT slices.value ->> 'upload_id' FROM read_streams, json_each(read_streams.slices) AS slices
-    WHERE read_streams.expires_at > :now
+    SELECT slices.value ->> 'upload_id' FROM read_sessions, json_each(read_sessions.slices) AS slices
+    WHERE read_sessions.expires_at > :now
 )
 LIMIT :count;
 
