@@ -10,6 +10,7 @@ import pytest
 from rowkeep.model.errors import RowkeepError, invalid_request
 from rowkeep.model.jobs import Job, JobKind, JobStatus
 from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure
+from rowkeep.services import jobs as jobs_module
 from rowkeep.services.jobs import JobFailure, JobOutcome, JobService, next_job
 from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.catalog.jobs import Lease, NewJob
@@ -186,6 +187,19 @@ def test_jobs_of_who_is_gone_are_taken_back(world: World) -> None:
     world.run(world.doors.write(lambda editor: editor.jobs.take_back_lost("server")))
     states = [found(world, job).status for job in (mine, expired, held)]
     assert states == [JobStatus.QUEUED, JobStatus.QUEUED, JobStatus.RUNNING]
+
+
+def test_an_expired_lease_is_found_while_the_service_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of another process that has died is taken over when its lease has run out, without a restart."""
+    monkeypatch.setattr(jobs_module, "LOOK_SECONDS", 0.05)
+    job = add(world, user_id=1)
+    begin(world, job, "other", time.time_ns() // 1_000_000 + 300)
+    runner = Runner(lambda _: None)
+    runner.gate.set()
+    served(world, runner, 1, lambda: bool(runner.tidied))
+    assert (found(world, job).status, found(world, job).attempts) == (JobStatus.COMPLETED, 2)
 
 
 def test_who_has_lost_a_job_names_nothing(world: World) -> None:

@@ -36,6 +36,7 @@ LEASE_SECONDS = 60.0
 RENEW_SECONDS = 2.0
 LOOK_SECONDS = 30.0
 CANDIDATES_MAX = 1_000
+_NOBODY = ""
 
 _log = structlog.get_logger("rowkeep.jobs")
 
@@ -128,19 +129,27 @@ class JobService:
         """Takes jobs until it is cancelled."""
         holder = self._holder
         while True:
-            try:
-                await self._doors.write(lambda editor: editor.jobs.take_back_lost(holder))
+            if await self._take_back_lost(holder):
                 break
-            except RowkeepError as error:
-                _log.warning("put off", reason=error.message)
-                await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.sleep(RENEW_SECONDS)
         while True:
             self._news.clear()
             with suppress(RowkeepError):  # the lane is closed or busy; the next look finds the same
                 await self._take_some()
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._news.wait()
+            except TimeoutError:
+                await self._take_back_lost(_NOBODY)
+
+    async def _take_back_lost(self, holder: str) -> bool:
+        """Queues jobs again whose holder is gone, as `holder` is known to be. Returns whether it could."""
+        try:
+            await self._doors.write(lambda editor: editor.jobs.take_back_lost(holder))
+        except RowkeepError as error:
+            _log.warning("put off", reason=error.message)
+            return False
+        return True
 
     async def stop(self) -> None:
         """Ends all that run and gives their jobs back."""
@@ -242,7 +251,12 @@ class JobService:
 
     async def _renew(self, job: Job, fraction: float) -> None:
         lease = self._lease()
-        if not await self._doors.write(lambda editor: editor.jobs.renew(job.id, lease, fraction)):
+        try:
+            is_ours = await self._doors.write(lambda editor: editor.jobs.renew(job.id, lease, fraction))
+        except RowkeepError as error:  # the database is busy: the lease lasts until the next try, and longer
+            _log.warning("a lease was not renewed", job=job.identifier, reason=error.message)
+            return
+        if not is_ours:
             raise _JobLost
 
     async def _complete(self, job: Job, outcome: JobOutcome) -> None:
