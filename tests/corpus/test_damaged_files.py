@@ -14,6 +14,8 @@ from tests.corpus.all_cases import CASES
 COUNT = 150
 COUNT_LONG = 10_000
 _BYTES_MAX = 100_000
+# pyarrow ends the process over a decimal of impossible precision; that is what the jail of a worker is for.
+_ENDS_THE_PROCESS = ("orc-decimal", "parquet-decimal")
 _TELLING_BYTES = b'\x00\xff",\n\r{}[]<>\\'
 
 
@@ -32,7 +34,13 @@ def read_damaged(folder: Path, count: int, seed: int) -> None:
     chance = random.Random(seed)
     # What is large is made when it is asked for, and takes long to make.
     cases = [case for case in CASES if isinstance(case.content, bytes) and 0 < len(case.content) < _BYTES_MAX]
-    made = [case for case in CASES if not isinstance(case.content, bytes) and "bomb" not in case.name]
+    made = [
+        case
+        for case in CASES
+        if not isinstance(case.content, bytes)
+        and "bomb" not in case.name
+        and not case.name.startswith(_ENDS_THE_PROCESS)
+    ]
     cases += chance.sample(made, min(len(made), count))
     path, scratch = folder / "file", folder / "scratch"
     for _ in range(count):
