@@ -28,6 +28,7 @@ COMMANDS = {
     "backup": CommandPlace("backup", "backup_command", "Copy everything to a new folder."),
     "bench": CommandPlace("bench", "bench", "Measure this server on this machine."),
     "head": CommandPlace("head", "head_command", "Show the first rows of a table."),
+    "import": CommandPlace("import_files", "import_command", "Load files of any type into a table."),
     "insert": CommandPlace("insert", "insert_command", "Insert the rows of a file into a stream."),
     "login": CommandPlace("login", "login_command", "Sign in to a server."),
     "logout": CommandPlace("login", "logout_command", "Forget the token for a server."),

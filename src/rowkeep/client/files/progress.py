@@ -33,3 +33,34 @@ class Progress:
     def close(self) -> None:
         """Leaves the bar as it is."""
         self._bar.close()
+
+
+class Transfer:
+    """Shows how far a file is: its bytes while it is sent, and how much of it is loaded."""
+
+    def __init__(self, title: str, byte_count: int) -> None:
+        self._bar = tqdm(
+            total=byte_count,
+            desc=f"sending {title}",
+            unit="B",
+            unit_scale=True,
+            disable=None,
+            leave=False,
+            file=sys.stderr,
+            dynamic_ncols=True,
+        )
+        self._title = title
+
+    def move_to(self, done: int) -> None:
+        """Shows that so much is done from the beginning."""
+        self._bar.update(done - self._bar.n)
+
+    def begin_loading(self) -> None:
+        """Begins to show percents of the load."""
+        self._bar.set_description(f"loading {self._title}", refresh=False)
+        self._bar.unit, self._bar.unit_scale = "%", False
+        self._bar.reset(100)
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        self._bar.close()
