@@ -37,13 +37,15 @@ PLACES = {
     # Statistics in the server; queries in their jail; what loads and queries are compared with.
     "duckdb": ("storage.duck", "workers.query.engine", "trials.files", "trials.queries"),
     "duckdb_extension_spatial": ("workers.query.engine",),
-    "fastavro": ("formats.files.avro",),
+    "fastavro": ("formats.files.avro", "formats.exports.avro"),
     "granian": ("server",),
+    # Imported early by queries, for pyarrow would look for it later.
+    "pandas": ("formats.exports.statistical", "workers.query.running"),
     "prometheus_client": ("api.resources.operations",),
     "pyarrow": ("formats", "storage.segments", "workers.query", "trials"),
     "pyseccomp": ("workers.system_calls",),
     "pyogrio": ("formats.files.geospatial",),
-    "pyreadstat": ("formats.files.statistical",),
+    "pyreadstat": ("formats.files.statistical", "formats.exports.statistical"),
     "python_calamine": ("formats.files.spreadsheet",),
     "shapely": ("model.geography",),
     "sqlglot": ("sql",),
@@ -51,6 +53,7 @@ PLACES = {
     "starlette": ("api.http",),
     "tqdm": ("client.files.progress",),
     "uvloop": ("server", "trials"),
+    "xlsxwriter": ("formats.exports.spreadsheet",),
     "zstandard": ("storage.journal.entries", "model.inflating"),  # what is stored, and what comes in
 }
 

@@ -12,6 +12,9 @@ PARTIAL = {
     "formats.files.cells._KINDS": "what files have as moments and not as text",
     "formats.arrow_body._NUMBERS": "how Arrow's temporal types are seen as numbers",
     "formats.arrow_body._BOUNDS": "what Arrow's temporal types hold and rowkeep's do not",
+    "formats.exports.spreadsheet._NUMBER_FORMATS": "what a cell shows as a date or a time",
+    "formats.exports.statistical._DTA_FORMATS": "what Stata shows other than a plain number or text",
+    "formats.exports.statistical._SAV_FORMATS": "the same of SPSS",
     "trials.kinds._PARSERS": "what JSON has no values for",
 }
 
