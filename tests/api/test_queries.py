@@ -7,6 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from rowkeep.model.jobs import JobKind
+from rowkeep.model.queries import result_upload_id
+from rowkeep.model.resources import Segment
+from rowkeep.storage.catalog.catalog import CatalogEditor
+from rowkeep.storage.catalog.jobs import Lease, NewJob
+from rowkeep.storage.sqlite import SqliteDatabase
 from tests import plainhttp
 from tests.api.querying import QueryClient
 from tests.api.stream import ALL_TYPES, Stream
@@ -211,3 +217,21 @@ def test_results_outlive_a_restart(tmp_path: Path) -> None:
     again.close()
     assert server.stop() == 0
     server.close()
+
+
+def test_the_room_of_results_is_bounded(tmp_path: Path) -> None:
+    """What a user's results take is counted, and goes down when they expire."""
+    database = SqliteDatabase(tmp_path / "rowkeep.db")
+    with database.writing() as connection:
+        editor = CatalogEditor(connection)
+        job = editor.jobs.add(NewJob(JobKind.QUERY, 7, "{}"))
+        segment = Segment(result_upload_id(job.id), 0, 1, 10, 1, "-1-0-00000000.parquet", 1_234)
+        editor.segments.name_result(segment)
+        assert (editor.queries.result_bytes(7), editor.queries.result_bytes(8)) == (1_234, 0)
+        editor.jobs.begin(job.id, Lease("h", 2**60))
+        assert editor.jobs.complete(job.id, "h", "{}")
+        assert editor.queries.expire(0) == 0
+        assert editor.queries.expire(2**60) == 1
+        assert editor.queries.result_bytes(7) == 0
+        assert editor.uploads.forgettable(0, 10) == [result_upload_id(job.id)]
+    database.close()

@@ -46,6 +46,8 @@ from rowkeep.storage.engines import QueryRunning
 UNFINISHED_MAX = 100
 HOLD_MS_DEFAULT = 30_000
 HOLD_MS_MAX = 60_000
+RESULT_BYTES_OF_USER_MAX = 64 * 1024**3
+RESULT_RETRY_SECONDS = 3_600
 POLL_SECONDS = 0.5
 # A reader of filtered rows waits for them; clients wait for 125 seconds.
 FILTER_SECONDS_MAX = 120.0
@@ -129,9 +131,10 @@ class QueryService:
             if editor.queries.unfinished_count(arguments.user_id) >= UNFINISHED_MAX:
                 raise RowkeepError(
                     ErrorCode.RATE_LIMIT_EXCEEDED,
-                    f"You have {UNFINISHED_MAX} queries that are not finished. Wait for some or cancel them.",
+                    f"You have {UNFINISHED_MAX} unfinished queries. Wait for some or cancel them.",
                     retry_after_seconds=1,
                 )
+            _check_room(editor, arguments.user_id)
             text = msgspec.json.encode(arguments).decode()
             return editor.jobs.add(NewJob(JobKind.QUERY, arguments.user_id, text))
 
@@ -173,6 +176,7 @@ class QueryService:
                 filter=asked,
             )
             permit_filter(editor, arguments)
+            _check_room(editor, user_id)
             text = msgspec.json.encode(arguments).decode()
             return editor.jobs.add(NewJob(JobKind.FILTER, user_id, text))
 
@@ -214,6 +218,17 @@ class QueryService:
         view = await self._doors.write(cancel)
         await self._jobs.forget([view.job.id])
         return view
+
+
+def _check_room(view: CatalogView, user_id: int) -> None:
+    """Raises rate_limit_exceeded for a user whose results take all the room that one's may."""
+    if view.queries.result_bytes(user_id) >= RESULT_BYTES_OF_USER_MAX:
+        raise RowkeepError(
+            ErrorCode.RATE_LIMIT_EXCEEDED,
+            f"The results of your queries take {RESULT_BYTES_OF_USER_MAX // 1024**3} GiB, as much as they "
+            "may. Ask again when some have expired.",
+            retry_after_seconds=RESULT_RETRY_SECONDS,
+        )
 
 
 def find_query(view: CatalogView, token_hash: TokenHash | None, identifier: str) -> QueryView:

@@ -89,7 +89,7 @@ class ReadHandlers:
         table = f"{API}/tables/{{table}}"
         upload = f"{table}/uploads/{{upload}}"
         listing: Facts = {
-            "errors": (*ASKED_ERRORS, 409, 503),
+            "errors": (*ASKED_ERRORS, 409, 429, 503),
             "query": _LISTED,
             "media_types": _FOLLOWED_TYPES,
         }

@@ -18,6 +18,10 @@ class Queries(Reading):
         """Returns how many queries of a user are queued or running."""
         return int(self._one("unfinished_queries", user_id=user_id)["query_count"])
 
+    def result_bytes(self, user_id: int) -> int:
+        """Returns how much the results of a user's queries and filters take on the disk."""
+        return int(self._one("result_bytes", user_id=user_id)["byte_count"])
+
 
 class QueryEditor(Queries, Editing):
     """Reads queries and lets them go."""
