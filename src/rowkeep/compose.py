@@ -15,6 +15,7 @@ from rowkeep.api.http.incoming import Lingering
 from rowkeep.api.http.openapi import DocumentHandlers
 from rowkeep.api.http.routes import RouteTable, routes_of
 from rowkeep.api.http.traffic import Traffic
+from rowkeep.api.http.wire import STATUS_OF_CODE
 from rowkeep.api.resources.access import GrantHandlers
 from rowkeep.api.resources.datasets import DatasetHandlers
 from rowkeep.api.resources.follow import FollowAnswers
@@ -70,6 +71,13 @@ from rowkeep.storage.opening import open_database, open_segments
 from rowkeep.storage.segments.chaining import ChainReading
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.segments.sweep import GRACE_SECONDS, SegmentSweep
+from rowkeep.web.console import Console
+from rowkeep.web.cookie import SessionCookie
+from rowkeep.web.pages.datasets import DatasetPages
+from rowkeep.web.pages.home import HomePages
+from rowkeep.web.pages.sign_in import SignInPages
+from rowkeep.web.pages.tables import TablePages
+from rowkeep.web.sessions import Attempts, Sessions
 from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
 from rowkeep.workers.load_process import LoadProcesses
@@ -223,7 +231,22 @@ def _application(
         CorsPolicy(settings.cors_origins),
         traffic,
         (follows.stop, long_inserts.stop),
+        _console(doors, reads, settings),
     )
+
+
+def _console(doors: StorageDoors, reads: ReadService, settings: Settings) -> Console:
+    """The pages for people. They reach what programs reach, through the same services."""
+    datasets, tables = DatasetService(doors), TableService(doors)
+    sessions = Sessions()
+    cookie = SessionCookie(is_secure=settings.public_url.startswith("https://"))
+    pages = [
+        *HomePages(datasets).table(),
+        *DatasetPages(datasets, tables, VersionService(doors), GrantService(doors)).table(),
+        *TablePages(tables, reads).table(),
+    ]
+    sign_in = SignInPages(datasets, sessions, Attempts(), cookie)
+    return Console([*pages, *sign_in.table()], sessions, cookie, lambda error: STATUS_OF_CODE[error.code])
 
 
 def _lane(database: Database, settings: Settings) -> Lane:

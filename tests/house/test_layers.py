@@ -20,7 +20,9 @@ MAY_IMPORT = {
     "workers": ("storage", "formats", "sql", "model"),
     "services": ("storage.catalog", "storage.base", "storage.engines", "model"),
     "api": ("services", "storage.base", "storage.engines", "model"),
-    "compose": ("api", "services", "workers", "storage", "model", "config"),
+    # Pages for people, beside the API: they reach what it reaches, through the same services.
+    "web": ("services", "model"),
+    "compose": ("api", "web", "services", "workers", "storage", "model", "config"),
     "server": ("compose", "config", "storage.local_files"),
     "trials": ("server", "api", "services", "workers", "storage", "formats", "model", "config"),
     "client": (),
@@ -39,6 +41,7 @@ PLACES = {
     "duckdb_extension_spatial": ("workers.query.engine",),
     "fastavro": ("formats.files.avro", "formats.exports.avro"),
     "granian": ("server",),
+    "jinja2": ("web.rendering",),
     # Imported early by queries, for pyarrow would look for it later.
     "pandas": ("formats.exports.statistical", "workers.query.running"),
     "prometheus_client": ("api.resources.operations",),

@@ -33,6 +33,7 @@ BROAD_EXCEPTS = {
     "services.read.rounds.read_together": "an error of one reader's must not be that of all others",
     "storage.journal.lane.Lane._commit": "the writer's thread must not die: the error goes to those who wait",
     "storage.journal.lane.Lane._run_edit": "the same for an edit of the catalog",
+    "web.console.Console.__call__": "the same for pages: whatever it is, the person is shown a page",
     "workers.worker.run_worker": "a forked process must end here, and not go on as its parent would",
 }
 # Cleaning up and raising again hides nothing, so `except BaseException: ...; raise` is free.

@@ -111,6 +111,19 @@ class DatasetService:
 
         return await self._doors.read(read)
 
+    async def given(self, token_hash: TokenHash | None, before_id: int, count: int) -> list[DatasetView]:
+        """The datasets of any owner that the caller was given, by ownership, membership or grant."""
+
+        def read(view: CatalogView) -> list[DatasetView]:
+            principal = signed_in(principal_of(view, token_hash))
+            require_scope(principal, Scope.DATA_OVERVIEW)
+            datasets = view.datasets.given_to(
+                principal.user_id or 0, before_id, count, sees_unreleased=principal.holds(Scope.DATA_EDIT)
+            )
+            return _views(view, principal, datasets)
+
+        return await self._doors.read(read)
+
     async def create(
         self, token_hash: TokenHash | None, kind: OwnerKind, owner_name: str, draft: DatasetDraft
     ) -> DatasetView:
@@ -204,6 +217,11 @@ def _page(
         sees_unreleased=principal.holds(Scope.DATA_EDIT),
         labels=labels,
     )
+    return _views(view, principal, datasets)
+
+
+def _views(view: CatalogView, principal: Principal, datasets: Sequence[Dataset]) -> list[DatasetView]:
+    """Datasets at the versions that the principal is shown of them, with their sizes."""
     shown = {dataset.id: dataset.current_version_id or dataset.next_version_id or 0 for dataset in datasets}
     versions = view.versions.by_id(list(shown.values()))
     sizes = view.versions.sizes(list(shown.values()))

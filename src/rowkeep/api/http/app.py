@@ -9,12 +9,12 @@ import re
 import secrets
 from collections.abc import Callable, Iterable
 from time import perf_counter
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route, Router
 
-from rowkeep.api.http.asgi import Receive, Scope, Send
+from rowkeep.api.http.asgi import Message, Receive, Scope, Send
 from rowkeep.api.http.cors import CorsPolicy
 from rowkeep.api.http.endpoint import answer_to, send_answer
 from rowkeep.api.http.headers import asked_request_id
@@ -33,6 +33,16 @@ from rowkeep.model.timing import InsertTimes
 _slashes = re.compile(rb"/{2,}")
 
 
+class Console(Protocol):
+    """The pages for people, beside the API."""
+
+    def takes(self, scope: Scope) -> bool:
+        """Returns whether a request is for a page."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+
+
 class RowkeepApplication:
     """What the HTTP server calls."""
 
@@ -45,7 +55,9 @@ class RowkeepApplication:
         cors: CorsPolicy,
         traffic: Traffic,
         enders: Iterable[Callable[[], None]],
+        console: Console,
     ) -> None:
+        self._console = console
         self._enders = tuple(enders)
         self._insert_rows = insert_rows
         self._long_inserts = long_inserts
@@ -66,6 +78,9 @@ class RowkeepApplication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
+            return
+        if self._console.takes(scope):
+            await self._show_page(scope, receive, self._traffic.counted(send))
             return
         send = self._cors.sending(scope, send)
         request_id = asked_request_id(scope["headers"]) or self._new_request_id()
@@ -88,6 +103,19 @@ class RowkeepApplication:
         self._traffic.answers[answer.status] += 1
         answer.headers.append((b"server-timing", server_timing(times)))
         await send_answer(body, send, answer, request_id)
+
+    async def _show_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Has the console answer, after a body that it did not wait for (`incoming.py`)."""
+        body = IncomingBody(scope, receive, self._lingering)
+        request_id = asked_request_id(scope["headers"]) or self._new_request_id()
+
+        async def send_after_body(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await body.drain()
+                message["headers"].append((b"x-request-id", request_id))
+            await send(message)
+
+        await self._console({**scope, "request_id": request_id}, body, send_after_body)
 
     async def _insert_long(
         self, path: tuple[str, str], scope: Scope, body: IncomingBody, send: Send, request_id: bytes

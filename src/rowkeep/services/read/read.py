@@ -73,9 +73,12 @@ class ReadService:
         self._readings = readings
         self._limits = limits
 
-    async def list_rows(self, token_hash: TokenHash | None, request: ReadRequest) -> AsyncIterator[bytes]:
-        """The body with the rows as of now. Errors come before its first part."""
-        return await self.list_stream(lambda view: whole_stream(view, token_hash, request))
+    async def list_rows(
+        self, token_hash: TokenHash | None, request: ReadRequest, *, offset: int = 0
+    ) -> AsyncIterator[bytes]:
+        """The body with the rows as of now, without the first `offset`. Errors come before its first part."""
+        stream = await self._doors.read(lambda view: whole_stream(view, token_hash, request))
+        return await self._body(stream, offset=offset, with_sentinel=False)
 
     async def list_stream(self, find: Callable[[CatalogView], ReadStream]) -> AsyncIterator[bytes]:
         """The body with the rows that a function finds."""

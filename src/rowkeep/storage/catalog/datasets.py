@@ -70,6 +70,17 @@ class Datasets(Reading):
         )
         return [records.dataset(record) for record in found]
 
+    def given_to(self, user_id: int, before_id: int, count: int, *, sees_unreleased: bool) -> list[Dataset]:
+        """Returns the datasets before an id, of any owner, that a user was given, newest first."""
+        found = self._connection.records(
+            "datasets_given_to_user",
+            user_id=user_id,
+            sees_unreleased=int(sees_unreleased),
+            before_id=before_id,
+            count=count,
+        )
+        return [records.dataset(record) for record in found]
+
 
 class DatasetEditor(Datasets, Editing):
     """Reads and edits datasets."""

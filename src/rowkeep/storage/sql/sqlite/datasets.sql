@@ -34,6 +34,16 @@ WHERE CASE
 END
 ORDER BY id LIMIT :count;
 
+-- name: datasets_given_to_user
+-- Those of any owner that a user was given, by ownership, membership or grant; newest first.
+SELECT dataset_facts.*, user_levels.access_level AS user_level
+FROM user_levels JOIN dataset_facts ON dataset_facts.id = user_levels.dataset_id
+WHERE user_levels.user_id = :user_id AND user_levels.dataset_id < :before_id AND (
+    (:sees_unreleased AND user_levels.access_level = 5)
+    OR (dataset_facts.current_version_id IS NOT NULL AND user_levels.access_level > 0)
+)
+ORDER BY dataset_facts.id DESC LIMIT :count;
+
 -- name: reference_id_of_owner
 SELECT reference_id FROM datasets WHERE owner_id = :owner_id AND reference_id = :reference_id;
 

@@ -1,0 +1,82 @@
+"""A data set: what it is, its tables, its versions, who may see it; and the release of its next version."""
+
+from urllib.parse import quote
+
+from rowkeep.services.datasets import DatasetService, DatasetView
+from rowkeep.services.grants import GrantService, GrantView
+from rowkeep.services.tables import TableService
+from rowkeep.services.versions import ReleaseDraft, VersionService
+from rowkeep.web.answers import PageAnswer, html_answer, redirect
+from rowkeep.web.places import dataset_reference, table_reference
+from rowkeep.web.rendering import render
+from rowkeep.web.requests import PageRequest
+from rowkeep.web.routes import CONSOLE, PageRoute, PageTable
+from rowkeep.web.sessions import Session
+
+TABLES_MAX = 1_000
+VERSIONS_MAX = 1_000
+GRANTS_MAX = 1_000
+
+
+class DatasetPages:
+    """Data sets."""
+
+    def __init__(
+        self, datasets: DatasetService, tables: TableService, versions: VersionService, grants: GrantService
+    ) -> None:
+        self._datasets = datasets
+        self._tables = tables
+        self._versions = versions
+        self._grants = grants
+
+    def table(self) -> PageTable:
+        """Returns the routes."""
+        return [
+            PageRoute("GET", ("datasets", "*"), self.show),
+            PageRoute("POST", ("datasets", "*", "release"), self.release),
+        ]
+
+    async def show(self, request: PageRequest, session: Session) -> PageAnswer:
+        """A data set at one of its versions."""
+        (reference,) = request.segments
+        token = session.token_hash
+        view = await self._datasets.find(token, reference)
+        reference = dataset_reference(view.place)
+        tables = await self._tables.page(token, reference, 0, TABLES_MAX)
+        versions = await self._versions.page(token, reference, 0, VERSIONS_MAX)
+        page = render(
+            "dataset.html",
+            session=session,
+            view=view,
+            dataset=view.place.dataset,
+            shown=view.place.version,
+            reference=reference,
+            level=view.place.scoped_level.wire_name,
+            tables=[(table_reference(table), table) for table in tables],
+            versions=[(version.version, _at(view, version.version.tag)) for version in reversed(versions)],
+            grants=await self._grants_on(session, view),
+        )
+        return html_answer(page)
+
+    async def _grants_on(self, session: Session, view: DatasetView) -> list[GrantView] | None:
+        """Who was given what; None for a person who may not see that."""
+        if not view.place.is_editable:
+            return None
+        return await self._grants.page(session.token_hash, dataset_reference(view.place), 0, GRANTS_MAX)
+
+    async def release(self, request: PageRequest, session: Session) -> PageAnswer:
+        """Releases the next version, and shows it."""
+        (reference,) = request.segments
+        form = await request.form()
+        notes = form.get("notes", "").strip() or None
+        draft = ReleaseDraft(release_notes=notes, continue_streams=form.get("continue") == "yes")
+        released = await self._versions.release(session.token_hash, reference, "next", draft)
+        dataset = released.place.dataset
+        tag = released.version.tag.replace(".", "_")
+        shown = f"{dataset.owner_name}.{dataset.name_key}:{tag}"
+        return redirect(f"{CONSOLE}/datasets/{quote(shown, safe=':.')}")
+
+
+def _at(view: DatasetView, tag: str) -> str:
+    dataset = view.place.dataset
+    return f"{dataset.owner_name}.{dataset.name_key}:{tag.replace('.', '_')}"

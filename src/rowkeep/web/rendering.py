@@ -1,0 +1,52 @@
+"""Pages from templates. Every value is escaped; no template may say otherwise."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+def _when(epoch_ms: int | None) -> str:
+    """A moment as people read it, in UTC."""
+    if epoch_ms is None:
+        return ""
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _size(byte_count: int) -> str:
+    """A size as people read it."""
+    size = float(byte_count)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _number(value: int) -> str:
+    """A count with thin groups of digits."""
+    return f"{value:,}"
+
+
+def _segment(text: str) -> str:
+    """A reference as one segment of a path."""
+    return quote(text, safe=":.")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, auto_reload=False
+    )
+    environment.filters.update(when=_when, size=_size, number=_number, segment=_segment)
+    return environment
+
+
+_templates = _environment()
+
+
+def render(template: str, **values: object) -> str:
+    """Returns a page."""
+    return _templates.get_template(template).render(**values)

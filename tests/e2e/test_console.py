@@ -1,0 +1,184 @@
+"""The console in a real browser: signing in, and each page's job on real data."""
+
+import csv
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request
+
+from tests.e2e.browser import chromium
+from tests.e2e.consoleworld import (
+    ATTRIBUTE,
+    ROW_COUNT,
+    SCRIPT,
+    hostile_rows,
+    open_page,
+    origin_of,
+    publish,
+    sign_in,
+)
+from tests.serverprocess import ServerProcess
+
+PHONE = {"width": 375, "height": 700}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser that the tests of this file share."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def table(server: ServerProcess) -> str:
+    """The reference of a table full of HTML."""
+    return publish(server, f"Study {SCRIPT}"[:128], f"Answers {ATTRIBUTE}", hostile_rows())
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, server: ServerProcess) -> Iterator[Page]:
+    """A page whose reader is signed in."""
+    with open_page(browser) as opened:
+        sign_in(opened, server)
+        yield opened
+
+
+def addresses(server: ServerProcess, table: str) -> list[str]:
+    """Every page about a table."""
+    console = f"{origin_of(server)}/console"
+    dataset = ".".join(table.split(".")[:2])
+    paths = [f"/tables/{table}{tab}" for tab in ("", "/variables", "/use")]
+    return [console, *(f"{console}{path}" for path in (f"/datasets/{dataset}", *paths))]
+
+
+def test_the_way_from_signing_in_to_a_row(browser: Browser, server: ServerProcess, table: str) -> None:
+    """A person opens the server's address, pastes a token, and clicks through to the rows and out again."""
+    with open_page(browser) as page:
+        sign_in(page, server)
+        page.get_by_role("link", name="Study").first.click()
+        page.get_by_role("heading", level=1).wait_for()
+        page.get_by_role("link", name="Answers").click()
+        rows = page.get_by_role("region", name="Rows of the table").locator("tbody tr")
+        assert rows.count() == 50
+        page.get_by_role("link", name="Next").click()
+        page.wait_for_url("**row=50**")
+        assert rows.first.locator("th").inner_text() == "51"
+        assert rows.first.locator("td").first.inner_text() == "50"
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/sign-in")
+        page.goto(f"{origin_of(server)}/console")
+        assert page.get_by_label("API token").count() == 1
+
+
+def test_a_wrong_token_is_refused_in_words(browser: Browser, server: ServerProcess) -> None:
+    """Whatever is wrong with a token, the same sentence says what to do next."""
+    with open_page(browser) as page:
+        said = set()
+        for token in ("wrong", "😀", server.token[:-1]):
+            page.goto(f"{origin_of(server)}/console/sign-in")
+            page.get_by_label("API token").fill(token)
+            page.get_by_role("button", name="Sign in").click()
+            said.add(page.get_by_role("alert").inner_text())
+        assert said == {
+            "This token does not let you in. Check that you pasted all of it, or ask for a new one."
+        }
+
+
+def test_the_page_asked_for_comes_after_signing_in(
+    browser: Browser, server: ServerProcess, table: str
+) -> None:
+    """A link into the console leads there, by way of signing in."""
+    with open_page(browser) as page:
+        page.goto(f"{origin_of(server)}/console/tables/{table}?row=100")
+        page.get_by_label("API token").fill(server.token)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**row=100")
+        assert page.get_by_role("region", name="Rows of the table").locator("tbody tr").count() == 20
+
+
+def test_nothing_runs_and_nothing_leaves(page: Page, server: ServerProcess, table: str) -> None:
+    """HTML in every name, description and cell is text; no page loads anything from elsewhere."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        asked.append(request.url)
+
+    page.on("request", note)
+    for address in addresses(server, table):
+        page.goto(address)
+        assert page.evaluate("window.ran") is None
+        assert page.locator("script, svg, img[src=x], [onload], [onerror]").count() == 0
+    page.remove_listener("request", note)
+    assert all(url.startswith(f"{origin_of(server)}/") for url in asked)
+    page.goto(addresses(server, table)[2])
+    assert page.get_by_text(SCRIPT).count() >= 1
+    assert page.get_by_text(ATTRIBUTE).count() >= 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, {"width": 1600, "height": 900}], ids=["phone", "wide"])
+def test_pages_fit_every_screen(
+    page: Page, server: ServerProcess, table: str, scheme: str, size: dict[str, int], tmp_path: Path
+) -> None:
+    """No page is wider than the screen or blank, in either colour scheme."""
+    browser, state = page.context.browser, page.context.storage_state()
+    assert browser is not None
+    with open_page(browser, viewport=size, color_scheme=scheme, storage_state=state) as opened:
+        for number, address in enumerate(addresses(server, table)):
+            opened.goto(address)
+            assert opened.evaluate("document.documentElement.scrollWidth") <= size["width"]
+            assert len(opened.screenshot(path=tmp_path / f"{number}.png")) > 5_000
+            ground = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 24, 22)")
+
+
+def test_the_csv_of_a_table(page: Page, server: ServerProcess, table: str, tmp_path: Path) -> None:
+    """The download holds every row."""
+    page.goto(f"{origin_of(server)}/console/tables/{table}")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download as CSV").click()
+    file = tmp_path / "rows.csv"
+    started.value.save_as(file)
+    assert started.value.suggested_filename.endswith(".csv")
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == ROW_COUNT
+    assert rows[7]["text"] == SCRIPT
+
+
+def test_a_release_goes_on_collecting(page: Page, server: ServerProcess) -> None:
+    """An editor releases the next version with notes; it is frozen, and the next one is open at once."""
+    table = publish(server, f"Released {next(_numbers)}", "Answers", [{"number": 1}])
+    page.goto(f"{origin_of(server)}/console/datasets/{'.'.join(table.split('.')[:2])}")
+    page.get_by_label("What is new").fill("The first wave")
+    page.get_by_role("button", name="Release").click()
+    page.wait_for_url("**:v1_0")
+    versions = page.get_by_role("region", name="Versions").locator("tbody tr")
+    assert [row.locator("th").inner_text() for row in versions.all()] == ["next", "v1.0"]
+    assert "The first wave" in versions.last.inner_text()
+    assert page.get_by_role("button", name="Release").count() == 0
+
+
+def test_the_keyboard_reaches_everything(page: Page, server: ServerProcess, table: str) -> None:
+    """The first stop of the Tab key leads past the header; every control is reached after it."""
+    page.goto(f"{origin_of(server)}/console/tables/{table}")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    reached = set()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.textContent.trim().slice(0, 20)"))
+    assert {"Sign out", "Variables", "Next", "Download as CSV"} <= reached
+
+
+def test_what_is_not_there(page: Page, server: ServerProcess) -> None:
+    """A page that does not exist says so, and leads on."""
+    for path in ("/nothing", "/datasets/demo.nothing_of_this_name", "/tables/demo.nothing.nowhere"):
+        answer = page.goto(f"{origin_of(server)}/console{path}")
+        assert answer is not None
+        assert answer.status == 404
+        assert page.get_by_role("alert").inner_text()
+        assert page.get_by_role("link", name="Go to Home").count() == 1
