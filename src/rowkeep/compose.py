@@ -72,12 +72,8 @@ from rowkeep.storage.segments.chaining import ChainReading
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.segments.sweep import GRACE_SECONDS, SegmentSweep
 from rowkeep.web.console import Console
-from rowkeep.web.cookie import SessionCookie
-from rowkeep.web.pages.datasets import DatasetPages
-from rowkeep.web.pages.home import HomePages
-from rowkeep.web.pages.sign_in import SignInPages
-from rowkeep.web.pages.tables import TablePages
-from rowkeep.web.sessions import Attempts, Sessions
+from rowkeep.web.pages.every_page import ShownServices, every_page
+from rowkeep.web.signing_in import signing_in_at
 from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
 from rowkeep.workers.load_process import LoadProcesses
@@ -237,16 +233,11 @@ def _application(
 
 def _console(doors: StorageDoors, reads: ReadService, settings: Settings) -> Console:
     """The pages for people. They reach what programs reach, through the same services."""
-    datasets, tables = DatasetService(doors), TableService(doors)
-    sessions = Sessions()
-    cookie = SessionCookie(is_secure=settings.public_url.startswith("https://"))
-    pages = [
-        *HomePages(datasets).table(),
-        *DatasetPages(datasets, tables, VersionService(doors), GrantService(doors)).table(),
-        *TablePages(tables, reads).table(),
-    ]
-    sign_in = SignInPages(datasets, sessions, Attempts(), cookie)
-    return Console([*pages, *sign_in.table()], sessions, cookie, lambda error: STATUS_OF_CODE[error.code])
+    services = ShownServices(
+        DatasetService(doors), GrantService(doors), VersionService(doors), TableService(doors), reads
+    )
+    signing_in = signing_in_at(settings.public_url)
+    return Console(every_page(services, signing_in), signing_in, lambda error: STATUS_OF_CODE[error.code])
 
 
 def _lane(database: Database, settings: Settings) -> Lane:

@@ -18,11 +18,11 @@ import structlog
 
 from rowkeep.model.errors import ErrorCode, RowkeepError, forbidden, not_found
 from rowkeep.web.answers import PageAnswer, Send, html_answer, redirect
-from rowkeep.web.cookie import SessionCookie
 from rowkeep.web.rendering import render
 from rowkeep.web.requests import PageRequest, Receive, Scope, segments_of
 from rowkeep.web.routes import CONSOLE, SIGN_IN, OpenRoute, PageRoute, PageTable, matched
-from rowkeep.web.sessions import Session, Sessions
+from rowkeep.web.sessions import Session
+from rowkeep.web.signing_in import SigningIn
 
 StatusOf = Callable[[RowkeepError], int]
 
@@ -33,12 +33,10 @@ _READING = ("GET", "HEAD")
 class Console:
     """The pages as one application."""
 
-    def __init__(
-        self, table: PageTable, sessions: Sessions, cookie: SessionCookie, status_of: StatusOf
-    ) -> None:
+    def __init__(self, table: PageTable, signing_in: SigningIn, status_of: StatusOf) -> None:
         self._table = table
-        self._sessions = sessions
-        self._cookie = cookie
+        self._sessions = signing_in.sessions
+        self._cookie = signing_in.cookie
         self._status_of = status_of
 
     def takes(self, scope: Scope) -> bool:

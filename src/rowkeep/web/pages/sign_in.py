@@ -7,11 +7,10 @@ from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
 from rowkeep.services.access import token_hash
 from rowkeep.services.datasets import DatasetService
 from rowkeep.web.answers import PageAnswer, html_answer, redirect
-from rowkeep.web.cookie import SessionCookie
 from rowkeep.web.rendering import render
 from rowkeep.web.requests import PageRequest
 from rowkeep.web.routes import CONSOLE, SIGN_IN, OpenRoute, PageTable
-from rowkeep.web.sessions import Attempts, Sessions
+from rowkeep.web.signing_in import SigningIn
 
 ASSET_TYPES = {".css": b"text/css; charset=utf-8", ".svg": b"image/svg+xml"}
 _ASSETS = Path(__file__).parents[1] / "assets"
@@ -22,13 +21,11 @@ _REFUSED = "This token does not let you in. Check that you pasted all of it, or 
 class SignInPages:
     """Signing in with an API token."""
 
-    def __init__(
-        self, datasets: DatasetService, sessions: Sessions, attempts: Attempts, cookie: SessionCookie
-    ) -> None:
+    def __init__(self, datasets: DatasetService, signing_in: SigningIn) -> None:
         self._datasets = datasets
-        self._sessions = sessions
-        self._attempts = attempts
-        self._cookie = cookie
+        self._sessions = signing_in.sessions
+        self._attempts = signing_in.attempts
+        self._cookie = signing_in.cookie
         self._assets = {
             file.name: file.read_bytes() for file in _ASSETS.iterdir() if file.suffix in ASSET_TYPES
         }

@@ -1,0 +1,36 @@
+"""All pages for who is signed in, over the services that they show."""
+
+import msgspec
+
+from rowkeep.services.datasets import DatasetService
+from rowkeep.services.grants import GrantService
+from rowkeep.services.read.read import ReadService
+from rowkeep.services.tables import TableService
+from rowkeep.services.versions import VersionService
+from rowkeep.web.pages.datasets import DatasetPages
+from rowkeep.web.pages.home import HomePages
+from rowkeep.web.pages.sign_in import SignInPages
+from rowkeep.web.pages.tables import TablePages
+from rowkeep.web.routes import PageTable
+from rowkeep.web.signing_in import SigningIn
+
+
+class ShownServices(msgspec.Struct, frozen=True):
+    """What the pages ask."""
+
+    datasets: DatasetService
+    grants: GrantService
+    versions: VersionService
+    tables: TableService
+    reads: ReadService
+
+
+def every_page(services: ShownServices, signing_in: SigningIn) -> PageTable:
+    """Returns the routes of the console."""
+    datasets, tables = services.datasets, services.tables
+    return [
+        *SignInPages(datasets, signing_in).table(),
+        *HomePages(datasets).table(),
+        *DatasetPages(datasets, tables, services.versions, services.grants).table(),
+        *TablePages(tables, services.reads).table(),
+    ]
