@@ -259,8 +259,8 @@ TEETH = (
     Tooth(
         "sweeping nothing that is named",
         f"{STORAGE}/segments/sweep.py",
-        "for name in set(present) - named}",
-        "for name in set(present)}",
+        "for name in self._ours(present) - named}",
+        "for name in self._ours(present)}",
         "tests/contract/test_segments.py",
     ),
     Tooth(
@@ -273,8 +273,8 @@ TEETH = (
     Tooth(
         "directory sync of a data directory's folders",
         f"{STORAGE}/local_files.py",
-        "            folder.mkdir(exist_ok=True)\n        sync_directory(self.path)\n",
-        "            folder.mkdir(exist_ok=True)\n",
+        "mkdir(mode=0o700, exist_ok=True)\n        sync_directory(self.path)\n",
+        "mkdir(mode=0o700, exist_ok=True)\n",
         "tests/crash/test_backup.py",
     ),
     Tooth(

@@ -100,8 +100,8 @@ _log = structlog.get_logger("rowkeep.start")
 async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplication]:
     """Opens the data directory and the application over it; closes them in the opposite order."""
     directory = DataDirectory(settings.data_dir)
+    database = open_database(directory)  # before anything is removed: it refuses what is not rowkeep's
     directory.sweep()
-    database = open_database(directory)
     try:
         async with application_over(database, directory, settings) as application:
             yield application

@@ -22,7 +22,9 @@ from granian.server.embed import Server
 
 from rowkeep.compose import open_application
 from rowkeep.config import Settings
+from rowkeep.storage.base import StorageError
 from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.marker import check_directory
 
 BACKLOG = 1024
 DRAIN_SECONDS_MAX = 8.0
@@ -43,7 +45,12 @@ def serve(settings: Settings) -> None:
     if settings.workers != 1:
         raise StartError("This version serves with one worker; start it without --workers.")
     _configure_log(settings.log_level)
-    _lock(DataDirectory(settings.data_dir))
+    try:
+        check_directory(settings.data_dir)
+        _lock(DataDirectory(settings.data_dir))
+    except (StartError, StorageError) as error:
+        _log.error("start refused", reason=str(error))
+        raise
     uvloop.run(_serve(settings, free_port(settings.host, settings.port)))
 
 

@@ -192,13 +192,14 @@ def test_files_are_swept_only_after_their_grace(tmp_path: Path) -> None:
     """A file that no row names stays for a while: a reader may be about to open it."""
     store = LocalSegments(tmp_path, Disk())
     sweep = SegmentSweep(store)
-    for name in ("named", "unnamed", "young"):
+    named, unnamed, young = (f"1-{first_row}-00000000.parquet" for first_row in range(3))
+    for name in (named, unnamed, young):
         (tmp_path / name).touch()
-    assert sweep.sweep(store.names(), {"named", "young"}, grace_seconds=3_600) == 0
-    assert sweep.sweep(store.names(), {"named"}, grace_seconds=3_600) == 0
+    assert sweep.sweep(store.names(), {named, young}, grace_seconds=3_600) == 0
+    assert sweep.sweep(store.names(), {named}, grace_seconds=3_600) == 0
     time.sleep(0.02)
-    assert sweep.sweep({"named", "unnamed"}, {"named"}, grace_seconds=0.01) == 1
-    assert {file.name for file in tmp_path.iterdir()} == {"named", "young"}
+    assert sweep.sweep({named, unnamed}, {named}, grace_seconds=0.01) == 1
+    assert {file.name for file in tmp_path.iterdir()} == {named, young}
 
 
 def test_sealed_rows_of_a_deleted_upload_go_with_their_files(world: World) -> None:

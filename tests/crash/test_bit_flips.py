@@ -144,7 +144,7 @@ def copy_record(world: World, source: Segment, target: Segment, *, whole: bool =
 
 def test_missing_and_unnamed_files(world: World) -> None:
     """A file that is gone fails its reads; one too many is named by verify alone, and is swept."""
-    extra = world.directory.segments / "1-0-5-00000000.parquet"
+    extra = world.directory.segments / "1-5-00000000.parquet"
     extra.write_bytes(b"x")
     assert reads(world)
     report = verify(world.database, world.directory)

@@ -1,7 +1,6 @@
 """The data directory and its copies are their owner's alone, whatever the umask of whoever starts the server.
 
-The folder is closed to others, which is enough. Segments, the lock and bodies that are spooled are closed
-once more. The database has SQLite's own mode.
+The folder is closed to others, and so is each file and folder in it.
 """
 
 import os
@@ -63,10 +62,10 @@ def test_a_data_directory(tmp_path: Path, mask: int) -> None:
         answer = stream.client.post(f"{stream.upload_uri}/rows", content=slowly(), headers=headers)
         assert answer.status_code == 201
         assert sent.is_set()
-        assert open_to_others([*segments.glob("*.parquet"), server.data_dir / "lock"]) == {}
+        assert open_to_others([server.data_dir, *server.data_dir.rglob("*")]) == {}
         rowkeep("backup", str(folders[1]), data_dir=server.data_dir)
         stream.close()
         assert server.stop() == 0
         server.close()
         rowkeep("restore", str(folders[1]), data_dir=folders[2])
-    assert open_to_others(folders) == {}
+    assert open_to_others([path for folder in folders for path in (folder, *folder.rglob("*"))]) == {}

@@ -1,5 +1,6 @@
 """The command line: what an operator creates, and what they are told when it cannot be."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,6 +61,7 @@ def test_names_are_checked(tmp_path: Path) -> None:
 def test_organization_needs_an_administrator(tmp_path: Path) -> None:
     """An organization is created with a user who exists, and nothing is created without."""
     create = ("organization", "create", "lab", "--admin", "ada")
+    rowkeep("user", "create", "eve", data_dir=tmp_path)
     assert "There is no user ada" in refusal(*create, data_dir=tmp_path)
     rowkeep("user", "create", "ada", data_dir=tmp_path)
     assert rowkeep(*create, data_dir=tmp_path) == "lab"
@@ -144,11 +146,12 @@ def test_data_dir_comes_from_the_environment(tmp_path: Path) -> None:
 
 
 def test_data_dir_that_is_a_file(tmp_path: Path) -> None:
-    """A data directory that cannot be one is an error in one line."""
+    """A data directory that cannot be one is an error in one line, and a line of the log."""
     (tmp_path / "data").touch()
     done = run_process("serve", "--data-dir", str(tmp_path / "data"))
     assert (done.returncode, done.stdout) == (1, "")
-    (line,) = done.stderr.splitlines()
+    logged, line = done.stderr.splitlines()
+    assert json.loads(logged)["event"] == "start refused"
     assert line.startswith("rowkeep: ")
     assert str(tmp_path / "data") in line
 
@@ -191,6 +194,7 @@ def test_version() -> None:
 
 def test_a_failure_as_a_shell_sees_it(tmp_path: Path) -> None:
     """As a process, a command that fails ends with status 1, one line on stderr and nothing on stdout."""
+    rowkeep("user", "create", "ada", data_dir=tmp_path)
     done = run_process("token", "create", "--user", "nobody", "--data-dir", str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "rowkeep: There is no user nobody.\n"

@@ -123,7 +123,11 @@ def test_a_restored_server_has_everything(filled: Path, tmp_path: Path) -> None:
     assert run("restore", str(tmp_path / "copy"), data_dir=tmp_path / "restored").returncode == 0
     done = run("verify", data_dir=tmp_path / "restored")
     assert "300 rows" in done.stdout
-    assert {file.name for file in (tmp_path / "copy").iterdir()} == {"rowkeep.db", "segments"}
+    assert {file.name for file in (tmp_path / "copy").iterdir()} == {
+        "rowkeep.db",
+        "rowkeep.json",
+        "segments",
+    }
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ CATALOG = PACKAGE / "storage" / "catalog"
 SQL = PACKAGE / "storage" / "sql" / "sqlite"
 # Beside the nouns: what holds them together, the doors to them, and how records become nouns.
 NOT_NOUNS = {"__init__", "catalog", "doors", "records"}
-NOT_OF_THE_CATALOG = {"journal"}
+NOT_OF_THE_CATALOG = {"journal", "schema"}
 BASE_LINES_MAX = 180
 
 

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     # Pages for people, beside the API: they reach what it reaches, through the same services.
     "web": ("services", "model"),
     "compose": ("api", "web", "services", "workers", "storage", "model", "config"),
-    "server": ("compose", "config", "storage.local_files"),
+    "server": ("compose", "config", "storage.base", "storage.local_files", "storage.marker"),
     "trials": ("server", "api", "services", "workers", "storage", "formats", "model", "config"),
     "client": (),
     "commands": ("client", "trials", "server", "services", "storage", "model", "config"),

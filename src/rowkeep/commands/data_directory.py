@@ -11,6 +11,7 @@ from rowkeep.config import Settings
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.marker import check_directory
 from rowkeep.storage.opening import open_database
 
 Result = TypeVar("Result")
@@ -34,14 +35,27 @@ def fail(message: str) -> NoReturn:
 
 def existing_directory(data_dir: Path) -> DataDirectory:
     """Returns a data directory that has data in it. Ends the command when there is none."""
+    if not data_dir.exists() or not any(data_dir.iterdir()):
+        fail(f"there is no data in {data_dir}; is --data-dir right?")
+    check_directory(data_dir)
     if not (data_dir / "rowkeep.db").exists():
-        fail(f"there is no data in {data_dir}.")
+        fail(f"there is no data in {data_dir}; is --data-dir right?")
     return DataDirectory(data_dir)
 
 
 def edit(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result:
     """Runs a function in one durable transaction on the catalog of a data directory; returns its result."""
-    database = open_database(DataDirectory(data_dir))
+    return _edit_in(existing_directory(data_dir), function)
+
+
+def edit_or_make(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result:
+    """Runs a function as `edit` does; makes the data directory first when there is none."""
+    check_directory(data_dir)
+    return _edit_in(DataDirectory(data_dir), function)
+
+
+def _edit_in(directory: DataDirectory, function: Callable[[CatalogEditor], Result]) -> Result:
+    database = open_database(directory)
     try:
         return edit_catalog(database, function)
     finally:
@@ -50,7 +64,7 @@ def edit(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result:
 
 def read(data_dir: Path, function: Callable[[CatalogView], Result]) -> Result:
     """Runs a function on one snapshot of the catalog of a data directory; returns its result."""
-    database = open_database(DataDirectory(data_dir))
+    database = open_database(existing_directory(data_dir))
     try:
         return read_snapshot(database, function)
     finally:

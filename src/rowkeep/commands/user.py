@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from rowkeep.commands.data_directory import data_dir_option, edit
+from rowkeep.commands.data_directory import data_dir_option, edit_or_make
 from rowkeep.services.accounts import create_user
 
 
@@ -17,5 +17,5 @@ def user() -> None:
 @click.argument("name")
 @data_dir_option
 def user_create(name: str, data_dir: Path) -> None:
-    """Create a user."""
-    click.echo(edit(data_dir, lambda editor: create_user(editor, name)).name)
+    """Create a user. The first one makes the data directory."""
+    click.echo(edit_or_make(data_dir, lambda editor: create_user(editor, name)).name)

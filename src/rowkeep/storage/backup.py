@@ -31,6 +31,7 @@ def back_up(directory: DataDirectory, destination: Path) -> None:
     copy = DataDirectory(unfinished)
     database = open_database(directory)
     try:
+        copy.reserve_database()
         database.copy(copy.database)
     finally:
         database.close()
@@ -53,6 +54,7 @@ def restore(source: Path, directory_path: Path) -> VerificationReport:
         raise StorageError(f"{source} holds no backup.")
     unfinished = _unfinished(directory_path)
     copy = DataDirectory(unfinished)
+    copy.reserve_database()
     shutil.copyfile(backup.database, copy.database)
     if backup.segments.exists():
         shutil.copytree(backup.segments, copy.segments)

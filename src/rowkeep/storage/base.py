@@ -30,6 +30,10 @@ class StorageFailedError(StorageError):
     """The disk or the file failed: what is durable is unknown until a restart reads it again."""
 
 
+class SchemaError(StorageError):
+    """The schema of the database is not one that this version made; the text says what to do."""
+
+
 class SealingError(StorageError):
     """A segment could not be written; the rows are where they were."""
 

@@ -8,6 +8,7 @@ on.
 import asyncio
 import errno
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 from rowkeep.storage.local_files import Disk, free_bytes, no_room
 
 GRACE_SECONDS = 600.0
+
+_is_identifier = re.compile(r"[0-9a-f]{32}", re.ASCII).fullmatch
 
 
 class ContentFolder:
@@ -40,7 +43,7 @@ class ContentFolder:
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
         """Removes files that have been without a temporary upload for a while. Returns how many."""
-        present = await asyncio.to_thread(lambda: {file.name for file in self._folder.iterdir()})
+        present = await asyncio.to_thread(self._names)
         unnamed = present - await named()
         now = time.monotonic()
         self._unnamed_since = {name: self._unnamed_since.get(name, now) for name in unnamed}
@@ -48,6 +51,10 @@ class ContentFolder:
         for name in removable:
             await asyncio.to_thread(self._disk.remove, self._folder / name)
         return len(removable)
+
+    def _names(self) -> set[str]:
+        """The names that rowkeep gave; a file of another name is not rowkeep's to remove."""
+        return {file.name for file in self._folder.iterdir() if _is_identifier(file.name)}
 
 
 class ContentFile:

@@ -24,6 +24,7 @@ from rowkeep.model.types.records import RECORDS
 from rowkeep.storage.base import Database
 from rowkeep.storage.doors import read_snapshot
 from rowkeep.storage.engines import RowReadings
+from rowkeep.storage.local_files import SPILL_PREFIX
 from rowkeep.storage.statements import load_statements
 
 FREQUENCIES_MAX = 1_000
@@ -59,7 +60,7 @@ class DuckStatistics:
         type_ = stream.schema.variables[0].type
         measures = ColumnMeasures(self._parts(stream), type_)
         with (
-            tempfile.TemporaryDirectory(dir=self._spill) as folder,
+            tempfile.TemporaryDirectory(dir=self._spill, prefix=SPILL_PREFIX) as folder,
             duckdb.connect(":memory:", config={**_SETTINGS, "temp_directory": folder}) as connection,
         ):
             connection.register("batches", measures.reader)

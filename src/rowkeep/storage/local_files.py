@@ -2,15 +2,19 @@
 
 * rowkeep.db and -…        the catalog and the journal (storage/opening.py)
 * segments/                rows that left the journal (storage/segments/sweep.py)
-* spool/                   bodies in flight and what statistics spill; worth nothing later, emptied at start
-* jobs/                    what workers are making, a folder each; worth nothing later, emptied at start
+* spool/                   bodies in flight and what statistics spill; worth nothing later, removed at start
+* jobs/                    what workers are making, a folder each; worth nothing later, removed at start
 * temp_uploads/            files that were sent and wait to be loaded (storage/catalog/temp_uploads.py)
+* rowkeep.json             the marker: this folder is rowkeep's (storage/marker.py)
 * lock                     held by the one server of this directory
+
+Only what rowkeep named itself is ever removed. Whatever else lies in these folders stays where it is.
 """
 
 import asyncio
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,10 +24,19 @@ from pathlib import Path
 from rowkeep.model.errors import RowkeepError, unavailable
 
 SPOOL_RETRY_SECONDS = 30
+BODY_PREFIX = "body-"
+SPILL_PREFIX = "statistics-"
+
+# tempfile adds eight characters. Until version 0.1 bodies and spills had its own prefix, `tmp`.
+_chance = "[a-z0-9_]{8}"
+_is_spooled = re.compile(rf"(?:tmp|{BODY_PREFIX}){_chance}\.body|(?:tmp|{SPILL_PREFIX}){_chance}").fullmatch
+_is_job_folder = re.compile(rf"(?:parse|query|load|export)-{_chance}").fullmatch
 
 
 class DataDirectory:
-    """The files of one server. Made by `open_data_directory`."""
+    """The files of one server. Makes the folder when there is none."""
+
+    FOLDER_NAMES = ("segments", "spool", "jobs", "temp_uploads")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,7 +53,12 @@ class DataDirectory:
     @property
     def segments(self) -> Path:
         """The folder of the segments."""
-        return self.path / "segments"
+        return self.segments_of(self.path)
+
+    @staticmethod
+    def segments_of(path: Path) -> Path:
+        """The folder of the segments of a data directory, which need not be there."""
+        return path / "segments"
 
     @property
     def spool(self) -> Path:
@@ -56,6 +74,10 @@ class DataDirectory:
     def temp_uploads(self) -> Path:
         """The folder of the files that wait to be loaded."""
         return self.path / "temp_uploads"
+
+    def reserve_database(self) -> None:
+        """Makes the database's file when there is none: what is put beside it has its mode, 0600."""
+        os.close(os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def lock(self) -> int:
         """Makes this process the directory's one server until it ends. Raises BlockingIOError."""
@@ -78,13 +100,20 @@ class DataDirectory:
 
     def sweep(self) -> None:
         """Removes what a server that died left half done, and makes the folders that a server needs."""
-        for folder in (self.spool, self.jobs):
-            if folder.exists():
-                shutil.rmtree(folder)
-            folder.mkdir()
-        for folder in (self.segments, self.temp_uploads):
-            folder.mkdir(exist_ok=True)
+        for name in self.FOLDER_NAMES:
+            (self.path / name).mkdir(mode=0o700, exist_ok=True)
         sync_directory(self.path)
+        for folder, is_ours in ((self.spool, _is_spooled), (self.jobs, _is_job_folder)):
+            for file in folder.iterdir():
+                if is_ours(file.name):
+                    _remove(file)
+
+
+def _remove(file: Path) -> None:
+    if file.is_dir() and not file.is_symlink():
+        shutil.rmtree(file)
+    else:
+        file.unlink()
 
 
 class Disk:
@@ -165,7 +194,7 @@ class FileSpool:
 
     def __init__(self, folder: Path) -> None:
         try:
-            self._descriptor, name = tempfile.mkstemp(dir=folder, suffix=".body")
+            self._descriptor, name = tempfile.mkstemp(dir=folder, prefix=BODY_PREFIX, suffix=".body")
         except OSError as error:
             raise no_room(error) from error
         self.path = Path(name)

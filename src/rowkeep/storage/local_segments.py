@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 from rowkeep.storage.local_files import Disk
-
-UNFINISHED = ".unfinished"
+from rowkeep.storage.segments.naming import UNFINISHED
 
 
 class LocalSegments:

@@ -15,16 +15,22 @@ rate of rows.
 A failed write or fsync (EIO, ENOSPC) raises StorageFailedError. What reached the disk is then
 unknown: nobody retries, the lane closes, a restart lets SQLite recover from the WAL.
 
+`user_version` is the number of the last migration that ran. A file is opened only if its tables, indexes,
+views and triggers are those that these migrations make: a trigger that somebody dropped is a promise that is
+not kept any more, and what a newer rowkeep added is nothing that this version can keep up.
+
 Rejected: a file of our own with fdatasync (measured no faster once payloads are compressed, and
 SQLite brings atomic catalog changes), `synchronous=NORMAL` (loses acknowledged rows on power loss),
 checkpoints on another thread beside commits (one that does not reach the WAL's end makes nothing durable, so
 the one that does, between two commits, takes as long as before).
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +42,7 @@ from rowkeep.storage.base import (
     DuplicateError,
     Group,
     Record,
+    SchemaError,
     StorageBusyError,
     StorageFailedError,
 )
@@ -237,9 +244,52 @@ def _translated() -> Iterator[None]:
         raise StorageFailedError(f"{type(error).__name__}: {error}") from error
 
 
+# Comments, white space and quotation marks are no difference: versions of SQLite write them differently.
+_insignificant = re.compile(r"--[^\n]*|[\s\"]+")
+
+
+def _check_schema(raw: apsw.Connection) -> None:
+    """Raises SchemaError when the schema is newer than this version knows, or was altered."""
+    with raw:  # one snapshot: another process may be bringing the file to the newest schema
+        number, found = int(raw.pragma("user_version")), _structure(raw)
+    newest = len(load_migrations("sqlite"))
+    if not 0 <= number <= newest:
+        raise SchemaError(
+            f"{raw.filename} has schema {number}; this version of rowkeep knows schemas up to {newest}. "
+            "A newer rowkeep wrote it. Use that version or a newer one, or restore a backup from before."
+        )
+    expected = _structure_of(number)
+    if found != expected:
+        names = sorted(found.keys() | expected.keys())
+        altered = [name for name in names if found.get(name) != expected.get(name)]
+        raise SchemaError(
+            f"{raw.filename} has a schema that rowkeep did not make: {', '.join(altered)} differ from schema "
+            f"{number}. Undo that change, or restore a backup."
+        )
+
+
+@cache
+def _structure_of(number: int) -> dict[str, str]:
+    """The structure that the first so many migrations make."""
+    raw = apsw.Connection(":memory:")
+    for migration in load_migrations("sqlite")[:number]:
+        raw.execute(migration.pre)
+        raw.execute(migration.post)
+    structure = _structure(raw)
+    raw.close()
+    return structure
+
+
+def _structure(raw: apsw.Connection) -> dict[str, str]:
+    objects = raw.execute(load_statements("sqlite")["schema_objects"])
+    return {str(name): _insignificant.sub("", str(text)) for name, text in objects}
+
+
 def _migrate(connection: SqliteConnection) -> None:
-    """Brings the file to the newest schema, one transaction a migration."""
+    """Brings the file to the newest schema, one transaction a migration. Raises SchemaError."""
     raw = connection.raw
+    with _translated():
+        _check_schema(raw)
     for migration in load_migrations("sqlite"):
         if raw.pragma("user_version") >= migration.number:
             continue

@@ -4,8 +4,14 @@ import re
 import secrets
 
 SUFFIX = ".parquet"
+UNFINISHED = ".unfinished"
 
 _is_name = re.compile(rf"-?\d+-\d+-[0-9a-f]{{8}}{re.escape(SUFFIX)}", re.ASCII).fullmatch
+
+
+def is_segment_file(name: str) -> bool:
+    """Whether this is the name of a segment, or of one that is being written: what rowkeep named itself."""
+    return _is_name(name.removesuffix(UNFINISHED)) is not None
 
 
 def new_name(upload_id: int, first_row: int) -> str:

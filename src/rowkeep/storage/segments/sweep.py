@@ -32,6 +32,7 @@ import time
 from collections.abc import Iterable
 
 from rowkeep.storage.base import SegmentStore
+from rowkeep.storage.segments.naming import is_segment_file
 
 GRACE_SECONDS = 600.0
 
@@ -49,13 +50,18 @@ class SegmentSweep:
         `present` must have been listed before `named` was read: a file is named after it is there.
         """
         now = time.monotonic()
-        unnamed = {name: self._unnamed_since.get(name, now) for name in set(present) - named}
+        unnamed = {name: self._unnamed_since.get(name, now) for name in self._ours(present) - named}
         removable = [name for name, since in unnamed.items() if now - since >= grace_seconds]
         for name in removable:
             self._store.remove(name)
             del unnamed[name]
         self._unnamed_since = unnamed
         return len(removable)
+
+    @staticmethod
+    def _ours(present: Iterable[str]) -> set[str]:
+        """Those names that rowkeep gave; a file of another name is not rowkeep's to remove."""
+        return {name for name in present if is_segment_file(name)}
 
     def sweep_alone(self, present: Iterable[str], named: set[str]) -> int:
         """Removes files that have no name, while no sealing process of this server runs. Returns how many.

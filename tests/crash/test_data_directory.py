@@ -1,0 +1,190 @@
+"""What is not rowkeep's is left alone, and a data directory that lost its database is not begun anew."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import apsw
+import pytest
+
+from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.marker import MARKER
+from rowkeep.storage.statements import load_migrations
+from tests.api.stream import Stream
+from tests.commandline import refusal, rowkeep, run
+from tests.serverprocess import ServerProcess, wait_until
+
+SEGMENT = "1-0-00000000.parquet"
+# Files of somebody else, some with names and in folders that rowkeep uses too.
+FOREIGN = (
+    "notes.txt",
+    "spool/photo.raw",
+    "segments/mine.parquet",
+    "jobs/payroll.csv",
+    "temp_uploads/0a1b",
+    "lost+found.txt",
+    "rowkeep.db-wal",
+)
+
+
+def put(folder: Path, name: str) -> Path:
+    """Makes a file that rowkeep did not make."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"the content of {name}")
+    return file
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Every file and folder, and what is in it."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else "/"
+        for path in folder.rglob("*")
+    }
+
+
+def refused_start(folder: Path) -> str:
+    """Has the server refuse to start in a folder; returns what it says. Nothing in the folder may change."""
+    before = content(folder)
+    done = run("serve", "--data-dir", str(folder), "--port", "0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert content(folder) == before
+    return done.stderr
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, name: str) -> None:
+    """By the server and by every command, in words, and nothing in it is made, changed or removed."""
+    put(tmp_path, name)
+    before = content(tmp_path)
+    said = refused_start(tmp_path)
+    assert name.split("/", maxsplit=1)[0] in said
+    assert "start refused" in said
+    for command in (("user", "create", "ada"), ("token", "list"), ("verify",)):
+        assert "no data directory of rowkeep" in refusal(*command, data_dir=tmp_path)
+    assert content(tmp_path) == before
+
+
+def test_what_is_empty_becomes_a_data_directory(tmp_path: Path) -> None:
+    """An empty folder, a new file system, and what a start left that died before it had a database."""
+    (tmp_path / "lost+found").mkdir()
+    DataDirectory(tmp_path).sweep()
+    (tmp_path / "lock").touch()
+    (tmp_path / "rowkeep.db").touch()
+    (tmp_path / f"{MARKER}.abcd1234").touch()
+    assert rowkeep("user", "create", "ada", data_dir=tmp_path) == "ada"
+    marker = json.loads((tmp_path / MARKER).read_text())
+    assert (marker["format"], marker["formatVersion"]) == ("rowkeep data directory", 1)
+
+
+def test_a_directory_of_an_earlier_version_gets_its_marker(tmp_path: Path) -> None:
+    """It has a database and no marker."""
+    rowkeep("user", "create", "ada", data_dir=tmp_path)
+    (tmp_path / MARKER).unlink()
+    rowkeep("token", "list", data_dir=tmp_path)
+    assert (tmp_path / MARKER).exists()
+
+
+def test_commands_make_nothing_where_there_is_nothing(tmp_path: Path) -> None:
+    """A directory that was misspelt is not made by asking for it; the first user makes it."""
+    commands = (
+        ("token", "list"),
+        ("token", "create", "--user", "ada"),
+        ("token", "revoke", "1"),
+        ("organization", "create", "lab", "--admin", "ada"),
+        ("access", "list", "ada.data"),
+        ("verify",),
+        ("backup", str(tmp_path / "copy")),
+    )
+    for command in commands:
+        assert "is --data-dir right?" in refusal(*command, data_dir=tmp_path / "typo")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("loss", ["missing", "empty"])
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_a_lost_database_is_not_begun_anew(tmp_path: Path, loss: str, is_marked: bool) -> None:
+    """Segments without their catalog stay where they are, by whatever command it is noticed."""
+    rowkeep("user", "create", "ada", data_dir=tmp_path)
+    put(tmp_path, f"segments/{SEGMENT}")
+    (tmp_path / "rowkeep.db").unlink()
+    if loss == "empty":
+        (tmp_path / "rowkeep.db").touch()
+    if not is_marked:
+        (tmp_path / MARKER).unlink()
+    assert "has lost its database" in refused_start(tmp_path)
+    before = content(tmp_path)
+    for command in (("user", "create", "eve"), ("token", "list"), ("verify",)):
+        assert "has lost its database" in refusal(*command, data_dir=tmp_path)
+    assert content(tmp_path) == before
+
+
+def test_a_lost_database_without_segments_is_noticed(tmp_path: Path) -> None:
+    """Its rows may all have been in the journal."""
+    rowkeep("user", "create", "ada", data_dir=tmp_path)
+    (tmp_path / "rowkeep.db").unlink()
+    assert "has lost its database" in refused_start(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "cannot be read"),
+        ('{"format": "another"}', "names another format"),
+        ('{"formatVersion": 2, "writtenBy": "rowkeep 9"}', "has layout 2, written by rowkeep 9"),
+    ],
+)
+def test_a_marker_that_this_version_does_not_know(tmp_path: Path, text: str, said: str) -> None:
+    """It is refused, and says what to do."""
+    rowkeep("user", "create", "ada", data_dir=tmp_path)
+    (tmp_path / MARKER).write_text(text)
+    assert said in refused_start(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (f"PRAGMA user_version = {len(load_migrations('sqlite')) + 1}", "A newer rowkeep wrote it"),
+        ("PRAGMA user_version = -1", "A newer rowkeep wrote it"),
+        ("PRAGMA user_version = 1", "a schema that rowkeep did not make"),
+        ("CREATE TABLE notes (text)", "table notes differ"),
+        ("ALTER TABLE tokens ADD COLUMN mood TEXT", "table tokens differ"),
+        ("DROP TABLE quarantined_rows", "table quarantined_rows"),
+    ],
+)
+def test_a_schema_that_this_version_does_not_know(tmp_path: Path, change: str, said: str) -> None:
+    """A newer one and an altered one are refused in words, before anything is changed."""
+    rowkeep("user", "create", "ada", data_dir=tmp_path)
+    raw = apsw.Connection(str(tmp_path / "rowkeep.db"))
+    raw.execute(change).fetchall()
+    raw.close()
+    assert said in refusal("token", "list", data_dir=tmp_path)
+    done = run("serve", "--data-dir", str(tmp_path), "--port", "0")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+
+
+def test_only_what_rowkeep_named_is_removed(tmp_path: Path) -> None:
+    """Files of somebody else in its folders outlive starts, stops and sweeps; its own leftovers go."""
+    server = ServerProcess(tmp_path / "data", seal_bytes_min="1")
+    foreign = [put(server.data_dir, name) for name in FOREIGN if "/" in name]
+    foreign.append(put(server.data_dir, "segments/1-0-5-00000000.parquet"))
+    ours = [
+        put(server.data_dir, "spool/body-abcd1234.body"),
+        put(server.data_dir, "spool/tmpabcd1234.body"),
+        put(server.data_dir, "spool/statistics-abcd1234/spill.tmp"),
+        put(server.data_dir, "jobs/load-abcd1234/segments/half"),
+        put(server.data_dir, f"segments/{SEGMENT}.unfinished"),
+    ]
+    for _ in range(2):
+        server.start()
+        stream = Stream(server.url, server.token, None, server.user)
+        stream.insert({"rows": [{"n": 1}], "updateSchema": True})
+        wait_until(lambda: any((server.data_dir / "segments").glob("1-0-????????.parquet")))
+        stream.close()
+        assert server.stop() == 0
+    server.close()
+    assert [file for file in foreign if not file.exists()] == []
+    assert [file for file in ours if file.exists()] == []
