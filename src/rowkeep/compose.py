@@ -227,14 +227,14 @@ def _application(
         CorsPolicy(settings.cors_origins),
         traffic,
         (follows.stop, long_inserts.stop),
-        _console(doors, reads, settings),
+        _console(doors, reads, queries, settings),
     )
 
 
-def _console(doors: StorageDoors, reads: ReadService, settings: Settings) -> Console:
+def _console(doors: StorageDoors, reads: ReadService, queries: QueryService, settings: Settings) -> Console:
     """The pages for people. They reach what programs reach, through the same services."""
     services = ShownServices(
-        DatasetService(doors), GrantService(doors), VersionService(doors), TableService(doors), reads
+        DatasetService(doors), GrantService(doors), VersionService(doors), TableService(doors), reads, queries
     )
     signing_in = signing_in_at(settings.public_url)
     return Console(every_page(services, signing_in), signing_in, lambda error: STATUS_OF_CODE[error.code])

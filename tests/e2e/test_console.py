@@ -51,7 +51,8 @@ def addresses(server: ServerProcess, table: str) -> list[str]:
     console = f"{origin_of(server)}/console"
     dataset = ".".join(table.split(".")[:2])
     paths = [f"/tables/{table}{tab}" for tab in ("", "/variables", "/use")]
-    return [console, *(f"{console}{path}" for path in (f"/datasets/{dataset}", *paths))]
+    sql = f"{console}/sql?dataset={dataset}"
+    return [console, sql, *(f"{console}{path}" for path in (f"/datasets/{dataset}", *paths))]
 
 
 def test_the_way_from_signing_in_to_a_row(browser: Browser, server: ServerProcess, table: str) -> None:
@@ -113,7 +114,7 @@ def test_nothing_runs_and_nothing_leaves(page: Page, server: ServerProcess, tabl
         assert page.locator("script, svg, img[src=x], [onload], [onerror]").count() == 0
     page.remove_listener("request", note)
     assert all(url.startswith(f"{origin_of(server)}/") for url in asked)
-    page.goto(addresses(server, table)[2])
+    page.goto(f"{origin_of(server)}/console/tables/{table}")
     assert page.get_by_text(SCRIPT).count() >= 1
     assert page.get_by_text(ATTRIBUTE).count() >= 1
 
@@ -160,6 +161,34 @@ def test_a_release_goes_on_collecting(page: Page, server: ServerProcess) -> None
     assert [row.locator("th").inner_text() for row in versions.all()] == ["next", "v1.0"]
     assert "The first wave" in versions.last.inner_text()
     assert page.get_by_role("button", name="Release").count() == 0
+
+
+def test_a_query_and_its_rows(page: Page, server: ServerProcess, table: str) -> None:
+    """A person writes SQL, sees the rows, and finds the query again at its address and in the list."""
+    page.goto(f"{origin_of(server)}/console/sql")
+    page.get_by_label("Query", exact=True).fill(
+        f"SELECT number, text FROM `{table}` WHERE number > 117 ORDER BY 1"
+    )
+    page.get_by_role("button", name="Run").click()
+    page.wait_for_url("**/console/sql/*")
+    rows = page.get_by_role("region", name="Rows of the result").locator("tbody tr")
+    assert [row.locator("td").all_inner_texts() for row in rows.all()] == [["118", SCRIPT], ["119", SCRIPT]]
+    assert page.evaluate("window.ran") is None
+    page.reload()
+    assert rows.count() == 2
+    page.get_by_role("link", name="SQL").click()
+    assert page.locator(".recent li").first.inner_text().startswith("SELECT number, text")
+
+
+def test_a_query_says_where_it_is_wrong(page: Page, server: ServerProcess, table: str) -> None:
+    """What is wrong in a query is told with its line and column, and the text stays in the editor."""
+    text = f"SELECT number,\n nothing_such FROM `{table}`"
+    page.goto(f"{origin_of(server)}/console/sql")
+    page.get_by_label("Query", exact=True).fill(text)
+    page.get_by_role("button", name="Run").click()
+    page.wait_for_url("**/console/sql/*")
+    assert page.get_by_role("alert").inner_text().startswith("Line 2, column 2: ")
+    assert page.get_by_label("Query", exact=True).input_value() == text
 
 
 def test_the_keyboard_reaches_everything(page: Page, server: ServerProcess, table: str) -> None:

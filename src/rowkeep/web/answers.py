@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -72,6 +73,17 @@ def html_answer(html: str, status: int = HTTPStatus.OK) -> PageAnswer:
     """A page. No cache keeps it: it shows what one person may see."""
     headers = [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")]
     return PageAnswer(status, headers, html.encode())
+
+
+def csv_answer(file_name: str, parts: AsyncIterator[bytes]) -> PageAnswer:
+    """Rows as a file to keep."""
+    name = quote(file_name, safe="")
+    headers = [
+        (b"content-type", b"text/csv; charset=utf-8"),
+        (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),
+        (b"cache-control", b"no-store"),
+    ]
+    return PageAnswer(HTTPStatus.OK, headers, parts)
 
 
 def redirect(path: str, *cookies: bytes) -> PageAnswer:

@@ -19,7 +19,7 @@ from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-FORM_BYTES_MAX = 64 * 1024
+FORM_BYTES_MAX = 1024 * 1024
 _natural = re.compile(r"[0-9]{1,15}").fullmatch
 
 

@@ -4,11 +4,13 @@ import msgspec
 
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService
+from rowkeep.services.queries import QueryService
 from rowkeep.services.read.read import ReadService
 from rowkeep.services.tables import TableService
 from rowkeep.services.versions import VersionService
 from rowkeep.web.pages.datasets import DatasetPages
 from rowkeep.web.pages.home import HomePages
+from rowkeep.web.pages.queries import QueryPages
 from rowkeep.web.pages.sign_in import SignInPages
 from rowkeep.web.pages.tables import TablePages
 from rowkeep.web.routes import PageTable
@@ -23,6 +25,7 @@ class ShownServices(msgspec.Struct, frozen=True):
     versions: VersionService
     tables: TableService
     reads: ReadService
+    queries: QueryService
 
 
 def every_page(services: ShownServices, signing_in: SigningIn) -> PageTable:
@@ -33,4 +36,5 @@ def every_page(services: ShownServices, signing_in: SigningIn) -> PageTable:
         *HomePages(datasets).table(),
         *DatasetPages(datasets, tables, services.versions, services.grants).table(),
         *TablePages(tables, services.reads).table(),
+        *QueryPages(services.queries, services.reads).table(),
     ]

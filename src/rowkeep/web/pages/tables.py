@@ -4,17 +4,12 @@ However wide or heavy a table is, a page shows a bounded part of it: some rows o
 a number of bytes, long cells cut. What was cut off says so, and leads to the whole.
 """
 
-from collections.abc import AsyncIterator
-from http import HTTPStatus
-from urllib.parse import quote
-
-import msgspec
-
 from rowkeep.model.resources import RowFormat
 from rowkeep.model.schema import Variable
 from rowkeep.services.read.read import ReadService, read_request
 from rowkeep.services.tables import TableService, TableView
-from rowkeep.web.answers import PageAnswer, html_answer
+from rowkeep.web.answers import PageAnswer, csv_answer, html_answer
+from rowkeep.web.grid import Grid, cells_of
 from rowkeep.web.places import dataset_reference, table_reference
 from rowkeep.web.rendering import render
 from rowkeep.web.requests import PageRequest
@@ -23,18 +18,7 @@ from rowkeep.web.sessions import Session
 
 ROWS_PER_PAGE = 50
 VARIABLES_PER_PAGE = 40
-CELL_CHARACTERS_MAX = 200
-PAGE_BYTES_MAX = 8 * 1024 * 1024
 LISTED_VARIABLES = 500
-
-
-class Cell(msgspec.Struct, frozen=True):
-    """A value as the grid shows it."""
-
-    text: str
-    is_null: bool = False
-    is_number: bool = False
-    is_cut: bool = False
 
 
 class TablePages:
@@ -78,26 +62,20 @@ class TablePages:
 
     async def _page_of_rows(
         self, session: Session, reference: str, variables: tuple[Variable, ...], offset: int
-    ) -> list[list[Cell]]:
+    ) -> Grid:
         if not variables:
             return []
         names = [variable.name for variable in variables]
         asked = read_request(reference, None, RowFormat.JSON_LINES, names, offset + ROWS_PER_PAGE)
         parts = await self._reads.list_rows(session.token_hash, asked, offset=offset)
-        return [[_cell(row.get(name)) for name in names] for row in await _rows_of(parts)]
+        return await cells_of(parts, names)
 
     async def csv(self, request: PageRequest, session: Session) -> PageAnswer:
         """All rows as a file."""
         view = await self._find(request, session)
         asked = read_request(table_reference(view), None, RowFormat.CSV, None, None)
         parts = await self._reads.list_rows(session.token_hash, asked)
-        name = quote(f"{view.table.name_key}.csv", safe="")
-        headers = [
-            (b"content-type", b"text/csv; charset=utf-8"),
-            (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),
-            (b"cache-control", b"no-store"),
-        ]
-        return PageAnswer(HTTPStatus.OK, headers, parts)
+        return csv_answer(f"{view.table.name_key}.csv", parts)
 
     async def variables(self, request: PageRequest, session: Session) -> PageAnswer:
         """The variables and what is said of them."""
@@ -137,22 +115,3 @@ def _common(session: Session, view: TableView, tab: str) -> dict[str, object]:
         "reference": table_reference(view),
         "tab": tab,
     }
-
-
-async def _rows_of(parts: AsyncIterator[bytes]) -> list[dict[str, object]]:
-    """The rows of a body of JSON lines, until there are bytes enough for a page."""
-    body = bytearray()
-    async for part in parts:
-        body += part
-        if len(body) > PAGE_BYTES_MAX and b"\n" in body:
-            break
-    lines = bytes(body[: body.rfind(b"\n") + 1]).split(b"\n")
-    return [msgspec.json.decode(line) for line in lines if line]
-
-
-def _cell(value: object) -> Cell:
-    if value is None:
-        return Cell("null", is_null=True)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return Cell(text[:CELL_CHARACTERS_MAX], is_number=is_number, is_cut=len(text) > CELL_CHARACTERS_MAX)
