@@ -300,7 +300,10 @@ def _arguments(draft: QueryDraft, principal: Principal) -> QueryArguments:
         raise invalid_request(f"`query` has more than {QUERY_CHARACTERS_MAX:,} characters.")
     default = draft.default_dataset or draft.default_workflow or draft.default_project
     if default is not None:
-        parse_dataset_reference(default)
+        try:
+            parse_dataset_reference(default)
+        except RowkeepError as error:
+            raise invalid_request(f"`defaultDataset`: {error.message}") from error
     parameters: Parameters = {} if draft.parameters is None else draft.parameters
     return QueryArguments(
         text=draft.query,
