@@ -169,3 +169,19 @@ def test_a_token_that_is_revoked(server: ServerProcess, publication: Publication
     assert statuses(publication, reader.token, paths) == {401}
     assert statuses(publication, other, paths) == {200}
     assert statuses(publication, weak, paths) == {403}
+
+
+def test_an_editor_does_not_open_a_dataset(publication: Publication, reader: Reader) -> None:
+    """Who may not grant may not make it public either, nor less so; all else that editors change they may."""
+    grant(publication, reader.name, "edit")
+    access = f"{publication.dataset()}/access/{reader.name}"
+    publication.refused(403, "PUT", access, {"accessLevel": "data"}, reader.token)
+    for level in ("data", "overview"):
+        body = {"publicAccessLevel": level, "description": "open"}
+        refusal = publication.refused(403, "PATCH", publication.dataset(), body, reader.token)
+        assert "administrator" in refusal
+    shown = publication.done("GET", publication.dataset())
+    assert (shown["publicAccessLevel"], shown["description"]) == ("none", None)
+    unchanged = {"publicAccessLevel": "none", "description": "open"}
+    assert publication.ask("PATCH", publication.dataset(), unchanged, reader.token).status_code == 200
+    publication.done("PATCH", publication.dataset(), {"publicAccessLevel": "data"})

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import pytest
 
+from rowkeep.model import bounded_cache
+from rowkeep.model.decoding.strict import DECODER_BYTES_EACH
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.receipts import Outcome
@@ -38,7 +40,8 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_targets_that_are_forgotten_are_looked_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many are kept; one more, and all are looked up again, which nobody notices."""
-    monkeypatch.setattr(insert_module, "TARGETS_MAX", 1)
+    monkeypatch.setattr(bounded_cache, "_SHARE", 1)
+    monkeypatch.setattr(world.ingest, "_targets", bounded_cache.BoundedCache(2 * DECODER_BYTES_EACH))
     requests = {name: InsertRequest(world.owner, (TABLE, name), None) for name in ("s", "t")}
     for name in ("s", "t"):
         world.insert(name, [{"id": 1}])

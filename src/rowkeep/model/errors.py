@@ -31,9 +31,11 @@ class ErrorCode(StrEnum):
     REQUEST_TIMEOUT = "request_timeout"
     CONFLICT = "conflict"
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    URI_TOO_LONG = "uri_too_long"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
+    HEADERS_TOO_LARGE = "headers_too_large"
     INTERNAL = "internal_error"
     UNAVAILABLE = "unavailable"
 

@@ -13,6 +13,7 @@ public may see of released ones.
 
 import hashlib
 import time
+from enum import StrEnum
 
 import msgspec
 
@@ -99,6 +100,22 @@ def may_administer(view: CatalogView, principal: Principal, owner: Owner) -> boo
         return owner.id == principal.user_id
     member = view.members.find(owner.id, principal.user_id)
     return member is not None and member.role is MemberRole.ADMINISTRATOR
+
+
+class OwnersAction(StrEnum):
+    """What takes the owner itself, or an administrator of it: edit access by grant is not enough."""
+
+    CREATE_DATASET = "create datasets there"
+    GRANT = "change who has access"
+    OPEN_TO_PUBLIC = "change what everybody may see"
+
+
+def require_administrator(
+    view: CatalogView, principal: Principal, owner: Owner, action: OwnersAction
+) -> None:
+    """Raises forbidden unless the principal is the owner, or an administrator of it."""
+    if not may_administer(view, principal, owner):
+        raise forbidden(f"Only {owner.name} itself, or an administrator of it, may {action}.")
 
 
 def require_scope(principal: Principal, scope: Scope) -> None:

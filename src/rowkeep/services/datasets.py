@@ -7,16 +7,17 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rowkeep.model.access import LEVEL_OF_NAME, PUBLIC_ACCESS_LEVELS, AccessLevel, Principal, Scope
-from rowkeep.model.errors import RowkeepError, forbidden, invalid_request, not_found
+from rowkeep.model.errors import RowkeepError, invalid_request, not_found
 from rowkeep.model.references import checked_name, parse_dataset_reference
 from rowkeep.model.resources import Dataset, Owner, OwnerKind, Sizes, Version
 from rowkeep.services.access import (
+    OwnersAction,
     Place,
     TokenHash,
     find_dataset,
-    may_administer,
     place_at,
     principal_of,
+    require_administrator,
     require_scope,
     signed_in,
 )
@@ -133,10 +134,7 @@ class DatasetService:
             principal = signed_in(principal_of(editor, token_hash))
             owner = find_owner(editor, kind, owner_name)
             require_scope(principal, Scope.DATA_EDIT)
-            if not may_administer(editor, principal, owner):
-                raise forbidden(
-                    f"Only {owner.name} itself, or an administrator of it, may create datasets there."
-                )
+            require_administrator(editor, principal, owner, OwnersAction.CREATE_DATASET)
             return dataset_view(editor, _create(editor, principal, owner, draft))
 
         return await self._doors.write(write)
@@ -163,6 +161,8 @@ class DatasetService:
             changed = _changed(place.dataset, changes)
             if changed == place.dataset:
                 return dataset_view(editor, place)
+            if changed.public_access_level is not place.dataset.public_access_level:
+                require_administrator(editor, principal, place.dataset.owner, OwnersAction.OPEN_TO_PUBLIC)
             try:
                 written = editor.datasets.update(changed)
             except DuplicateError as error:

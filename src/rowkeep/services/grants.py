@@ -6,10 +6,17 @@ from typing import Annotated
 import msgspec
 
 from rowkeep.model.access import LEVEL_OF_NAME, AccessLevel
-from rowkeep.model.errors import forbidden, invalid_request, not_found
+from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.references import parse_dataset_reference
 from rowkeep.model.resources import Dataset, Grant, Owner
-from rowkeep.services.access import Place, TokenHash, find_dataset, may_administer, principal_of
+from rowkeep.services.access import (
+    OwnersAction,
+    Place,
+    TokenHash,
+    find_dataset,
+    principal_of,
+    require_administrator,
+)
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
 
@@ -82,10 +89,7 @@ class GrantService:
 def _owned(view: CatalogView, token_hash: TokenHash | None, reference: str) -> Place:
     principal = principal_of(view, token_hash)
     place = find_dataset(view, principal, parse_dataset_reference(reference), AccessLevel.EDIT)
-    if not may_administer(view, principal, place.dataset.owner):
-        raise forbidden(
-            f"Only {place.dataset.owner_name} itself, or an administrator of it, may change who has access."
-        )
+    require_administrator(view, principal, place.dataset.owner, OwnersAction.GRANT)
     return place
 
 

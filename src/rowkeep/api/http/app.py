@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Match, Route, Router
 from rowkeep.api.http.asgi import Message, Receive, Scope, Send
 from rowkeep.api.http.cors import CorsPolicy
 from rowkeep.api.http.endpoint import answer_to, send_answer
-from rowkeep.api.http.headers import asked_request_id
+from rowkeep.api.http.headers import asked_request_id, head_problem
 from rowkeep.api.http.hints import hint_of
 from rowkeep.api.http.incoming import IncomingBody, Lingering
 from rowkeep.api.http.server_timing import server_timing
@@ -84,6 +84,10 @@ class RowkeepApplication:
             return
         send = self._cors.sending(scope, send)
         request_id = asked_request_id(scope["headers"]) or self._new_request_id()
+        problem = head_problem(scope["raw_path"], scope["query_string"], scope["headers"])
+        if problem is not None:
+            await self._refuse(problem, scope, receive, self._traffic.counted(send), request_id)
+            return
         path = self._insert_rows.path_of(scope)
         if path is None and _is_untidy(scope):
             scope = _tidied(scope)
@@ -116,6 +120,15 @@ class RowkeepApplication:
             await send(message)
 
         await self._console({**scope, "request_id": request_id}, body, send_after_body)
+
+    async def _refuse(
+        self, problem: RowkeepError, scope: Scope, receive: Receive, send: Send, request_id: bytes
+    ) -> None:
+        answer = answer_to(problem, request_id)
+        body = IncomingBody(scope, receive, self._lingering)
+        await send_answer(
+            body, send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id
+        )
 
     async def _insert_long(
         self, path: tuple[str, str], scope: Scope, body: IncomingBody, send: Send, request_id: bytes

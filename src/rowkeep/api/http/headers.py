@@ -2,29 +2,55 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
+from rowkeep.model.bounded_cache import remembered
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, invalid_token
 from rowkeep.model.inflating import ContentCoding, EncodingRefused
 from rowkeep.model.inserts import BodyFormat
 from rowkeep.services.access import TokenHash, token_hash
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
+CACHE_BYTES_MAX = 1024 * 1024
+# The longest names there are fit a path, with each of their characters percent-encoded.
+PATH_BYTES_MAX = 16 * 1024
+# A query may name many variables. The server behind refuses path and query from 64 KiB together.
+QUERY_BYTES_MAX = 48 * 1024
+HEADERS_BYTES_MAX = 64 * 1024
 
 _request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 _visible_ascii = re.compile(rb"[\x21-\x7e]+").fullmatch
 
 
-@lru_cache(maxsize=10_000)  # the same few headers come with every request
 def bearer_hash(authorization: bytes | None) -> TokenHash | None:
     """The hash of the bearer token; None without credentials. Raises invalid_token for another scheme."""
-    if authorization is None:
-        return None
+    return None if authorization is None else _bearer_hash(authorization)
+
+
+@remembered(CACHE_BYTES_MAX)  # the same few headers come with every request
+def _bearer_hash(authorization: bytes) -> TokenHash:
     scheme, _, token = authorization.partition(b" ")
     token = token.strip()
     if scheme.lower() != b"bearer" or not token:
         raise invalid_token("Send an API token as `Authorization: Bearer <token>`.")
     return token_hash(token)
+
+
+def head_problem(
+    raw_path: bytes, query_string: bytes, headers: Iterable[tuple[bytes, bytes]]
+) -> RowkeepError | None:
+    """Returns what is wrong with a request whose path, query or headers are longer than any may be."""
+    if len(raw_path) > PATH_BYTES_MAX or len(query_string) > QUERY_BYTES_MAX:
+        return RowkeepError(
+            ErrorCode.URI_TOO_LONG,
+            f"A path has at most {PATH_BYTES_MAX:,} bytes, and a query {QUERY_BYTES_MAX:,}. Send long lists "
+            "in the body of a request that takes them there, such as POST readSessions.",
+        )
+    if sum(len(name) + len(value) for name, value in headers) > HEADERS_BYTES_MAX:
+        return RowkeepError(
+            ErrorCode.HEADERS_TOO_LARGE,
+            f"The headers of a request have at most {HEADERS_BYTES_MAX:,} bytes together.",
+        )
+    return None
 
 
 def asked_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
@@ -61,7 +87,6 @@ def is_multipart(content_type: bytes) -> bool:
     return content_type.strip().lower().startswith(b"multipart/form-data")
 
 
-@lru_cache(maxsize=1000)
 def rows_format(content_type: bytes | None) -> BodyFormat:
     """How a body holds its rows. Raises unsupported_media_type."""
     format_ = _format_of(content_type)

@@ -25,6 +25,7 @@ from rowkeep.api.resources.insert_rows import (
 
 Json = dict[str, Any]
 
+_ERRORS_OF_HEADS = (414, 431)
 _ERRORS_OF_BODIES = (400, 408, 413, 415)
 _REFERENCE = "#/components/schemas/{name}"
 _parameters_of = re.compile(r"\{(\w+)\}").findall
@@ -203,7 +204,7 @@ def _errors(route: Route) -> list[int]:
         return []
     of_body = () if route.body is None else _ERRORS_OF_BODIES
     of_write = () if route.method == "GET" else (503,)
-    return sorted({*route.errors, *of_body, *of_write, 500})
+    return sorted({*route.errors, *of_body, *of_write, *_ERRORS_OF_HEADS, 500})
 
 
 def _error_response(status: int, route: Route, shapes: Shapes) -> Json:

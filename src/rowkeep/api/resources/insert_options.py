@@ -1,11 +1,12 @@
 """What the query of an insertRows request asks for: the options of its body, under the same names."""
 
-from functools import lru_cache
 from urllib.parse import parse_qs
 
 from msgspec import UNSET, UnsetType
 
+from rowkeep.api.http.headers import CACHE_BYTES_MAX
 from rowkeep.api.http.warnings import ignored_parameters
+from rowkeep.model.bounded_cache import remembered
 from rowkeep.model.decoding.strict import OFFSET_TOKEN_CHARACTERS_MAX
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.inserts import NO_OPTIONS, InsertOptions, offset_move
@@ -18,7 +19,7 @@ SEQUENCE_OPTION = "sequence"
 _FLAGS = {"true": True, "false": False}
 
 
-@lru_cache(maxsize=1000)  # the same few come with every request
+@remembered(CACHE_BYTES_MAX)  # the same few come with every request
 def insert_options(query_string: bytes) -> InsertOptions:
     """The options of a query; other parameters are ignored. Raises invalid_request_error."""
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
@@ -33,7 +34,6 @@ def insert_options(query_string: bytes) -> InsertOptions:
     return NO_OPTIONS if options == NO_OPTIONS else options
 
 
-@lru_cache(maxsize=1000)
 def insert_warnings(query_string: bytes, *, is_long: bool = False) -> tuple[str, ...]:
     """What to tell whoever sent query parameters that mean nothing for an insert."""
     more = (SEQUENCE_OPTION,) if is_long else OFFSET_OPTIONS

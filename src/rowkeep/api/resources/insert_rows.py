@@ -5,6 +5,7 @@ bypasses the router and reads its headers in one pass.
 """
 
 import re
+import sys
 from time import perf_counter
 from typing import Literal
 from urllib.parse import unquote
@@ -22,6 +23,7 @@ from rowkeep.api.http.wire import Answer, Headers
 from rowkeep.api.resources.insert_options import insert_options, insert_warnings
 from rowkeep.api.resources.rate_limits import rate_limit_headers
 from rowkeep.api.resources.receipts import ReceiptProof, RowsVersion, receipt_proof
+from rowkeep.model.bounded_cache import BoundedCache
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import NO_OPTIONS, BodyFormat
@@ -32,6 +34,7 @@ from rowkeep.services.insert.checking import InsertRequest, InsertTarget
 from rowkeep.services.insert.insert import InsertService
 from rowkeep.storage.engines import LargeBody, Spool
 
+PATHS_BYTES_MAX = 8 * 1024 * 1024
 INSERT_ROWS_PATH = "/api/v1/tables/{table}/uploads/{upload}/rows"
 
 _insert_path = re.compile(rb"/api/v1/tables/([^/]+)/uploads/([^/]+)/rows").fullmatch
@@ -68,7 +71,7 @@ class InsertRows:
         self._ingest = ingest
         self._bodies = bodies
         self._limits = limits
-        self._paths: dict[bytes, tuple[str, str]] = {}
+        self._paths: BoundedCache[bytes, tuple[str, str]] = BoundedCache(PATHS_BYTES_MAX)
 
     def path_of(self, scope: Scope) -> tuple[str, str] | None:
         """The table reference and the upload's name when the request is an insert, else None."""
@@ -81,9 +84,8 @@ class InsertRows:
             if match is None:
                 return None
             path = unquote(match[1].decode("latin-1")), unquote(match[2].decode("latin-1"))
-            if len(self._paths) > 100_000:
-                self._paths.clear()
-            self._paths[raw_path] = path
+            byte_count = sys.getsizeof(raw_path) + sum(map(sys.getsizeof, path))
+            self._paths.keep(raw_path, path, byte_count)
         return path
 
     async def answer(

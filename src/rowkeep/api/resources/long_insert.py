@@ -9,7 +9,6 @@ A client that does not read its acks is not read from either, and is cut off in 
 """
 
 import asyncio
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,11 +18,13 @@ from rowkeep.api.http.asgi import Scope, Send
 from rowkeep.api.http.body import BodyBroken
 from rowkeep.api.http.body_lines import BodyLines
 from rowkeep.api.http.endpoint import answer_to, send_answer
+from rowkeep.api.http.headers import CACHE_BYTES_MAX
 from rowkeep.api.http.incoming import IncomingBody
 from rowkeep.api.http.warnings import warn
 from rowkeep.api.http.wire import Headers
 from rowkeep.api.resources.insert_options import ACKS_OPTION, SEQUENCE_OPTION, flag, insert_warnings
 from rowkeep.api.resources.insert_rows import insert_request, inserted
+from rowkeep.model.bounded_cache import remembered
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.inserts import BodyFormat
 from rowkeep.model.line_breaks import with_escaped_breaks
@@ -142,7 +143,7 @@ class LongInsertAnswer:
         sending.result()
 
 
-@lru_cache(maxsize=1000)  # the same few come with every request
+@remembered(CACHE_BYTES_MAX)  # the same few come with every request
 def is_long_insert(query_string: bytes) -> bool:
     """Whether a query asks for acks, or for what is neither true nor false, which is then refused."""
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)

@@ -109,7 +109,7 @@ def _by_keys(cells: Sequence[Cells]) -> dict[tuple[str, ...], list[int]]:
     return groups
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8)  # a schema may have 10,000 variables
 def _rules(schema: Schema) -> dict[str, _Rule]:
     return {
         variable.name.lower(): _Rule(

@@ -18,13 +18,15 @@ others send too (`checking_process.py` says why). Larger ones are decoded elsewh
 """
 
 import hashlib
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 import msgspec
 
-from rowkeep.model.decoding.strict import StrictRefusal, row_decoder
+from rowkeep.model.bounded_cache import BoundedCache
+from rowkeep.model.decoding.strict import DECODER_BYTES_EACH, StrictRefusal, row_decoder
 from rowkeep.model.errors import (
     ErrorCode,
     RowkeepError,
@@ -56,7 +58,7 @@ from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import BodyChecker, LargeBody, LargeBodyDecoder, Spool
 
-TARGETS_MAX = 50_000
+TARGETS_BYTES_MAX = 64 * 1024 * 1024
 ATTEMPTS_MAX = 20
 LENIENT_BYTES_MAX = 32 * 1024
 CHECKED_ELSEWHERE_BYTES_MIN = 16 * 1024
@@ -87,7 +89,9 @@ class InsertService:
         self._looks = CatalogLooks(doors)
         self._quarantine = quarantine
         self._turns = turns
-        self._targets: dict[tuple[TokenHash | None, tuple[str, str]], InsertTarget] = {}
+        self._targets: BoundedCache[tuple[TokenHash | None, tuple[str, str]], InsertTarget] = BoundedCache(
+            TARGETS_BYTES_MAX
+        )
 
     def kept_target(self, request: InsertRequest) -> InsertTarget | None:
         """The target of an earlier request like this one; it may be out of date (see above)."""
@@ -96,11 +100,12 @@ class InsertService:
 
     async def look_up_target(self, request: InsertRequest) -> InsertTarget:
         """Who calls and where to, before the body is read. Raises 401, 403 and 404 errors."""
-        self._targets.pop((request.token_hash, request.path), None)
+        self._targets.drop((request.token_hash, request.path))
         target = await self._doors.read(lambda view: _find_target(view, request))
-        if len(self._targets) >= TARGETS_MAX:
-            self._targets.clear()
-        self._targets[request.token_hash, request.path] = target
+        byte_count = sum(map(sys.getsizeof, request.path)) + DECODER_BYTES_EACH * len(
+            target.upload.schema.variables
+        )
+        self._targets.keep((request.token_hash, request.path), target, byte_count)
         return target
 
     def spool(self) -> Spool:
