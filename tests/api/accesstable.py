@@ -179,6 +179,7 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("POST", f"{_TABLE}/uploads"): Action("edit", {"name": "more", "type": "unheard of"}, _REFUSED),
     ("GET", _UPLOAD): Action("edit"),
     ("DELETE", _UPLOAD): Action("edit", None, (200, 200, 400), renews=True),
+    ("GET", f"{_UPLOAD}/requests"): Action("edit"),
     ("GET", f"{_UPLOAD}/requests/{{key}}"): Action("edit"),
     ("DELETE", f"{_UPLOAD}/requests/{{key}}"): Action("edit", None, (200, 200, 400)),
     ("GET", f"{_UPLOAD}/verify"): Action("edit"),

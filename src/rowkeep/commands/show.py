@@ -20,7 +20,7 @@ from rowkeep.commands.output import (
 )
 from rowkeep.commands.remote import parsed, remote
 
-VARIABLE_COLUMNS = ("variable", "type", "label", "description")
+VARIABLE_COLUMNS = ("variable", "type", "label")
 VERSION_COLUMNS = ("version", "released", "label")
 NOT_SHOWN = (403, 404)
 VARIABLES_PER_PAGE = 10_000
@@ -52,8 +52,6 @@ def variables_of(api: Api, path: str) -> list[Json]:
             "variable": variable["name"],
             "type": variable["type"],
             "label": variable.get("label"),
-            "description": variable.get("description"),
-            "valueLabels": variable.get("valueLabels"),
         }
         for variable in api.pages(f"{path}/variables", maxResults=VARIABLES_PER_PAGE)
     ]

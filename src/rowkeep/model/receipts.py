@@ -30,6 +30,13 @@ class Rejection(msgspec.Struct, frozen=True):
     row_error_count: int
 
 
+class RequestPosition(msgspec.Struct, frozen=True):
+    """A place in the list of an upload's requests, newest first: behind `skipped` of those at `time`."""
+
+    time: int
+    skipped: int = 0
+
+
 class ChainState(msgspec.Struct, frozen=True):
     """How far an upload has come: the chain covers its rows from `first_row` on (model/chain.py)."""
 

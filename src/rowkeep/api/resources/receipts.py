@@ -1,16 +1,19 @@
 """What was answered: requests by their key, undoing them, and verifying an upload."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import msgspec
 
-from rowkeep.api.http.request import ApiRequest
+from rowkeep.api.http.parameters import PAGED
+from rowkeep.api.http.request import ApiRequest, page_of, page_of_results
 from rowkeep.api.http.routes import API, ASKED_ERRORS, SEEN_ERRORS, Route, RouteTable
-from rowkeep.api.http.shapes import Count, LocatedShape, RowErrors, Shape, Time, located
+from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, RowErrors, Shape, Time, located
 from rowkeep.api.http.wire import Answer, json_answer
 from rowkeep.api.resources.places import upload_uri
 from rowkeep.model.errors import ErrorCode
+from rowkeep.model.receipts import RequestPosition
 from rowkeep.model.resources import Receipt
 from rowkeep.services.insert.receipts import ReceiptService, RequestView, VerificationView
 
@@ -20,6 +23,12 @@ _FirstRow = Annotated[Count, msgspec.Meta(description="Rows of an upload are num
 _RowsSha256 = Annotated[_Sha256, msgspec.Meta(description="Of the rows' canonical text.")]
 _Chain = Annotated[_Sha256, msgspec.Meta(description="Of the upload after these rows.")]
 RowsVersion = Annotated[str, msgspec.Meta(description="The tag of the version that holds the rows.")]
+# Page tokens are numbers: a time, and behind it how many requests of that time came before.
+# Those from before times were noted have the time 0, and may be more than the others of one millisecond.
+SAME_TIME_MAX = 10**5
+FIRST_TIME = 10**9
+TIME_MAX = 2**62
+
 _ChainFirstRow = Annotated[Count, msgspec.Meta(description="The chain covers the rows from this one on.")]
 
 
@@ -69,6 +78,12 @@ class RejectedRequest(KeyedRequest, frozen=True, kw_only=True, tag="rejected"):
 
 
 InsertRequestAnswer = StoredRequest | UndoneRequest | RejectedRequest
+
+
+class InsertRequestList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag="insertRequestList"):
+    """A page of the requests with a key that an upload knows, newest first."""
+
+    results: list[InsertRequestAnswer]
 
 
 class UploadVerification(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="uploadVerification"):
@@ -149,11 +164,24 @@ class ReceiptHandlers:
         """Returns the routes."""
         upload = f"{API}/tables/{{table}}/uploads/{{upload}}"
         one = f"{upload}/requests/{{key}}"
+        requests = f"{upload}/requests"
         return [
+            Route("GET", requests, self.list, InsertRequestList, ASKED_ERRORS, PAGED),
             Route("GET", one, self.get, InsertRequestAnswer, SEEN_ERRORS),
             Route("DELETE", one, self.undo, InsertRequestAnswer, (*ASKED_ERRORS, 409)),
             Route("GET", f"{upload}/verify", self.verify, UploadVerification, (*SEEN_ERRORS, 503)),
         ]
+
+    async def list(self, request: ApiRequest) -> Answer:
+        """The requests with a key that an upload knows, newest first."""
+        page = page_of(request)
+        position = _position(page.after_id)
+        views = await self._receipts.page(
+            request.token_hash, request.segment("table"), request.segment("upload"), position, page.count + 1
+        )
+        results = [_request(view) for view in views]
+        token = _token(views[: page.count], position)
+        return json_answer(page_of_results(InsertRequestList, results, page, token))
 
     async def get(self, request: ApiRequest) -> Answer:
         """What became of the request with an Idempotency-Key."""
@@ -169,6 +197,23 @@ class ReceiptHandlers:
             request.token_hash, request.segment("table"), request.segment("upload")
         )
         return json_answer(_verification(view))
+
+
+def _position(token: int) -> RequestPosition:
+    """Returns where a page begins: its token is a time and how many requests of that time came before."""
+    if not token:
+        return RequestPosition(TIME_MAX)
+    time, skipped = divmod(token, SAME_TIME_MAX)
+    return RequestPosition(time, skipped) if time >= FIRST_TIME else RequestPosition(0, token)
+
+
+def _token(views: Sequence[RequestView], position: RequestPosition) -> int | None:
+    if not views:
+        return None
+    time = views[-1].time or 0
+    skipped = sum((view.time or 0) == time for view in views)
+    before = position.skipped if time == position.time else 0
+    return time * SAME_TIME_MAX + before + skipped
 
 
 def _path(request: ApiRequest) -> tuple[bytes | None, str, str, str]:

@@ -5,12 +5,13 @@ keep their numbers and stay stored: the chain of the upload covers them as befor
 opened before shows them until it ends. Only what is not released can be undone.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 
 from rowkeep.model.errors import conflict, invalid_request, not_found, unavailable
-from rowkeep.model.receipts import ChainOutcome, KnownRequest, Rejection
+from rowkeep.model.receipts import ChainOutcome, KnownRequest, Rejection, RequestPosition
 from rowkeep.model.references import parse_table_reference
 from rowkeep.services.access import (
     TokenHash,
@@ -45,6 +46,13 @@ class RequestView(msgspec.Struct, frozen=True):
     rejection: Rejection | None
 
     @property
+    def time(self) -> int | None:
+        """When its rows went in, or it was refused; None for one from before that was noted."""
+        if self.known is not None:
+            return self.known.committed_at
+        return None if self.rejection is None else self.rejection.rejected_at
+
+    @property
     def state(self) -> RequestState:
         """What became of it."""
         if self.known is None:
@@ -74,6 +82,23 @@ class ReceiptService:
         def read(view: CatalogView) -> RequestView:
             parent = UploadView(*written_upload(view, principal_of(view, token_hash), parsed, upload))
             return _request(view, parent, key)
+
+        return await self._doors.read(read)
+
+    async def page(
+        self,
+        token_hash: TokenHash | None,
+        reference: str,
+        upload: str,
+        position: RequestPosition,
+        count: int,
+    ) -> list[RequestView]:
+        """Returns the requests with a key that an upload knows, newest first, from a position on."""
+        parsed = parse_table_reference(reference)
+
+        def read(view: CatalogView) -> list[RequestView]:
+            parent = UploadView(*written_upload(view, principal_of(view, token_hash), parsed, upload))
+            return _requests(view, parent, view.receipts.keys(parent.upload.id, position, count))
 
         return await self._doors.read(read)
 
@@ -129,6 +154,17 @@ def _request(view: CatalogView, parent: UploadView, key: str) -> RequestView:
             "was refused and 1,000 more were since."
         )
     return RequestView(parent, key, known, rejection)
+
+
+def _requests(view: CatalogView, parent: UploadView, keys: Sequence[str]) -> list[RequestView]:
+    upload_id = parent.upload.id
+    known = view.receipts.known([(upload_id, key) for key in keys])
+    return [
+        RequestView(parent, key, known[upload_id, key], None)
+        if (upload_id, key) in known
+        else _request(view, parent, key)
+        for key in keys
+    ]
 
 
 def _check_undoable(parent: UploadView, found: RequestView) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from rowkeep.model.long_inserts import LAST_ROW, group_key
-from rowkeep.model.receipts import KnownRequest, Rejection
+from rowkeep.model.receipts import KnownRequest, Rejection, RequestPosition
 from rowkeep.model.resources import RowSlice
 from rowkeep.storage.catalog import records
 from rowkeep.storage.catalog.records import json_text
@@ -25,6 +25,17 @@ class Receipts(Reading):
     def find(self, upload_id: int, key: str) -> KnownRequest | None:
         """Returns a request with a key whose rows went in."""
         return self.known([(upload_id, key)]).get((upload_id, key))
+
+    def keys(self, upload_id: int, position: RequestPosition, count: int) -> list[str]:
+        """Returns the keys that an upload knows, newest first, from a position on."""
+        found = self._connection.records(
+            "requests_of_upload",
+            upload_id=upload_id,
+            time=position.time,
+            skipped=position.skipped,
+            count=count,
+        )
+        return [record["key"] for record in found]
 
     def last_group(self, upload_id: int, key: str) -> tuple[str, KnownRequest] | None:
         """Returns the last group of the long insert with a key, and its own key (model/long_inserts.py)."""

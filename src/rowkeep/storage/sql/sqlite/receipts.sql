@@ -13,6 +13,20 @@ CROSS JOIN tables ON tables.id = holders.table_id
 CROSS JOIN versions ON versions.id = tables.version_id
 LEFT JOIN removed_rows ON removed_rows.upload_id = holders.id AND removed_rows.key = receipts.key;
 
+-- name: requests_of_upload
+-- The keys that an upload knows, newest first; those of :time follow each other by key. A request from before its
+-- time was noted comes last.
+SELECT key, time FROM (
+    SELECT receipts.key, coalesce(receipts.committed_at, 0) AS time
+    FROM uploads CROSS JOIN receipts
+    WHERE uploads.id = :upload_id AND receipts.origin_id = coalesce(uploads.origin_id, uploads.id)
+    UNION ALL
+    SELECT rejections.key, rejections.rejected_at AS time FROM rejections WHERE rejections.upload_id = :upload_id
+)
+WHERE time <= :time
+ORDER BY time DESC, key DESC
+LIMIT :count OFFSET :skipped;
+
 -- name: last_key_between
 -- The last key of a long insert's groups: those between its bounds that end in as many digits as they do.
 SELECT key FROM receipts
