@@ -48,6 +48,7 @@ class Places:
             "variable": "a",
             "key": "k",
             "stream": session["streams"][0]["id"],
+            "query": made.done("POST", "/queries", {"query": "SELECT 1 AS a"})["id"],
             "grantee": "grace",
             "user": "grace",
         }
