@@ -18,6 +18,7 @@ from rowkeep.api.http.traffic import Traffic
 from rowkeep.api.http.wire import STATUS_OF_CODE
 from rowkeep.api.resources.access import GrantHandlers
 from rowkeep.api.resources.datasets import DatasetHandlers
+from rowkeep.api.resources.exports import ExportHandlers
 from rowkeep.api.resources.follow import FollowAnswers
 from rowkeep.api.resources.insert_rows import InsertRows
 from rowkeep.api.resources.long_insert import LongInserts
@@ -34,12 +35,18 @@ from rowkeep.api.resources.uploads import UploadHandlers
 from rowkeep.api.resources.variables import VariableHandlers
 from rowkeep.api.resources.versions import VersionHandlers
 from rowkeep.config import Settings
+from rowkeep.limits import (
+    export_limits,
+    insert_rate_limits,
+    load_limits,
+    quarantine_bounds,
+    query_limits,
+    workers_max,
+)
 from rowkeep.model.health import Durability, DurabilityClass
 from rowkeep.model.jobs import JobKind
-from rowkeep.model.quarantine import QuarantineBounds
-from rowkeep.model.rate_limits import InsertLimits, RateUnit, insert_limits
-from rowkeep.model.worker_jobs import WorkerLimits
 from rowkeep.services.datasets import DatasetService
+from rowkeep.services.exports import ExportRunner, ExportService
 from rowkeep.services.grants import GrantService
 from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.long_insert import LongInsertService
@@ -65,6 +72,7 @@ from rowkeep.storage.content_files import ContentFolder
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.durability import measure_durability
+from rowkeep.storage.export_files import ExportFolder
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.local_files import DataDirectory, Disk
 from rowkeep.storage.opening import open_database, open_segments
@@ -76,13 +84,15 @@ from rowkeep.web.pages.every_page import ShownServices, every_page
 from rowkeep.web.signing_in import signing_in_at
 from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
+from rowkeep.workers.export_process import ExportProcesses
 from rowkeep.workers.load_process import LoadProcesses
 from rowkeep.workers.pool import WorkerPool
 from rowkeep.workers.query.process import QueryProcesses
 from rowkeep.workers.sealing_process import SealingProcess
 
 _Handlers = (
-    QueryHandlers
+    ExportHandlers
+    | QueryHandlers
     | QuarantineHandlers
     | ReceiptHandlers
     | StatisticsHandlers
@@ -91,7 +101,7 @@ _Handlers = (
     | TempUploadHandlers
 )
 # What the template of the workers imports before it forks.
-WORKER_MODULES = ("rowkeep.workers.load", "rowkeep.workers.query.running")
+WORKER_MODULES = ("rowkeep.workers.load", "rowkeep.workers.export", "rowkeep.workers.query.running")
 
 _log = structlog.get_logger("rowkeep.start")
 
@@ -171,7 +181,7 @@ async def start_workers(storage: Storage, settings: Settings, stack: AsyncExitSt
     await large_bodies.start()
     checker = CheckingProcess()
     await checker.start()
-    jailed = WorkerPool(*WORKER_MODULES, workers_max=settings.loads_max + 2 * settings.queries_max)
+    jailed = WorkerPool(*WORKER_MODULES, workers_max=workers_max(settings))
     stack.push_async_callback(jailed.close)
     stack.push_async_callback(checker.close)
     stack.push_async_callback(large_bodies.close)
@@ -187,10 +197,11 @@ def _application(
     bodies = BodyReader(_body_limits(settings))
     content_files = _content_files(storage.directory, settings)
     temp_uploads = TempUploadService(doors, content_files, bytes_max=settings.temp_upload_bytes_max)
-    jobs = _jobs(storage, workers, content_files, settings)
+    exported_files = _exported_files(storage.directory)
+    jobs = _jobs(storage, workers, content_files, exported_files, settings)
     stack.push_async_callback(jobs.stop)
     ingest = _ingest(storage, workers, settings)
-    limits = _insert_limits(settings)
+    limits = insert_rate_limits(settings)
     long_inserts = LongInsertService(doors, ingest, limits, long_inserts_max=settings.long_inserts_max)
     traffic = Traffic()
     follows = FollowService(doors, readings, lane.commits, followers_max=settings.followers_max)
@@ -204,6 +215,7 @@ def _application(
         ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.segments))),
         QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
         StatisticsHandlers(statistics_service),
+        ExportHandlers(ExportService(doors, jobs, exported_files)),
         QueryHandlers(queries, reads, statistics_service),
         UploadHandlers(UploadService(doors, jobs), temp_uploads),
         TempUploadHandlers(temp_uploads, settings.public_url),
@@ -214,7 +226,14 @@ def _application(
     for work in (
         bodies.watch(),
         maintenance.run(),
-        keep_up(doors, workers.sealing, content_files, result_hours=settings.query_result_hours),
+        keep_up(
+            doors,
+            workers.sealing,
+            content_files,
+            exported_files,
+            result_hours=settings.query_result_hours,
+            export_hours=settings.export_hours,
+        ),
         follows.watch(),
         jobs.run(),
     ):
@@ -250,34 +269,37 @@ def _lane(database: Database, settings: Settings) -> Lane:
 
 
 def _ingest(storage: Storage, workers: Workers, settings: Settings) -> InsertService:
-    bounds = _bounds(settings)
+    bounds = quarantine_bounds(settings)
     turns = Turns(wait_seconds_max=settings.queue_wait_seconds_max)
     return InsertService(storage.doors, workers.large_bodies, workers.checker, bounds, turns)
 
 
-def _bounds(settings: Settings) -> QuarantineBounds:
-    return QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
-
-
-def _jobs(storage: Storage, workers: Workers, files: ContentFolder, settings: Settings) -> JobService:
+def _jobs(
+    storage: Storage, workers: Workers, files: ContentFolder, exports: ExportFolder, settings: Settings
+) -> JobService:
     loader = LoadProcesses(
-        workers.jailed, storage.directory, storage.segments, _bounds(settings), _load_limits(settings)
+        workers.jailed,
+        storage.directory,
+        storage.segments,
+        quarantine_bounds(settings),
+        load_limits(settings),
     )
     limits = QueryLimits(
         settings.query_memory_bytes_max, settings.query_result_bytes_max, settings.query_threads_max
     )
-    engine = QueryProcesses(
-        workers.jailed, storage.directory, storage.segments, _query_worker_limits(settings)
-    )
+    engine = QueryProcesses(workers.jailed, storage.directory, storage.segments, query_limits(settings))
+    exporting = ExportProcesses(workers.jailed, storage.directory, exports, export_limits(settings))
     runners: dict[JobKind, JobRunner] = {
         JobKind.LOAD: LoadRunner(loader, files),
         JobKind.QUERY: QueryRunner(storage.doors, engine, limits),
         JobKind.FILTER: QueryRunner(storage.doors, engine, limits),
+        JobKind.EXPORT: ExportRunner(storage.doors, exporting),
     }
     places = {
         JobKind.LOAD: settings.loads_max,
         JobKind.QUERY: settings.queries_max,
         JobKind.FILTER: settings.queries_max,
+        JobKind.EXPORT: settings.exports_max,
     }
     return JobService(storage.doors, runners, places)
 
@@ -290,22 +312,8 @@ def _session_limits(settings: Settings) -> SessionLimits:
     )
 
 
-def _query_worker_limits(settings: Settings) -> WorkerLimits:
-    return WorkerLimits(
-        memory_bytes_max=settings.query_memory_bytes_max,
-        seconds_max=settings.query_seconds_max,
-        scratch_bytes_max=settings.query_scratch_bytes_max,
-        free_bytes_min=settings.disk_reserve_bytes_min,
-    )
-
-
-def _load_limits(settings: Settings) -> WorkerLimits:
-    return WorkerLimits(
-        memory_bytes_max=settings.load_memory_bytes_max,
-        seconds_max=settings.load_seconds_max,
-        scratch_bytes_max=settings.load_scratch_bytes_max,
-        free_bytes_min=settings.disk_reserve_bytes_min,
-    )
+def _exported_files(directory: DataDirectory) -> ExportFolder:
+    return ExportFolder(directory.exports, Disk())
 
 
 def _content_files(directory: DataDirectory, settings: Settings) -> ContentFolder:
@@ -356,18 +364,6 @@ async def _sweep_at_end(storage: Storage) -> None:
 
 def _sealing_policy(settings: Settings) -> SealingPolicy:
     return SealingPolicy(settings.seal_bytes_min, settings.seal_minutes_max, settings.journal_bytes_max)
-
-
-def _insert_limits(settings: Settings) -> InsertLimits | None:
-    return insert_limits(
-        [
-            ("token", RateUnit.REQUESTS, settings.token_requests_per_second_max),
-            ("token", RateUnit.CONTENT_BYTES, settings.token_bytes_per_second_max),
-            ("upload", RateUnit.REQUESTS, settings.upload_requests_per_second_max),
-            ("upload", RateUnit.CONTENT_BYTES, settings.upload_bytes_per_second_max),
-        ],
-        settings.rate_burst_seconds,
-    )
 
 
 def _durability(directory: DataDirectory) -> Durability:

@@ -57,6 +57,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     query_result_bytes_max: int = 4096 * MEBIBYTE
     query_threads_max: int = 2
     query_result_hours: int = 24
+    exports_max: int = 2
+    export_memory_bytes_max: int = 1024 * MEBIBYTE
+    export_seconds_max: float = 21_600.0
+    export_scratch_bytes_max: int = 65_536 * MEBIBYTE
+    export_hours: int = 24
     disk_reserve_bytes_min: int = 256 * MEBIBYTE
     token_requests_per_second_max: float = 0.0
     token_bytes_per_second_max: int = 0

@@ -8,6 +8,7 @@ from tests.house.sources import PACKAGE, functions_of, imports_of, module_of, py
 MAY_IMPORT = {
     "model": (),
     "config": (),
+    "limits": ("config", "model"),
     "storage.base": ("model",),
     "storage.catalog": ("storage.base", "model"),
     "storage.engines": ("storage.catalog", "storage.base", "model"),
@@ -22,7 +23,7 @@ MAY_IMPORT = {
     "api": ("services", "storage.base", "storage.engines", "model"),
     # Pages for people, beside the API: they reach what it reaches, through the same services.
     "web": ("services", "model"),
-    "compose": ("api", "web", "services", "workers", "storage", "model", "config"),
+    "compose": ("api", "web", "services", "workers", "storage", "model", "limits", "config"),
     "server": ("compose", "config", "storage.base", "storage.local_files", "storage.marker"),
     "trials": ("server", "api", "services", "workers", "storage", "formats", "model", "config"),
     "client": (),

@@ -20,9 +20,10 @@ from rowkeep.sql.errors import QueryRefused
 from rowkeep.sql.fragments import Parameters
 from rowkeep.sql.gate import parse_query
 from rowkeep.sql.translation import TableShape, translated
+from rowkeep.workers.entries_file import write_entry
 from rowkeep.workers.query.engine import EngineError, QueryEngine
 from rowkeep.workers.query.failures import failure_message
-from rowkeep.workers.query.tables import TableViews, write_entry
+from rowkeep.workers.query.tables import TableViews
 from tests.unit.readworld import TABLE, World
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5)

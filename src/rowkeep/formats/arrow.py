@@ -263,3 +263,16 @@ class _PartsFile(io.RawIOBase):
         buffer[: len(taken)] = taken
         self._rest = self._rest[len(taken) :]
         return len(taken)
+
+
+RowBatch = pa.RecordBatch
+
+
+def row_batch(columns: Sequence[pa.Array | Column], schema: Schema) -> RowBatch:
+    """Columns, Arrow's or of Python values, as a batch in the types of a schema that has variables."""
+    fields = arrow_schema(schema)
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column, type=field.type)
+        for column, field in zip(columns, fields, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=fields)

@@ -135,17 +135,19 @@ def _null_marker(marker: str | None) -> str:
 class ExportArguments(msgspec.Struct, frozen=True):
     """What an export is asked for: rows, as they were found when it was taken in, and how to write them.
 
-    `table_id` or `query` says what the rows are of; `upload_name` is set for one upload of the table. Who
-    asks is looked up again before a file is sent. `name` is what the files are called.
+    Whether who asks may read them (`stream` says what that takes) is asked again before a file is sent.
+    `name` is what the files are called; `table_name` is that of the table, if the rows are of one.
     """
 
     stream: ReadStream
     options: ExportOptions
     name: str
-    table_id: int | None = None
     table_name: str | None = None
-    upload_name: str | None = None
-    query: str | None = None
+
+    def file_name(self, part: int, part_count: int) -> str:
+        """What a file is called where it is downloaded."""
+        number = f"_{part:06d}" if part_count > 1 else ""
+        return f"{self.name}{number}{self.options.suffix}"
 
 
 class ExportedFile(msgspec.Struct, frozen=True):
@@ -184,8 +186,8 @@ class ExportPlan(msgspec.Struct, frozen=True):
     schema: Schema
     uploads: tuple[UploadRows, ...]
     options: ExportOptions
-    segments: str
-    memory_bytes_max: int
+    segments: str = ""
+    memory_bytes_max: int = 0
 
     @property
     def row_count(self) -> int:

@@ -21,7 +21,7 @@ from rowkeep.services.read.grounds import ground_of
 from rowkeep.services.read.read import slices_of
 from rowkeep.services.tables import content_uploads
 from rowkeep.storage.catalog.catalog import CatalogView
-from rowkeep.storage.engines import EntrySink
+from rowkeep.storage.engines import EntrySink, ExportSink
 
 READ_BYTES_MAX = 4 * 1024 * 1024
 SEGMENTS_PER_PAGE = 1_000
@@ -107,7 +107,7 @@ def _upload_part(view: CatalogView, upload: Upload, folder: EntrySink) -> Upload
             segments.append(part)
     entry_count = 0
     if slices and row < slices[-1].row_end:
-        entry_count = _add_entries(view, upload, row, slices[-1].row_end, folder, versions)
+        entry_count = add_entries(view, upload.id, row, slices[-1].row_end, folder, versions)
     schemas = tuple(view.uploads.schema(upload.id, version) for version in sorted(versions))
     return UploadPart(upload.name, tuple(slices), schemas, tuple(segments), entry_count)
 
@@ -146,12 +146,13 @@ def _segment_part(
     )
 
 
-def _add_entries(
-    view: CatalogView, upload: Upload, row: int, row_end: int, folder: EntrySink, versions: set[int]
+def add_entries(
+    view: CatalogView, upload_id: int, row: int, row_end: int, folder: ExportSink, versions: set[int]
 ) -> int:
+    """Adds the entries of some rows of an upload. Returns how many; their schemas' versions go to a set."""
     count = 0
     while row < row_end:
-        found = view.entries.holding(upload.id, row, row_end, READ_BYTES_MAX)
+        found = view.entries.holding(upload_id, row, row_end, READ_BYTES_MAX)
         if not found:
             raise not_found("The rows of this table are gone: an upload was deleted.")
         for entry in found:

@@ -13,7 +13,7 @@ from rowkeep.model.errors import RowkeepError
 from rowkeep.services.maintenance import drop_entries
 from rowkeep.services.temp_uploads import sweep as sweep_temp_uploads
 from rowkeep.storage.catalog.doors import Doors
-from rowkeep.storage.engines import ContentFiles, Sealer
+from rowkeep.storage.engines import ContentFiles, ExportedFiles, Sealer
 
 PAUSE_SECONDS = 300
 FORGOTTEN_PER_LOOK = 1_000
@@ -23,7 +23,15 @@ MS_PER_HOUR = 3_600_000
 _log = structlog.get_logger("rowkeep.upkeep")
 
 
-async def keep_up(doors: Doors, sealer: Sealer, files: ContentFiles, *, result_hours: int) -> None:
+async def keep_up(
+    doors: Doors,
+    sealer: Sealer,
+    files: ContentFiles,
+    exports: ExportedFiles,
+    *,
+    result_hours: int,
+    export_hours: int,
+) -> None:
     """Forgets what no longer counts every few minutes, until it is cancelled."""
     while True:
         await asyncio.sleep(PAUSE_SECONDS)
@@ -33,6 +41,8 @@ async def keep_up(doors: Doors, sealer: Sealer, files: ContentFiles, *, result_h
             await forget_deleted(doors)
             await sealer.sweep(lambda: doors.read(lambda view: view.segments.file_names()))
             await sweep_temp_uploads(doors, files)
+            await expire_exports(doors, export_hours)
+            await exports.sweep(lambda: doors.read(lambda view: view.exports.file_names()))
         except (RowkeepError, OSError) as error:  # the lane is closed or busy: nothing is lost by waiting
             _log.warning("upkeep put off", reason=str(error))
 
@@ -46,6 +56,12 @@ async def expire_queries(doors: Doors, result_hours: int) -> None:
     """Deletes queries that finished so long ago; their rows go with those of deleted uploads."""
     finished_before = time.time_ns() // 1_000_000 - result_hours * MS_PER_HOUR
     await doors.write(lambda editor: editor.queries.expire(finished_before))
+
+
+async def expire_exports(doors: Doors, export_hours: int) -> None:
+    """Deletes exports that finished so long ago; their files are swept."""
+    finished_before = time.time_ns() // 1_000_000 - export_hours * MS_PER_HOUR
+    await doors.write(lambda editor: editor.exports.expire(finished_before))
 
 
 async def forget_deleted(doors: Doors) -> None:

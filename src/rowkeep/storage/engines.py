@@ -3,14 +3,15 @@
 How each promise is kept is said in one file.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from rowkeep.model.decoding.strict_rows import StrictRows
+from rowkeep.model.exports import ExportPlan, ExportResult
 from rowkeep.model.growth import SchemaChange
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import BodyFormat, OffsetMove
@@ -177,14 +178,18 @@ class FileLoader(Protocol):
         """Removes the segments of a load that came to nothing after all."""
 
 
-class EntrySink(Protocol):
-    """Takes what a query is to read of the journal, and says where it can read segments."""
+class ExportSink(Protocol):
+    """Takes what a worker is to read of the journal, and says where it can read segments."""
 
     def add_entry(self, entry: Entry) -> None:
         """Adds rows of the journal."""
 
     def segment_path(self, name: str) -> str:
         """Returns where a segment's file can be read."""
+
+
+class EntrySink(ExportSink, Protocol):
+    """The same for a query."""
 
     def is_checked(self, name: str) -> bool:
         """Returns whether this process has had every block of a segment checked."""
@@ -210,6 +215,47 @@ class QueryRunning(Protocol):
 
     async def discard(self, answer: QueryAnswer) -> None:
         """Removes a result that came to nothing after all."""
+
+
+class ExportRunning(Protocol):
+    """Writes the files of exports, away from the answering process. Cancelling it ends it at once.
+
+    Raises RowkeepError for a value that a format cannot hold, WorkerFailedError.
+    """
+
+    def folder(self) -> AbstractAsyncContextManager[Any]:
+        """Returns a place, an ExportSink, for what an export needs; it is gone afterwards."""
+
+    async def run(
+        self, plan: ExportPlan, identifier: str, folder: Any, listener: Callable[[float], None]
+    ) -> ExportResult:
+        """Returns what is said of durable files, which nothing names yet; their names begin with a word."""
+
+    async def discard(self, result: ExportResult) -> None:
+        """Removes files that came to nothing after all."""
+
+
+class OpenFile(Protocol):
+    """A file that is being sent."""
+
+    def parts(self, first: int, end: int) -> AsyncIterator[bytes]:
+        """Yields the bytes from one place to another; the file is closed then."""
+
+    def close(self) -> None:
+        """Closes the file. Again, it does nothing."""
+
+
+class ExportedFiles(Protocol):
+    """The files of exports, by their names."""
+
+    def open(self, name: str) -> OpenFile:
+        """Opens a file. Raises not_found_error."""
+
+    async def remove(self, name: str) -> None:
+        """Removes a file; who has it open can read it to its end."""
+
+    async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
+        """Removes files that no export has named for a while. Returns how many."""
 
 
 class StatisticsEngine(Protocol):

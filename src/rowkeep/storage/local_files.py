@@ -5,6 +5,7 @@
 * spool/                   bodies in flight and what statistics spill; worth nothing later, removed at start
 * jobs/                    what workers are making, a folder each; worth nothing later, removed at start
 * temp_uploads/            files that were sent and wait to be loaded (storage/catalog/temp_uploads.py)
+* exports/                 files for download, each named by an export (storage/export_files.py)
 * rowkeep.json             the marker: this folder is rowkeep's (storage/marker.py)
 * lock                     held by the one server of this directory
 
@@ -36,7 +37,7 @@ _is_job_folder = re.compile(rf"(?:parse|query|load|export)-{_chance}").fullmatch
 class DataDirectory:
     """The files of one server. Makes the folder when there is none."""
 
-    FOLDER_NAMES = ("segments", "spool", "jobs", "temp_uploads")
+    FOLDER_NAMES = ("segments", "spool", "jobs", "temp_uploads", "exports")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -74,6 +75,11 @@ class DataDirectory:
     def temp_uploads(self) -> Path:
         """The folder of the files that wait to be loaded."""
         return self.path / "temp_uploads"
+
+    @property
+    def exports(self) -> Path:
+        """The folder of the files of exports."""
+        return self.path / "exports"
 
     def reserve_database(self) -> None:
         """Makes the database's file when there is none: what is put beside it has its mode, 0600."""

@@ -23,6 +23,7 @@ class StreamAnswer(msgspec.Struct, frozen=True):
 
     headers: Headers
     parts: AsyncIterator[bytes]
+    status: int = 200
 
 
 class LiveAnswer(Protocol):
@@ -58,7 +59,8 @@ class Endpoint:
         if isinstance(answer, Answer):
             await send_answer(receive, send, head_answer(answer) if is_head else answer, request_id)
         elif is_head:
-            await send_answer(receive, send, Answer(200, answer.headers, b""), request_id)
+            status = answer.status if isinstance(answer, StreamAnswer) else 200
+            await send_answer(receive, send, Answer(status, answer.headers, b""), request_id)
         elif isinstance(answer, StreamAnswer):
             await send_stream(receive, send, answer, request_id)
         else:
@@ -84,11 +86,9 @@ def answer_to(error: Exception, request_id: bytes) -> Answer:
 async def send_answer(receive: IncomingBody, send: Send, answer: Answer, request_id: bytes) -> None:
     """Sends a complete response, after a body that it did not wait for (`incoming.py`)."""
     body = answer.body
-    headers = [
-        *answer.headers,
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", request_id),
-    ]
+    headers = [*answer.headers, (b"x-request-id", request_id)]
+    if all(name != b"content-length" for name, _ in headers):  # HEAD tells the length of what GET sends
+        headers.append((b"content-length", b"%d" % len(body)))
     await receive.drain()
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -100,7 +100,7 @@ async def send_stream(receive: Receive, send: Send, answer: StreamAnswer, reques
     A failure midway breaks the connection, so that the response cannot look whole.
     """
     headers = [*answer.headers, (b"x-request-id", request_id)]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     # Sending to a client that has left does not fail; nobody would notice.
     departure = asyncio.create_task(client_leaves(receive))
     try:

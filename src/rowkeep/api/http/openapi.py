@@ -13,7 +13,7 @@ import msgspec
 
 from rowkeep.api.http.insert_document import INSERT_ROWS_BODY, complete_insert_rows
 from rowkeep.api.http.request import ApiRequest
-from rowkeep.api.http.routes import API, ROW_TYPES, Route, RouteTable
+from rowkeep.api.http.routes import API, FILE_TYPE, ROW_TYPES, Route, RouteTable
 from rowkeep.api.http.shapes import Shape
 from rowkeep.api.http.wire import STATUS_OF_CODE, Answer, ErrorResource, json_answer
 from rowkeep.api.resources.insert_rows import (
@@ -192,7 +192,7 @@ def _response(route: Route, shapes: Shapes) -> Json:
         "description": "Done.",
         "content": {
             # What stands beside JSON holds the rows in another form.
-            media_type: {} if media_type in ROW_TYPES else content
+            media_type: {} if media_type in (*ROW_TYPES, FILE_TYPE) else content
             for media_type in route.media_types
         },
     }

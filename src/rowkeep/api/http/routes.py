@@ -15,6 +15,8 @@ API = "/api/v1"
 JSON_TYPES = ("application/json",)
 TEXT_TYPES = ("text/plain",)
 LINES_TYPE = "application/x-ndjson"
+# Files, in whatever format.
+FILE_TYPE = "*/*"
 ROW_TYPES = (LINES_TYPE, "text/csv", "application/vnd.apache.arrow.stream")
 
 # The statuses of errors that are a route's own, by what its handler looks up first.

@@ -5,6 +5,7 @@ for stays a text too: dates before 1900. A second sheet tells what was said of t
 """
 
 import datetime
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import xlsxwriter
+import xlsxwriter.workbook
 from xlsxwriter.worksheet import Worksheet
 
 from rowkeep.formats.exports.labels import has_labels
@@ -36,6 +38,19 @@ _NUMBER_FORMATS = {
     VariableType.DATE_TIME: "yyyy-mm-dd hh:mm:ss.000",
     VariableType.TIME: "hh:mm:ss.000",
 }
+
+
+class _FilesWithoutTimes:
+    """The module `os` as xlsxwriter uses it, but for setting a file's time, which a jailed worker may not."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def utime(self, *_: object) -> None:
+        """Does nothing: the parts of a workbook have the time at which they were made."""
+
+
+xlsxwriter.workbook.os = _FilesWithoutTimes()
 
 
 class _Exact(float):

@@ -11,6 +11,7 @@ import time
 from rowkeep.storage.base import Connection
 from rowkeep.storage.catalog.datasets import DatasetEditor, Datasets
 from rowkeep.storage.catalog.entries import Entries, EntryEditor
+from rowkeep.storage.catalog.exports import ExportEditor, Exports
 from rowkeep.storage.catalog.grants import GrantEditor, Grants
 from rowkeep.storage.catalog.jobs import JobEditor, Jobs
 from rowkeep.storage.catalog.members import MemberEditor, Members
@@ -50,6 +51,7 @@ class CatalogView:
         self.sessions = Sessions(connection)
         self.jobs = Jobs(connection)
         self.queries = Queries(connection)
+        self.exports = Exports(connection)
         self.temp_uploads = TempUploads(connection)
 
     def catalog_version(self) -> int:
@@ -76,6 +78,7 @@ class CatalogEditor(CatalogView):
     sessions: SessionEditor
     jobs: JobEditor
     queries: QueryEditor
+    exports: ExportEditor
     temp_uploads: TempUploadEditor
 
     def __init__(self, connection: Connection) -> None:
@@ -97,4 +100,5 @@ class CatalogEditor(CatalogView):
         self.sessions = SessionEditor(connection, now)
         self.jobs = JobEditor(connection, now)
         self.queries = QueryEditor(connection, now)
+        self.exports = ExportEditor(connection, now)
         self.temp_uploads = TempUploadEditor(connection, now)

@@ -18,9 +18,9 @@ from rowkeep.storage.base import SegmentStore
 from rowkeep.storage.engines import EntrySink
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.segments.naming import checked_name
+from rowkeep.workers.entries_file import write_entry
 from rowkeep.workers.pool import WorkerPool
 from rowkeep.workers.query.running import ENTRIES, RESULT, ParseJob
-from rowkeep.workers.query.tables import write_entry
 
 MODULE = "rowkeep.workers.query.running"
 PARSE_SECONDS_MAX = 10.0

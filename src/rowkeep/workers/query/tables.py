@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
 import pyarrow as pa
 
 from rowkeep.formats.arrow import arrow_schema
@@ -26,23 +25,10 @@ from rowkeep.storage.journal.rows import decoded_pieces
 from rowkeep.storage.local_files import Disk
 from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.checked_file import CheckedFile
+from rowkeep.workers.entries_file import read_entries
 from rowkeep.workers.query.engine import QueryEngine
 
-LENGTH_BYTES = 8
 UPLOAD_NAME_COLUMN = "_upload_name"
-
-
-def write_entry(file: BinaryIO, entry: Entry) -> None:
-    """Writes an entry for a worker to read."""
-    data = msgspec.msgpack.encode(entry)
-    file.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
-
-
-def read_entries(file: BinaryIO, count: int) -> Iterator[Entry]:
-    """The next entries of a file."""
-    for _ in range(count):
-        length = int.from_bytes(file.read(LENGTH_BYTES), "big")
-        yield msgspec.msgpack.decode(file.read(length), type=Entry)
 
 
 def check_blocks(path: Path, byte_count: int, checksums: bytes) -> None:

@@ -1,0 +1,60 @@
+"""The limits that settings put on work, as the rooms that keep them take them."""
+
+from rowkeep.config import Settings
+from rowkeep.model.quarantine import QuarantineBounds
+from rowkeep.model.rate_limits import InsertLimits, RateUnit, insert_limits
+from rowkeep.model.worker_jobs import WorkerLimits
+
+
+def quarantine_bounds(settings: Settings) -> QuarantineBounds:
+    """How much a quarantine holds."""
+    return QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
+
+
+def query_limits(settings: Settings) -> WorkerLimits:
+    """What the worker of a query may use."""
+    return WorkerLimits(
+        memory_bytes_max=settings.query_memory_bytes_max,
+        seconds_max=settings.query_seconds_max,
+        scratch_bytes_max=settings.query_scratch_bytes_max,
+        free_bytes_min=settings.disk_reserve_bytes_min,
+    )
+
+
+def export_limits(settings: Settings) -> WorkerLimits:
+    """What the worker of an export may use."""
+    return WorkerLimits(
+        memory_bytes_max=settings.export_memory_bytes_max,
+        seconds_max=settings.export_seconds_max,
+        scratch_bytes_max=settings.export_scratch_bytes_max,
+        free_bytes_min=settings.disk_reserve_bytes_min,
+    )
+
+
+def load_limits(settings: Settings) -> WorkerLimits:
+    """What the worker of a load may use."""
+    return WorkerLimits(
+        memory_bytes_max=settings.load_memory_bytes_max,
+        seconds_max=settings.load_seconds_max,
+        scratch_bytes_max=settings.load_scratch_bytes_max,
+        free_bytes_min=settings.disk_reserve_bytes_min,
+    )
+
+
+def insert_rate_limits(settings: Settings) -> InsertLimits | None:
+    """How fast rows may be inserted; None for no limit."""
+    return insert_limits(
+        [
+            ("token", RateUnit.REQUESTS, settings.token_requests_per_second_max),
+            ("token", RateUnit.CONTENT_BYTES, settings.token_bytes_per_second_max),
+            ("upload", RateUnit.REQUESTS, settings.upload_requests_per_second_max),
+            ("upload", RateUnit.CONTENT_BYTES, settings.upload_bytes_per_second_max),
+        ],
+        settings.rate_burst_seconds,
+    )
+
+
+def workers_max(settings: Settings) -> int:
+    """How many workers there can be at a time."""
+    # A query takes two workers, one after the other, and a filter one.
+    return settings.loads_max + settings.exports_max + 2 * settings.queries_max

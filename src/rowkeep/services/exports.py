@@ -1,0 +1,272 @@
+"""Exports: rows of a table, an upload or a query become files that can be downloaded.
+
+An export is a job (services/jobs.py): its rows are noted when it is asked for, a jailed worker writes the
+files, one transaction names them. Whether its caller may still read the rows is asked again at every
+download; so who has lost access, or what was deleted, gives nothing away. After some hours an export is
+forgotten, and its files are swept. Source: contract 4.10.
+"""
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from rowkeep.model.access import Scope
+from rowkeep.model.errors import ErrorCode, RowkeepError, conflict, invalid_request, not_found
+from rowkeep.model.exports import (
+    ExportArguments,
+    ExportedFile,
+    ExportOptions,
+    ExportPlan,
+    ExportResult,
+    check_fits,
+    export_options,
+)
+from rowkeep.model.jobs import Job, JobKind, JobStatus
+from rowkeep.model.references import parse_table_reference
+from rowkeep.model.resources import ReadStream, RowFormat
+from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure
+from rowkeep.services.access import TokenHash, principal_of, require_scope, signed_in
+from rowkeep.services.export_rows import export_rows
+from rowkeep.services.jobs import JobFailure, JobOutcome, JobService
+from rowkeep.services.queries import rows_of_query
+from rowkeep.services.read.grounds import require_grounds
+from rowkeep.services.read.read import ReadRequest, find_source, slices_of, stream_of
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.catalog.doors import Doors
+from rowkeep.storage.catalog.jobs import NewJob
+from rowkeep.storage.engines import ExportedFiles, ExportRunning, OpenFile
+
+UNFINISHED_MAX = 20
+_no_word = re.compile(r"\W+")
+_REASONS = {
+    WorkerFailure.MEMORY: "Writing the files took more memory than an export may use. Select fewer "
+    "variables, or export csv or parquet, which take least.",
+    WorkerFailure.TIME: "Writing the files took longer than an export may take. Select fewer variables.",
+    WorkerFailure.SCRATCH: "The files take more room on the server's disk than an export may use, or are too "
+    "many. Select fewer variables, compress them, ask for larger parts, or have room made.",
+    WorkerFailure.LOST: "The server ended the export, more than once. Ask for it again later.",
+}
+_CRASHED = "Writing the files ended the process that did it. Export another format."
+
+
+class ExportDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of an export to create."""
+
+    format: str | None = None
+    compression: str | None = None
+    null_marker: str | None = None
+    bom: bool | None = None
+    part_bytes_max: int | None = None
+    selected_variables: tuple[str, ...] | None = None
+
+    def options(self) -> ExportOptions:
+        """How the files are to be written. Raises invalid_request_error."""
+        return export_options(
+            self.format,
+            compression=self.compression,
+            null_marker=self.null_marker,
+            bom=self.bom,
+            part_bytes_max=self.part_bytes_max,
+        )
+
+
+class ExportView(msgspec.Struct, frozen=True):
+    """An export as it is shown; `result` once it is completed."""
+
+    job: Job
+    arguments: ExportArguments
+    result: ExportResult | None
+
+
+class Download(msgspec.Struct, frozen=True):
+    """A file that may be sent, open."""
+
+    file: ExportedFile
+    name: str
+    options: ExportOptions
+    content: OpenFile
+
+
+class ExportService:
+    """Takes exports in, shows what came of them, and gives their files out."""
+
+    def __init__(self, doors: Doors, jobs: JobService, files: ExportedFiles) -> None:
+        self._doors = doors
+        self._jobs = jobs
+        self._files = files
+
+    async def create(
+        self, token_hash: TokenHash | None, table: str, upload_name: str | None, draft: ExportDraft
+    ) -> ExportView:
+        """Queues an export of a table, or of one upload of it."""
+        return await self._add(token_hash, partial(_of_table, token_hash, table, upload_name, draft))
+
+    async def create_of_query(
+        self, token_hash: TokenHash | None, identifier: str, draft: ExportDraft
+    ) -> ExportView:
+        """Queues an export of a query's result."""
+        return await self._add(token_hash, partial(_of_query, token_hash, identifier, draft))
+
+    async def _add(
+        self, token_hash: TokenHash | None, find: Callable[[CatalogView], ExportArguments]
+    ) -> ExportView:
+        # Whoever is refused, and the lists of large tables, stay off the writer's thread.
+        arguments = await self._doors.read(find)
+
+        def add(editor: CatalogEditor) -> Job:
+            user_id = principal_of(editor, token_hash).user_id or 0
+            if editor.exports.unfinished_count(user_id) >= UNFINISHED_MAX:
+                raise RowkeepError(
+                    ErrorCode.RATE_LIMIT_EXCEEDED,
+                    f"You have {UNFINISHED_MAX} exports that are not finished. Wait for some or cancel them.",
+                    retry_after_seconds=5,
+                )
+            text = msgspec.json.encode(arguments).decode()
+            return editor.jobs.add(NewJob(JobKind.EXPORT, user_id, text))
+
+        job = await self._doors.write(add)
+        self._jobs.wake()
+        return ExportView(job, arguments, None)
+
+    async def find(self, token_hash: TokenHash | None, identifier: str) -> ExportView:
+        """An export of the caller's."""
+        return await self._doors.read(lambda view: find_export(view, token_hash, identifier))
+
+    async def page(self, token_hash: TokenHash | None, before_id: int | None, count: int) -> list[ExportView]:
+        """The caller's exports, newest first, those before one."""
+
+        def read(view: CatalogView) -> list[ExportView]:
+            user_id = signed_in(principal_of(view, token_hash)).user_id or 0
+            return [export_view(job) for job in view.exports.of_user(user_id, before_id or 2**62, count)]
+
+        return await self._doors.read(read)
+
+    async def delete(self, token_hash: TokenHash | None, identifier: str) -> None:
+        """Cancels an export that is not finished; deletes one that is, with its files."""
+
+        def delete(editor: CatalogEditor) -> ExportView:
+            found = find_export(editor, token_hash, identifier)
+            if not editor.jobs.cancel(found.job.id):
+                editor.exports.delete(found.job.id)
+            return found
+
+        found = await self._doors.write(delete)
+        await self._jobs.forget([found.job.id])
+        for file in found.result.files if found.result else ():
+            await self._files.remove(file.name)
+
+    async def download(self, token_hash: TokenHash | None, identifier: str, part: int) -> Download:
+        """A file of a completed export, for who may still read what it is of."""
+
+        def find(view: CatalogView) -> ExportView:
+            found = find_export(view, token_hash, identifier)
+            check_access(view, token_hash, found.arguments)
+            return found
+
+        found = await self._doors.read(find)
+        file = file_of(found, part)
+        name = found.arguments.file_name(part, len(found.result.files) if found.result else 0)
+        return Download(file, name, found.arguments.options, self._files.open(file.name))
+
+
+def export_view(job: Job) -> ExportView:
+    """What a job says of its export."""
+    result = None
+    if job.status is JobStatus.COMPLETED and job.result is not None:
+        result = msgspec.json.decode(job.result, type=ExportResult)
+    return ExportView(job, msgspec.json.decode(job.arguments, type=ExportArguments), result)
+
+
+def find_export(view: CatalogView, token_hash: TokenHash | None, identifier: str) -> ExportView:
+    """An export of the caller's. Raises not_found_error for any other.
+
+    One that nobody in particular asked for, of public data, is anybody's who knows its id.
+    """
+    principal = principal_of(view, token_hash)
+    job = view.jobs.find_named(identifier)
+    if job is None or job.kind is not JobKind.EXPORT or job.user_id not in (0, principal.user_id):
+        signed_in(principal)
+        raise not_found(f"There is no export {identifier}, or it has expired; ask for it again.")
+    return export_view(job)
+
+
+def file_of(found: ExportView, part: int) -> ExportedFile:
+    """A file of an export. Raises conflict until it is completed, invalid_request_error when it is none."""
+    if found.result is None:
+        reason = found.job.error or f"It is {found.job.status.value}."
+        raise conflict(f"The export has no files to download. {reason}")
+    files = found.result.files
+    if part >= len(files):
+        raise invalid_request(f"The export has {len(files)} files; `filePart` counts them from 0.")
+    return files[part]
+
+
+def check_access(view: CatalogView, token_hash: TokenHash | None, arguments: ExportArguments) -> None:
+    """Raises what a read of the same rows would, unless the caller may read them now."""
+    principal = principal_of(view, token_hash)
+    stream = arguments.stream
+    absent = not_found("What was exported is not there any more, or you can no longer see it.")
+    require_grounds(view, principal, stream.grounds, absent)
+    if stream.scope is not Scope.PUBLIC:
+        require_scope(principal, stream.scope)
+
+
+def _of_table(
+    token_hash: TokenHash | None, table: str, upload_name: str | None, draft: ExportDraft, view: CatalogView
+) -> ExportArguments:
+    request = ReadRequest(
+        parse_table_reference(table), upload_name, RowFormat.ARROW, draft.selected_variables, None
+    )
+    source = find_source(view, token_hash, request)
+    uploads = source.uploads(view)
+    stream = stream_of(source, request, source.schema(uploads), slices_of(view, uploads, None))
+    name = source.table.name if upload_name is None else f"{source.table.name} {upload_name}"
+    return _arguments(stream, draft, name, source.table.name)
+
+
+def _of_query(
+    token_hash: TokenHash | None, identifier: str, draft: ExportDraft, view: CatalogView
+) -> ExportArguments:
+    find = rows_of_query(token_hash, identifier, RowFormat.ARROW, draft.selected_variables, None)
+    return _arguments(find(view), draft, f"query {identifier}", None)
+
+
+def _arguments(stream: ReadStream, draft: ExportDraft, name: str, table_name: str | None) -> ExportArguments:
+    options = draft.options()
+    row_count = sum(slice_.row_end - slice_.first_row for slice_ in stream.slices)
+    check_fits(options.format, stream.schema, row_count)
+    file_name = _no_word.sub("_", name).strip("_").lower() or "rows"
+    return ExportArguments(stream, options, file_name, table_name)
+
+
+class ExportRunner:
+    """Writes exports."""
+
+    def __init__(self, doors: Doors, engine: ExportRunning) -> None:
+        self._doors = doors
+        self._engine = engine
+
+    async def run(self, job: Job, report: Callable[[float], None]) -> JobOutcome:
+        """Makes the files of an export."""
+        arguments = msgspec.json.decode(job.arguments, type=ExportArguments)
+        async with self._engine.folder() as folder:
+            uploads = await self._doors.read(partial(export_rows, arguments.stream, folder))
+            plan = ExportPlan(arguments.stream.schema, uploads, arguments.options)
+            result = await self._engine.run(plan, f"{job.identifier}-{job.attempts}", folder, report)
+        return JobOutcome(
+            lambda _: msgspec.json.encode(result).decode(), partial(self._engine.discard, result)
+        )
+
+    def failure(self, error: RowkeepError | WorkerFailedError) -> JobFailure:
+        """Returns why an export came to nothing."""
+        if isinstance(error, WorkerFailedError):
+            return JobFailure(_REASONS.get(error.failure, _CRASHED))
+        return JobFailure(error.message)
+
+    def forget(self, editor: CatalogEditor, job: Job) -> None:
+        """An export keeps nothing in the catalog but its job."""
+
+    async def tidy(self, job: Job) -> None:
+        """An export needs no file but those of its folder."""

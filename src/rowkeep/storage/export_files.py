@@ -1,0 +1,88 @@
+"""The files of exports: made by workers, named by the export that made them, read by whoever downloads them.
+
+A file is durable under its name before the transaction that names it. One that no export names may be about
+to be named, so it has a grace before it is removed.
+"""
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from rowkeep.model.errors import not_found
+from rowkeep.storage.local_files import Disk
+
+READ_BYTES = 1024 * 1024
+GRACE_SECONDS = 600.0
+# The identifier of the export, how often it was begun, the number of the file.
+_is_export_name = re.compile(r"[0-9a-z]{4}-[0-9a-z]+-\d+-\d{6}").fullmatch
+
+
+class ExportFolder:
+    """The folder of the files."""
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self._folder = folder
+        self._disk = disk
+        self._unnamed_since: dict[str, float] = {}
+
+    def take(self, files: list[tuple[Path, str]]) -> None:
+        """Moves durable files here under names, durably."""
+        for path, name in files:
+            self._disk.rename(path, self._folder / name)
+        self._disk.sync_directory(self._folder)
+
+    def open(self, name: str) -> "ExportFile":
+        """Opens a file. Raises not_found_error when there is none."""
+        try:
+            return ExportFile(self._folder / name)
+        except FileNotFoundError as error:
+            raise not_found("The file is not on the server any more. Export it again.") from error
+
+    async def remove(self, name: str) -> None:
+        """Removes a file that is not wanted any more; one that is open can be read to its end."""
+        await asyncio.to_thread(self._disk.remove, self._folder / name)
+
+    async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
+        """Removes files that no export has named for a while. Returns how many."""
+        present = await asyncio.to_thread(self._names)
+        unnamed = present - await named()
+        now = time.monotonic()
+        self._unnamed_since = {name: self._unnamed_since.get(name, now) for name in unnamed}
+        removable = [name for name, since in self._unnamed_since.items() if now - since >= GRACE_SECONDS]
+        for name in removable:
+            await self.remove(name)
+        return len(removable)
+
+    def _names(self) -> set[str]:
+        """The names that rowkeep gave; a file of another name is not rowkeep's to remove."""
+        return {file.name for file in self._folder.iterdir() if _is_export_name(file.name)}
+
+
+class ExportFile:
+    """An open file."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    async def parts(self, first: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from one place to another, part by part; the file is closed then."""
+        try:
+            position = first
+            while position < end:
+                count = min(READ_BYTES, end - position)
+                part = await asyncio.to_thread(os.pread, self._descriptor, count, position)
+                if not part:
+                    raise OSError("a file of an export ends too early")
+                position += len(part)
+                yield part
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Closes the file. Again, it does nothing."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
