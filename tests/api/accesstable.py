@@ -88,32 +88,33 @@ expired                     UUUUU      UUUUU UUUUU    UUUUU    UUUUU  UUUUU UUUU
 #   user     creates a dataset of OWNER; lab: one of lab
 #   read     shows who is in lab; write: changes it
 #   own      a read stream of OWNER over unreleased data; public: one of nobody over public data
+#   gone     an export or a query that is not there (tests/api/test_exports.py has those that are)
 GATES = """
-                            open answered signed user lab read write own public
-anonymous                   +    +        U      U    U   U    U     U   +
-stranger                    +    +        +      F    F   F    F     N   +
-stranger, public            +    +        +      S    S   S    S     N   +
-granted overview            +    +        +      F    F   F    F     N   +
-granted overview, public    +    +        +      S    S   S    S     N   +
-granted metadata            +    +        +      F    F   F    F     N   +
-granted sample              +    +        +      F    F   F    F     N   +
-granted data                +    +        +      F    F   F    F     N   +
-granted data, data.metadata +    +        +      S    S   S    S     N   +
-granted edit                +    +        +      F    F   F    F     N   +
-granted edit, data.data     +    +        +      S    S   S    S     N   +
-member of the granted       +    +        +      F    F   F    F     N   +
-head of the granted         +    +        +      F    F   F    F     N   +
-owner                       +    +        +      +    F   F    F     +   +
-owner, data.edit            +    +        +      +    F   S    S     +   +
-owner, data.data            +    +        +      S    S   S    S     S   +
-owner, data.metadata        +    +        +      S    S   S    S     S   +
-owner, data.overview        +    +        +      S    S   S    S     S   +
-owner, public               +    +        +      S    S   S    S     S   +
-owner, organization.write   +    +        +      S    S   F    F     S   +
-other administrator         +    +        +      F    +   +    +     N   +
-plain member                +    +        +      F    F   F    F     N   +
-revoked                     +    U        U      U    U   U    U     U   U
-expired                     +    U        U      U    U   U    U     U   U
+                            open answered signed user lab read write own public gone
+anonymous                   +    +        U      U    U   U    U     U   +      U
+stranger                    +    +        +      F    F   F    F     N   +      N
+stranger, public            +    +        +      S    S   S    S     N   +      N
+granted overview            +    +        +      F    F   F    F     N   +      N
+granted overview, public    +    +        +      S    S   S    S     N   +      N
+granted metadata            +    +        +      F    F   F    F     N   +      N
+granted sample              +    +        +      F    F   F    F     N   +      N
+granted data                +    +        +      F    F   F    F     N   +      N
+granted data, data.metadata +    +        +      S    S   S    S     N   +      N
+granted edit                +    +        +      F    F   F    F     N   +      N
+granted edit, data.data     +    +        +      S    S   S    S     N   +      N
+member of the granted       +    +        +      F    F   F    F     N   +      N
+head of the granted         +    +        +      F    F   F    F     N   +      N
+owner                       +    +        +      +    F   F    F     +   +      N
+owner, data.edit            +    +        +      +    F   S    S     +   +      N
+owner, data.data            +    +        +      S    S   S    S     S   +      N
+owner, data.metadata        +    +        +      S    S   S    S     S   +      N
+owner, data.overview        +    +        +      S    S   S    S     S   +      N
+owner, public               +    +        +      S    S   S    S     S   +      N
+owner, organization.write   +    +        +      S    S   F    F     S   +      N
+other administrator         +    +        +      F    +   +    +     N   +      N
+plain member                +    +        +      F    F   F    F     N   +      N
+revoked                     +    U        U      U    U   U    U     U   U      U
+expired                     +    U        U      U    U   U    U     U   U      U
 """
 
 
@@ -207,6 +208,13 @@ ACTIONS: dict[tuple[str, str], Action] = {
     # The only administrator of lab must stay one.
     ("PUT", _MEMBER): Action("write", {"role": "member"}, _REFUSED),
     ("DELETE", _MEMBER): Action("write", None, _REFUSED),
+    ("POST", f"{_TABLE}/exports"): Action("data", {"format": "unheard of"}, _REFUSED),
+    ("POST", f"{_UPLOAD}/exports"): Action("edit", {"format": "unheard of"}, _REFUSED),
+    ("POST", f"{API}/queries/{{query}}/exports"): Action("gone", {}),
+    ("GET", f"{API}/exports"): Action("signed"),
+    ("GET", f"{API}/exports/{{export}}"): Action("gone"),
+    ("DELETE", f"{API}/exports/{{export}}"): Action("gone"),
+    ("GET", f"{API}/exports/{{export}}/download"): Action("gone"),
     ("GET", f"{API}/readStreams/{{stream}}"): Action("own"),
     ("GET", f"{API}/openAPI.json"): Action("open"),
     ("GET", f"{API}/openAPI.yaml"): Action("open"),

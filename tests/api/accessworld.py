@@ -56,6 +56,8 @@ class Target(msgspec.Struct, frozen=True):
     user: str = "head"
     stream: str = "0" * 32
     key: str = "k"
+    export: str = "0000-none"
+    query: str = "0000-none"
 
     def path(self, pattern: str) -> str:
         """The path of a route for this target."""

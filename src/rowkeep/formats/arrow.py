@@ -7,7 +7,7 @@ rows but the one that `eosSentinel` asks for at the end. Source: contract 4.7, 5
 
 import io
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -265,7 +265,7 @@ class _PartsFile(io.RawIOBase):
         return len(taken)
 
 
-RowBatch = pa.RecordBatch
+RowBatch: TypeAlias = pa.RecordBatch
 
 
 def row_batch(columns: Sequence[pa.Array | Column], schema: Schema) -> RowBatch:
