@@ -49,6 +49,7 @@ class Places:
             "key": "k",
             "stream": session["streams"][0]["id"],
             "query": made.done("POST", "/queries", {"query": "SELECT 1 AS a"})["id"],
+            "export": made.done("POST", f"{made.table('answers')}/exports")["id"],
             "grantee": "grace",
             "user": "grace",
         }
