@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import click
 import pytest
 
 from rowkeep.cli import COMMANDS, commands
@@ -29,6 +30,24 @@ def test_small_commands_load_no_heavy_library(arguments: tuple[str, ...]) -> Non
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not HEAVY & set(done.stderr.split())
+
+
+def options_of(command: click.Command) -> list[click.Option]:
+    """The options of a command and of those in it."""
+    inside = command.commands.values() if isinstance(command, click.Group) else ()
+    own = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
+    return own + [option for one in inside for option in options_of(one)]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_option_says_what_it_means(name: str) -> None:
+    """--help has a sentence for each option, and its default where it is not a must."""
+    command = commands.get_command(None, name)  # type: ignore[arg-type]  # the context is not looked at
+    assert command is not None
+    for option in options_of(command):
+        assert option.help, option.name
+        says_default = option.show_default or "default" in option.help.lower()
+        assert says_default or option.required, f"{option.name}: {option.help}"
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

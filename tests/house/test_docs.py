@@ -10,6 +10,7 @@ import pytest
 from rowkeep.api.http.traffic import Traffic
 from rowkeep.api.http.wire import STATUS_OF_CODE, Answer
 from rowkeep.api.resources.operations import LiveFigures, OperationHandlers
+from rowkeep.commands.serve import setting_meanings
 from rowkeep.config import Settings
 from rowkeep.model.errors import ErrorCode
 from rowkeep.model.health import Durability, DurabilityClass, Health
@@ -40,6 +41,14 @@ def test_every_setting_is_documented() -> None:
     defaults = Settings()
     for name in names:
         assert f"| `ROWKEEP_{name.upper()}` | `{getattr(defaults, name)}` |" in text
+
+
+def test_a_setting_means_what_the_help_says() -> None:
+    """src/rowkeep/settings.txt has a line for each setting; docs/settings.md and `serve --help` show it."""
+    meanings, text = setting_meanings(), page("settings.md")
+    assert list(meanings) == list(Settings.__struct_fields__)
+    shown = re.findall(r"^\| `--([^`]+)` \| `[^`]*` \| `[^`]*` \| (.*) \|$", text, re.MULTILINE)
+    assert shown == [(name.replace("_", "-"), meaning) for name, meaning in meanings.items()]
 
 
 def test_every_error_is_documented() -> None:

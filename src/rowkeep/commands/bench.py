@@ -24,7 +24,14 @@ from rowkeep.trials.variants import run_variants
 @click.option("--seconds", default=3.0, show_default=True, help="How long each measurement takes.")
 @click.option("--rows", default="1,10,100,1000", show_default=True, help="Rows a request.")
 @click.option("--connections", default="1,16,64", show_default=True, help="Connections at a time.")
-@click.option("--peer", "peers", nargs=3, multiple=True, metavar="NAME URL TOKEN", help="Another server.")
+@click.option(
+    "--peer",
+    "peers",
+    nargs=3,
+    multiple=True,
+    metavar="NAME URL TOKEN",
+    help="Another server. [default: none]",
+)
 @click.option(
     "--measure",
     type=click.Choice(
@@ -38,8 +45,13 @@ from rowkeep.trials.variants import run_variants
     help="What; docs/performance.md tells. The options above are for inserts.",
 )
 @click.option("--minutes", default=10.0, show_default=True, help="How long sustained and soak take.")
-@click.option("--counts", default="", help="Of rows, uploads, followers or megabytes.")
-@click.option("--directory", default=Path(), type=click.Path(path_type=Path), help="On the disk to measure.")
+@click.option("--counts", default="", help="Of rows, uploads, followers or MB. [default: by measure]")
+@click.option(
+    "--directory",
+    default=Path(),
+    type=click.Path(path_type=Path),
+    help="On the disk to measure. [default: here]",
+)
 def bench(
     *,
     rounds: int,

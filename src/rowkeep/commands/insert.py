@@ -17,15 +17,17 @@ from rowkeep.client.files.run import BATCH_BYTES_MAX, InsertionOptions, Insertio
 from rowkeep.client.files.standing import ServerDiffers
 from rowkeep.client.files.taps import InputChanged
 from rowkeep.client.patience import RetryPolicy
+from rowkeep.commands.remote import (
+    EXIT_INTERRUPTED,
+    EXIT_OTHER,
+    EXIT_REQUEST_REFUSED,
+    EXIT_ROWS_LEFT_OUT,
+    EXIT_ROWS_REFUSED,
+    EXIT_UNREACHABLE,
+    server_options,
+)
 
-DEFAULT_URL = "http://127.0.0.1:8080/api/v1"
-EXIT_OTHER = 1
-EXIT_ROWS_REFUSED = 3
-EXIT_ROWS_LEFT_OUT = 4
-EXIT_REQUEST_REFUSED = 5
-EXIT_UNREACHABLE = 6
 EXIT_SERVER_DIFFERS = 7
-EXIT_INTERRUPTED = 130
 
 _REFUSED_ADVICE = (
     "No line of this request was inserted. Correct the input and run again, or leave such lines out "
@@ -45,32 +47,37 @@ _FORMS: dict[str, Literal["ndjson", "csv"]] = {
 @click.argument("table", metavar="OWNER.DATASET.TABLE")
 @click.argument("upload")
 @click.argument("file", default="-", type=click.Path(dir_okay=False, path_type=Path, allow_dash=True))
-@click.option("--url", envvar="ROWKEEP_URL", default=DEFAULT_URL, show_default=True, show_envvar=True)
 @click.option(
-    "--token",
-    envvar=["ROWKEEP_TOKEN", "REDIVIS_API_TOKEN"],
-    required=True,
-    show_envvar=True,
-    help="With the scope data.edit.",
+    "--format",
+    "form",
+    type=click.Choice(["ndjson", "csv"]),
+    help="How the rows are written. [default: by the file's name]",
 )
-@click.option("--format", "form", type=click.Choice(["ndjson", "csv"]), help="[default: by the file's name]")
 @click.option("--delimiter", help="Of CSV: one character, or tab. [default: by the header: , ; tab or |]")
 @click.option(
     "--null",
     "nulls",
     multiple=True,
     metavar="TEXT",
-    help="Of CSV: fields that are TEXT are null; repeatable.",
+    help="Of CSV: fields that are TEXT are null; repeatable. [default: empty fields without quotes]",
 )
-@click.option("--follow", is_flag=True, help="Go on with what is appended to FILE, until SIGINT or SIGTERM.")
-@click.option("--state", type=click.Path(path_type=Path), help="[default: FILE.rowkeep-state]")
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Go on with what is appended to FILE, until SIGINT or SIGTERM. [default: end with FILE]",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    help="Where it is noted how far FILE is in. [default: FILE.rowkeep-state]",
+)
 @click.option("--source", help="The name of the input in the keys. [default: the path of FILE]")
 @click.option(
     "--restart",
     "--again",
     "is_again",
     is_flag=True,
-    help="Insert FILE from its beginning, also what is in already.",
+    help="Insert FILE from its beginning, also what is in already. [default: go on where it stopped]",
 )
 @click.option("--batch-bytes", default=BATCH_BYTES_MAX, show_default=True, help="Bytes of FILE a request.")
 @click.option("--linger", default=1.0, show_default=True, help="Seconds that rows wait for more of them.")
@@ -83,7 +90,9 @@ _FORMS: dict[str, Literal["ndjson", "csv"]] = {
     help="What to do with rows that do not fit.",
 )
 @click.option(
-    "--quarantine", type=click.Path(path_type=Path), help="[default: FILE.rowkeep-quarantine.jsonl]"
+    "--quarantine",
+    type=click.Path(path_type=Path),
+    help="Where refused rows are kept. [default: FILE.rowkeep-quarantine.jsonl]",
 )
 @click.option("--retry-seconds", default=600.0, show_default=True, help="How long a request is repeated.")
 @click.option(
@@ -93,6 +102,7 @@ _FORMS: dict[str, Literal["ndjson", "csv"]] = {
     metavar="SECONDS",
     help="How long to wait for a next version where a dataset has none.",
 )
+@server_options
 def insert_command(**given: Any) -> None:
     """Insert the rows of an NDJSON or CSV file, or of the standard input (-), into a stream.
 

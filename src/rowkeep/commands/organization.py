@@ -29,7 +29,12 @@ def organization_create(name: str, admin: str, data_dir: Path) -> None:
 @organization.command("add-member")
 @click.argument("name", metavar="ORGANIZATION")
 @click.argument("user_name", metavar="USER")
-@click.option("--admin", "role", flag_value=MemberRole.ADMINISTRATOR.value, help="As an administrator.")
+@click.option(
+    "--admin",
+    "role",
+    flag_value=MemberRole.ADMINISTRATOR.value,
+    help="As an administrator. [default: a member]",
+)
 @data_dir_option
 def organization_add_member(name: str, user_name: str, role: str | None, data_dir: Path) -> None:
     """Make a user a member of an organization, or change what they are in it."""

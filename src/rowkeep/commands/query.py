@@ -24,7 +24,9 @@ COMPLETED = "completed"
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Read the query from a file. [default: SQL, else the standard input]",
 )
-@click.option("--dataset", metavar="OWNER.DATASET", help="Where tables without a dataset are looked for.")
+@click.option(
+    "--dataset", metavar="OWNER.DATASET", help="Where bare names of tables are looked for. [default: nowhere]"
+)
 @click.option(
     "--dialect",
     type=click.Choice(["bigquery", "duckdb"]),
