@@ -61,7 +61,8 @@ def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
         found_token = token or stored_credentials().token(found_url)
         if found_token is None:
             end(
-                f"there is no token for {found_url}. Run `rowkeep login {found_url}`, or set ROWKEEP_TOKEN.",
+                f"there is no token for {found_url}: run `rowkeep login {found_url}`, or give --token "
+                "or ROWKEEP_TOKEN.",
                 EXIT_USAGE,
             )
         return command(*arguments, url=found_url, token=found_token, **given)
