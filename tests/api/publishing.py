@@ -74,20 +74,22 @@ class Publication:
         made: Json = self.done("POST", f"{self.dataset('next')}/tables", {"name": name, **said})
         return made
 
-    def add_upload(self, table: str, name: str, rows: Rows, schema: list[Json] | None = None) -> Json:
-        """A new upload in the next version, with rows."""
+    def add_upload(
+        self, table: str, name: str, rows: Rows, schema: list[Json] | None = None, **said: Any
+    ) -> Json:
+        """A new upload in the next version, with rows; `said` is sent with them."""
         path = f"{self.table(table)}/uploads"
         made: Json = self.done("POST", path, {"name": name, "type": "stream", "schema": schema})
-        self.done("POST", f"{made['uri']}/rows", {"rows": rows})
+        self.done("POST", f"{made['uri']}/rows", {"rows": rows, **said})
         return made
 
-    def publish(self, table: str, name: str, rows: Rows) -> str:
+    def publish(self, table: str, name: str, rows: Rows, **said: Any) -> str:
         """Makes the next version unless there is one, adds an upload to it, releases it; its tag."""
         if self.done("GET", self.dataset())["nextVersion"] is None:
             self.done("POST", f"{self.dataset()}/versions")
         if self.ask("HEAD", self.table(table)).status_code == 404:
             self.add_table(table)
-        self.add_upload(table, name, rows)
+        self.add_upload(table, name, rows, **said)
         return str(self.release()["tag"])
 
     def release(self, **said: Any) -> Json:

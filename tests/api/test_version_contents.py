@@ -83,11 +83,35 @@ def test_the_strategy_may_change_between_versions(publication: Publication) -> N
 def test_uploads_of_one_name_in_two_versions(publication: Publication) -> None:
     """An upload's name is its table's own in each version; both keep their rows and their schema."""
     publication.publish("answers", "live", [{"n": 1}])
-    publication.publish("answers", "live", [{"n": "many"}])
+    publication.publish("answers", "live", [{"n": "many"}], updateSchema=True)
     assert publication.rows("answers", "v1.0") == [{"n": 1}]
     assert publication.rows("answers", "v2.0") == [{"n": "1"}, {"n": "many"}]
     assert publication.types("answers", "v1.0") == {"n": "integer"}
     assert publication.types("answers", "v2.0") == {"n": "string"}
+
+
+@pytest.mark.parametrize("strategy", ["append", "replace"])
+@pytest.mark.parametrize("value", ["many", 1.5, True])
+def test_a_type_of_the_table_changes_on_request_alone(
+    publication: Publication, strategy: str, value: str | float
+) -> None:
+    """A later upload without a schema takes the table's types; a misfit is refused until a request widens."""
+    publication.publish("answers", "a", numbered(1))
+    publication.done("POST", f"{publication.dataset()}/versions")
+    publication.done("PATCH", publication.table("answers"), {"uploadMergeStrategy": strategy})
+    upload = publication.add_upload("answers", "b", numbered(2))
+    rows = f"{upload['uri']}/rows"
+    for said in ({}, {"updateSchema": False}):
+        reason = publication.refused(400, "POST", rows, {"rows": [{"n": value}], **said})
+        assert 'variable "n" takes an integer' in reason
+    assert publication.types("answers", "next") == {"n": "integer"}
+    earlier = numbered(1) if strategy == "append" else []
+    assert publication.rows("answers", "next") == earlier + numbered(2)
+    publication.done("POST", rows, {"rows": [{"n": value}], "updateSchema": True})
+    widened = publication.types("answers", "next")
+    assert widened == {"n": "float" if value == 1.5 else "string"}
+    assert len(publication.rows("answers", "next")) == len(earlier) + 2
+    assert publication.release()["tag"] == "v2.0"
 
 
 def test_variables_stack_over_versions(publication: Publication) -> None:
@@ -127,7 +151,7 @@ def test_sizes_are_exact(publication: Publication) -> None:
 
 
 def _retype(publication: Publication) -> None:
-    publication.add_upload("answers", "u", [{"n": "text"}])
+    publication.add_upload("answers", "u", [{"n": "text"}], updateSchema=True)
 
 
 def _add_rows(publication: Publication) -> None:
@@ -138,10 +162,10 @@ def _add_variable(publication: Publication) -> None:
     publication.add_upload("answers", "u", [{"n": 1, "more": 1}])
 
 
-def _replace_with(rows: Rows) -> Callable[[Publication], None]:
+def _replace_with(rows: Rows, **said: bool) -> Callable[[Publication], None]:
     def change(publication: Publication) -> None:
         publication.done("PATCH", publication.table("answers"), {"uploadMergeStrategy": "replace"})
-        publication.add_upload("answers", "u", rows)
+        publication.add_upload("answers", "u", rows, **said)
 
     return change
 
@@ -173,7 +197,9 @@ def _recreate_table(publication: Publication) -> None:
         pytest.param(_replace_with([{"n": 5, "s": "y"}]), "v1.1", id="rows replaced"),
         pytest.param(_replace_with([{"N": 5, "S": "y"}]), "v1.1", id="variable spelled in another case"),
         pytest.param(_retype, "v2.0", id="variable widened"),
-        pytest.param(_replace_with([{"n": 5.5, "s": "y"}]), "v2.0", id="variable of another type"),
+        pytest.param(
+            _replace_with([{"n": 5.5, "s": "y"}], updateSchema=True), "v2.0", id="variable of another type"
+        ),
         pytest.param(_replace_with([{"n": 5}]), "v2.0", id="variable deleted"),
         pytest.param(_replace_with([{"n": 5, "t": "y"}]), "v2.0", id="variable renamed"),
         pytest.param(_delete_table, "v2.0", id="table deleted"),
