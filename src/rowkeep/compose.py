@@ -215,7 +215,7 @@ def _application(
         ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.segments))),
         QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
         StatisticsHandlers(statistics_service),
-        ExportHandlers(ExportService(doors, jobs, exported_files)),
+        ExportHandlers(ExportService(doors, jobs, exported_files), settings.public_url),
         QueryHandlers(queries, reads, statistics_service),
         UploadHandlers(UploadService(doors, jobs), temp_uploads),
         TempUploadHandlers(temp_uploads, settings.public_url),

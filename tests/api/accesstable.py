@@ -215,6 +215,9 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("GET", f"{API}/exports/{{export}}"): Action("gone"),
     ("DELETE", f"{API}/exports/{{export}}"): Action("gone"),
     ("GET", f"{API}/exports/{{export}}/download"): Action("gone"),
+    ("POST", f"{API}/exports/{{export}}/downloadLinks"): Action("gone", {}),
+    # The link that is asked for is none; a token has no bearing on it.
+    ("GET", f"{API}/downloads/{{link}}/{{name}}"): Action("open", None, (404, 404, 404)),
     ("GET", f"{API}/readStreams/{{stream}}"): Action("own"),
     ("GET", f"{API}/openAPI.json"): Action("open"),
     ("GET", f"{API}/openAPI.yaml"): Action("open"),

@@ -50,6 +50,8 @@ class Places:
             "stream": session["streams"][0]["id"],
             "query": made.done("POST", "/queries", {"query": "SELECT 1 AS a"})["id"],
             "export": made.done("POST", f"{made.table('answers')}/exports")["id"],
+            "link": "none",
+            "name": "rows.csv",
             "grantee": "grace",
             "user": "grace",
         }

@@ -12,6 +12,7 @@ from tests import plainhttp
 from tests.api.exporting import content, download, ended, export, exported
 from tests.api.loading import load, parquet_of, workers_of
 from tests.api.publishing import Publication
+from tests.commandline import rowkeep
 from tests.serverprocess import ServerProcess, wait_until
 
 ROWS = [{"site": f"s{number}", "count": number} for number in range(100)]
@@ -205,4 +206,35 @@ def test_access_is_asked_again(server: ServerProcess) -> None:
     assert plainhttp.get(path).status_code == 401
     own = export(made, made.table("answers", "current"), format="csv")
     assert made.ask("GET", own["uri"], token="").status_code == 401
+    made.close()
+
+
+def test_a_link(server: ServerProcess, made: Publication) -> None:
+    """A link needs no token, bears the file's name, and is worth no more than the token that made it."""
+    token = rowkeep("token", "create", "--user", server.user, data_dir=server.data_dir)
+    asked = made.ask("POST", f"{made.table('answers')}/exports", {"format": "csv"}, token=token)
+    found = ended(made, asked.json())
+    link = made.ask("POST", f"{found['uri']}/downloadLinks", {}, token=token).json()
+    assert link["url"].endswith("/answers.csv")
+    whole = content(made, found)
+    assert plainhttp.get(link["url"]).content == whole
+    assert plainhttp.get(link["url"], headers={"Range": "bytes=5-"}).content == whole[5:]
+    changed = link["url"].replace("/answers.csv", "A/answers.csv")
+    assert plainhttp.get(changed).status_code == 404
+    listed = rowkeep("token", "list", data_dir=server.data_dir).splitlines()
+    rowkeep("token", "revoke", listed[-1].split()[0], data_dir=server.data_dir)
+    assert plainhttp.get(link["url"]).status_code == 401
+
+
+def test_all_links_end_at_once(own_server: ServerProcess) -> None:
+    """`rowkeep token revoke-links` makes every link of before worthless, and new ones can be made."""
+    made = Publication(own_server)
+    made.add_table("answers")
+    made.add_upload("answers", "live", ROWS)
+    found = export(made, made.table("answers"), format="csv")
+    before = made.done("POST", f"{found['uri']}/downloadLinks", {})["url"]
+    rowkeep("token", "revoke-links", data_dir=own_server.data_dir)
+    assert plainhttp.get(before).status_code == 404
+    after = made.done("POST", f"{found['uri']}/downloadLinks", {})["url"]
+    assert plainhttp.get(after).status_code == 200
     made.close()

@@ -43,6 +43,13 @@ def token_revoke(token_id: int, data_dir: Path) -> None:
     edit(data_dir, lambda editor: revoke_token(editor, token_id))
 
 
+@token.command("revoke-links")
+@data_dir_option
+def token_revoke_links(data_dir: Path) -> None:
+    """End every download link of the server at once."""
+    edit(data_dir, lambda editor: editor.exports.renew_link_secret())
+
+
 def _token_line(item: Token) -> str:
     state = "revoked" if item.revoked_at else "valid"
     expires = _time_text(item.expires_at) if item.expires_at else "never"

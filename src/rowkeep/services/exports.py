@@ -7,6 +7,7 @@ forgotten, and its files are swept. Source: contract 4.10.
 """
 
 import re
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -24,6 +25,7 @@ from rowkeep.model.exports import (
     export_options,
 )
 from rowkeep.model.jobs import Job, JobKind, JobStatus
+from rowkeep.model.links import LINK_SECONDS, DownloadLink, checked, signed
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import ReadStream, RowFormat
 from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure
@@ -87,6 +89,14 @@ class Download(msgspec.Struct, frozen=True):
     name: str
     options: ExportOptions
     content: OpenFile
+
+
+class SharedFile(msgspec.Struct, frozen=True):
+    """A link to a file, and what the file is called."""
+
+    link: str
+    name: str
+    expires_at: int
 
 
 class ExportService:
@@ -169,6 +179,26 @@ class ExportService:
         file = file_of(found, part)
         name = found.arguments.file_name(part, len(found.result.files) if found.result else 0)
         return Download(file, name, found.arguments.options, self._files.open(file.name))
+
+    async def link(self, token_hash: TokenHash | None, identifier: str, part: int) -> SharedFile:
+        """A link by which anybody can fetch a file of a completed export for an hour."""
+        now = time.time_ns() // 1_000_000
+        link = DownloadLink(identifier, part, token_hash, now + LINK_SECONDS * 1_000)
+
+        def sign(view: CatalogView) -> SharedFile:
+            found = find_export(view, token_hash, identifier)
+            check_access(view, token_hash, found.arguments)
+            file_of(found, part)
+            name = found.arguments.file_name(part, len(found.result.files) if found.result else 0)
+            return SharedFile(signed(link, view.exports.link_secret()), name, link.expires_at)
+
+        return await self._doors.read(sign)
+
+    async def download_linked(self, text: str) -> Download:
+        """The file that a link says, if who gave the link out may still read it."""
+        now = time.time_ns() // 1_000_000
+        link = await self._doors.read(lambda view: checked(text, view.exports.link_secret(), now))
+        return await self.download(link.token_hash, link.export, link.part)
 
 
 def export_view(job: Job) -> ExportView:

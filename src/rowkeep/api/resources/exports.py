@@ -1,6 +1,7 @@
 """Exports: rows as files to download. Source: contract 4.10."""
 
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 import msgspec
 
@@ -20,6 +21,7 @@ from rowkeep.api.http.routes import (
 from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, Shape, Time, located
 from rowkeep.api.http.wire import Answer, json_answer, ok_answer
 from rowkeep.api.resources.downloads import file_answer
+from rowkeep.model.errors import invalid_request
 from rowkeep.model.exports import ExportFormat
 from rowkeep.model.jobs import JobStatus
 from rowkeep.services.exports import ExportDraft, ExportService, ExportView
@@ -59,11 +61,25 @@ class ExportList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag="ex
     results: list[Export]
 
 
+class DownloadLinkDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of a link to create."""
+
+    file_part: int = 0
+
+
+class DownloadLink(Shape, frozen=True, kw_only=True, tag_field="kind", tag="downloadLink"):
+    """A link by which anybody can fetch a file, until it expires."""
+
+    url: str
+    expires_at: Time
+
+
 class ExportHandlers:
     """Exports and their files."""
 
-    def __init__(self, exports: ExportService) -> None:
+    def __init__(self, exports: ExportService, public_url: str) -> None:
         self._exports = exports
+        self._public_url = public_url
 
     def table(self) -> RouteTable:
         """Returns the routes."""
@@ -84,6 +100,22 @@ class ExportHandlers:
                 None,
                 (*ASKED_ERRORS, 409, 416),
                 (_FILE_PART,),
+                media_types=(FILE_TYPE,),
+            ),
+            Route(
+                "POST",
+                f"{export}/downloadLinks",
+                self.create_link,
+                DownloadLink,
+                (*ASKED_ERRORS, 409),
+                body=DownloadLinkDraft,
+            ),
+            Route(
+                "GET",
+                f"{API}/downloads/{{link}}/{{name}}",
+                self.download_linked,
+                None,
+                (*ASKED_ERRORS, 409, 416),
                 media_types=(FILE_TYPE,),
             ),
         ]
@@ -129,6 +161,20 @@ class ExportHandlers:
         part = request.natural("filePart") or 0
         found = await self._exports.download(request.token_hash, request.segment("export"), part)
         return file_answer(request, found)
+
+    async def create_link(self, request: ApiRequest) -> Answer:
+        """Makes a link by which a file can be fetched for an hour, without a token."""
+        draft = await request.json(DownloadLinkDraft)
+        if draft.file_part < 0:
+            raise invalid_request("`filePart` counts from 0.")
+        shared = await self._exports.link(request.token_hash, request.segment("export"), draft.file_part)
+        base = self._public_url or f"http://{request.host}"
+        url = f"{base}{API}/downloads/{shared.link}/{quote(shared.name)}"
+        return json_answer(DownloadLink(url=url, expires_at=shared.expires_at))
+
+    async def download_linked(self, request: ApiRequest) -> StreamAnswer:
+        """The file that a link says, or a range of its bytes."""
+        return file_answer(request, await self._exports.download_linked(request.segment("link")))
 
 
 def _resource(view: ExportView) -> Export:

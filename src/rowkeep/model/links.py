@@ -1,0 +1,56 @@
+"""Links by which a file can be fetched without a token: what they say, signed.
+
+A link says which file, for which token, and until when; nobody can change that without the server's secret.
+It is worth what its token is worth: a token that is revoked, or whose user has lost access, takes its links
+with it, and a new secret all links of the server. A token stands in a link as its hash, which opens nothing.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+import msgspec
+
+from rowkeep.model.errors import RowkeepError, not_found
+
+LINK_SECONDS = 3_600
+_DIGEST_BYTES = 32
+
+
+class DownloadLink(msgspec.Struct, frozen=True, array_like=True):
+    """A file of an export, and who gives it out; `expires_at` in epoch milliseconds."""
+
+    export: str
+    part: int
+    token_hash: bytes | None
+    expires_at: int
+
+
+def signed(link: DownloadLink, secret: bytes) -> str:
+    """Returns a link as text that fits into a path."""
+    said = msgspec.msgpack.encode(link)
+    return base64.urlsafe_b64encode(_digest(said, secret) + said).rstrip(b"=").decode()
+
+
+def checked(text: str, secret: bytes, now: int) -> DownloadLink:
+    """Returns what a link says. Raises not_found_error for one that was not signed so, or has expired."""
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        raise _no_link() from None
+    digest, said = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
+    if not hmac.compare_digest(digest, _digest(said, secret)):
+        raise _no_link()
+    link = msgspec.msgpack.decode(said, type=DownloadLink)
+    if link.expires_at <= now:
+        raise _no_link()
+    return link
+
+
+def _digest(said: bytes, secret: bytes) -> bytes:
+    return hmac.digest(secret, b"download link" + said, hashlib.sha256)
+
+
+def _no_link() -> RowkeepError:
+    return not_found("This link is not one of this server's, or it has expired. Ask for a new one.")
