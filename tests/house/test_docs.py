@@ -44,7 +44,7 @@ def test_every_setting_is_documented() -> None:
 
 
 def test_a_setting_means_what_the_help_says() -> None:
-    """src/rowkeep/settings.txt has a line for each setting; docs/settings.md and `serve --help` show it."""
+    """src/rowkeep/settings.txt has a line for each setting, and docs/settings.md the text of it."""
     meanings, text = setting_meanings(), page("settings.md")
     assert list(meanings) == list(Settings.__struct_fields__)
     shown = re.findall(r"^\| `--([^`]+)` \| `[^`]*` \| `[^`]*` \| (.*) \|$", text, re.MULTILINE)
