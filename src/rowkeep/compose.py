@@ -47,6 +47,7 @@ from rowkeep.model.health import Durability, DurabilityClass
 from rowkeep.model.jobs import JobKind
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.exports import ExportRunner, ExportService
+from rowkeep.services.first_start import FirstStart
 from rowkeep.services.grants import GrantService
 from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.long_insert import LongInsertService
@@ -80,8 +81,7 @@ from rowkeep.storage.segments.chaining import ChainReading
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.segments.sweep import GRACE_SECONDS, SegmentSweep
 from rowkeep.web.console import Console
-from rowkeep.web.pages.every_page import ShownServices, every_page
-from rowkeep.web.signing_in import signing_in_at
+from rowkeep.web.pages.every_page import ShownServices, console_of
 from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
 from rowkeep.workers.export_process import ExportProcesses
@@ -207,7 +207,7 @@ def _application(
     follows = FollowService(doors, readings, lane.commits, followers_max=settings.followers_max)
     statistics = DuckStatistics(storage.database, storage.directory.spool, readings)
     stack.callback(statistics.close)
-    queries = QueryService(doors, jobs)
+    queries, uploads = QueryService(doors, jobs), UploadService(doors, jobs)
     statistics_service = StatisticsService(doors, statistics)
     reads = ReadService(doors, readings, limits=_session_limits(settings))
     live = partial(_live_figures, follows, long_inserts, jobs)
@@ -217,7 +217,7 @@ def _application(
         StatisticsHandlers(statistics_service),
         ExportHandlers(ExportService(doors, jobs, exported_files), settings.public_url),
         QueryHandlers(queries, reads, statistics_service),
-        UploadHandlers(UploadService(doors, jobs), temp_uploads),
+        UploadHandlers(uploads, temp_uploads),
         TempUploadHandlers(temp_uploads, settings.public_url),
         OperationHandlers(lane.health, maintenance.health, traffic, live, _durability(storage.directory)),
     ]
@@ -246,17 +246,17 @@ def _application(
         CorsPolicy(settings.cors_origins),
         traffic,
         (follows.stop, long_inserts.stop),
-        _console(doors, reads, queries, settings),
+        _console(doors, reads, queries, uploads, settings),
     )
 
 
-def _console(doors: StorageDoors, reads: ReadService, queries: QueryService, settings: Settings) -> Console:
+def _console(
+    doors: StorageDoors, reads: ReadService, queries: QueryService, uploads: UploadService, settings: Settings
+) -> Console:
     """The pages for people. They reach what programs reach, through the same services."""
-    services = ShownServices(
-        DatasetService(doors), GrantService(doors), VersionService(doors), TableService(doors), reads, queries
-    )
-    signing_in = signing_in_at(settings.public_url)
-    return Console(every_page(services, signing_in), signing_in, lambda error: STATUS_OF_CODE[error.code])
+    resources = DatasetService(doors), GrantService(doors), VersionService(doors), TableService(doors)
+    services = ShownServices(*resources, reads, queries, uploads, FirstStart(doors))
+    return console_of(services, settings.public_url, lambda error: STATUS_OF_CODE[error.code])
 
 
 def _lane(database: Database, settings: Settings) -> Lane:

@@ -112,6 +112,9 @@ async def _serve(settings: Settings, port: int) -> None:
         await _wait_until_listening(settings.host, port, serving)
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         sys.stdout.write(f"rowkeep: listening on http://{shown}:{port}/api/v1\n")
+        first_start = await application.first_start_path()
+        if first_start is not None:
+            sys.stdout.write(f"rowkeep: no users yet; make the first at http://{shown}:{port}{first_start}\n")
         sys.stdout.flush()
         await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
         application.end_live_answers()

@@ -10,7 +10,7 @@ server (requests.py), a page that is not open to everybody takes a session (sess
 wrong becomes a page that says what to do next.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -25,6 +25,7 @@ from rowkeep.web.sessions import Session
 from rowkeep.web.signing_in import SigningIn
 
 StatusOf = Callable[[RowkeepError], int]
+OfferFirstStart = Callable[[], Awaitable[str | None]]
 
 _log = structlog.get_logger("rowkeep.console")
 _READING = ("GET", "HEAD")
@@ -33,11 +34,19 @@ _READING = ("GET", "HEAD")
 class Console:
     """The pages as one application."""
 
-    def __init__(self, table: PageTable, signing_in: SigningIn, status_of: StatusOf) -> None:
+    def __init__(
+        self, table: PageTable, signing_in: SigningIn, status_of: StatusOf, offer_first_start: OfferFirstStart
+    ) -> None:
+        self._offer_first_start = offer_first_start
         self._table = table
         self._sessions = signing_in.sessions
         self._cookie = signing_in.cookie
         self._status_of = status_of
+
+    async def first_start_path(self) -> str | None:
+        """Returns where the first user is made, once; None when there is a user or an organization."""
+        code = await self._offer_first_start()
+        return None if code is None else f"{CONSOLE}/first-start?code={code}"
 
     def takes(self, scope: Scope) -> bool:
         """Returns whether a request is for a page: programs that ask for `/` are not sent here."""

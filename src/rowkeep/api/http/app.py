@@ -36,6 +36,9 @@ _slashes = re.compile(rb"/{2,}")
 class Console(Protocol):
     """The pages for people, beside the API."""
 
+    async def first_start_path(self) -> str | None:
+        """Returns where the first user is made; None when there is one."""
+
     def takes(self, scope: Scope) -> bool:
         """Returns whether a request is for a page."""
 
@@ -69,6 +72,10 @@ class RowkeepApplication:
         self._router = Router([*routes, inserts], redirect_slashes=False, default=_no_route)
         self._request_prefix = secrets.token_hex(4).encode()
         self._request_numbers = itertools.count(1)
+
+    async def first_start_path(self) -> str | None:
+        """Returns the path at which the first user is made; None when there is one."""
+        return await self._console.first_start_path()
 
     def end_live_answers(self) -> None:
         """Has answers that last come to their end, and takes no more of them."""

@@ -14,6 +14,10 @@ class Owners(Reading):
         """Returns the user or organization of this name, ignoring case."""
         return noun(Owner, self._connection.record("owner_by_key", name_key=name.casefold()))
 
+    def exist(self) -> bool:
+        """Returns whether there is any user or organization."""
+        return bool(self._one("owners_exist")["found"])
+
     def administers(self, owner_id: int, user_id: int) -> bool:
         """Returns whether a user is this owner, or administers this organization."""
         return bool(self._one("administers", owner_id=owner_id, user_id=user_id)["administers"])

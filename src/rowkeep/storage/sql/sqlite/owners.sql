@@ -1,6 +1,9 @@
 -- name: owner_by_key
 SELECT id, kind, name FROM owners WHERE name_key = :name_key;
 
+-- name: owners_exist
+SELECT EXISTS (SELECT 1 FROM owners) AS found;
+
 -- name: administers
 -- Whether a user is this owner, or administers this organization.
 SELECT :owner_id = :user_id OR EXISTS (
