@@ -88,7 +88,7 @@ expired                     UUUUU      UUUUU UUUUU    UUUUU    UUUUU  UUUUU UUUU
 #   user     creates a dataset of OWNER; lab: one of lab
 #   read     shows who is in lab; write: changes it
 #   own      a read stream of OWNER over unreleased data; public: one of nobody over public data
-#   gone     an export or a query that is not there (tests/api/test_exports.py has those that are)
+#   gone     an export, a query or a file on its way that is not there
 GATES = """
                             open answered signed user lab read write own public gone
 anonymous                   +    +        U      U    U   U    U     U   +      U
@@ -140,6 +140,7 @@ _VARIABLES = {"variables": [{"name": "site", "valueLabels": _SAME_VALUE_TWICE}]}
 
 _DATASET = f"{API}/datasets/{{dataset}}"
 _ACCESS = f"{_DATASET}/access/{{grantee}}"
+_QUERY = f"{API}/queries/{{query}}"
 _VERSION = f"{_DATASET}/versions/{{version}}"
 _TABLE = f"{API}/tables/{{table}}"
 _UPLOAD = f"{_TABLE}/uploads/{{upload}}"
@@ -211,6 +212,19 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("POST", f"{_TABLE}/exports"): Action("data", {"format": "unheard of"}, _REFUSED),
     ("POST", f"{_UPLOAD}/exports"): Action("edit", {"format": "unheard of"}, _REFUSED),
     ("POST", f"{API}/queries/{{query}}/exports"): Action("gone", {}),
+    ("POST", f"{_TABLE}/tempUploads"): Action("edit", {"tempUploads": [{"size": -1}]}, _REFUSED),
+    ("POST", f"{_TABLE}/resumableUpload"): Action("edit", {"size": -1}, _REFUSED),
+    ("POST", f"{API}/tempUploads/{{tempUpload}}"): Action("gone"),
+    ("PUT", f"{API}/tempUploads/{{tempUpload}}"): Action("gone"),
+    ("POST", f"{API}/queries"): Action("signed", {"query": " "}, _REFUSED),
+    ("GET", f"{API}/queries"): Action("signed"),
+    ("GET", _QUERY): Action("gone"),
+    ("POST", f"{_QUERY}/cancel"): Action("gone"),
+    ("POST", f"{_QUERY}/readSessions"): Action("gone", {}),
+    ("GET", f"{_QUERY}/rows"): Action("gone"),
+    ("GET", f"{_QUERY}/variables"): Action("gone"),
+    ("GET", f"{_QUERY}/variables/{{variable}}"): Action("gone"),
+    ("GET", f"{_QUERY}/variables/{{variable}}/statistics"): Action("gone"),
     ("GET", f"{API}/exports"): Action("signed"),
     ("GET", f"{API}/exports/{{export}}"): Action("gone"),
     ("DELETE", f"{API}/exports/{{export}}"): Action("gone"),

@@ -54,6 +54,10 @@ STATEMENTS: dict[str, tuple[str, int]] = {
         f"{API}/tables/lab.d:next.t_0/uploads/u_0/requests/k",
         6,
     ),
+    f"{API}/tables/{{table}}/uploads/{{upload}}/requests": (
+        f"{API}/tables/lab.d:next.t_0/uploads/u_0/requests",
+        7,
+    ),
     f"{API}/openAPI.json": (f"{API}/openAPI.json", 0),
     f"{API}/openAPI.yaml": (f"{API}/openAPI.yaml", 0),
     "/healthz": ("/healthz", 0),
@@ -69,13 +73,25 @@ READS_ROWS = {
     f"{_UPLOAD}/variables/{{variable}}/statistics",
     f"{_UPLOAD}/verify",
     f"{API}/readStreams/{{stream}}",
+    f"{API}/queries/{{query}}/rows",
+    f"{API}/queries/{{query}}/variables/{{variable}}/statistics",
+    f"{API}/exports/{{export}}/download",
+}
+# What a job says of itself: one look for the job, or one page of them.
+OF_JOBS = {
+    f"{API}/queries",
+    f"{API}/queries/{{query}}",
+    f"{API}/queries/{{query}}/variables",
+    f"{API}/queries/{{query}}/variables/{{variable}}",
+    f"{API}/exports",
+    f"{API}/exports/{{export}}",
 }
 
 
 def test_every_get_route_has_a_row() -> None:
-    """The table has each GET route but those that read rows, and no other."""
+    """The table has each GET route but those that read rows or show jobs, and no other."""
     routes = {path for method, path in OPERATIONS if method == "GET"}
-    assert routes == set(STATEMENTS) | READS_ROWS
+    assert routes == set(STATEMENTS) | READS_ROWS | OF_JOBS
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])

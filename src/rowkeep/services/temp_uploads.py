@@ -27,7 +27,7 @@ import msgspec
 from rowkeep.model.errors import conflict, invalid_request, not_found, unavailable
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.temp_uploads import ContentPiece, TempUpload
-from rowkeep.services.access import TokenHash, editable_table, principal_of
+from rowkeep.services.access import TokenHash, editable_table, principal_of, signed_in
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.catalog.temp_uploads import NewTempUpload
@@ -63,27 +63,23 @@ class TempUploadService:
     ) -> list[TempUpload]:
         """Makes room for files. Raises what editing the table would, and `unavailable` when there is none."""
         parsed = parse_table_reference(table_reference)
-        if len(drafts) > TEMP_UPLOADS_MAX:
-            raise invalid_request(f"At most {TEMP_UPLOADS_MAX} temporary uploads are made at a time.")
 
         def write(editor: CatalogEditor) -> list[TempUpload]:
             principal = principal_of(editor, token_hash)
             _, table = editable_table(editor, principal, parsed)
             if principal.user_id is None:
                 raise LookupError("a table was edited by nobody")
+            _check_drafts(drafts)
             self._check_space(editor, sum(draft.size or 0 for draft in drafts))
             return [editor.temp_uploads.add(_new(table.id, principal.user_id, draft)) for draft in drafts]
 
-        for draft in drafts:
-            if draft.size is not None and draft.size < 0:
-                raise invalid_request(f"The `size` of a file is not negative: {draft.size}.")
         return await self._doors.write(write)
 
     async def find(self, token_hash: TokenHash | None, identifier: str) -> TempUpload:
         """Returns a temporary upload of the caller. Raises not_found_error when there is none, or no more."""
 
         def read(view: CatalogView) -> TempUpload:
-            principal = principal_of(view, token_hash)
+            principal = signed_in(principal_of(view, token_hash))
             found = view.temp_uploads.find(identifier)
             if found is None or found.user_id != principal.user_id or _has_expired(found):
                 raise not_found("There is no such temporary upload, or it has expired; create another.")
@@ -218,6 +214,14 @@ class _Writing:
     async def __aexit__(self, *exception: object) -> None:
         if self._writers.get(self._identifier) is asyncio.current_task():
             del self._writers[self._identifier]
+
+
+def _check_drafts(drafts: Sequence[TempUploadDraft]) -> None:
+    if len(drafts) > TEMP_UPLOADS_MAX:
+        raise invalid_request(f"At most {TEMP_UPLOADS_MAX} temporary uploads are made at a time.")
+    for draft in drafts:
+        if draft.size is not None and draft.size < 0:
+            raise invalid_request(f"The `size` of a file is not negative: {draft.size}.")
 
 
 def _new(table_id: int, user_id: int, draft: TempUploadDraft) -> NewTempUpload:
