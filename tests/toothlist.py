@@ -259,8 +259,8 @@ TEETH = (
     Tooth(
         "sweeping nothing that is named",
         f"{STORAGE}/segments/sweep.py",
-        "for name in self._ours(present) - named}",
-        "for name in self._ours(present)}",
+        "candidates = self._ours(present) - named - self._kept",
+        "candidates = self._ours(present) - self._kept",
         "tests/contract/test_segments.py",
     ),
     Tooth(

@@ -1,7 +1,7 @@
 """The one place that builds everything. Plain construction, from the bottom up."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 
@@ -167,7 +167,7 @@ async def open_storage(
     stack.callback(doors.close)
     segments = open_segments(directory)
     storage = Storage(database, directory, lane, doors, segments, SegmentSweep(segments))
-    await _sweep(storage)
+    await _sweep(storage, storage.sweep.sweep_at_start)
     return storage
 
 
@@ -210,7 +210,7 @@ def _application(
     queries, uploads = QueryService(doors, jobs), UploadService(doors, jobs)
     statistics_service = StatisticsService(doors, statistics)
     reads = ReadService(doors, readings, limits=_session_limits(settings))
-    live = partial(_live_figures, follows, long_inserts, jobs)
+    live = partial(_live_figures, follows, long_inserts, jobs, storage.sweep)
     handlers: list[_Handlers] = [
         ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.segments))),
         QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
@@ -339,7 +339,9 @@ def _long_inserts(inserts: LongInsertService, settings: Settings) -> LongInserts
     )
 
 
-def _live_figures(follows: FollowService, inserts: LongInsertService, jobs: JobService) -> LiveFigures:
+def _live_figures(
+    follows: FollowService, inserts: LongInsertService, jobs: JobService, sweep: SegmentSweep
+) -> LiveFigures:
     return LiveFigures(
         follows.follower_count,
         follows.dropped_count,
@@ -347,19 +349,20 @@ def _live_figures(follows: FollowService, inserts: LongInsertService, jobs: JobS
         jobs.running_count,
         jobs.completed_count,
         jobs.failed_count,
+        sweep.set_aside_count,
     )
 
 
-async def _sweep(storage: Storage) -> None:
-    """Removes what the sealing process left unnamed. It does not run now."""
+async def _sweep(storage: Storage, sweep: Callable[[set[str], set[str]], object]) -> None:
+    """Sweeps what the sealing process left unnamed. It does not run now."""
     present = storage.segments.names()
     named = await storage.doors.read(lambda view: view.segments.file_names())
-    storage.sweep.sweep_alone(present, named)
+    sweep(present, named)
 
 
 async def _sweep_at_end(storage: Storage) -> None:
     with suppress(StorageError, OSError):  # the next start does it
-        await _sweep(storage)
+        await _sweep(storage, storage.sweep.sweep_alone)
 
 
 def _sealing_policy(settings: Settings) -> SealingPolicy:

@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+import os
+import shutil
 from pathlib import Path
 
 import apsw
 import pytest
 
-from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.marker import MARKER
+from rowkeep.storage.segments.sweep import SegmentSweep
 from rowkeep.storage.statements import load_migrations
+from tests import plainhttp
 from tests.api.stream import Stream
 from tests.commandline import refusal, rowkeep, run
 from tests.serverprocess import ServerProcess, wait_until
@@ -188,3 +193,74 @@ def test_only_what_rowkeep_named_is_removed(tmp_path: Path) -> None:
     server.close()
     assert [file for file in foreign if not file.exists()] == []
     assert [file for file in ours if file.exists()] == []
+
+
+def metrics_of(server: ServerProcess) -> str:
+    """The metrics of a running server."""
+    return plainhttp.get(server.url.removesuffix("/api/v1") + "/metrics").text
+
+
+def test_an_older_database_beside_newer_segments(tmp_path: Path) -> None:
+    """What it does not name is moved, told in the log, counted, and whole again with the newer database."""
+    server = ServerProcess(tmp_path / "data", seal_bytes_min="1")
+    server.start()
+    stream = Stream(server.url, server.token, None, server.user)
+    stream.insert({"rows": [{"n": 1}], "updateSchema": True})
+    wait_until(lambda: "rowkeep_segments_sealed_total 1.0" in metrics_of(server))
+    assert server.stop() == 0
+    older, newer = tmp_path / "older.db", tmp_path / "newer.db"
+    database = server.data_dir / "rowkeep.db"
+    shutil.copyfile(database, newer)
+    rowkeep("user", "create", "ada", data_dir=tmp_path / "seed")
+    shutil.copyfile(tmp_path / "seed" / "rowkeep.db", older)
+    before = content(server.data_dir / "segments")
+    assert len(before) == 1
+
+    shutil.copyfile(older, database)
+    server.start()
+    assert "rowkeep_segments_set_aside_total 1.0" in metrics_of(server)
+    assert server.stop() == 0
+    assert content(server.data_dir / "lost+found") == before
+    assert content(server.data_dir / "segments") == {}
+    (line,) = [line for line in server.log().splitlines() if "lost+found" in line]
+    assert json.loads(line)["files"] == list(before)
+
+    shutil.copyfile(newer, database)
+    for name in before:
+        (server.data_dir / "lost+found" / name).rename(server.data_dir / "segments" / name)
+    assert "1 row" in rowkeep("verify", data_dir=server.data_dir)
+    server.close()
+    stream.close()
+
+
+def test_what_was_set_aside_goes_after_its_days(tmp_path: Path) -> None:
+    """Two files of one name are both kept; files of somebody else stay for ever."""
+    segments = tmp_path / "segments"
+    store = LocalSegments(segments, Disk())
+    sweep = SegmentSweep(store)
+    for text in ("first", "second"):
+        put(tmp_path, f"segments/{SEGMENT}").write_text(text)
+        put(tmp_path, "segments/mine.parquet")
+        sweep.sweep_at_start(store.names(), set())
+    lost = tmp_path / "lost+found"
+    assert sorted(file.read_text() for file in lost.iterdir()) == ["first", "second"]
+    assert sweep.set_aside_count == 2
+    put(tmp_path, "lost+found/#12345")
+    sweep.forget_set_aside()
+    assert len(list(lost.iterdir())) == 3
+    for file in lost.iterdir():
+        os.utime(file, (0, 0))
+    sweep.forget_set_aside()
+    assert [file.name for file in lost.iterdir()] == ["#12345"]
+    assert [file.name for file in segments.iterdir()] == ["mine.parquet"]
+
+
+def test_what_cannot_be_moved_stays(tmp_path: Path) -> None:
+    """A folder that nobody may write to, or a file in its place, keeps no server from its start."""
+    store = LocalSegments(tmp_path / "segments", Disk())
+    sweep = SegmentSweep(store)
+    put(tmp_path, f"segments/{SEGMENT}")
+    put(tmp_path, "lost+found")
+    sweep.sweep_at_start(store.names(), set())
+    assert sweep.sweep_alone(store.names(), set()) == 0
+    assert store.names() == {SEGMENT}

@@ -70,7 +70,13 @@ def test_every_metric_is_documented() -> None:
     health = Health(failure=None, queued_bytes=0, rows_inserted=0, batches=0, groups=0, commit_seconds=0.0)
     durability = Durability(DurabilityClass.DURABLE, 0.2, "ext4")
     live = LiveFigures(
-        followers=0, followers_dropped=0, long_inserts=0, jobs_running=0, jobs_completed=0, jobs_failed=0
+        followers=0,
+        followers_dropped=0,
+        long_inserts=0,
+        jobs_running=0,
+        jobs_completed=0,
+        jobs_failed=0,
+        segments_set_aside=0,
     )
     handlers = OperationHandlers(lambda: health, MaintenanceHealth(), Traffic(), lambda: live, durability)
     answer: Answer = asyncio.run(handlers.metrics(cast(Any, None)))

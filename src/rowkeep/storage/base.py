@@ -164,3 +164,9 @@ class SegmentStore(Protocol):
 
     def remove(self, name: str) -> None:
         """Removes a file. One that is gone is no error."""
+
+    def set_aside(self, name: str) -> None:
+        """Moves a file to where people find it. Raises OSError."""
+
+    def forget_set_aside(self, before: float) -> int:
+        """Removes files that were set aside before a time (seconds since 1970). Returns how many."""

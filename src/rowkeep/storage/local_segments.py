@@ -1,10 +1,20 @@
 """Segments as files of one folder. A file has another suffix until it is durable under its name."""
 
 import os
+import re
+import time
 from pathlib import Path
 
 from rowkeep.storage.local_files import Disk
-from rowkeep.storage.segments.naming import UNFINISHED
+from rowkeep.storage.segments.naming import UNFINISHED, is_segment_file
+
+LOST_AND_FOUND = "lost+found"
+
+_time = re.compile(r"\.\d+$", re.ASCII)
+
+
+def _is_set_aside(name: str) -> bool:
+    return is_segment_file(_time.sub("", name))
 
 
 class LocalSegments:
@@ -36,6 +46,30 @@ class LocalSegments:
     def remove(self, name: str) -> None:
         """Removes a file. One that is gone is no error."""
         self._disk.remove(self._folder / name)
+
+    def set_aside(self, name: str) -> None:
+        """Moves a file to `lost+found`, beside this folder, and notes when in its time of change.
+
+        A file that lies there under the same name is kept too: this one gets the time in its name.
+        """
+        file, lost = self._folder / name, self._folder.with_name(LOST_AND_FOUND)
+        lost.mkdir(mode=0o700, exist_ok=True)
+        place = lost / name
+        if place.exists():
+            place = lost / f"{name}.{time.time_ns()}"
+        os.utime(file)
+        self._disk.rename(file, place)
+        for folder in (lost, self._folder, lost.parent):
+            self._disk.sync_directory(folder)
+
+    def forget_set_aside(self, before: float) -> int:
+        """Removes files of segments that were set aside before a time. Returns how many."""
+        lost = self._folder.with_name(LOST_AND_FOUND)
+        files = [file for file in lost.glob("*") if _is_set_aside(file.name)]
+        old = [file for file in files if file.stat().st_mtime < before]
+        for file in old:
+            self._disk.remove(file)
+        return len(old)
 
 
 class NewLocalFile:

@@ -53,6 +53,7 @@ class SealingProcess:
         """Removes files that have had no name for a while; how many."""
         present = await asyncio.to_thread(self._store.names)
         names = await named()
+        await asyncio.to_thread(self._sweep.forget_set_aside)
         return await asyncio.to_thread(self._sweep.sweep, present, names, grace_seconds=self._grace_seconds)
 
     async def close(self) -> None:

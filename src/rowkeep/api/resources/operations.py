@@ -18,7 +18,7 @@ from rowkeep.services.maintenance import MaintenanceHealth
 
 
 class LiveFigures(msgspec.Struct, frozen=True):
-    """Answers that last: how many there are, and how many readers were dropped since the start."""
+    """What the server counts besides the journal: answers that last, jobs, segments that were set aside."""
 
     followers: int
     followers_dropped: int
@@ -26,6 +26,7 @@ class LiveFigures(msgspec.Struct, frozen=True):
     jobs_running: int
     jobs_completed: int
     jobs_failed: int
+    segments_set_aside: int
 
 
 class HealthResource(Shape, frozen=True, kw_only=True):
@@ -123,6 +124,7 @@ class _Figures(Collector):
         yield GaugeMetricFamily("rowkeep_jobs_running", "Loads and queries that run now.", live.jobs_running)
         yield _counter("rowkeep_jobs_completed", "Loads and queries that ended well.", live.jobs_completed)
         yield _counter("rowkeep_jobs_failed", "Loads and queries that failed.", live.jobs_failed)
+        yield _counter("rowkeep_segments_set_aside", "Segments moved to lost+found.", live.segments_set_aside)
         yield GaugeMetricFamily(
             "rowkeep_ready", "1 while the journal takes rows, else 0.", int(health.failure is None)
         )
