@@ -76,6 +76,7 @@ from rowkeep.storage.durability import measure_durability
 from rowkeep.storage.export_files import ExportFolder
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.modes import close_to_others
 from rowkeep.storage.opening import open_database, open_segments
 from rowkeep.storage.segments.chaining import ChainReading
 from rowkeep.storage.segments.reader import StreamReader
@@ -112,6 +113,7 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
     directory = DataDirectory(settings.data_dir)
     database = open_database(directory)  # before anything is removed: it refuses what is not rowkeep's
     directory.sweep()
+    close_to_others(directory)
     try:
         async with application_over(database, directory, settings) as application:
             yield application

@@ -264,3 +264,23 @@ def test_what_cannot_be_moved_stays(tmp_path: Path) -> None:
     sweep.sweep_at_start(store.names(), set())
     assert sweep.sweep_alone(store.names(), set()) == 0
     assert store.names() == {SEGMENT}
+
+
+def test_looser_modes_are_mended_at_start(tmp_path: Path) -> None:
+    """As an earlier version left them, under any umask; the log says which. Links are not followed."""
+    server = ServerProcess(tmp_path / "data")
+    outside = put(tmp_path, "outside.txt")
+    (server.data_dir / "segments").mkdir()
+    (server.data_dir / "segments" / "link").symlink_to(outside)
+    loose = [server.data_dir, server.data_dir / "segments", server.data_dir / "rowkeep.db"]
+    for path in (outside, *loose):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    for _ in range(2):
+        server.start()
+        assert server.stop() == 0
+    server.close()
+    paths = [server.data_dir, *server.data_dir.rglob("*")]
+    assert [path for path in paths if path.lstat().st_mode & 0o077 and not path.is_symlink()] == []
+    assert outside.stat().st_mode & 0o777 == 0o644
+    (line,) = [line for line in server.log().splitlines() if "open to other users" in line]
+    assert {str(path) for path in loose} <= set(json.loads(line)["files"])
