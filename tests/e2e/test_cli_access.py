@@ -92,7 +92,8 @@ def test_members_have_what_their_organization_was_granted(
 
 def test_administrators(server: ServerProcess, friend: str) -> None:
     """--admin makes an administrator and no --admin a member again; an organization keeps one at least."""
-    data_dir, organization = server.data_dir, server.organization
+    data_dir, organization = server.data_dir, "crew"  # no other test's, so that nobody else is in it
+    rowkeep("organization", "create", organization, "--admin", server.user, data_dir=data_dir)
     headers = {"Authorization": f"Bearer {friend}"}
     url = f"{server.url}/organizations/{organization}/members"
     with plainhttp.client(headers=headers) as client:
