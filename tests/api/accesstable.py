@@ -240,6 +240,9 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("GET", "/metrics"): Action("open"),
 }
 
+# HEAD over it asks whether an upload exists, which to who may not edit none does (contract 2.4).
+EXISTENCE = ("GET", _UPLOAD)
+
 
 def columns_of(text: str) -> dict[str, dict[str, str]]:
     """GRID or GATES as cells: column → caller → letters."""
@@ -260,3 +263,10 @@ EXPECTED_AT_GATES = columns_of(GATES)
 TARGETS = tuple(EXPECTED)
 DATA_ACTIONS = {route: action for route, action in ACTIONS.items() if action.need in NEEDS}
 GATE_ACTIONS = {route: action for route, action in ACTIONS.items() if action.need not in NEEDS}
+
+
+def may_edit(target: str, caller: str) -> bool:
+    """Whether the user who calls may edit, with a token good enough for it."""
+    user = CALLERS[caller][0]
+    whole = next(name for name, found in CALLERS.items() if found == (user, None))
+    return EXPECTED[target][whole][NEEDS.index("edit")] == "+"

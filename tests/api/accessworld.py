@@ -30,6 +30,7 @@ ROLES = {
     "organization": {"owner": "lab", "OWNER": "head", "OTHER": "club_head"},
 }
 KINDS = tuple(ROLES)
+UPLOAD = "sealed_stream"  # of every target: a name that no answer holds by chance
 _USERS = (
     "stranger",
     "sees_overview",
@@ -49,7 +50,7 @@ class Target(msgspec.Struct, frozen=True):
     dataset: str
     table: str
     version: str
-    upload: str = "s"
+    upload: str = UPLOAD
     variable: str = "site"
     grantee: str = "sees_data"
     owner: str = "lab"
@@ -128,10 +129,10 @@ class World:
 
     def _add_rows(self, kind: str, table: str) -> None:
         schema = [{"name": "site", "type": "string"}]
-        self.done(kind, "POST", f"{table}/uploads", {"name": "s", "type": "stream", "schema": schema})
+        self.done(kind, "POST", f"{table}/uploads", {"name": UPLOAD, "type": "stream", "schema": schema})
         rows = {"rows": [{"site": "a"}]}
         keyed = {"Idempotency-Key": "k"}
-        path = f"{API}{table}/uploads/s/rows"
+        path = f"{API}{table}/uploads/{UPLOAD}/rows"
         assert self.caller.ask(self.token(kind, "owner"), "POST", path, rows, **keyed).status == 201
 
 

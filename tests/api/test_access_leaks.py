@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from tests.api.accesstable import ACTIONS, API, DATA_ACTIONS, EXPECTED
-from tests.api.accessworld import KINDS, ROLES, Target, World, target_of
+from tests.api.accesstable import ACTIONS, API, DATA_ACTIONS, EXISTENCE, EXPECTED, NEEDS, may_edit
+from tests.api.accessworld import KINDS, ROLES, UPLOAD, Target, World, target_of
 from tests.api.caller import Reply
 
 ROUTES = [*DATA_ACTIONS, *(("HEAD", path) for method, path in DATA_ACTIONS if method == "GET")]
@@ -80,7 +80,7 @@ def pairs(kind: str) -> list[tuple[str, Target, Target, dict[str, str], tuple[st
     found: list[tuple[str, Target, Target, dict[str, str], tuple[str, ...]]] = []
     for caller in ("anonymous", "stranger", "granted data", "owner, data.data"):
         found += [
-            (caller, data, _with(data, upload="none"), {}, ("{upload}",)),
+            (caller, data, _with(data, upload="no_stream"), {UPLOAD: "no_stream"}, ("{upload}",)),
             (caller, data, _with(data, grantee="nobody"), {}, ("{grantee}",)),
         ]
     for caller in ("anonymous", "stranger", "granted data"):
@@ -123,8 +123,28 @@ def test_hidden_part_of_a_seen_dataset_looks_absent(world: World, kind: str) -> 
                 assert same(first, second, names), (method, pattern, caller, first, second)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_unknown_upload_names_the_others_to_editors_alone(world: World, kind: str) -> None:
+    """The answer says which uploads there are to who may see them, over every route and to nobody else."""
+    unknown = _with(target_of(kind, "data"), upload="no_stream")
+    routes = [route for route in ROUTES if "{upload}" in route[1]]
+    path = unknown.path(EXISTENCE[1])
+    assert UPLOAD in str(world.caller.ask(world.token(kind, "owner"), "GET", path))
+    blind = [caller for caller, letters in EXPECTED["data"].items() if letters[EDIT] != "+"]
+    assert len(blind) >= 10
+    for method, pattern in routes:
+        for caller in blind:
+            token, body = world.token(kind, caller), body_of((method, pattern))
+            reply = world.caller.ask(token, method, unknown.path(pattern), body)
+            assert reply.status in (401, 403, 404), (method, pattern, caller)
+            assert UPLOAD not in str(reply), (method, pattern, caller, reply)
+
+
 def test_absent_table_of_a_dataset_that_is_not_seen_enough(world: World) -> None:
-    """Who lacks the level for a route is refused for it, whether the table is there or not."""
+    """Who lacks the level for a route is refused for it, whether the table is there or not.
+
+    Who asks by HEAD whether an upload is there, and may not edit, hears that it is not, in either case.
+    """
     here = target_of("user", "overview")
     absent = _with(here, table=here.table.replace(".t", ".x"))
     for method, pattern in ROUTES:
@@ -135,10 +155,16 @@ def test_absent_table_of_a_dataset_that_is_not_seen_enough(world: World) -> None
             first, second = (
                 world.caller.ask(token, method, each.path(pattern), body) for each in (here, absent)
             )
-            assert first.status in (401, 403), (method, pattern, caller)
-            assert same(first, second, {}), (method, pattern, caller, first, second)
+            is_told_none = (method, pattern) == UPLOAD_HEAD and caller != "anonymous"
+            is_told_none = is_told_none and not may_edit("overview", caller)
+            expected = (404,) if is_told_none else (401, 403)
+            assert first.status in expected, (method, pattern, caller)
+            names = {"%20table%20t%20": "%20table%20x%20"} if is_told_none else {}
+            assert same(first, second, names), (method, pattern, caller, first, second)
 
 
+EDIT = NEEDS.index("edit")
+UPLOAD_HEAD = ("HEAD", EXISTENCE[1])
 OVERVIEW = {
     (method, path)
     for (get, path), action in ACTIONS.items()

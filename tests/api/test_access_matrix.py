@@ -15,12 +15,14 @@ from tests.api.accesstable import (
     API,
     CALLERS,
     DATA_ACTIONS,
+    EXISTENCE,
     EXPECTED,
     EXPECTED_AT_GATES,
     GATE_ACTIONS,
     NEEDS,
     TARGETS,
     Action,
+    may_edit,
 )
 from tests.api.accessworld import KINDS, ROLES, World, target_of
 from tests.api.caller import Reply
@@ -96,17 +98,23 @@ def ask(world: World, kind: str, route: tuple[str, str], target: str, caller: st
         need = "edit" if target in UNRELEASED else action.need
         assert scope_asked(reply) == SCOPE_OF_NEED[need]
     if method == "GET":
-        check_head(world, token, path, reply)
+        check_head(world, token, path, head_status(route, target, caller, reply.status))
     if action.renews and answer == "+" and allowed == 200:
         world.renew(kind, target)
     return answer
 
 
-def check_head(world: World, token: str | None, path: str, reply: Reply) -> None:
-    """HEAD answers what GET does, without a body and with an error's in a header."""
+def head_status(route: tuple[str, str], target: str, caller: str, status: int) -> int:
+    """The status of HEAD where GET has this one: an upload is not there for who may not edit."""
+    is_hidden = route == EXISTENCE and status == 403 and not may_edit(target, caller)
+    return 404 if is_hidden else status
+
+
+def check_head(world: World, token: str | None, path: str, status: int) -> None:
+    """HEAD answers with this status, without a body and with an error's in a header."""
     head = world.caller.ask(token, "HEAD", path)
-    assert (head.status, head.body) == (reply.status, b"")
-    assert ("x-redivis-error-payload" in head.headers) == (reply.status >= 400)
+    assert (head.status, head.body) == (status, b"")
+    assert ("x-redivis-error-payload" in head.headers) == (status >= 400)
 
 
 @pytest.mark.parametrize("route", GATE_ACTIONS, ids=" ".join)
@@ -129,7 +137,7 @@ def ask_at_gate(world: World, route: tuple[str, str], action: Action, caller: st
     if answer == "S":
         assert scope_asked(reply) == SCOPE_OF_NEED[action.need]
     if route[0] == "GET":
-        check_head(world, token, path, reply)
+        check_head(world, token, path, reply.status)
     return answer
 
 
