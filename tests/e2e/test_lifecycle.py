@@ -40,12 +40,13 @@ def connect(server: ServerProcess) -> socket.socket:
 
 
 def start_that_fails(*arguments: str) -> str:
-    """What a server says that must not start."""
+    """What a server says that must not start, in the last line, after what it logs."""
     command = [sys.executable, "-m", "rowkeep", "serve", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
     assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("rowkeep: ")
     return line
 
 

@@ -1,7 +1,7 @@
 """Drives the downloads of one version of the Python client and tells what it saw.
 
-Run by tests/e2e/test_export_clients.py. On stdin comes a JSON object: `owner`, `dataset` and `table`, the names
-of a data set that is not released and its table, and `folder`, to download to. It prints a line
+Run by tests/e2e/test_export_clients.py. On stdin comes a JSON object: `owner`, `dataset` and `table`, the
+names of a data set that is not released and its table, and `folder`, to download to. It prints a line
 `facts: {"section":, "facts":}`.
 """
 
