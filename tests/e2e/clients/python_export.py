@@ -38,7 +38,9 @@ def main() -> None:
         query.download(str(folder / "query.parquet"), format="parquet", progress=False)
     large = dataset.table(given["table"])
     large.get()
+    # As if the server said so: from 1e9 bytes on the client reads through an export by itself.
     large.properties["numBytes"] = BYTES_OF_EXPORTS
+    large.get = lambda: large
     facts = {
         "csv": (folder / "rows.csv").read_text(),
         "parquet": pq.read_table(folder / "rows.parquet").to_pylist(),
