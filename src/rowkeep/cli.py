@@ -29,6 +29,7 @@ COMMANDS = {
     "bench": CommandPlace("bench", "bench", "Measure this server on this machine."),
     "create": CommandPlace("create", "create_command", "Create a dataset, a table or a stream."),
     "describe": CommandPlace("describe", "describe_command", "Describe a dataset or a table."),
+    "export": CommandPlace("export", "export_command", "Write the rows of a table to a file."),
     "follow": CommandPlace("follow", "follow_command", "Print rows when they are committed."),
     "head": CommandPlace("head", "head_command", "Show the first rows of a table."),
     "import": CommandPlace("import_files", "import_command", "Load files of any type into a table."),
