@@ -11,6 +11,7 @@ import structlog
 from rowkeep.api.http.app import RowkeepApplication
 from rowkeep.api.http.body import BodyLimits, BodyReader
 from rowkeep.api.http.cors import CorsPolicy
+from rowkeep.api.http.endpoint import Streaming
 from rowkeep.api.http.incoming import Lingering
 from rowkeep.api.http.openapi import DocumentHandlers
 from rowkeep.api.http.routes import RouteTable, routes_of
@@ -37,10 +38,13 @@ from rowkeep.api.resources.versions import VersionHandlers
 from rowkeep.config import Settings
 from rowkeep.limits import (
     export_limits,
+    follow_places,
     insert_rate_limits,
     load_limits,
+    long_insert_places,
     quarantine_bounds,
     query_limits,
+    read_places,
     workers_max,
 )
 from rowkeep.model.health import Durability, DurabilityClass
@@ -204,9 +208,9 @@ def _application(
     stack.push_async_callback(jobs.stop)
     ingest = _ingest(storage, workers, settings)
     limits = insert_rate_limits(settings)
-    long_inserts = LongInsertService(doors, ingest, limits, long_inserts_max=settings.long_inserts_max)
+    long_inserts = LongInsertService(doors, ingest, limits, places=long_insert_places(settings))
     traffic = Traffic()
-    follows = FollowService(doors, readings, lane.commits, followers_max=settings.followers_max)
+    follows = FollowService(doors, readings, lane.commits, places=follow_places(settings))
     statistics = DuckStatistics(storage.database, storage.directory.spool, readings)
     stack.callback(statistics.close)
     queries, uploads = QueryService(doors, jobs), UploadService(doors, jobs)
@@ -243,7 +247,7 @@ def _application(
     return RowkeepApplication(
         InsertRows(ingest, bodies, limits),
         _long_inserts(long_inserts, settings),
-        routes_of(table, bodies, DatasetService(doors).check_token),
+        routes_of(table, bodies, DatasetService(doors).check_token, _streaming(settings)),
         _lingering(settings),
         CorsPolicy(settings.cors_origins),
         traffic,
@@ -306,12 +310,13 @@ def _jobs(
     return JobService(storage.doors, runners, places)
 
 
+def _streaming(settings: Settings) -> Streaming:
+    return Streaming(read_places(settings), settings.read_stall_seconds_max)
+
+
 def _session_limits(settings: Settings) -> SessionLimits:
-    return SessionLimits(
-        hours=settings.read_session_hours,
-        sessions_max=settings.read_sessions_max,
-        bytes_max=settings.read_session_bytes_max,
-    )
+    sessions_max, bytes_max = settings.read_sessions_max, settings.read_session_bytes_max
+    return SessionLimits(settings.read_session_hours, sessions_max, bytes_max)
 
 
 def _exported_files(directory: DataDirectory) -> ExportFolder:

@@ -37,9 +37,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     read_session_hours: int = 6
     read_sessions_max: int = 10_000
     read_session_bytes_max: int = 64 * MEBIBYTE
+    reads_max: int = 200
+    reads_per_caller_max: int = 64
+    read_stall_seconds_max: float = 30.0
     followers_max: int = 50
+    followers_per_caller_max: int = 25
     follow_stall_seconds_max: float = 30.0
     long_inserts_max: int = 100
+    long_inserts_per_caller_max: int = 50
     long_insert_idle_seconds_max: float = 300.0
     seal_bytes_min: int = 16 * MEBIBYTE
     seal_minutes_max: float = 10.0

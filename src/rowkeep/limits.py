@@ -1,6 +1,7 @@
 """The limits that settings put on work, as the rooms that keep them take them."""
 
 from rowkeep.config import Settings
+from rowkeep.model.places import Places
 from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.rate_limits import InsertLimits, RateUnit, insert_limits
 from rowkeep.model.worker_jobs import WorkerLimits
@@ -39,6 +40,26 @@ def load_limits(settings: Settings) -> WorkerLimits:
         scratch_bytes_max=settings.load_scratch_bytes_max,
         free_bytes_min=settings.disk_reserve_bytes_min,
     )
+
+
+def read_places(settings: Settings) -> Places:
+    """How many bodies of rows may be sent at a time."""
+    advice = "Let some of them end, and try again."
+    return Places(settings.reads_max, settings.reads_per_caller_max, noun="reads", advice=advice)
+
+
+def follow_places(settings: Settings) -> Places:
+    """How many readers may follow at a time."""
+    advice = "Read with listRows, or try again later."
+    share_max = settings.followers_per_caller_max
+    return Places(settings.followers_max, share_max, noun="readers that follow", advice=advice)
+
+
+def long_insert_places(settings: Settings) -> Places:
+    """How many long inserts may go on at a time."""
+    advice = "Nothing was inserted; insert the rows in requests of their own, or try again later."
+    share_max = settings.long_inserts_per_caller_max
+    return Places(settings.long_inserts_max, share_max, noun="long inserts", advice=advice)
 
 
 def insert_rate_limits(settings: Settings) -> InsertLimits | None:

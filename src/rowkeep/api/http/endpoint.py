@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from typing import Protocol
 
 import msgspec
@@ -14,6 +15,10 @@ from rowkeep.api.http.request import ApiRequest, CheckToken
 from rowkeep.api.http.warnings import warn
 from rowkeep.api.http.wire import Answer, Headers, error_answer, head_answer
 from rowkeep.model.errors import ErrorCode, RowkeepError
+from rowkeep.model.places import Places
+
+# A reader takes parts in pieces, so that a slow one is told from one that stalls.
+PIECE_BYTES = 256 * 1024
 
 _log = structlog.get_logger("rowkeep.api")
 
@@ -24,6 +29,17 @@ class StreamAnswer(msgspec.Struct, frozen=True):
     headers: Headers
     parts: AsyncIterator[bytes]
     status: int = 200
+
+
+class ReaderStalled(Exception):
+    """The reader takes nothing any more; its connection is cut."""
+
+
+class Streaming(msgspec.Struct, frozen=True):
+    """What a streamed body may take: one of the places, and so long for each of its parts."""
+
+    places: Places
+    stall_seconds_max: float
 
 
 class LiveAnswer(Protocol):
@@ -41,10 +57,13 @@ Handler = Callable[[ApiRequest], Awaitable[Answer | StreamAnswer | LiveAnswer]]
 class Endpoint:
     """One handler as an ASGI application."""
 
-    def __init__(self, handler: Handler, bodies: BodyReader, check_token: CheckToken) -> None:
+    def __init__(
+        self, handler: Handler, bodies: BodyReader, check_token: CheckToken, streaming: Streaming
+    ) -> None:
         self._handler = handler
         self._bodies = bodies
         self._check_token = check_token
+        self._streaming = streaming
 
     async def __call__(self, scope: Scope, receive: IncomingBody, send: Send) -> None:
         """Answers one request."""
@@ -62,9 +81,23 @@ class Endpoint:
             status = answer.status if isinstance(answer, StreamAnswer) else 200
             await send_answer(receive, send, Answer(status, answer.headers, b""), request_id)
         elif isinstance(answer, StreamAnswer):
-            await send_stream(receive, send, answer, request_id)
+            await self._send_stream(request, receive, send, answer, request_id)
         else:
             await answer.send(receive, send, request_id)
+
+    async def _send_stream(
+        self, request: ApiRequest, receive: IncomingBody, send: Send, answer: StreamAnswer, request_id: bytes
+    ) -> None:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._streaming.places.take(request.token_hash))
+            except RowkeepError as error:
+                refusal = answer_to(error, request_id)
+            else:
+                stall_seconds_max = self._streaming.stall_seconds_max
+                await send_stream(receive, send, answer, request_id, stall_seconds_max=stall_seconds_max)
+                return
+        await send_answer(receive, send, refusal, request_id)
 
 
 def answer_to(error: Exception, request_id: bytes) -> Answer:
@@ -94,8 +127,10 @@ async def send_answer(receive: IncomingBody, send: Send, answer: Answer, request
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_stream(receive: Receive, send: Send, answer: StreamAnswer, request_id: bytes) -> None:
-    """Sends a response part by part, until the client leaves.
+async def send_stream(
+    receive: Receive, send: Send, answer: StreamAnswer, request_id: bytes, *, stall_seconds_max: float
+) -> None:
+    """Sends a response part by part, until the client leaves or takes nothing for too long.
 
     A failure midway breaks the connection, so that the response cannot look whole.
     """
@@ -107,10 +142,26 @@ async def send_stream(receive: Receive, send: Send, answer: StreamAnswer, reques
         async for part in answer.parts:
             if departure.done():
                 return
-            await send({"type": "http.response.body", "body": part, "more_body": True})
+            for start in range(0, len(part), PIECE_BYTES):
+                await _deliver(send, part[start : start + PIECE_BYTES], departure, stall_seconds_max)
         await send({"type": "http.response.body", "body": b""})
     finally:
         departure.cancel()
+
+
+async def _deliver(
+    send: Send, piece: bytes, departure: "asyncio.Task[None]", stall_seconds_max: float
+) -> None:
+    """Sends a piece. Raises ReaderStalled, which cuts the connection, when it is not taken in time."""
+    # Not within a timeout: the server's `send` does not end when it is cancelled.
+    sending = asyncio.ensure_future(send({"type": "http.response.body", "body": piece, "more_body": True}))
+    await asyncio.wait({sending, departure}, timeout=stall_seconds_max, return_when=asyncio.FIRST_COMPLETED)
+    if sending.done():
+        sending.result()
+        return
+    sending.cancel()
+    if not departure.done():
+        raise ReaderStalled
 
 
 async def client_leaves(receive: Receive) -> None:

@@ -6,7 +6,7 @@ import msgspec
 from starlette.routing import Route as StarletteRoute
 
 from rowkeep.api.http.body import BodyReader
-from rowkeep.api.http.endpoint import Endpoint, Handler
+from rowkeep.api.http.endpoint import Endpoint, Handler, Streaming
 from rowkeep.api.http.parameters import QueryParameter
 from rowkeep.api.http.request import CheckToken
 
@@ -50,9 +50,13 @@ RouteTable = list[Route]
 Facts = dict[str, Any]
 
 
-def routes_of(table: RouteTable, bodies: BodyReader, check_token: CheckToken) -> list[StarletteRoute]:
+def routes_of(
+    table: RouteTable, bodies: BodyReader, check_token: CheckToken, streaming: Streaming
+) -> list[StarletteRoute]:
     """Returns the routes as the router takes them."""
     return [
-        StarletteRoute(route.path, Endpoint(route.handler, bodies, check_token), methods=[route.method])
+        StarletteRoute(
+            route.path, Endpoint(route.handler, bodies, check_token, streaming), methods=[route.method]
+        )
         for route in table
     ]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import msgspec
 
 from rowkeep.api.http.asgi import Send
-from rowkeep.api.http.endpoint import answer_to, client_leaves, send_answer
+from rowkeep.api.http.endpoint import ReaderStalled, answer_to, client_leaves, send_answer
 from rowkeep.api.http.incoming import IncomingBody
 from rowkeep.api.http.request import ApiRequest
 from rowkeep.api.http.wire import Headers, error_resource
@@ -29,10 +29,6 @@ from rowkeep.services.read.read import read_request
 EVENT_STREAM = "text/event-stream"
 FOLLOW_FORMATS = ("jsonl", "ndjson", "sse")
 RECONNECT_MS = 1_000
-
-
-class ReaderStalled(Exception):
-    """A reader that takes nothing; raised through the HTTP server, which ends the connection."""
 
 
 class EventFraming:

@@ -82,7 +82,7 @@ class LongInsertAnswer:
         """Sends all of it, or 503 when all places are taken. Raises AcksNotTaken to cut the connection."""
         lines = BodyLines(receive, idle_seconds_max=self._idle_seconds_max)
         try:
-            with self._inserts.place(lines.end):
+            with self._inserts.place(self._insert, lines.end):
                 await self._start(send, request_id)
                 await self._run(lines, send, request_id)
         except BodyBroken:

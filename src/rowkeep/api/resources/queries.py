@@ -109,7 +109,15 @@ class QueryHandlers:
             Route("GET", variables, self.list_variables, VariableList, ASKED_ERRORS, PAGED),
             Route("GET", variable, self.get_variable, VariableResource, ASKED_ERRORS),
             Route("GET", f"{variable}/statistics", self.get_statistics, VariableStatistics, ASKED_ERRORS),
-            Route("GET", f"{query}/rows", self.list_rows, None, ASKED_ERRORS, listing, media_types=ROW_TYPES),
+            Route(
+                "GET",
+                f"{query}/rows",
+                self.list_rows,
+                None,
+                (*ASKED_ERRORS, 429, 503),
+                listing,
+                media_types=ROW_TYPES,
+            ),
             Route(
                 "POST",
                 f"{query}/readSessions",

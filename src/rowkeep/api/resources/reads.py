@@ -95,7 +95,7 @@ class ReadHandlers:
         }
         opening: Facts = {"answer": ReadSession, "errors": (*ASKED_ERRORS, 429), "body": ReadSessionDraft}
         reading: Facts = {
-            "errors": ASKED_ERRORS,
+            "errors": (*ASKED_ERRORS, 429, 503),
             "query": (OFFSET, EOS_SENTINEL),
             "media_types": ROW_TYPES,
         }

@@ -28,10 +28,12 @@ import msgspec
 
 from rowkeep.model.errors import RowsRefused, conflict, unavailable
 from rowkeep.model.long_inserts import first_row_of, group_key
+from rowkeep.model.places import Places
 from rowkeep.model.quarantine import numbered_from
 from rowkeep.model.rate_limits import InsertLimits, RateLimited
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
+from rowkeep.services.access import TokenHash
 from rowkeep.services.insert.checking import InsertRequest
 from rowkeep.services.insert.insert import InsertService
 from rowkeep.storage.catalog.catalog import CatalogView
@@ -44,12 +46,12 @@ class LongInsertService:
     """All long inserts. One per process; used on the event loop."""
 
     def __init__(
-        self, doors: Doors, ingest: InsertService, limits: InsertLimits | None, *, long_inserts_max: int
+        self, doors: Doors, ingest: InsertService, limits: InsertLimits | None, *, places: Places
     ) -> None:
         self._doors = doors
         self._ingest = ingest
         self._limits = limits
-        self._long_inserts_max = long_inserts_max
+        self._places = places
         self._enders: set[Callable[[], None]] = set()
         self._stopping = asyncio.Event()
 
@@ -82,21 +84,18 @@ class LongInsertService:
         return LongInsert(self, self._ingest, request, row_count, 0 if first_row is None else first_row)
 
     @contextmanager
-    def place(self, end: Callable[[], None]) -> Iterator[None]:
-        """Keeps one of the places; `end` is called when the server stops. Raises unavailable."""
-        if self.is_stopping or len(self._enders) >= self._long_inserts_max:
+    def place(self, insert: "LongInsert", end: Callable[[], None]) -> Iterator[None]:
+        """Keeps one of the places; `end` is called when the server stops. Raises what `Places.take` does."""
+        if self.is_stopping:
             raise unavailable(
-                "The server is shutting down. Nothing was inserted."
-                if self.is_stopping
-                else "There are as many long inserts as this server takes. Nothing was inserted; insert the "
-                "rows in requests of their own, or try again later.",
-                retry_after_seconds=RETRY_SECONDS,
+                "The server is shutting down. Nothing was inserted.", retry_after_seconds=RETRY_SECONDS
             )
-        self._enders.add(end)
-        try:
-            yield
-        finally:
-            self._enders.remove(end)
+        with self._places.take(insert.token_hash):
+            self._enders.add(end)
+            try:
+                yield
+            finally:
+                self._enders.remove(end)
 
     async def admit(self, request: InsertRequest, byte_count: int) -> bool:
         """Waits until the limits let a group in; false when the server stops before."""
@@ -133,6 +132,11 @@ class LongInsert:
         self._request = request
         self.row_count = row_count
         self._known_count = row_count - first_row
+
+    @property
+    def token_hash(self) -> TokenHash | None:
+        """Whose it is."""
+        return self._request.token_hash
 
     async def insert(self, lines: Sequence[bytes]) -> Receipt | None:
         """Inserts the next rows, one a line. None when all of them are in already, or the server stops.

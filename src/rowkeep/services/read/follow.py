@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 import msgspec
 
 from rowkeep.model.errors import RowkeepError, invalid_request, unavailable
+from rowkeep.model.places import Places
 from rowkeep.model.resources import Batch
 from rowkeep.services.access import TokenHash
 from rowkeep.services.read.following import FollowReading, FollowRequest, Framing, Snapshot
@@ -54,6 +55,11 @@ class Follower:
         self._news.set()
         self._newest_upload_id = 0
         self._is_too_slow = False
+
+    @property
+    def token_hash(self) -> TokenHash | None:
+        """Whose it is."""
+        return self._reading.token_hash
 
     def opening(self) -> FollowPart:
         """What is sent first."""
@@ -110,12 +116,12 @@ class FollowService:
     """All who follow. One per process; used on the event loop."""
 
     def __init__(
-        self, doors: Doors, readings: RowReadings, commits: CommitNotices, *, followers_max: int
+        self, doors: Doors, readings: RowReadings, commits: CommitNotices, *, places: Places
     ) -> None:
         self._doors = doors
         self._readings = readings
         self._commits = commits
-        self._followers_max = followers_max
+        self._places = places
         self._rounds = Rounds(doors, self._pause_seconds)
         self._followers: set[Follower] = set()
         self.dropped_count = 0  # readers that were too slow
@@ -134,23 +140,19 @@ class FollowService:
 
     @contextmanager
     def place(self, follower: Follower) -> Iterator[None]:
-        """Keeps one of the places while a follower is sent rows. Raises unavailable when all are taken."""
-        if self.is_stopping or len(self._followers) >= self._followers_max:
-            raise unavailable(
-                "The server is shutting down."
-                if self.is_stopping
-                else "As many readers follow as this server takes. Read with listRows, or try again later.",
-                retry_after_seconds=RETRY_SECONDS,
-            )
-        if not self._followers:
-            self._commits.listen(self._notice)
-        self._followers.add(follower)
-        try:
-            yield
-        finally:
-            self._followers.remove(follower)
+        """Keeps one of the places while a follower is sent rows. Raises what `Places.take` does."""
+        if self.is_stopping:
+            raise unavailable("The server is shutting down.", retry_after_seconds=RETRY_SECONDS)
+        with self._places.take(follower.token_hash):
             if not self._followers:
-                self._commits.forget(self._notice)
+                self._commits.listen(self._notice)
+            self._followers.add(follower)
+            try:
+                yield
+            finally:
+                self._followers.remove(follower)
+                if not self._followers:
+                    self._commits.forget(self._notice)
 
     async def read_step(self, reading: FollowReading) -> bytes:
         """One step of a reading, on a snapshot as of now."""

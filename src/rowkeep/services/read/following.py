@@ -90,7 +90,7 @@ class FollowReading:
     def __init__(
         self, token_hash: TokenHash | None, request: FollowRequest, readings: RowReadings, framing: Framing
     ) -> None:
-        self._token_hash = token_hash
+        self.token_hash = token_hash
         self._request = request
         self._readings = readings
         self._framing = framing
@@ -151,7 +151,7 @@ class FollowReading:
 
     def _look_up(self, snapshot: Snapshot) -> ReadSource:
         self._source_version = snapshot.view.catalog_version()
-        return snapshot.source(self._token_hash, self._request.rows)
+        return snapshot.source(self.token_hash, self._request.rows)
 
     def _begin_round(self, snapshot: Snapshot, source: ReadSource) -> bytes:
         """The first step of a round, which readings that stand and want alike take over from each other."""
