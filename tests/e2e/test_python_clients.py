@@ -166,13 +166,14 @@ def test_update_schema(told: dict[str, Facts], version: str) -> None:
         assert facts["typed"] is None
         return
     widened = {"name": "var1", "type": "string", "previousType": "integer"}
-    added = {"name": "var3", "type": "integer"}
+    empty = {"name": "var3", "type": "string"}  # nothing but null so far; the first value decides its type
+    settled = {"name": "var3", "type": "integer", "previousType": "string"}
     assert facts["typed"] == [
         [],
         [{"updatedVariables": [widened], "addedVariables": []}],
         [],
-        [],
-        [{"updatedVariables": [], "addedVariables": [added]}],
+        [{"updatedVariables": [], "addedVariables": [empty]}],
+        [{"updatedVariables": [settled], "addedVariables": []}],
     ]
     assert facts["typedTypes"] == [["var1", "string"], ["var2", "string"], ["var3", "integer"]]
     assert [list(row.values()) for row in facts["typedRows"]] == [
