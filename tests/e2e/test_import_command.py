@@ -3,6 +3,10 @@
 import io
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,6 +170,22 @@ def test_sending_goes_on_after_a_break(ask: Ask, table: str, tmp_path: Path, bre
     assert any("*/" in piece for piece in breaking)
     sums = ask("query", f"SELECT count(*) AS n, sum(n) AS s FROM `{table}`", "--format", "json")
     assert json.loads(sums.stdout) == [{"n": 100_000, "s": sum(range(100_000))}]
+
+
+def test_ctrl_c_takes_all_back(server: ServerProcess, ask: Ask, table: str, tmp_path: Path) -> None:
+    """Whatever the moment, an interrupted import ends with 130 and leaves no dataset, table or upload."""
+    file = tmp_path / "large.csv"
+    file.write_text("a,b\n" + "1,2.5\n" * 1_000_000, encoding="utf-8")
+    environment = {**os.environ, "ROWKEEP_URL": server.url, "ROWKEEP_TOKEN": server.token}
+    command = [sys.executable, "-m", "rowkeep", "import", str(file), table, "--yes"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "made the table" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert (process.returncode, "nothing was kept" in said) == (130, True)
+    assert table.rpartition(".")[0] not in datasets(ask)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from rowkeep.commands.remote import EXIT_OTHER, EXIT_UNREACHABLE, end, remote
 )
 @remote
 def status_command(form: str, *, api: Api) -> None:
-    """Show whether the server answers and takes rows, its version, and whose token you have.
+    """Show whether the server answers and takes rows, the version of its API, and whose token you have.
 
     The exit status is 0 when it takes rows, 1 when it does not, 6 when it does not answer.
     """
@@ -30,13 +30,13 @@ def status_command(form: str, *, api: Api) -> None:
     takes_rows = ready.status == 200
     facts = {
         "server": api.url,
-        "version": api.read("/openAPI.json")["info"]["version"],
+        "API version": api.read("/openAPI.json")["info"]["version"],
         "takes rows": takes_rows,
         "you are": api.read("/users/me")["name"],
         "problem": None if takes_rows else ready.body.decode("utf-8", "replace").strip(),
     }
     if form == "json":
-        write_json({name.replace(" ", "_"): value for name, value in facts.items()})
+        write_json({name.lower().replace(" ", "_"): value for name, value in facts.items()})
     else:
         click.echo("\n".join(facts_lines(facts)))
     if not takes_rows:
