@@ -16,12 +16,13 @@ from typing import BinaryIO
 import msgspec
 import pytest
 
-from rowkeep.client.batches import Batch
+from rowkeep.client.batches import Batch, Outcome
 from rowkeep.client.errors import Reason, RefusedRow
 from rowkeep.client.files.checkpoint import Checkpoint, State
 from rowkeep.client.files.chunks import Chunk
 from rowkeep.client.files.ndjson import NdjsonPiece
 from rowkeep.client.quarantine import QuarantineFile
+from rowkeep.client.retrying import Receipt
 
 STATES = 300
 CHUNK = b'{"a":1}\n' * 40
@@ -167,7 +168,8 @@ def test_what_is_remembered_before_it_is_sent(tmp_path: Path) -> None:
             checkpoint.note_sent(batch)
             checkpoint.note_removed(batch, [refused(number)])
             acknowledge()
-            checkpoint.settle(batch)
+            receipt = Receipt(1, is_repeat=False, commit=number + 1, chain=f"chain {number}")
+            checkpoint.settle(batch, Outcome(1, 0, (refused(number),), key, receipt))
             acknowledge()
         checkpoint.close()
     os.close(descriptor)
