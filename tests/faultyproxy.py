@@ -54,7 +54,8 @@ class FaultyProxy:
             "answered by the proxy": self._answer_itself,
         }
         self.chosen = list(self._kinds)  # those that may happen
-        self.spared = 0  # so many requests pass before the first fault
+        self.methods: frozenset[bytes] | None = None  # only their requests are broken; None: those of any
+        self.spared = 0  # so many of these requests pass before the first fault
         self.requests = 0
         self.faults: Counter[str] = Counter()
         self.url = ""
@@ -106,6 +107,9 @@ class FaultyProxy:
                 stream.close()
 
     async def _handle(self, client: Streams, server: Streams, request: bytes) -> None:
+        if self.methods is not None and request.partition(b" ")[0] not in self.methods:
+            await _send(client, await _exchange(server, request))
+            return
         self.requests += 1
         if self.requests <= self.spared or self._chance.random() >= self.fault_share:
             await _send(client, await _exchange(server, request))

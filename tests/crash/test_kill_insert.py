@@ -25,6 +25,7 @@ SCHEMA = [{"name": "number", "type": "integer"}, {"name": "note", "type": "strin
 BAD_EVERY = 1_000
 BATCH_BYTES = 3_000
 START_SECONDS = 0.5  # until an inserting process sends its first request, about
+INSERTING = frozenset({b"POST"})  # the command first asks for the upload, and that answer must come
 LATE_SHARE = 0.04  # of the answers, by 0.2 s on average: no machine is through before the kills are over
 
 
@@ -209,6 +210,7 @@ def test_batch_that_had_no_answer_is_repeated_as_it_was(own_server: ServerProces
         FaultyProxy(own_server.url, 1, fault_share=1) as proxy,
     ):
         proxy.chosen = ["answer lost"]
+        proxy.methods = INSERTING
         with command.start(str(file), ROWKEEP_URL=proxy.url) as process:
             wait_until(lambda: command.stream.row_count() == 10)
             process.kill()
@@ -231,6 +233,7 @@ def test_rows_that_were_left_out_stay_out(own_server: ServerProcess, tmp_path: P
         FaultyProxy(own_server.url, 1, fault_share=1) as proxy,
     ):
         proxy.chosen = ["answer lost"]
+        proxy.methods = INSERTING
         proxy.spared = 1  # the refusal
         options = (str(file), "--on-error", "skip")
         with command.start(*options, ROWKEEP_URL=proxy.url) as process:
