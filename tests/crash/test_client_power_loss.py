@@ -106,12 +106,14 @@ class RecordedFolder:
             rename(source, target)
             self.observe()
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(os, "fsync", recorded_sync)
-            patch.setattr(os, "rename", recorded_rename)
-            yield
-        for opened in self._held.values():
-            opened.close()
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(os, "fsync", recorded_sync)
+                patch.setattr(os, "rename", recorded_rename)
+                yield
+        finally:
+            for opened in self._held.values():
+                opened.close()
 
 
 def _content(opened: BinaryIO) -> bytes:
