@@ -217,18 +217,19 @@ def _application(
     statistics_service = StatisticsService(doors, statistics)
     reads = ReadService(doors, readings, limits=_session_limits(settings))
     live = partial(_live_figures, follows, long_inserts, jobs, storage.sweep)
+    exports = ExportService(doors, jobs, exported_files)
     handlers: list[_Handlers] = [
         ReceiptHandlers(ReceiptService(doors, partial(ChainReading, storage.segments))),
         QuarantineHandlers(QuarantineService(doors, workers.large_bodies)),
         StatisticsHandlers(statistics_service),
-        ExportHandlers(ExportService(doors, jobs, exported_files), settings.public_url),
+        ExportHandlers(exports, settings.public_url),
         QueryHandlers(queries, reads, statistics_service),
         UploadHandlers(uploads, temp_uploads),
         TempUploadHandlers(temp_uploads, settings.public_url),
         OperationHandlers(lane.health, maintenance.health, traffic, live, _durability(storage.directory)),
     ]
     answers = FollowAnswers(follows, stall_seconds_max=settings.follow_stall_seconds_max)
-    table = _route_table(doors, ReadHandlers(reads, answers, queries), handlers)
+    table = _route_table(doors, ReadHandlers(reads, answers, queries, exports), handlers)
     for work in (
         bodies.watch(),
         maintenance.run(),

@@ -238,3 +238,17 @@ def test_all_links_end_at_once(own_server: ServerProcess) -> None:
     after = made.done("POST", f"{found['uri']}/downloadLinks", {})["url"]
     assert plainhttp.get(after).status_code == 200
     made.close()
+
+
+def test_rows_as_a_file(server: ServerProcess, made: Publication) -> None:
+    """What fits a request can be had at once, as a file with its name; nothing of it is kept."""
+    rows = f"{made.table('answers')}/rows"
+    answer = made.client.get(rows, params={"format": "parquet", "maxResults": 3})
+    assert rows_of_parquet(answer.content) == ROWS[:3]
+    assert 'filename="answers.parquet"' in answer.headers["content-disposition"]
+    assert made.client.get(rows, params={"format": "xlsx"}).content.startswith(b"PK")
+    csv_ = made.client.get(rows, params={"format": "csv", "bom": "true", "selectedVariables": "count"})
+    assert csv_.content.startswith(b'\xef\xbb\xbf"count"\n0\n')
+    made.add_upload("answers", "more", [{"count": 2**53 + 1}])
+    assert "beyond 2^53" in made.refused(400, "GET", f"{rows}?format=xlsx")
+    assert list((server.data_dir / "jobs").glob("export-*")) == []

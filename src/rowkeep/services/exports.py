@@ -6,9 +6,11 @@ download; so who has lost access, or what was deleted, gives nothing away. After
 forgotten, and its files are swept. Source: contract 4.10.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import msgspec
@@ -41,6 +43,10 @@ from rowkeep.storage.catalog.jobs import NewJob
 from rowkeep.storage.engines import ExportedFiles, ExportRunning, OpenFile
 
 UNFINISHED_MAX = 20
+POLL_SECONDS = 0.5
+# One who asks for rows as a file waits for it; clients wait for 125 seconds.
+REQUEST_SECONDS_MAX = 110.0
+ONE_FILE_BYTES = 2**62
 _no_word = re.compile(r"\W+")
 _REASONS = {
     WorkerFailure.MEMORY: "Writing the files took more memory than an export may use. Select fewer "
@@ -112,6 +118,44 @@ class ExportService:
     ) -> ExportView:
         """Queues an export of a table, or of one upload of it."""
         return await self._add(token_hash, partial(_of_table, token_hash, table, upload_name, draft))
+
+    async def rows_as_file(
+        self,
+        token_hash: TokenHash | None,
+        table: str,
+        upload_name: str | None,
+        draft: ExportDraft,
+        rows_max: int | None,
+    ) -> Download:
+        """The rows of a table as one file for one request, which waits for it; nothing is kept."""
+        said = msgspec.structs.replace(draft, part_bytes_max=ONE_FILE_BYTES)
+        find = partial(_of_table, token_hash, table, upload_name, said, rows_max=rows_max)
+        begun = await self._add(token_hash, find)
+        identifier = begun.job.identifier
+        try:
+            await self._end_of(begun.job)
+            return await self.download(token_hash, identifier, 0)
+        except RowkeepError as error:
+            if error.code is ErrorCode.CONFLICT:
+                raise invalid_request(error.message) from error
+            raise
+        finally:
+            await self.delete(token_hash, identifier)
+
+    async def _end_of(self, job: Job) -> None:
+        with self._jobs.ending(job.id) as ended, suppress(TimeoutError):
+            async with asyncio.timeout(REQUEST_SECONDS_MAX):
+                while not job.is_finished:
+                    with suppress(TimeoutError):  # another process may run it
+                        await asyncio.wait_for(ended.wait(), POLL_SECONDS)
+                    ended.clear()
+                    job = await self._now(job)
+
+    async def _now(self, job: Job) -> Job:
+        found = await self._doors.read(lambda view: view.jobs.find(job.id))
+        if found is None:
+            raise not_found("The export was deleted.")
+        return found
 
     async def create_of_query(
         self, token_hash: TokenHash | None, identifier: str, draft: ExportDraft
@@ -244,14 +288,20 @@ def check_access(view: CatalogView, token_hash: TokenHash | None, arguments: Exp
 
 
 def _of_table(
-    token_hash: TokenHash | None, table: str, upload_name: str | None, draft: ExportDraft, view: CatalogView
+    token_hash: TokenHash | None,
+    table: str,
+    upload_name: str | None,
+    draft: ExportDraft,
+    view: CatalogView,
+    *,
+    rows_max: int | None = None,
 ) -> ExportArguments:
     request = ReadRequest(
         parse_table_reference(table), upload_name, RowFormat.ARROW, draft.selected_variables, None
     )
     source = find_source(view, token_hash, request)
     uploads = source.uploads(view)
-    stream = stream_of(source, request, source.schema(uploads), slices_of(view, uploads, None))
+    stream = stream_of(source, request, source.schema(uploads), slices_of(view, uploads, rows_max))
     name = source.table.name if upload_name is None else f"{source.table.name} {upload_name}"
     return _arguments(stream, draft, name, source.table.name)
 

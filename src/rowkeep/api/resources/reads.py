@@ -15,16 +15,19 @@ from rowkeep.api.http.parameters import (
     SELECTED_VARIABLES,
     TAIL,
     WHERE,
+    QueryParameter,
     one_of,
 )
 from rowkeep.api.http.request import ApiRequest, whole_number
-from rowkeep.api.http.routes import API, ASKED_ERRORS, ROW_TYPES, Facts, Route, RouteTable
+from rowkeep.api.http.routes import API, ASKED_ERRORS, FILE_TYPE, ROW_TYPES, Facts, Route, RouteTable
 from rowkeep.api.http.shapes import Count, Shape, Time
 from rowkeep.api.http.wire import Answer, json_answer
+from rowkeep.api.resources.downloads import file_answer
 from rowkeep.api.resources.follow import FollowAnswers
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.queries import RowFilter
 from rowkeep.model.resources import RowFormat
+from rowkeep.services.exports import ExportDraft, ExportService
 from rowkeep.services.queries import QueryService
 from rowkeep.services.read.read import OpenedSession, ReadService, read_request, row_format
 
@@ -33,8 +36,12 @@ MEDIA_TYPES = {
     RowFormat.CSV: b"text/csv; charset=utf-8",
     RowFormat.JSON_LINES: b"application/x-ndjson",
 }
+_FILE_FORMATS = ("parquet", "avro", "xlsx", "dta", "sav")
 _LISTED = (
-    one_of("format", ["jsonl", "ndjson", "csv", "arrow", "sse"], "jsonl"),
+    one_of("format", ["jsonl", "ndjson", "csv", "arrow", "sse", *_FILE_FORMATS], "jsonl"),
+    QueryParameter("compression", {"type": "string"}),
+    QueryParameter("nullMarker", {"type": "string"}),
+    one_of("bom", ["true", "false"]),
     SELECTED_VARIABLES,
     MAX_RESULTS,
     WHERE,
@@ -44,7 +51,7 @@ _LISTED = (
     FROM,
     TAIL,
 )
-_FOLLOWED_TYPES = (*ROW_TYPES, "text/event-stream")
+_FOLLOWED_TYPES = (*ROW_TYPES, "text/event-stream", FILE_TYPE)
 
 
 class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
@@ -79,7 +86,10 @@ class ReadSession(Shape, frozen=True, kw_only=True, tag_field="kind", tag="readS
 class ReadHandlers:
     """Rows out."""
 
-    def __init__(self, reads: ReadService, following: FollowAnswers, queries: QueryService) -> None:
+    def __init__(
+        self, reads: ReadService, following: FollowAnswers, queries: QueryService, exports: ExportService
+    ) -> None:
+        self._exports = exports
         self._reads = reads
         self._queries = queries
         self._following = following
@@ -89,7 +99,7 @@ class ReadHandlers:
         table = f"{API}/tables/{{table}}"
         upload = f"{table}/uploads/{{upload}}"
         listing: Facts = {
-            "errors": (*ASKED_ERRORS, 409, 429, 503),
+            "errors": (*ASKED_ERRORS, 409, 416, 429, 503),
             "query": _LISTED,
             "media_types": _FOLLOWED_TYPES,
         }
@@ -118,6 +128,8 @@ class ReadHandlers:
     async def _list_rows(self, request: ApiRequest, upload_name: str | None) -> StreamAnswer | LiveAnswer:
         if request.truth("follow"):
             return await self._following.answer(request, upload_name)
+        if _is_of_a_file(request):
+            return await self._list_as_file(request, upload_name)
         if any(request.text(name) for name in ("where", "orderBy", "offset")):
             return await self._list_filtered(request, upload_name)
         asked = read_request(
@@ -129,6 +141,22 @@ class ReadHandlers:
         )
         parts = await self._reads.list_rows(request.token_hash, asked)
         return StreamAnswer([(b"content-type", MEDIA_TYPES[asked.format])], parts)
+
+    async def _list_as_file(self, request: ApiRequest, upload_name: str | None) -> StreamAnswer:
+        names = request.names("selectedVariables")
+        draft = ExportDraft(
+            format=request.text("format"),
+            compression=request.text("compression"),
+            null_marker=request.text("nullMarker"),
+            bom=request.truth("bom") or None,
+            selected_variables=None if names is None else tuple(names),
+        )
+        if any(request.text(name) for name in ("where", "orderBy", "offset")):
+            raise invalid_request("A file of filtered rows is the export of a query: send POST /queries.")
+        rows_max = request.natural("maxResults")
+        table = request.segment("table")
+        found = await self._exports.rows_as_file(request.token_hash, table, upload_name, draft, rows_max)
+        return file_answer(request, found)
 
     async def _list_filtered(self, request: ApiRequest, upload_name: str | None) -> StreamAnswer:
         format_ = row_format(request.text("format") or RowFormat.JSON_LINES)
@@ -198,6 +226,12 @@ class ReadHandlers:
             with_sentinel=(request.text("eosSentinel") or "").lower() == "true",
         )
         return StreamAnswer([(b"content-type", MEDIA_TYPES[format_])], parts)
+
+
+def _is_of_a_file(request: ApiRequest) -> bool:
+    """Whether rows are asked for as a file of a format, or with options, that only exports have."""
+    is_plain = (request.text("format") or "jsonl") not in _FILE_FORMATS
+    return not is_plain or any(request.text(name) for name in ("nullMarker", "bom", "compression"))
 
 
 def session_count(name: str, value: float | str | None) -> int | None:

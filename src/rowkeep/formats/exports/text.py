@@ -61,13 +61,16 @@ class CsvFile:
         """Adds rows."""
         arrays = [_shown(column) for column in batch.columns]
         if self._is_lone:
-            arrays = [pc.fill_null(arrays[0].cast(pa.string()), "")]
             self._write_lone(arrays[0])
             return
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
-    def _write_lone(self, texts: pa.Array) -> None:
-        lines = ('"' + text.replace('"', '""') + '"\n' for text in texts.to_pylist())
+    def _write_lone(self, column: pa.Array) -> None:
+        texts = pc.fill_null(column.cast(pa.string()), "").to_pylist()
+        if pa.types.is_string(column.type):
+            lines = ['"' + text.replace('"', '""') + '"\n' for text in texts]
+        else:
+            lines = [f"{text}\n" if text else '""\n' for text in texts]
         self._file.out.write("".join(lines).encode())
 
     def byte_count(self) -> int:
