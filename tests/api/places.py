@@ -1,5 +1,6 @@
 """Something for every path of the API to name; raw HTTP, nothing of rowkeep imported."""
 
+from tests.api.exporting import export
 from tests.api.publishing import Publication
 from tests.serverprocess import ServerProcess
 
@@ -39,6 +40,8 @@ class Places:
         session = made.done("POST", f"{made.table('answers')}/readSessions", {})
         made.done("PUT", f"{made.dataset()}/access/grace", {"accessLevel": "overview"})
         made.done("PUT", f"/organizations/{self._server.organization}/members/grace", {})
+        found = export(made, made.table("answers"))
+        link = made.done("POST", f"{found['uri']}/downloadLinks", {})
         self._publication = made
         self._parameters = {
             "dataset": f"{made.reference}:{made.created['referenceId']}:next",
@@ -49,8 +52,8 @@ class Places:
             "key": "k",
             "stream": session["streams"][0]["id"],
             "query": made.done("POST", "/queries", {"query": "SELECT 1 AS a"})["id"],
-            "export": made.done("POST", f"{made.table('answers')}/exports")["id"],
-            "link": "none",
+            "export": found["id"],
+            "link": link["url"].split("/")[-2],
             "name": "rows.csv",
             "grantee": "grace",
             "user": "grace",

@@ -43,6 +43,10 @@ ACTIONS = ("", "/{version}/undelete", "/{version}/unrelease")
 GOOD_BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/api/v1/tables/{table}/uploads"): {"name": "u", "type": "stream"},
     ("POST", "/api/v1/datasets/{dataset}/tables"): {"name": "t"},
+    ("POST", "/api/v1/tables/{table}/exports"): {"format": "csv"},
+    ("POST", "/api/v1/tables/{table}/uploads/{upload}/exports"): {"format": "csv"},
+    ("POST", "/api/v1/queries/{query}/exports"): {"format": "csv"},
+    ("POST", "/api/v1/exports/{export}/downloadLinks"): {"filePart": 0},
 }
 REQUEST_PARTS = {"method", "url", "headers", "params", "data", "json", "cookies", "files"}
 # What a release or a deletion made possible and nothing here does; test_versions.py does.
