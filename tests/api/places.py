@@ -42,6 +42,7 @@ class Places:
         made.done("PUT", f"/organizations/{self._server.organization}/members/grace", {})
         found = export(made, made.table("answers"))
         link = made.done("POST", f"{found['uri']}/downloadLinks", {})
+        sent = made.done("POST", f"{made.table('answers')}/tempUploads", {"tempUploads": [{}]})
         self._publication = made
         self._parameters = {
             "dataset": f"{made.reference}:{made.created['referenceId']}:next",
@@ -53,6 +54,7 @@ class Places:
             "stream": session["streams"][0]["id"],
             "query": made.done("POST", "/queries", {"query": "SELECT 1 AS a"})["id"],
             "export": found["id"],
+            "tempUpload": sent["results"][0]["id"],
             "link": link["url"].split("/")[-2],
             "name": "rows.csv",
             "grantee": "grace",
