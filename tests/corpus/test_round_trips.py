@@ -43,7 +43,8 @@ _MILLISECONDS = st.datetimes(dt.datetime(1901, 1, 1), dt.datetime(2200, 1, 1)).m
     lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000, fold=0)
 )
 _EXACT_INTEGERS = st.integers(-(2**53), 2**53)
-_FRACTIONS = st.integers(-(2**30), 2**30).map(lambda number: number / 1024)
+# In up to 15 digits: xlsxwriter writes 16 of them.
+_FRACTIONS = st.integers(-(2**26), 2**26).map(lambda number: number / 1024)
 
 # A value that no narrower type holds, so that the type of a column does not depend on chance.
 _TELLING = {
