@@ -258,4 +258,4 @@ def test_the_method_sees_a_missing_sync(
     quick_folder: Path, runner: asyncio.Runner, lost: Callable[[Event], bool]
 ) -> None:
     """Were a file or its folder not synced before the catalog names it, the same check would fail."""
-    assert check_states(quick_folder, runner, 30, seed=3, lost=lost) > 0
+    assert check_states(quick_folder, runner, 60, seed=3, lost=lost) > 0

@@ -6,7 +6,8 @@ import secrets
 SUFFIX = ".parquet"
 UNFINISHED = ".unfinished"
 
-_is_name = re.compile(rf"-?\d+-\d+-[0-9a-f]{{8}}{re.escape(SUFFIX)}", re.ASCII).fullmatch
+# Names of earlier versions hold the end of the rows too.
+_is_name = re.compile(rf"-?\d+-\d+(?:-\d+)?-[0-9a-f]{{8}}{re.escape(SUFFIX)}", re.ASCII).fullmatch
 
 
 def is_segment_file(name: str) -> bool:
