@@ -175,7 +175,7 @@ def test_only_what_rowkeep_named_is_removed(tmp_path: Path) -> None:
     """Files of somebody else in its folders outlive starts, stops and sweeps; its own leftovers go."""
     server = ServerProcess(tmp_path / "data", seal_bytes_min="1")
     foreign = [put(server.data_dir, name) for name in FOREIGN if "/" in name]
-    foreign.append(put(server.data_dir, "segments/1-0-5-00000000.parquet"))
+    foreign.append(put(server.data_dir, "segments/1-0-5-0-00000000.parquet"))
     ours = [
         put(server.data_dir, "spool/body-abcd1234.body"),
         put(server.data_dir, "spool/tmpabcd1234.body"),

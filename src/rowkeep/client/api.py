@@ -21,8 +21,8 @@ Json = dict[str, Any]
 TIMEOUT_SECONDS = 330.0  # longer than a query may hold its request
 PAGE_SIZE = 1_000
 DONE = frozenset({200, 201, 202})
-# A person waits at the terminal: a server that is away is told within seconds.
-READING = RetryPolicy(seconds_max=4.0)
+# A person waits at the terminal: a server that is away is told within seconds, a missing version at once.
+READING = RetryPolicy(seconds_max=4.0, version_seconds_max=0.0)
 
 
 class Api:

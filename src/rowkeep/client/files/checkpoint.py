@@ -300,7 +300,7 @@ def _decoded(path: Path, content: bytes, fresh: State) -> State:
         if was != is_now:
             raise InputChanged(
                 f"{path} is the state of an insertion with another {name} ({was}, now {is_now}). "
-                "Repeat that one, or name another file with --state."
+                "Repeat that one, send all to the new one with --restart, or name another file with --state."
             )
     return kept
 
