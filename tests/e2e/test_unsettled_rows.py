@@ -21,6 +21,9 @@ from rowkeep.client import (
     ServerUnreachable,
     ValueRefused,
 )
+from rowkeep.client.batches import Batch, insert_fitting
+from rowkeep.client.errors import Reason
+from rowkeep.client.retrying import Receipt, RowErrors
 from tests.api.stream import ALL_TYPES, Stream
 from tests.faultyproxy import FaultyProxy
 from tests.serverprocess import ServerProcess
@@ -169,6 +172,39 @@ def test_kept_rows_of_another_upload(open_rows: Open, server: ServerProcess, tmp
     file.write_text("something\n")
     with pytest.raises(ValueError, match="is no file of a RowStream"):
         open_rows(kept=file)
+
+
+def test_a_kept_file_has_one_stream(open_rows: Open, stream: Stream, tmp_path: Path) -> None:
+    """A stream that is given another's file is refused and removes nothing until the other has closed."""
+    file = tmp_path / "kept.jsonl"
+    failing = open_rows(token="wrong", kept=file)
+    failing.append({"count": 1})
+    with pytest.raises(ValueError, match="another RowStream has"):
+        open_rows(kept=file)
+    with pytest.raises(RequestRefused):
+        failing.close()
+    with open_rows(kept=file) as rows:
+        rows.append({"count": 2})
+    assert counts(stream.rows()) == [1, 2]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_key_of_what_is_left_of_a_batch_stays() -> None:
+    """Rows that were kept have other numbers when they are sent again; what is left of them has its key."""
+    body = b'{"rows":[{"a":1},{"a":"x"},{"a":2}]}'
+    first, again = Batch("k", body, range(3)), Batch("k", body, range(-3, 0))
+    sent: list[str] = []
+
+    class Recording:
+        def send(self, key: str, body: bytes, row_count: int) -> Receipt:
+            sent.append(key)
+            if b'"x"' in body:
+                raise RowErrors([(1, Reason("a", "no"))])
+            return Receipt(row_count, False)
+
+    for batch in (first, again):
+        insert_fitting(batch, Recording(), lambda *_: None)  # type: ignore[arg-type]
+    assert sent[1] == sent[3] != "k"
 
 
 TAKEN = [

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from rowkeep.client.files.cells import CONVERTERS
 from rowkeep.client.files.chunks import Chunk, Cutter
 from rowkeep.client.files.delimited import CsvForm, Dialect
 from rowkeep.client.files.ndjson import NdjsonForm, NdjsonPiece
@@ -242,3 +243,32 @@ def test_a_row_of_no_end(tmp_path: Path) -> None:
     with pytest.raises(InputChanged, match="no row ends"):
         next(cutter.chunks(0, {}))
     os.close(descriptor)
+
+
+NOT_WHOLE = [
+    b"1.00000000000000000001",
+    b"0.99999999999999999999",
+    b"4503599627370497.25",
+    b"9007199254740993.5",
+    b"123456789012345678901e-3",
+]
+
+
+@pytest.mark.parametrize("text", NOT_WHOLE)
+def test_a_fraction_is_not_rounded_away(text: bytes) -> None:
+    """What a double would make whole goes out as its text, and the server refuses it for an integer."""
+    assert CONVERTERS["integer"](text) == text.decode()
+
+
+@pytest.mark.parametrize("text", [b"9007199254740993", b"9007199254740993.0", b"12345678901234567.00"])
+def test_a_whole_number_is_not_rounded(text: bytes) -> None:
+    """A whole number that no double holds goes out as its text, with a point or without."""
+    assert CONVERTERS["float"](text) == text.decode()
+
+
+@pytest.mark.parametrize(
+    "text", [b"9007199254740992.0", b"0.12345678901234567890", b"1.00000000000000000000"]
+)
+def test_many_digits_are_taken(text: bytes) -> None:
+    """What a double holds, and a fraction that it comes nearest to, is a number."""
+    assert CONVERTERS["float"](text) == float(text)

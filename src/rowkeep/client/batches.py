@@ -112,7 +112,9 @@ def _without(batch: Batch, removed: dict[int, RefusedRow]) -> Batch:
         for number, row in zip(batch.numbers, rows_of(batch.body), strict=True)
         if number not in removed
     ]
-    missing = hashlib.sha256(",".join(map(str, sorted(removed))).encode()).hexdigest()[:16]
+    # Places within the batch: rows that were kept and are sent again have other numbers, and this key.
+    places = [place for place, number in enumerate(batch.numbers) if number in removed]
+    missing = hashlib.sha256(",".join(map(str, places)).encode()).hexdigest()[:16]
     return Batch(
         key=f"{batch.key}-without-{missing}",
         body=frame([row for _, row in kept]),

@@ -4,6 +4,7 @@ The file has a JSON object a line, for each batch its path, Idempotency-Key and 
 under its key, a batch is in once, whether or not it was already.
 """
 
+import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,15 +41,35 @@ class _Kept(msgspec.Struct):
 
 
 class KeptFile:
-    """The file of what a stream could not settle. `path` is that of the upload on its server."""
+    """The file of what a stream could not settle. `path` is that of the upload on its server.
+
+    One stream has it at a time, from its start to `keep`: another would remove rows that it never saw. Raises
+    ValueError for a file that another stream has.
+    """
 
     def __init__(self, file: Path, path: str) -> None:
         self._file = file
         self._path = path
+        self._lock_file = file.with_name(file.name + ".lock")
+        self._lock = os.open(self._lock_file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise ValueError(
+                f"another RowStream has {file}; close it first, or give each a file of its own"
+            ) from error
 
     def batches(self) -> list[Batch]:
         """What was kept, the rows numbered from below up to -1. Raises ValueError for that of another
         upload."""
+        try:
+            return self._batches()
+        except ValueError:
+            self._release()
+            raise
+
+    def _batches(self) -> list[Batch]:
         if not self._file.exists():
             return []
         kept = [self._decoded(line) for line in self._file.read_bytes().split(b"\n") if line]
@@ -61,7 +82,17 @@ class KeptFile:
         ]
 
     def keep(self, batches: Sequence[UnsettledBatch]) -> None:
-        """Replaces what is kept; without any there is no file."""
+        """Replaces what is kept, and lets the file go; without any there is no file."""
+        try:
+            self._replace(batches)
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        self._lock_file.unlink(missing_ok=True)
+        os.close(self._lock)
+
+    def _replace(self, batches: Sequence[UnsettledBatch]) -> None:
         if not batches:
             self._file.unlink(missing_ok=True)
             return

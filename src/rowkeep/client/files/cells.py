@@ -15,6 +15,7 @@ Convert = Callable[[bytes], object]
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 INTEGER_DIGITS_MAX = 20  # what has more digits is out of range, and costs time to convert
 NUMBER_BYTES_MAX = 1_000
+EXACT_DIGITS = 15  # what every double holds
 
 _is_whole = re.compile(rb"[+-]?[0-9]++").fullmatch
 _is_number = re.compile(rb"[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]{1,6})?").fullmatch
@@ -40,9 +41,17 @@ def _as_integer(field: bytes) -> object:
     number = Decimal(text.decode())
     if number.adjusted() > INTEGER_DIGITS_MAX:
         return field.decode()
-    if number == number.to_integral_value() and INTEGER_MIN <= number <= INTEGER_MAX:
+    if _is_integral(number) and INTEGER_MIN <= number <= INTEGER_MAX:
         return int(number)
-    return _as_float(field)
+    rounded = float(number)
+    # A fraction that a double loses would be taken for a whole number.
+    return field.decode() if rounded.is_integer() else rounded
+
+
+def _is_integral(number: Decimal) -> bool:
+    """Whether a number has no fraction; its digits are counted, not rounded to the context's 28."""
+    _, digits, exponent = number.as_tuple()
+    return isinstance(exponent, int) and (exponent >= 0 or not any(digits[exponent:]))
 
 
 def _as_float(field: bytes) -> object:
@@ -50,11 +59,19 @@ def _as_float(field: bytes) -> object:
     if len(text) > NUMBER_BYTES_MAX or not _is_number(text):
         return field.decode()
     value = float(text)
-    is_rounded_whole = len(text) > 15 and _is_whole(text) and (math.isinf(value) or int(value) != int(text))
+    is_rounded_whole = len(text) > EXACT_DIGITS and _is_rounded_whole(text, value)
     is_vanished = value == 0 and _has_digit_before_exponent(text) is not None
     if is_rounded_whole or is_vanished or math.isinf(value):
         return field.decode()
     return value
+
+
+def _is_rounded_whole(text: bytes, value: float) -> bool:
+    """Whether a number is whole, written without an exponent, and not what a double makes of it."""
+    if b"e" in text.lower():
+        return False
+    number = Decimal(text.decode())
+    return _is_integral(number) and (math.isinf(value) or Decimal(value) != number)
 
 
 def _as_boolean(field: bytes) -> object:
