@@ -207,6 +207,14 @@ def test_the_key_of_what_is_left_of_a_batch_stays() -> None:
     assert sent[1] == sent[3] != "k"
 
 
+@pytest.mark.parametrize("token", ["secret\n", "sec ret", "sécret"])
+def test_what_is_no_token_is_told_at_once(open_rows: Open, token: str) -> None:
+    """A token that was read with the end of its line is refused before any row, and is not shown."""
+    with pytest.raises(ValueError, match="end of a line") as refused:
+        open_rows(token=token)
+    assert token.strip() not in str(refused.value)
+
+
 TAKEN = [
     ("count", numpy.int64(5), 5),
     ("count", numpy.uint8(5), 5),

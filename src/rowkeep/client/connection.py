@@ -88,10 +88,19 @@ class Streamed:
         self._connection.close()
 
 
+def check_token(token: str) -> None:
+    """Raises ValueError, without the token, for what cannot be one."""
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ValueError(
+            "the token holds a space, or a character that no token has; was the end of a line read with it?"
+        )
+
+
 class Connection:
     """Asks one request at a time, over a connection that it opens when it needs one."""
 
     def __init__(self, address: Address, token: str, timeout_seconds: float) -> None:
+        check_token(token)
         self._address = address
         self._authorization = f"Bearer {token}"
         self._timeout_seconds = timeout_seconds

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from rowkeep.client.batches import Batch, InsertBatch, Outcome, frame, insert_fitting, insert_whole
-from rowkeep.client.connection import Connection, parse_address, upload_path
+from rowkeep.client.connection import Connection, check_token, parse_address, upload_path
 from rowkeep.client.errors import InsertError, UnsettledBatch
 from rowkeep.client.patience import RetryPolicy
 from rowkeep.client.pipeline import Pipeline
@@ -70,6 +70,7 @@ class RowStream:
             raise ValueError('a quarantine file goes with on_error="quarantine"')
         if min(batch_rows_max, batch_bytes_max, in_flight_max) < 1:
             raise ValueError("batch_rows_max, batch_bytes_max and in_flight_max must be at least 1")
+        check_token(token)
         self._name = secrets.token_hex(8)
         self._rows_max = batch_rows_max
         self._bytes_max = batch_bytes_max
