@@ -11,7 +11,6 @@ from tests.follower import Follower
 from tests.serverprocess import ServerProcess, wait_until
 
 BEFORE = 12
-LIVE = 12
 
 
 @pytest.fixture
@@ -31,13 +30,16 @@ def insert_and_seal(server: ServerProcess, stream: Stream, number: int) -> None:
     wait_until(lambda: metric(server, "rowkeep_rows_sealed_total") > number)
 
 
-def test_each_row_once(sealing_server: ServerProcess) -> None:
+@pytest.mark.parametrize(
+    ("count", "replaced"), [(5, 0), pytest.param(12, 8, marks=pytest.mark.long)], ids=["share", "whole"]
+)
+def test_each_row_once(sealing_server: ServerProcess, count: int, replaced: int) -> None:
     """One follows from the first row on, one from the middle, one live; all while segments come and go."""
     stream = Stream(sealing_server.url, sealing_server.token, None, sealing_server.user)
     place = (sealing_server.url, sealing_server.token, stream.table_uri)
-    for number in range(BEFORE):
+    for number in range(count):
         insert_and_seal(sealing_server, stream, number)
-    wait_until(lambda: metric(sealing_server, "rowkeep_segments_compacted_total") >= 8)
+    wait_until(lambda: metric(sealing_server, "rowkeep_segments_compacted_total") >= replaced)
     with (
         Follower(*place, tail="all") as early,
         Follower(*place, tail="5") as middle,
@@ -47,13 +49,15 @@ def test_each_row_once(sealing_server: ServerProcess) -> None:
             follower.opened()
         assert [row["count"] for row in early.rows(3)] == [0, 1, 2]
         compacted = metric(sealing_server, "rowkeep_segments_compacted_total")
-        for number in range(BEFORE, BEFORE + LIVE):
+        for number in range(count, 2 * count):
             insert_and_seal(sealing_server, stream, number)
-        wait_until(lambda: metric(sealing_server, "rowkeep_segments_compacted_total") > compacted)
-        total = BEFORE + LIVE
+        wait_until(
+            lambda: metric(sealing_server, "rowkeep_segments_compacted_total") >= compacted + bool(replaced)
+        )
+        total = 2 * count
         assert [row["count"] for row in early.rows(total - 3)] == list(range(3, total))
-        assert [row["count"] for row in middle.rows(LIVE + 5)] == list(range(BEFORE - 5, total))
-        assert [row["count"] for row in late.rows(LIVE)] == list(range(BEFORE, total))
+        assert [row["count"] for row in middle.rows(count + 5)] == list(range(count - 5, total))
+        assert [row["count"] for row in late.rows(count)] == list(range(count, total))
         assert metric(sealing_server, "rowkeep_followers") == 3
     wait_until(lambda: metric(sealing_server, "rowkeep_followers") == 0)
     stream.close()

@@ -178,7 +178,14 @@ def test_ctrl_c_takes_all_back(server: ServerProcess, ask: Ask, table: str, tmp_
     file.write_text("a,b\n" + "1,2.5\n" * 1_000_000, encoding="utf-8")
     environment = {**os.environ, "ROWKEEP_URL": server.url, "ROWKEEP_TOKEN": server.token}
     command = [sys.executable, "-m", "rowkeep", "import", str(file), table, "--yes"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    # Where tests run in the background of a shell, Ctrl-C is ignored by whatever they start.
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         assert process.stderr is not None
         while "made the table" not in process.stderr.readline():
             assert process.poll() is None
