@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Match, Route, Router
 
 from rowkeep.api.http.asgi import Message, Receive, Scope, Send
 from rowkeep.api.http.cors import CorsPolicy
-from rowkeep.api.http.endpoint import answer_to, send_answer
+from rowkeep.api.http.endpoint import answer_to, send_answer, send_complete
 from rowkeep.api.http.headers import asked_request_id, head_problem
 from rowkeep.api.http.hints import hint_of
 from rowkeep.api.http.incoming import IncomingBody, Lingering
@@ -111,9 +111,10 @@ class RowkeepApplication:
             answer = await self._insert_rows.answer(path, scope, body, times)
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
             answer = _refused(error, request_id)
+            await body.drain()
         self._traffic.answers[answer.status] += 1
         answer.headers.append((b"server-timing", server_timing(times)))
-        await send_answer(body, send, answer, request_id)
+        await send_complete(send, answer, request_id)
 
     async def _show_page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Has the console answer, after a body that it did not wait for (`incoming.py`)."""

@@ -118,11 +118,16 @@ def answer_to(error: Exception, request_id: bytes) -> Answer:
 
 async def send_answer(receive: IncomingBody, send: Send, answer: Answer, request_id: bytes) -> None:
     """Sends a complete response, after a body that it did not wait for (`incoming.py`)."""
+    await receive.drain()
+    await send_complete(send, answer, request_id)
+
+
+async def send_complete(send: Send, answer: Answer, request_id: bytes) -> None:
+    """Sends a complete response to a request whose body was read, or is drained."""
     body = answer.body
     headers = [*answer.headers, (b"x-request-id", request_id)]
     if all(name != b"content-length" for name, _ in headers):  # HEAD tells the length of what GET sends
         headers.append((b"content-length", b"%d" % len(body)))
-    await receive.drain()
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
