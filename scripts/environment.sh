@@ -28,7 +28,7 @@ prepare_environment() {
         "$python" -m venv "$venv"
     fi
     local pip=("$venv/bin/python" -m pip --quiet --disable-pip-version-check install)
-    "${pip[@]}" --requirement "$root/requirements/build.txt" --requirement "$root/requirements/$lock.txt"
+    "${pip[@]}" --require-hashes --requirement "$root/requirements/build.txt" --requirement "$root/requirements/$lock.txt"
     "${pip[@]}" --no-build-isolation --no-deps --editable "$root"
     echo "$wanted" >"$venv/installed-$lock"
     if [[ $lock == test ]]; then
@@ -60,7 +60,7 @@ prepare_python_client() {
     rm -rf "$venv"
     "$root/.venv/bin/python" -m venv --without-pip "$venv"
     "$root/.venv/bin/python" -m pip --quiet --disable-pip-version-check --python "$venv/bin/python" \
-        install --no-deps --requirement "$pins"
+        install --no-deps --require-hashes --requirement "$pins"
     # Only now, so that pip does not take what is in .venv for its own.
     "$root/.venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
         >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tests.pth"
