@@ -25,6 +25,7 @@ class CommandPlace(NamedTuple):
 
 COMMANDS = {
     "access": CommandPlace("access", "access", "Who may do what with a dataset besides its owner."),
+    "audit": CommandPlace("audit", "audit_command", "Who did what, when and from where."),
     "backup": CommandPlace("backup", "backup_command", "Copy everything to a new folder."),
     "bench": CommandPlace("bench", "bench", "Measure this server on this machine."),
     "create": CommandPlace("create", "create_command", "Create a dataset, a table or a stream."),

@@ -18,6 +18,7 @@ from rowkeep.api.http.routes import RouteTable, routes_of
 from rowkeep.api.http.traffic import Traffic
 from rowkeep.api.http.wire import STATUS_OF_CODE
 from rowkeep.api.resources.access import GrantHandlers
+from rowkeep.api.resources.audit import AuditHandlers
 from rowkeep.api.resources.datasets import DatasetHandlers
 from rowkeep.api.resources.exports import ExportHandlers
 from rowkeep.api.resources.follow import FollowAnswers
@@ -49,6 +50,7 @@ from rowkeep.limits import (
 )
 from rowkeep.model.health import Durability, DurabilityClass
 from rowkeep.model.jobs import JobKind
+from rowkeep.services.audit import AuditService
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.exports import ExportRunner, ExportService
 from rowkeep.services.first_start import FirstStart
@@ -68,7 +70,7 @@ from rowkeep.services.read.read import ReadService, SessionLimits
 from rowkeep.services.statistics import StatisticsService
 from rowkeep.services.tables import TableService
 from rowkeep.services.temp_uploads import TempUploadService
-from rowkeep.services.upkeep import keep_up
+from rowkeep.services.upkeep import Retention, keep_up
 from rowkeep.services.uploads import UploadService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
@@ -230,17 +232,11 @@ def _application(
     ]
     answers = FollowAnswers(follows, stall_seconds_max=settings.follow_stall_seconds_max)
     table = _route_table(doors, ReadHandlers(reads, answers, queries, exports), handlers)
+    retention = Retention(settings.query_result_hours, settings.export_hours, settings.audit_days)
     for work in (
         bodies.watch(),
         maintenance.run(),
-        keep_up(
-            doors,
-            workers.sealing,
-            content_files,
-            exported_files,
-            result_hours=settings.query_result_hours,
-            export_hours=settings.export_hours,
-        ),
+        keep_up(doors, workers.sealing, content_files, exported_files, retention),
         follows.watch(),
         jobs.run(),
     ):
@@ -390,6 +386,7 @@ def _route_table(doors: StorageDoors, reads: ReadHandlers, others: list[_Handler
         *OwnerHandlers(datasets, OrganizationService(doors)).table(),
         *DatasetHandlers(datasets).table(),
         *GrantHandlers(GrantService(doors)).table(),
+        *AuditHandlers(AuditService(doors)).table(),
         *VersionHandlers(VersionService(doors)).table(),
         *TableHandlers(TableService(doors)).table(),
         *VariableHandlers(VariableService(doors)).table(),

@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     export_seconds_max: float = 21_600.0
     export_scratch_bytes_max: int = 65_536 * MEBIBYTE
     export_hours: int = 24
+    audit_days: int = 1_095
     disk_reserve_bytes_min: int = 256 * MEBIBYTE
     token_requests_per_second_max: float = 0.0
     token_bytes_per_second_max: int = 0

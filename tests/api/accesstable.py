@@ -85,36 +85,37 @@ expired                     UUUUU      UUUUU UUUUU    UUUUU    UUUUU  UUUUU UUUU
 #   open     says nothing about anybody's data: health, the API's own description, and who exists
 #   answered the same, but a bad token is refused
 #   signed   takes a token, whatever it is for
+#   kept     shows what was done to what belongs to the caller
 #   user     creates a dataset of OWNER; lab: one of lab
 #   read     shows who is in lab; write: changes it
 #   own      a read stream of OWNER over unreleased data; public: one of nobody over public data
 #   gone     an export, a query or a file on its way that is not there
 GATES = """
-                            open answered signed user lab read write own public gone
-anonymous                   +    +        U      U    U   U    U     U   +      U
-stranger                    +    +        +      F    F   F    F     N   +      N
-stranger, public            +    +        +      S    S   S    S     N   +      N
-granted overview            +    +        +      F    F   F    F     N   +      N
-granted overview, public    +    +        +      S    S   S    S     N   +      N
-granted metadata            +    +        +      F    F   F    F     N   +      N
-granted sample              +    +        +      F    F   F    F     N   +      N
-granted data                +    +        +      F    F   F    F     N   +      N
-granted data, data.metadata +    +        +      S    S   S    S     N   +      N
-granted edit                +    +        +      F    F   F    F     N   +      N
-granted edit, data.data     +    +        +      S    S   S    S     N   +      N
-member of the granted       +    +        +      F    F   F    F     N   +      N
-head of the granted         +    +        +      F    F   F    F     N   +      N
-owner                       +    +        +      +    F   F    F     +   +      N
-owner, data.edit            +    +        +      +    F   S    S     +   +      N
-owner, data.data            +    +        +      S    S   S    S     S   +      N
-owner, data.metadata        +    +        +      S    S   S    S     S   +      N
-owner, data.overview        +    +        +      S    S   S    S     S   +      N
-owner, public               +    +        +      S    S   S    S     S   +      N
-owner, organization.write   +    +        +      S    S   F    F     S   +      N
-other administrator         +    +        +      F    +   +    +     N   +      N
-plain member                +    +        +      F    F   F    F     N   +      N
-revoked                     +    U        U      U    U   U    U     U   U      U
-expired                     +    U        U      U    U   U    U     U   U      U
+                            open answered signed kept user lab read write own public gone
+anonymous                   +    +        U      U    U    U   U    U     U   +      U
+stranger                    +    +        +      +    F    F   F    F     N   +      N
+stranger, public            +    +        +      S    S    S   S    S     N   +      N
+granted overview            +    +        +      +    F    F   F    F     N   +      N
+granted overview, public    +    +        +      S    S    S   S    S     N   +      N
+granted metadata            +    +        +      +    F    F   F    F     N   +      N
+granted sample              +    +        +      +    F    F   F    F     N   +      N
+granted data                +    +        +      +    F    F   F    F     N   +      N
+granted data, data.metadata +    +        +      S    S    S   S    S     N   +      N
+granted edit                +    +        +      +    F    F   F    F     N   +      N
+granted edit, data.data     +    +        +      S    S    S   S    S     N   +      N
+member of the granted       +    +        +      +    F    F   F    F     N   +      N
+head of the granted         +    +        +      +    F    F   F    F     N   +      N
+owner                       +    +        +      +    +    F   F    F     +   +      N
+owner, data.edit            +    +        +      +    +    F   S    S     +   +      N
+owner, data.data            +    +        +      S    S    S   S    S     S   +      N
+owner, data.metadata        +    +        +      S    S    S   S    S     S   +      N
+owner, data.overview        +    +        +      S    S    S   S    S     S   +      N
+owner, public               +    +        +      S    S    S   S    S     S   +      N
+owner, organization.write   +    +        +      S    S    S   F    F     S   +      N
+other administrator         +    +        +      +    F    +   +    +     N   +      N
+plain member                +    +        +      +    F    F   F    F     N   +      N
+revoked                     +    U        U      U    U    U   U    U     U   U      U
+expired                     +    U        U      U    U    U   U    U     U   U      U
 """
 
 
@@ -156,6 +157,8 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("GET", _ACCESS): Action("edit"),
     ("PUT", _ACCESS): Action("govern", {"accessLevel": "none"}, _REFUSED),
     ("DELETE", _ACCESS): Action("govern", renews=True),
+    ("GET", f"{_DATASET}/audit"): Action("govern"),
+    ("GET", f"{API}/audit"): Action("kept"),
     ("GET", f"{_DATASET}/versions"): Action("overview"),
     ("POST", f"{_DATASET}/versions"): Action("edit", None, _REFUSED),
     ("GET", _VERSION): Action("overview"),

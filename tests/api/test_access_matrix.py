@@ -35,6 +35,7 @@ SCOPE_OF_NEED = {
     "edit": "data.edit",
     "govern": "data.edit",
     "user": "data.edit",
+    "kept": "data.edit",
     "lab": "data.edit",
     "read": "organization.read",
     "write": "organization.write",

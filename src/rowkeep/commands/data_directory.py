@@ -1,5 +1,7 @@
 """The data directory as commands open it: the option that names it, reading and editing its catalog."""
 
+import getpass
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import NoReturn, TypeVar
 import click
 
 from rowkeep.config import Settings
+from rowkeep.model.audit import Origin
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.local_files import DataDirectory
@@ -57,9 +60,17 @@ def edit_or_make(data_dir: Path, function: Callable[[CatalogEditor], Result]) ->
 def _edit_in(directory: DataDirectory, function: Callable[[CatalogEditor], Result]) -> Result:
     database = open_database(directory)
     try:
-        return edit_catalog(database, function)
+        return edit_catalog(database, function, Origin(system_user=_system_user()))
     finally:
         database.close()
+
+
+def _system_user() -> str:
+    """Returns who runs this command, as the machine knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name in the environment, nor for the number
+        return str(os.getuid())
 
 
 def read(data_dir: Path, function: Callable[[CatalogView], Result]) -> Result:

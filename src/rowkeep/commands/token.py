@@ -7,7 +7,7 @@ import click
 
 from rowkeep.commands.data_directory import data_dir_option, edit, read
 from rowkeep.model.resources import Token
-from rowkeep.services.accounts import create_token, revoke_token
+from rowkeep.services.accounts import create_token, revoke_links, revoke_token
 
 
 @click.group()
@@ -47,7 +47,7 @@ def token_revoke(token_id: int, data_dir: Path) -> None:
 @data_dir_option
 def token_revoke_links(data_dir: Path) -> None:
     """End every download link of the server at once."""
-    edit(data_dir, lambda editor: editor.exports.renew_link_secret())
+    edit(data_dir, revoke_links)
 
 
 def _token_line(item: Token) -> str:

@@ -108,6 +108,7 @@ class OwnersAction(StrEnum):
     CREATE_DATASET = "create datasets there"
     GRANT = "change who has access"
     OPEN_TO_PUBLIC = "change what everybody may see"
+    SEE_AUDIT = "see what was done there"
 
 
 def require_administrator(

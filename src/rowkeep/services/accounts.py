@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from rowkeep.model.access import DEFAULT_SCOPES, Scope
+from rowkeep.model.audit import WHOLE_SERVER, AuditAction, owner_subject
 from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.resources import MemberRole, Owner, OwnerKind
 from rowkeep.services.access import token_hash
@@ -21,7 +22,9 @@ _MS_OF_UNIT = {"d": 86_400_000, "h": 3_600_000, "m": 60_000}
 
 def create_user(editor: CatalogEditor, name: str) -> Owner:
     """Creates a user. Raises invalid_request_error for a bad or taken name."""
-    return _create_owner(editor, OwnerKind.USER, name)
+    user = _create_owner(editor, OwnerKind.USER, name)
+    editor.audit.add(AuditAction.CREATE_USER, owner_subject(user))
+    return user
 
 
 def create_organization(editor: CatalogEditor, name: str, administrator: str) -> Owner:
@@ -29,6 +32,7 @@ def create_organization(editor: CatalogEditor, name: str, administrator: str) ->
     user = find_user(editor, administrator)
     organization = _create_owner(editor, OwnerKind.ORGANIZATION, name)
     editor.members.set(organization.id, user.id, MemberRole.ADMINISTRATOR)
+    editor.audit.add(AuditAction.CREATE_ORGANIZATION, owner_subject(organization), administrator=user.name)
     return organization
 
 
@@ -41,14 +45,24 @@ def create_token(editor: CatalogEditor, user_name: str, scopes: Sequence[str], e
     token = secrets.token_urlsafe(TOKEN_BYTES)
     names = " ".join(_scope(scope) for scope in scopes) or " ".join(DEFAULT_SCOPES)
     expires_at = None if expires_in is None else time.time_ns() // 1_000_000 + _milliseconds(expires_in)
-    editor.tokens.add(user.id, token_hash(token.encode()), names, expires_at)
+    added = editor.tokens.add(user.id, token_hash(token.encode()), names, expires_at)
+    editor.audit.add(AuditAction.CREATE_TOKEN, owner_subject(user), token=str(added.id), scopes=names)
     return token
 
 
 def revoke_token(editor: CatalogEditor, token_id: int) -> None:
     """Revokes a token; the next request with it is refused."""
-    if not editor.tokens.revoke(token_id):
+    user_name = editor.tokens.revoke(token_id)
+    if user_name is None:
         raise not_found(f"There is no token {token_id} that could be revoked.")
+    subject = owner_subject(find_user(editor, user_name))
+    editor.audit.add(AuditAction.REVOKE_TOKEN, subject, token=str(token_id))
+
+
+def revoke_links(editor: CatalogEditor) -> None:
+    """Ends every download link of the server."""
+    editor.exports.renew_link_secret()
+    editor.audit.add(AuditAction.REVOKE_LINKS, WHOLE_SERVER)
 
 
 def find_user(view: CatalogView, name: str) -> Owner:

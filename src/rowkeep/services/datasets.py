@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rowkeep.model.access import LEVEL_OF_NAME, PUBLIC_ACCESS_LEVELS, AccessLevel, Principal, Scope
+from rowkeep.model.audit import AuditAction, dataset_subject
 from rowkeep.model.errors import RowkeepError, invalid_request, not_found
 from rowkeep.model.references import checked_name, parse_dataset_reference
 from rowkeep.model.resources import Dataset, Owner, OwnerKind, Sizes, Version
@@ -167,6 +168,7 @@ class DatasetService:
                 written = editor.datasets.update(changed)
             except DuplicateError as error:
                 raise _name_taken(changed.owner, changed.name) from error
+            _write_down_public_access(editor, place.dataset, written)
             return dataset_view(editor, place_at(principal, written, place.version))
 
         return await self._doors.write(write)
@@ -177,7 +179,9 @@ class DatasetService:
 
         def write(editor: CatalogEditor) -> None:
             principal = principal_of(editor, token_hash)
-            editor.datasets.delete(find_dataset(editor, principal, parsed, AccessLevel.EDIT).dataset.id)
+            dataset = find_dataset(editor, principal, parsed, AccessLevel.EDIT).dataset
+            editor.datasets.delete(dataset.id)
+            editor.audit.add(AuditAction.DELETE_DATASET, dataset_subject(dataset))
 
         await self._doors.write(write)
 
@@ -240,8 +244,20 @@ def _create(editor: CatalogEditor, principal: Principal, owner: Owner, draft: Da
         dataset = editor.datasets.add(NewDataset(owner, name, level, description), principal.user_id)
     except DuplicateError as error:
         raise _name_taken(owner, name) from error
+    editor.audit.add(AuditAction.CREATE_DATASET, dataset_subject(dataset), publicAccessLevel=level.wire_name)
     (version,) = editor.versions.page(dataset.id, 0, 1, sees_unreleased=True)
     return place_at(principal, dataset, version)
+
+
+def _write_down_public_access(editor: CatalogEditor, before: Dataset, after: Dataset) -> None:
+    """Writes down that everybody may see more or less than before."""
+    if after.public_access_level is not before.public_access_level:
+        editor.audit.add(
+            AuditAction.CHANGE_PUBLIC_ACCESS,
+            dataset_subject(after),
+            publicAccessLevel=after.public_access_level.wire_name,
+            before=before.public_access_level.wire_name,
+        )
 
 
 def _changed(dataset: Dataset, changes: DatasetChanges) -> Dataset:

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from rowkeep.model.access import LEVEL_OF_NAME, AccessLevel
+from rowkeep.model.audit import AuditAction, dataset_subject
 from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.references import parse_dataset_reference
 from rowkeep.model.resources import Dataset, Grant, Owner
@@ -125,12 +126,29 @@ def set_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str, level_
         raise invalid_request(
             f"The access level must be one of {', '.join(GRANTED_LEVELS)}, not {level_name!r}."
         )
-    return editor.grants.set(dataset.id, _grantee(editor, grantee_name).id, LEVEL_OF_NAME[level_name])
+    grantee = _grantee(editor, grantee_name)
+    before = editor.grants.find(dataset.id, grantee.id)
+    grant = editor.grants.set(dataset.id, grantee.id, LEVEL_OF_NAME[level_name])
+    editor.audit.add(
+        AuditAction.SET_GRANT,
+        dataset_subject(dataset),
+        grantee=grantee.name,
+        accessLevel=level_name,
+        before=(AccessLevel.NONE if before is None else before.access_level).wire_name,
+    )
+    return grant
 
 
 def delete_grant(editor: CatalogEditor, dataset: Dataset, grantee_name: str) -> None:
     """Takes a grant back. Raises not_found_error when there is none."""
-    editor.grants.delete(dataset.id, find_grant(editor, dataset, grantee_name).id)
+    grant = find_grant(editor, dataset, grantee_name)
+    editor.grants.delete(dataset.id, grant.id)
+    editor.audit.add(
+        AuditAction.REVOKE_GRANT,
+        dataset_subject(dataset),
+        grantee=grant.grantee_name,
+        before=grant.access_level.wire_name,
+    )
 
 
 def _grantee(view: CatalogView, name: str) -> Owner:

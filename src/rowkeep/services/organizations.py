@@ -3,6 +3,7 @@
 import msgspec
 
 from rowkeep.model.access import Principal, Scope
+from rowkeep.model.audit import AuditAction, owner_subject
 from rowkeep.model.errors import forbidden, invalid_request, not_found
 from rowkeep.model.resources import Member, MemberRole, Owner, OwnerKind
 from rowkeep.services.access import TokenHash, may_administer, principal_of, require_scope
@@ -97,7 +98,10 @@ def set_member(editor: CatalogEditor, organization: Owner, user_name: str, role:
     user = find_user(editor, user_name)
     if role is not MemberRole.ADMINISTRATOR:
         _keep_administrator(editor, organization, user)
-    return editor.members.set(organization.id, user.id, role)
+    member = editor.members.set(organization.id, user.id, role)
+    subject = owner_subject(organization)
+    editor.audit.add(AuditAction.SET_MEMBER, subject, member=user.name, role=role.value)
+    return member
 
 
 def delete_member(editor: CatalogEditor, organization: Owner, user_name: str) -> None:
@@ -106,6 +110,7 @@ def delete_member(editor: CatalogEditor, organization: Owner, user_name: str) ->
     find_member(editor, organization, user_name)
     _keep_administrator(editor, organization, user)
     editor.members.delete(organization.id, user.id)
+    editor.audit.add(AuditAction.REMOVE_MEMBER, owner_subject(organization), member=user.name)
 
 
 def _keep_administrator(view: CatalogView, organization: Owner, user: Owner) -> None:

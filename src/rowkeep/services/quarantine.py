@@ -21,15 +21,16 @@ from functools import partial
 
 import msgspec
 
+from rowkeep.model.audit import AuditAction, upload_subject
 from rowkeep.model.chain import digest_of
 from rowkeep.model.errors import unavailable
 from rowkeep.model.growth import SchemaChange, schema_change
 from rowkeep.model.inserts import BodyFormat, InsertOptions
 from rowkeep.model.quarantine import QuarantineBounds, QuarantinedRow, Skipping
 from rowkeep.model.references import parse_table_reference
-from rowkeep.model.resources import Batch, Receipt, Upload
+from rowkeep.model.resources import Batch, Receipt, Table, Upload
 from rowkeep.model.schema import Schema
-from rowkeep.services.access import TokenHash, editable_stream, principal_of, written_upload
+from rowkeep.services.access import Place, TokenHash, editable_stream, principal_of, written_upload
 from rowkeep.services.insert.shared_variables import sharing_schema
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
@@ -87,7 +88,7 @@ class QuarantineService:
         """Rows after an id, oldest first. `path` is the table reference and the upload's name."""
 
         def read(view: CatalogView) -> QuarantinePage:
-            upload_id = _visible_upload_id(view, token_hash, path)
+            upload_id = _visible_upload(view, token_hash, path)[2].id
             rows = view.quarantine.rows(upload_id, after_id, count)
             return QuarantinePage(rows, view.quarantine.find(upload_id).dropped_count)
 
@@ -97,7 +98,7 @@ class QuarantineService:
         self, token_hash: TokenHash | None, path: tuple[str, str], after_id: int
     ) -> AsyncIterator[list[QuarantinedRow]]:
         """All rows after an id, oldest first, some at a time."""
-        upload_id = await self._doors.read(lambda view: _visible_upload_id(view, token_hash, path))
+        upload_id = await self._doors.read(lambda view: _visible_upload(view, token_hash, path)[2].id)
         return self._parts(upload_id, after_id)
 
     async def _parts(self, upload_id: int, after_id: int) -> AsyncIterator[list[QuarantinedRow]]:
@@ -109,7 +110,11 @@ class QuarantineService:
         """Throws the rows away. Also where the version is released: its rows do not change by that."""
 
         def write(editor: CatalogEditor) -> None:
-            editor.quarantine.empty(_visible_upload_id(editor, token_hash, path))
+            place, table, upload = _visible_upload(editor, token_hash, path)
+            row_count = editor.quarantine.find(upload.id).row_count
+            editor.quarantine.empty(upload.id)
+            subject = upload_subject(place.dataset, place.version, table, upload)
+            editor.audit.add(AuditAction.EMPTY_QUARANTINE, subject, rows=str(row_count))
 
         await self._doors.write(write)
 
@@ -118,7 +123,7 @@ class QuarantineService:
     ) -> ReplayReport:
         """Tries the rows again: those that fit become rows of the upload and leave the quarantine."""
         options = InsertOptions(update_schema=draft.update_schema)
-        upload, last_id = await self._doors.read(lambda view: _begin(view, token_hash, path))
+        upload, last_id = await self._doors.write(lambda editor: _begin(editor, token_hash, path))
         row_count = remaining_count = after_id = 0
         schema = upload.schema
         while after_id < last_id:
@@ -193,18 +198,22 @@ def _rows(
     )
 
 
-def _visible_upload_id(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> int:
+def _visible_upload(
+    view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]
+) -> tuple[Place, Table, Upload]:
     table_reference, name = path
-    _, _, upload = written_upload(
-        view, principal_of(view, token_hash), parse_table_reference(table_reference), name
-    )
-    return upload.id
+    principal = principal_of(view, token_hash)
+    return written_upload(view, principal, parse_table_reference(table_reference), name)
 
 
-def _begin(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> tuple[Upload, int]:
-    """Where rows are to go, and the last of those that are there."""
-    upload = _changeable_upload(view, token_hash, path)
-    return upload, view.quarantine.last_id(upload.id)
+def _begin(editor: CatalogEditor, token_hash: TokenHash | None, path: tuple[str, str]) -> tuple[Upload, int]:
+    """Where rows are to go, and the last of those that are there. The audit log has that it began."""
+    upload = _changeable_upload(editor, token_hash, path)
+    place, table, _ = _visible_upload(editor, token_hash, path)
+    subject = upload_subject(place.dataset, place.version, table, upload)
+    row_count = editor.quarantine.find(upload.id).row_count
+    editor.audit.add(AuditAction.REPLAY_QUARANTINE, subject, rows=str(row_count))
+    return upload, editor.quarantine.last_id(upload.id)
 
 
 def _part(

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rowkeep.model.access import AccessLevel
+from rowkeep.model.audit import AuditAction, table_subject
 from rowkeep.model.errors import RowkeepError, invalid_request
 from rowkeep.model.references import checked_name, parse_dataset_reference, parse_table_reference
 from rowkeep.model.resources import Content, MergeStrategy, Table, Upload
@@ -127,6 +128,7 @@ class TableService:
             place, table = find_table(editor, principal_of(editor, token_hash), parsed, AccessLevel.EDIT)
             require_unreleased(place)
             editor.tables.delete(table.id)
+            editor.audit.add(AuditAction.DELETE_TABLE, table_subject(place.dataset, place.version, table))
 
         await self._doors.write(write)
 

@@ -7,6 +7,7 @@ their reader makes another.
 import asyncio
 import time
 
+import msgspec
 import structlog
 
 from rowkeep.model.errors import RowkeepError
@@ -23,25 +24,32 @@ MS_PER_HOUR = 3_600_000
 _log = structlog.get_logger("rowkeep.upkeep")
 
 
+class Retention(msgspec.Struct, frozen=True):
+    """How long is kept what is forgotten by age."""
+
+    result_hours: int
+    export_hours: int
+    audit_days: int
+
+
 async def keep_up(
     doors: Doors,
     sealer: Sealer,
     files: ContentFiles,
     exports: ExportedFiles,
-    *,
-    result_hours: int,
-    export_hours: int,
+    retention: Retention,
 ) -> None:
     """Forgets what no longer counts every few minutes, until it is cancelled."""
     while True:
         await asyncio.sleep(PAUSE_SECONDS)
         try:
             await prune(doors)
-            await expire_queries(doors, result_hours)
+            await prune_audit(doors, retention.audit_days)
+            await expire_queries(doors, retention.result_hours)
             await forget_deleted(doors)
             await sealer.sweep(lambda: doors.read(lambda view: view.segments.file_names()))
             await sweep_temp_uploads(doors, files)
-            await expire_exports(doors, export_hours)
+            await expire_exports(doors, retention.export_hours)
             await exports.sweep(lambda: doors.read(lambda view: view.exports.file_names()))
         except (RowkeepError, OSError) as error:  # the lane is closed or busy: nothing is lost by waiting
             _log.warning("upkeep put off", reason=str(error))
@@ -50,6 +58,12 @@ async def keep_up(
 async def prune(doors: Doors) -> None:
     """Drops read sessions that have expired."""
     await doors.write(lambda editor: editor.sessions.prune())
+
+
+async def prune_audit(doors: Doors, audit_days: int) -> None:
+    """Drops what the audit log says of acts so long ago."""
+    before = time.time_ns() // 1_000_000 - audit_days * 24 * MS_PER_HOUR
+    await doors.write(lambda editor: editor.audit.prune(before))
 
 
 async def expire_queries(doors: Doors, result_hours: int) -> None:

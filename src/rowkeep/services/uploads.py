@@ -7,6 +7,7 @@ from pathlib import PurePath
 import msgspec
 
 from rowkeep.model.access import AccessLevel, Principal
+from rowkeep.model.audit import AuditAction, upload_subject
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.jobs import Job, JobKind
 from rowkeep.model.references import UPLOAD_NAME_CHARACTERS_MAX, checked_name, parse_table_reference
@@ -109,9 +110,11 @@ class UploadService:
         parsed = parse_table_reference(table_reference)
 
         def write(editor: CatalogEditor) -> list[int]:
-            _, _, upload = editable_upload(editor, principal_of(editor, token_hash), parsed, name)
+            place, table, upload = editable_upload(editor, principal_of(editor, token_hash), parsed, name)
             loads = editor.jobs.of_uploads([upload.id]).values()
             editor.uploads.delete(upload.id)
+            subject = upload_subject(place.dataset, place.version, table, upload)
+            editor.audit.add(AuditAction.DELETE_UPLOAD, subject, rows=str(upload.row_count))
             return [job.id for job in loads]
 
         await self._jobs.forget(await self._doors.write(write))

@@ -24,6 +24,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rowkeep.model.access import AccessLevel
+from rowkeep.model.audit import AuditAction, version_subject
 from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.references import (
     DatasetReference,
@@ -158,6 +159,7 @@ class VersionService:
             _check_texts(release_notes=notes)
             next_tag = next_tag_after(editor.versions.last_tag(version.dataset_id), difference)
             released = editor.versions.release(version.id, next_tag, notes)
+            editor.audit.add(AuditAction.RELEASE_VERSION, version_subject(place.dataset, released))
             if draft.continue_streams:
                 _continue_streams(editor, released)
             return _again(editor, token_hash, parsed, released)
@@ -172,6 +174,7 @@ class VersionService:
             place = _editable(editor, token_hash, parsed)
             version = _tagged(editor, place, tag)
             _check_unrelease(editor, place, version)
+            editor.audit.add(AuditAction.UNRELEASE_VERSION, version_subject(place.dataset, version))
             return _again(editor, token_hash, parsed, editor.versions.unrelease(version.id))
 
         return await self._doors.write(write)
@@ -191,6 +194,7 @@ class VersionService:
                 editor.versions.hide(version.id)
             else:
                 editor.versions.delete(version.id)
+            editor.audit.add(AuditAction.DELETE_VERSION, version_subject(place.dataset, version))
             gone = msgspec.structs.replace(version, deleted_at=time.time_ns() // 1_000_000)
             return _version_view(editor, place, gone)
 
@@ -206,6 +210,7 @@ class VersionService:
             if not version.is_deleted:
                 raise invalid_request(f"Version {version.tag} is not deleted.")
             _check_undelete(editor, place, version)
+            editor.audit.add(AuditAction.UNDELETE_VERSION, version_subject(place.dataset, version))
             return _again(editor, token_hash, parsed, editor.versions.show(version.id))
 
         return await self._doors.write(write)

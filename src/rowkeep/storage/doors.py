@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from rowkeep.model.audit import THE_SERVER, Origin, origin_of_call
 from rowkeep.model.receipts import Outcome
 from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
@@ -31,7 +32,8 @@ class StorageDoors:
 
     async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
         """Runs a function in one durable transaction."""
-        return await self._lane.write(lambda connection: function(CatalogEditor(connection)))
+        origin = origin_of_call.get()
+        return await self._lane.write(lambda connection: function(CatalogEditor(connection, origin)))
 
     def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
         """Puts the rows of one request into the journal."""
@@ -48,7 +50,9 @@ def read_snapshot(database: Database, function: Callable[[CatalogView], Result])
         return function(CatalogView(connection))
 
 
-def edit_catalog(database: Database, function: Callable[[CatalogEditor], Result]) -> Result:
+def edit_catalog(
+    database: Database, function: Callable[[CatalogEditor], Result], origin: Origin = THE_SERVER
+) -> Result:
     """Runs a function in one durable transaction, in this thread (the command line's way)."""
     with database.writing() as connection:
-        return function(CatalogEditor(connection))
+        return function(CatalogEditor(connection, origin))

@@ -14,6 +14,7 @@ from rowkeep.api.http.incoming import IncomingBody
 from rowkeep.api.http.request import ApiRequest, CheckToken
 from rowkeep.api.http.warnings import warn
 from rowkeep.api.http.wire import Answer, Headers, error_answer, head_answer
+from rowkeep.model.audit import origin_of_call
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.places import Places
 
@@ -69,6 +70,7 @@ class Endpoint:
         """Answers one request."""
         request_id: bytes = scope["request_id"]
         request = ApiRequest(scope, receive, self._bodies, self._check_token)
+        origin_of_call.set(request.origin)
         try:
             answer = await self._handler(request)
             warn(answer.headers, request.all_warnings())

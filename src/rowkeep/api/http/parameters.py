@@ -46,6 +46,11 @@ SELECTED_VARIABLES = QueryParameter(
 )
 
 
+OWNER = QueryParameter(
+    "owner", {"type": "string", "description": "A user or an organization; the caller when it is absent."}
+)
+
+
 def one_of(name: str, values: list[str], default: str | None = None) -> QueryParameter:
     """Returns a query parameter that takes one of several words."""
     schema: Json = {"type": "string", "enum": values}

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, unquote
@@ -15,6 +16,7 @@ from rowkeep.api.http.headers import bearer_hash, check_json, content_coding
 from rowkeep.api.http.shapes import ListShape
 from rowkeep.api.http.warnings import ignored_parameters, ignored_properties
 from rowkeep.api.http.wire import Answer, json_answer
+from rowkeep.model.audit import Origin
 from rowkeep.model.decoding.row_lines import BYTE_ORDER_MARK
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.inflating import InflatedTooMuch, inflated, inflated_too_large
@@ -71,6 +73,15 @@ class ApiRequest:
     def token_hash(self) -> TokenHash | None:
         """The hash of the caller's token; None for an anonymous caller."""
         return bearer_hash(self.headers.get(b"authorization"))
+
+    @property
+    def origin(self) -> Origin:
+        """Where the request comes from. Credentials that are none are refused where they are asked for."""
+        client: tuple[str, int] | None = self._scope.get("client")
+        request_id: bytes = self._scope["request_id"]
+        with suppress(RowkeepError):
+            return Origin(self.token_hash, client[0] if client else None, request_id.decode())
+        return Origin(None, client[0] if client else None, request_id.decode())
 
     @property
     def is_head(self) -> bool:

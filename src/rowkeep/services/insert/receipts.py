@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from rowkeep.model.audit import AuditAction, upload_subject
 from rowkeep.model.errors import conflict, invalid_request, not_found, unavailable
 from rowkeep.model.receipts import ChainOutcome, KnownRequest, Rejection, RequestPosition
 from rowkeep.model.references import parse_table_reference
@@ -114,6 +115,7 @@ class ReceiptService:
             if principal.user_id is None:
                 raise LookupError("an upload was edited by nobody")
             editor.receipts.remove_rows(parent.upload.id, key, principal.user_id)
+            _write_down_undo(editor, parent, found)
             return _request(editor, parent, key)
 
         return await self._doors.write(write)
@@ -154,6 +156,14 @@ def _request(view: CatalogView, parent: UploadView, key: str) -> RequestView:
             "was refused and 1,000 more were since."
         )
     return RequestView(parent, key, known, rejection)
+
+
+def _write_down_undo(editor: CatalogEditor, parent: UploadView, found: RequestView) -> None:
+    """Writes down that the rows of a request are undone; a repeat undoes nothing."""
+    if found.state is RequestState.STORED and found.known is not None:
+        subject = upload_subject(parent.place.dataset, parent.place.version, parent.table, parent.upload)
+        rows = str(found.known.receipt.row_count)
+        editor.audit.add(AuditAction.UNDO_REQUEST, subject, key=found.key, rows=rows)
 
 
 def _requests(view: CatalogView, parent: UploadView, keys: Sequence[str]) -> list[RequestView]:

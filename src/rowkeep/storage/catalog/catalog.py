@@ -8,7 +8,9 @@ state.py tells how those files are built. Nothing here knows a database: stateme
 
 import time
 
+from rowkeep.model.audit import THE_SERVER, Origin
 from rowkeep.storage.base import Connection
+from rowkeep.storage.catalog.audit import Audit, AuditEditor
 from rowkeep.storage.catalog.datasets import DatasetEditor, Datasets
 from rowkeep.storage.catalog.entries import Entries, EntryEditor
 from rowkeep.storage.catalog.exports import ExportEditor, Exports
@@ -53,6 +55,7 @@ class CatalogView:
         self.queries = Queries(connection)
         self.exports = Exports(connection)
         self.temp_uploads = TempUploads(connection)
+        self.audit = Audit(connection)
 
     def catalog_version(self) -> int:
         """Returns how many transactions have changed the catalog."""
@@ -80,8 +83,9 @@ class CatalogEditor(CatalogView):
     queries: QueryEditor
     exports: ExportEditor
     temp_uploads: TempUploadEditor
+    audit: AuditEditor
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, origin: Origin = THE_SERVER) -> None:
         super().__init__(connection)
         now = time.time_ns() // 1_000_000
         self.owners = OwnerEditor(connection, now)
@@ -102,3 +106,4 @@ class CatalogEditor(CatalogView):
         self.queries = QueryEditor(connection, now)
         self.exports = ExportEditor(connection, now)
         self.temp_uploads = TempUploadEditor(connection, now)
+        self.audit = AuditEditor(connection, now, origin)

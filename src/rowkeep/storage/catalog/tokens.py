@@ -40,7 +40,8 @@ class TokenEditor(Tokens, Editing):
         )
         return the_noun(Token, record)
 
-    def revoke(self, token_id: int) -> bool:
-        """Revokes a token. Returns False when there is no such token or it was revoked before."""
+    def revoke(self, token_id: int) -> str | None:
+        """Revokes a token. Returns whose it was; None for no such token or one that was revoked before."""
         self._announce_change()
-        return self._connection.record("revoke_token", id=token_id, now=self._now) is not None
+        revoked = self._connection.record("revoke_token", id=token_id, now=self._now)
+        return None if revoked is None else str(revoked["user_name"])

@@ -16,4 +16,5 @@ FROM tokens JOIN owners ON owners.id = tokens.user_id
 ORDER BY tokens.id;
 
 -- name: revoke_token
-UPDATE tokens SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL RETURNING id;
+UPDATE tokens SET revoked_at = :now WHERE id = :id AND revoked_at IS NULL
+RETURNING (SELECT name FROM owners WHERE owners.id = tokens.user_id) AS user_name;

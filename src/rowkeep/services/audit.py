@@ -1,0 +1,66 @@
+"""Reading the audit log: who owns a thing, or administers its owner, may see what was done to it."""
+
+from rowkeep.model.access import AccessLevel, Scope
+from rowkeep.model.audit import AuditEntry
+from rowkeep.model.errors import not_found
+from rowkeep.model.references import parse_dataset_reference
+from rowkeep.model.resources import OwnerKind
+from rowkeep.services.access import (
+    OwnersAction,
+    TokenHash,
+    find_dataset,
+    principal_of,
+    require_administrator,
+    require_scope,
+    signed_in,
+)
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.doors import Doors
+
+
+class AuditService:
+    """What was done, newest first, as those see it whom it concerns."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def of_owner(
+        self, token_hash: TokenHash | None, owner_name: str | None, before_id: int, count: int
+    ) -> list[AuditEntry]:
+        """Returns what was done to what belongs to an organization, or to the caller when none is named."""
+
+        def read(view: CatalogView) -> list[AuditEntry]:
+            owner_id = _administered_id(view, token_hash, owner_name)
+            return view.audit.of_owner(owner_id, before_id, count)
+
+        return await self._doors.read(read)
+
+    async def of_dataset(
+        self, token_hash: TokenHash | None, reference: str, before_id: int, count: int
+    ) -> list[AuditEntry]:
+        """Returns what was done to a dataset and to what is in it."""
+        parsed = parse_dataset_reference(reference)
+
+        def read(view: CatalogView) -> list[AuditEntry]:
+            principal = principal_of(view, token_hash)
+            dataset = find_dataset(view, principal, parsed, AccessLevel.EDIT).dataset
+            require_administrator(view, principal, dataset.owner, OwnersAction.SEE_AUDIT)
+            return view.audit.of_dataset(dataset.identifier, before_id, count)
+
+        return await self._doors.read(read)
+
+
+def _administered_id(view: CatalogView, token_hash: TokenHash | None, owner_name: str | None) -> int:
+    """Whose things it is about. Raises forbidden unless the caller is that user or an administrator."""
+    principal = signed_in(principal_of(view, token_hash))
+    if owner_name is None:
+        require_scope(principal, Scope.DATA_EDIT)
+        return principal.user_id or 0
+    owner = view.owners.find(owner_name)
+    if owner is None:
+        raise not_found(f"There is no user or organization {owner_name}.")
+    require_scope(
+        principal, Scope.ORGANIZATION_READ if owner.kind is OwnerKind.ORGANIZATION else Scope.DATA_EDIT
+    )
+    require_administrator(view, principal, owner, OwnersAction.SEE_AUDIT)
+    return owner.id

@@ -1,0 +1,62 @@
+"""The audit log (model/audit.py): entries are added and read; only age removes one."""
+
+import msgspec
+
+from rowkeep.model.audit import AuditAction, AuditEntry, AuditSubject, Origin
+from rowkeep.storage.base import Connection, Record
+from rowkeep.storage.catalog.records import json_text
+from rowkeep.storage.catalog.state import Editing, Reading
+
+LAST_ID = 2**63 - 1
+
+
+class Audit(Reading):
+    """Reads the audit log, newest entries first, those before an entry's id."""
+
+    def all(self, before_id: int, count: int) -> list[AuditEntry]:
+        """Returns entries of the whole server."""
+        return _entries(self._connection.records("audit_entries", before_id=before_id, count=count))
+
+    def of_owner(self, owner_id: int, before_id: int, count: int) -> list[AuditEntry]:
+        """Returns entries of what belongs to a user or an organization."""
+        found = self._connection.records(
+            "audit_entries_of_owner", owner_id=owner_id, before_id=before_id, count=count
+        )
+        return _entries(found)
+
+    def of_dataset(self, identifier: str, before_id: int, count: int) -> list[AuditEntry]:
+        """Returns entries of a dataset and what is in it."""
+        found = self._connection.records(
+            "audit_entries_of_dataset", dataset_identifier=identifier, before_id=before_id, count=count
+        )
+        return _entries(found)
+
+
+class AuditEditor(Audit, Editing):
+    """Reads the audit log and adds to it what comes from one origin."""
+
+    def __init__(self, connection: Connection, now: int, origin: Origin) -> None:
+        super().__init__(connection, now)
+        self._origin = origin
+
+    def add(self, action: AuditAction, subject: AuditSubject, **details: str) -> None:
+        """Writes down that something is done to something in this transaction."""
+        self._run(
+            "add_audit_entry",
+            now=self._now,
+            action=action.value,
+            subject=subject.text,
+            owner_id=subject.owner_id,
+            dataset_identifier=subject.dataset_identifier,
+            details=json_text(details),
+            **msgspec.structs.asdict(self._origin),
+        )
+
+    def prune(self, before: int) -> None:
+        """Removes entries from before a time (epoch milliseconds)."""
+        self._run("prune_audit_entries", before=before)
+
+
+def _entries(records: list[Record]) -> list[AuditEntry]:
+    decoded = [{**record, "details": msgspec.json.decode(record["details"])} for record in records]
+    return msgspec.convert(decoded, list[AuditEntry])
