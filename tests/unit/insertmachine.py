@@ -134,7 +134,9 @@ class InsertMachine(CatalogMachine):
         ]
 
     def make_text(self, table: TypedTable, upload: TypedUpload) -> None:
-        """Makes every variable a string."""
+        """Makes every variable a string. Without one there is nothing to widen: a row without a cell is refused."""
+        if not upload.variables:
+            return
         rows: list[Row] = [{variable.name: "0" for variable in upload.variables.values()}]
         upload.insert(rows, table.shared(upload, may_widen=True), may_update=True)
         self.send(table, upload, msgspec.json.encode({"rows": rows, "updateSchema": True}), None)

@@ -76,7 +76,7 @@ def connected(timeout_seconds: float = 30) -> Iterator[tuple[Network, Connection
     """A network and a connection into it."""
     network = Network()
     address = Address(is_secure=False, host="127.0.0.1", port=network.port, prefix="/api/v1")
-    connection = Connection(address, "a token", timeout_seconds)
+    connection = Connection(address, "a-token", timeout_seconds)
     yield network, connection
     connection.close()
     network.close()
@@ -93,7 +93,7 @@ def test_requests_share_a_connection() -> None:
         for number, request in enumerate(network.requests):
             assert request.startswith("POST /api/v1/rows HTTP/1.1\r\n")
             assert request.endswith("body")
-            assert "Authorization: Bearer a token\r\n" in request
+            assert "Authorization: Bearer a-token\r\n" in request
             assert "Content-Type: application/json\r\n" in request
             assert f"Idempotency-Key: k{number}\r\n" in request
         ids = {request.partition("X-Request-Id: ")[2].partition("\r\n")[0] for request in network.requests}
