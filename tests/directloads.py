@@ -15,6 +15,7 @@ from rowkeep.services.loads import LoadRunner
 from rowkeep.services.temp_uploads import TempUploadDraft, TempUploadService
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.content_files import ContentFolder
+from rowkeep.storage.disk_reserve import DiskReserve
 from rowkeep.storage.local_files import DataDirectory, Disk
 from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.workers.load import LoadJob, load_file
@@ -41,7 +42,7 @@ class DirectLoads:
         self._doors = doors
         store = LocalSegments(directory.segments, disk)
         loader = LoadProcesses(OpenPool(disk), directory, store, BOUNDS, WorkerLimits())  # type: ignore[arg-type]
-        files = ContentFolder(directory.temp_uploads, disk, reserve_bytes_min=0)
+        files = ContentFolder(directory.temp_uploads, disk, DiskReserve(directory.temp_uploads, bytes_min=0))
         self.jobs = JobService(doors, {JobKind.LOAD: LoadRunner(loader, files)}, {JobKind.LOAD: 1})
         self._temp_uploads = TempUploadService(doors, files, bytes_max=2**30)
 

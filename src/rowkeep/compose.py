@@ -76,6 +76,7 @@ from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
 from rowkeep.storage.base import Database, SegmentStore, StorageError
 from rowkeep.storage.content_files import ContentFolder
+from rowkeep.storage.disk_reserve import DiskReserve
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.durability import measure_durability
@@ -136,6 +137,7 @@ class Storage(msgspec.Struct, frozen=True):
     doors: StorageDoors
     segments: SegmentStore
     sweep: SegmentSweep
+    reserve: DiskReserve
 
     @property
     def readings(self) -> partial[StreamReader]:
@@ -171,10 +173,11 @@ async def open_storage(
 ) -> Storage:
     """Opens what keeps rows, and sweeps what an earlier process left unnamed."""
     lane = _lane(database, settings)
-    doors = StorageDoors(database, lane, readers_max=settings.readers_max)
+    reserve = DiskReserve(directory.path, bytes_min=settings.disk_reserve_bytes_min)
+    doors = StorageDoors(database, lane, reserve, readers_max=settings.readers_max)
     stack.callback(doors.close)
     segments = open_segments(directory)
-    storage = Storage(database, directory, lane, doors, segments, SegmentSweep(segments))
+    storage = Storage(database, directory, lane, doors, segments, SegmentSweep(segments), reserve)
     await _sweep(storage, storage.sweep.sweep_at_start)
     return storage
 
@@ -203,7 +206,7 @@ def _application(
     doors, lane, readings = storage.doors, storage.lane, storage.readings
     maintenance = Maintenance(doors, workers.sealing, _sealing_policy(settings), lane.slow_down)
     bodies = BodyReader(_body_limits(settings))
-    content_files = _content_files(storage.directory, settings)
+    content_files = ContentFolder(storage.directory.temp_uploads, Disk(), storage.reserve)
     temp_uploads = TempUploadService(doors, content_files, bytes_max=settings.temp_upload_bytes_max)
     exported_files = _exported_files(storage.directory)
     jobs = _jobs(storage, workers, content_files, exported_files, settings)
@@ -318,10 +321,6 @@ def _session_limits(settings: Settings) -> SessionLimits:
 
 def _exported_files(directory: DataDirectory) -> ExportFolder:
     return ExportFolder(directory.exports, Disk())
-
-
-def _content_files(directory: DataDirectory, settings: Settings) -> ContentFolder:
-    return ContentFolder(directory.temp_uploads, Disk(), reserve_bytes_min=settings.disk_reserve_bytes_min)
 
 
 def _body_limits(settings: Settings) -> BodyLimits:

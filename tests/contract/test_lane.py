@@ -27,6 +27,7 @@ from tests.contract.journaling import (
     widening,
     widening_batch,
 )
+from tests.serverprocess import wait_until
 
 KIB = 1024
 
@@ -275,8 +276,12 @@ def noise(uploads: Uploads, number: int) -> Batch:
     return batch(uploads, values)
 
 
-def test_a_disk_that_is_full_closes_the_lane(tmp_path: Path) -> None:
-    """After a write has failed nothing is written until a restart; reads go on, and nothing is half there."""
+def test_a_full_disk_stops_the_lane_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile nothing is written and reads go on; with room again writing goes on, without a restart."""
+    monkeypatch.setattr("rowkeep.storage.journal.lane.ROOM_SECONDS", 0.02)
+    monkeypatch.setattr("rowkeep.storage.sqlite._ROOM_BYTES_MIN", 2**62)
     database = SqliteDatabase(tmp_path / "rowkeep.db")
     uploads = make_uploads(database)
 
@@ -293,24 +298,21 @@ def test_a_disk_that_is_full_closes_the_lane(tmp_path: Path) -> None:
             for error in (*failed, later.value, edit.value):
                 assert isinstance(error, RowkeepError)
                 assert error.code is ErrorCode.UNAVAILABLE
-                assert error.retry_after_seconds == 30
-                assert "until it is restarted" in error.message
+                assert error.retry_after_seconds == 5
+                assert "The disk of the server is full" in error.message
                 assert "FullError" in (error.detail or "")
                 assert "FullError" not in error.message
             assert stored(database, uploads.first) == [1]
+            monkeypatch.setattr("rowkeep.storage.sqlite._ROOM_BYTES_MIN", 1)
+            database._writer.raw.pragma("max_page_count", 2**20)
+            await asyncio.to_thread(wait_until, lambda: lane.health().failure is None)
+            assert plain(await lane.submit(noise(uploads, 2))) == Receipt(2_000)
+            await lane.write(bump)
 
     asyncio.run(run())
+    assert len(stored(database, uploads.first)) == 2_001
     check_counters(database, uploads)
     database.close()
-    restarted = SqliteDatabase(tmp_path / "rowkeep.db")
-
-    async def go_on() -> None:
-        async with open_lane(restarted) as lane:
-            assert plain(await lane.submit(batch(uploads, [2]))) == Receipt(1)
-
-    asyncio.run(go_on())
-    assert stored(restarted, uploads.first) == [1, 2]
-    restarted.close()
 
 
 def test_those_in_line_are_told_when_the_disk_fails(tmp_path: Path) -> None:
@@ -326,6 +328,6 @@ def test_those_in_line_are_told_when_the_disk_fails(tmp_path: Path) -> None:
 
     for error in asyncio.run(run()):
         assert isinstance(error, RowkeepError)
-        assert error.retry_after_seconds == 30
+        assert error.retry_after_seconds == 5
     assert stored(database, uploads.first) == []
     database.close()

@@ -44,7 +44,7 @@ def test_what_was_queued_when_the_disk_failed_is_refused(database: SqliteDatabas
     for error in asyncio.run(run()):
         assert isinstance(error, RowkeepError)
         assert error.code is ErrorCode.UNAVAILABLE
-        assert "until it is restarted" in error.message
+        assert "The disk of the server is full" in error.message
     assert stored(database, uploads.first) == []
     check_counters(database, uploads)
     holder.close()
@@ -75,7 +75,7 @@ def test_those_who_left_are_told_nothing(database: SqliteDatabase, tmp_path: Pat
                 group = [in_background(lane, noise(uploads, number)) for number in range(2)]
                 await asyncio.sleep(0)
                 leave(group[:1])
-            with pytest.raises(RowkeepError, match="until it is restarted"):
+            with pytest.raises(RowkeepError, match="The disk of the server is full"):
                 await group[1]
             assert lane.health().queued_bytes == 0
 

@@ -16,6 +16,7 @@ import pytest
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
+from rowkeep.storage.disk_reserve import DiskReserve
 from rowkeep.storage.doors import StorageDoors, read_snapshot
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.sqlite import SqliteDatabase
@@ -45,7 +46,7 @@ def test_a_fault_closes_the_lane(tmp_path: Path, fault: str, heals: bool) -> Non
 
     async def run() -> None:
         lane = Lane(database, group_bytes_max=2**20, queue_bytes_max=2**20, wait_seconds_max=1)
-        doors = StorageDoors(database, lane, readers_max=1)
+        doors = StorageDoors(database, lane, DiskReserve(tmp_path, bytes_min=0), readers_max=1)
         assert plain(await lane.submit(batch(uploads, [1]))) == Receipt(1)
         disk.failure = lambda made: faults[0] if made == call and faults else None
         await refused(lane, uploads)

@@ -29,6 +29,7 @@ from rowkeep.services.upkeep import forget_deleted
 from rowkeep.services.uploads import UploadDraft, UploadService
 from rowkeep.services.versions import ReleaseDraft, VersionService
 from rowkeep.storage.catalog.catalog import CatalogEditor
+from rowkeep.storage.disk_reserve import DiskReserve
 from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.local_files import DataDirectory, Disk
@@ -81,7 +82,7 @@ class World:
 
     async def _open(self, folder: Path, disk: Disk | None) -> None:
         self._lane = Lane(self.database, group_bytes_max=2**23, queue_bytes_max=2**26, wait_seconds_max=5.0)
-        self.doors = StorageDoors(self.database, self._lane, readers_max=2)
+        self.doors = StorageDoors(self.database, self._lane, DiskReserve(folder, bytes_min=0), readers_max=2)
         self.reads = ReadService(self.doors, self.readings, limits=SessionLimits(hours=6))
         self.sealer = DirectSealer(self.database, self.directory, disk or Disk())
         self.maintenance = self.maintenance_under(POLICY)

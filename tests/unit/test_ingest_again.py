@@ -66,6 +66,9 @@ class RestlessDoors:
     async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
         return await self._doors.write(function)
 
+    async def write_in_reserve(self, function: Callable[[CatalogEditor], Result]) -> Result:
+        return await self._doors.write_in_reserve(function)
+
     def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
         self.submitted += 1
         edit_catalog(self._world.database, lambda editor: editor.tokens.revoke(0))

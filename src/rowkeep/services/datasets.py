@@ -171,7 +171,7 @@ class DatasetService:
             _write_down_public_access(editor, place.dataset, written)
             return dataset_view(editor, place_at(principal, written, place.version))
 
-        return await self._doors.write(write)
+        return await self._doors.write_in_reserve(write)
 
     async def delete(self, token_hash: TokenHash | None, reference: str) -> None:
         """Deletes a dataset with all it holds."""
@@ -183,7 +183,7 @@ class DatasetService:
             editor.datasets.delete(dataset.id)
             editor.audit.add(AuditAction.DELETE_DATASET, dataset_subject(dataset))
 
-        await self._doors.write(write)
+        await self._doors.write_in_reserve(write)
 
 
 def find_owner(view: CatalogView, kind: OwnerKind, name: str) -> Owner:

@@ -206,7 +206,7 @@ class ExportService:
                 editor.exports.delete(found.job.id)
             return found
 
-        found = await self._doors.write(delete)
+        found = await self._doors.write_in_reserve(delete)
         await self._jobs.forget([found.job.id])
         for file in found.result.files if found.result else ():
             await self._files.remove(file.name)

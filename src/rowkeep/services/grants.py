@@ -84,7 +84,7 @@ class GrantService:
             place = _owned(editor, token_hash, reference)
             delete_grant(editor, place.dataset, grantee_name)
 
-        await self._doors.write(write)
+        await self._doors.write_in_reserve(write)
 
 
 def _owned(view: CatalogView, token_hash: TokenHash | None, reference: str) -> Place:

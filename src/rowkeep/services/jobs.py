@@ -145,7 +145,7 @@ class JobService:
     async def _take_back_lost(self, holder: str) -> bool:
         """Queues jobs again whose holder is gone, as `holder` is known to be. Returns whether it could."""
         try:
-            await self._doors.write(lambda editor: editor.jobs.take_back_lost(holder))
+            await self._doors.write_in_reserve(lambda editor: editor.jobs.take_back_lost(holder))
         except RowkeepError as error:
             _log.warning("put off", reason=error.message)
             return False
@@ -163,7 +163,7 @@ class JobService:
 
         if job_ids:
             with suppress(RowkeepError):  # the lane is closed: the next start finds them
-                await self._doors.write(give_back)
+                await self._doors.write_in_reserve(give_back)
 
     async def forget(self, job_ids: list[int]) -> None:
         """Ends jobs that have been cancelled or deleted; they may not be running."""
@@ -194,7 +194,7 @@ class JobService:
 
     async def _begin(self, job: Job) -> None:
         lease = self._lease()
-        if await self._doors.write(lambda editor: editor.jobs.begin(job.id, lease)):
+        if await self._doors.write_in_reserve(lambda editor: editor.jobs.begin(job.id, lease)):
             begun = msgspec.structs.replace(job, attempts=job.attempts + 1)
             self._running[job.id] = (begun, asyncio.create_task(self._run_job(begun)))
 
@@ -252,7 +252,9 @@ class JobService:
     async def _renew(self, job: Job, fraction: float) -> None:
         lease = self._lease()
         try:
-            is_ours = await self._doors.write(lambda editor: editor.jobs.renew(job.id, lease, fraction))
+            is_ours = await self._doors.write_in_reserve(
+                lambda editor: editor.jobs.renew(job.id, lease, fraction)
+            )
         except RowkeepError as error:  # the database is busy: the lease lasts until the next try, and longer
             _log.warning("a lease was not renewed", job=job.identifier, reason=error.message)
             return
@@ -267,7 +269,7 @@ class JobService:
                 raise _JobLost
 
         try:
-            await self._doors.write(name)
+            await self._doors.write_in_reserve(name)
             self.completed_count += 1
         except _JobLost:
             # Only here is it certain that nothing was named. What else is left unnamed is swept.
@@ -283,7 +285,7 @@ class JobService:
         is_lost = isinstance(error, WorkerFailedError) and error.failure is WorkerFailure.LOST
         if is_lost and job.attempts < ATTEMPTS_MAX:
             with suppress(RowkeepError):
-                await self._doors.write(lambda editor: editor.jobs.try_again(job.id, self._holder))
+                await self._doors.write_in_reserve(lambda editor: editor.jobs.try_again(job.id, self._holder))
         else:
             await self._fail(job, runner, runner.failure(error))
 
@@ -294,7 +296,7 @@ class JobService:
 
         self.failed_count += 1
         with suppress(RowkeepError):  # the lane is closed: the next start finds the job
-            await self._doors.write(fail)
+            await self._doors.write_in_reserve(fail)
 
 
 def next_job(candidates: list[Job], running: Mapping[int, int], places: int) -> Job | None:

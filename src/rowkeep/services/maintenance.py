@@ -164,7 +164,7 @@ class Maintenance:
         segment = await self._sealer.seal(upload.upload_id, upload.first_row)
         if segment is None:
             return False
-        named = await self._doors.write(lambda editor: editor.segments.name_sealed(segment))
+        named = await self._doors.write_in_reserve(lambda editor: editor.segments.name_sealed(segment))
         if named:
             self.health.segments_sealed += 1
             self.health.rows_sealed += segment.row_count
@@ -183,13 +183,15 @@ class Maintenance:
 
     async def _replace(self, run: Sequence[Segment]) -> None:
         segment = await self._sealer.compact(run[0].upload_id, run[0].first_row, run[-1].row_end)
-        if await self._doors.write(lambda editor: editor.segments.name_compacted(segment)):
+        if await self._doors.write_in_reserve(lambda editor: editor.segments.name_compacted(segment)):
             self.health.segments_compacted += len(run)
 
 
 async def drop_entries(doors: Doors, upload_id: int, row_end: int) -> None:
     """Deletes the entries of the rows before one, in commits short enough for the inserts behind them."""
-    while await doors.write(lambda editor: editor.entries.drop(upload_id, row_end, DROPPED_BYTES_MAX)):
+    while await doors.write_in_reserve(
+        lambda editor: editor.entries.drop(upload_id, row_end, DROPPED_BYTES_MAX)
+    ):
         pass
 
 

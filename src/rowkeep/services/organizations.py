@@ -72,7 +72,7 @@ class OrganizationService:
             organization = _administered(editor, token_hash, name, Scope.ORGANIZATION_WRITE)
             delete_member(editor, organization, user_name)
 
-        await self._doors.write(write)
+        await self._doors.write_in_reserve(write)
 
 
 def _administered(view: CatalogView, token_hash: TokenHash | None, name: str, scope: Scope) -> Owner:

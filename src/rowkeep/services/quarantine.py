@@ -116,7 +116,7 @@ class QuarantineService:
             subject = upload_subject(place.dataset, place.version, table, upload)
             editor.audit.add(AuditAction.EMPTY_QUARANTINE, subject, rows=str(row_count))
 
-        await self._doors.write(write)
+        await self._doors.write_in_reserve(write)
 
     async def replay(
         self, token_hash: TokenHash | None, path: tuple[str, str], draft: ReplayDraft

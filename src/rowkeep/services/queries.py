@@ -215,7 +215,7 @@ class QueryService:
             editor.jobs.cancel(found.job.id)
             return find_query(editor, token_hash, identifier)
 
-        view = await self._doors.write(cancel)
+        view = await self._doors.write_in_reserve(cancel)
         await self._jobs.forget([view.job.id])
         return view
 

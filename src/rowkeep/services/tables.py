@@ -130,7 +130,7 @@ class TableService:
             editor.tables.delete(table.id)
             editor.audit.add(AuditAction.DELETE_TABLE, table_subject(place.dataset, place.version, table))
 
-        await self._doors.write(write)
+        await self._doors.write_in_reserve(write)
 
 
 def table_view(view: CatalogView, place: Place, table: Table) -> TableView:

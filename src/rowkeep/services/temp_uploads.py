@@ -138,7 +138,9 @@ class TempUploadService:
     async def _note(self, there: TempUpload, total: int | None, spool: KeptSpool) -> None:
         await spool.keep()
         count = spool.byte_count
-        await self._doors.write(lambda editor: editor.temp_uploads.receive(there.identifier, count, total))
+        await self._doors.write_in_reserve(
+            lambda editor: editor.temp_uploads.receive(there.identifier, count, total)
+        )
 
     async def _write(self, spool: KeptSpool, parts: AsyncIterator[bytes]) -> None:
         async for _ in self._written(spool, parts):
@@ -167,12 +169,14 @@ class TempUploadService:
         if temp_upload.size is not None and temp_upload.size != size:
             raise invalid_request(f"The file has {size} bytes, not {temp_upload.size} as was said.")
         await spool.keep()
-        await self._doors.write(lambda editor: editor.temp_uploads.complete(temp_upload.identifier, size))
+        await self._doors.write_in_reserve(
+            lambda editor: editor.temp_uploads.complete(temp_upload.identifier, size)
+        )
         return await self._current(temp_upload)
 
     async def delete(self, temp_upload: TempUpload) -> None:
         """Forgets a file that was not sent whole."""
-        await self._doors.write(lambda editor: editor.temp_uploads.delete(temp_upload.identifier))
+        await self._doors.write_in_reserve(lambda editor: editor.temp_uploads.delete(temp_upload.identifier))
 
     async def _current(self, temp_upload: TempUpload) -> TempUpload:
         found = await self._doors.read(lambda view: view.temp_uploads.find(temp_upload.identifier))
@@ -261,5 +265,5 @@ async def _throw_away(parts: AsyncIterator[bytes]) -> None:
 
 async def sweep(doors: Doors, files: ContentFiles) -> None:
     """Forgets what has expired, and removes the files that no temporary upload names."""
-    await doors.write(lambda editor: editor.temp_uploads.prune())
+    await doors.write_in_reserve(lambda editor: editor.temp_uploads.prune())
     await files.sweep(lambda: doors.read(lambda view: view.temp_uploads.identifiers()))

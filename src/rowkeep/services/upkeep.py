@@ -57,25 +57,25 @@ async def keep_up(
 
 async def prune(doors: Doors) -> None:
     """Drops read sessions that have expired."""
-    await doors.write(lambda editor: editor.sessions.prune())
+    await doors.write_in_reserve(lambda editor: editor.sessions.prune())
 
 
 async def prune_audit(doors: Doors, audit_days: int) -> None:
     """Drops what the audit log says of acts so long ago."""
     before = time.time_ns() // 1_000_000 - audit_days * 24 * MS_PER_HOUR
-    await doors.write(lambda editor: editor.audit.prune(before))
+    await doors.write_in_reserve(lambda editor: editor.audit.prune(before))
 
 
 async def expire_queries(doors: Doors, result_hours: int) -> None:
     """Deletes queries that finished so long ago; their rows go with those of deleted uploads."""
     finished_before = time.time_ns() // 1_000_000 - result_hours * MS_PER_HOUR
-    await doors.write(lambda editor: editor.queries.expire(finished_before))
+    await doors.write_in_reserve(lambda editor: editor.queries.expire(finished_before))
 
 
 async def expire_exports(doors: Doors, export_hours: int) -> None:
     """Deletes exports that finished so long ago; their files are swept."""
     finished_before = time.time_ns() // 1_000_000 - export_hours * MS_PER_HOUR
-    await doors.write(lambda editor: editor.exports.expire(finished_before))
+    await doors.write_in_reserve(lambda editor: editor.exports.expire(finished_before))
 
 
 async def forget_deleted(doors: Doors) -> None:
@@ -87,4 +87,4 @@ async def forget_deleted(doors: Doors) -> None:
 
 async def _forget(doors: Doors, upload_id: int) -> None:
     await drop_entries(doors, upload_id, ROW_END)
-    await doors.write(lambda editor: editor.uploads.forget(upload_id))
+    await doors.write_in_reserve(lambda editor: editor.uploads.forget(upload_id))

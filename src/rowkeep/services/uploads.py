@@ -117,7 +117,7 @@ class UploadService:
             editor.audit.add(AuditAction.DELETE_UPLOAD, subject, rows=str(upload.row_count))
             return [job.id for job in loads]
 
-        await self._jobs.forget(await self._doors.write(write))
+        await self._jobs.forget(await self._doors.write_in_reserve(write))
 
 
 def _views(view: CatalogView, place: Place, table: Table, uploads: Sequence[Upload]) -> list[UploadView]:

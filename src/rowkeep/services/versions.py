@@ -198,7 +198,7 @@ class VersionService:
             gone = msgspec.structs.replace(version, deleted_at=time.time_ns() // 1_000_000)
             return _version_view(editor, place, gone)
 
-        return await self._doors.write(write)
+        return await self._doors.write_in_reserve(write)
 
     async def undelete(self, token_hash: TokenHash | None, reference: str, tag: str) -> VersionView:
         """Shows a released version again that was deleted."""

@@ -30,6 +30,10 @@ class StorageFailedError(StorageError):
     """The disk or the file failed: what is durable is unknown until a restart reads it again."""
 
 
+class StorageFullError(StorageFailedError):
+    """The disk is full. Nothing of the transaction was kept; when there is room again, writing goes on."""
+
+
 class SchemaError(StorageError):
     """The schema of the database is not one that this version made; the text says what to do."""
 
@@ -101,6 +105,9 @@ class Database(Protocol):
 
         Raises DuplicateError as `Connection.add_group` does; other errors as for `writing`.
         """
+
+    def has_room(self) -> bool:
+        """Returns whether a database that was full may be tried again."""
 
     def problems(self) -> list[str]:
         """Returns what the database itself finds wrong with what it keeps."""

@@ -13,7 +13,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from rowkeep.storage.local_files import Disk, free_bytes, no_room
+from rowkeep.storage.disk_reserve import DiskReserve
+from rowkeep.storage.local_files import Disk, no_room
 
 GRACE_SECONDS = 600.0
 
@@ -23,10 +24,10 @@ _is_identifier = re.compile(r"[0-9a-f]{32}", re.ASCII).fullmatch
 class ContentFolder:
     """The folder of the files. One without a temporary upload may be on its way, so it has a grace."""
 
-    def __init__(self, folder: Path, disk: Disk, *, reserve_bytes_min: int) -> None:
+    def __init__(self, folder: Path, disk: Disk, reserve: DiskReserve) -> None:
         self._folder = folder
         self._disk = disk
-        self._reserve_bytes_min = reserve_bytes_min
+        self._reserve = reserve
         self._unnamed_since: dict[str, float] = {}
 
     def new(self, identifier: str) -> "ContentFile":
@@ -35,7 +36,7 @@ class ContentFolder:
 
     def resumed(self, identifier: str, byte_count: int) -> "ContentFile":
         """Returns a file with its first bytes; what was behind them is cut off."""
-        return ContentFile(self._folder / identifier, self._disk, self._reserve_bytes_min, byte_count)
+        return ContentFile(self._folder / identifier, self._disk, self._reserve, byte_count)
 
     async def remove(self, identifier: str) -> None:
         """Removes content that is not wanted any more."""
@@ -60,10 +61,10 @@ class ContentFolder:
 class ContentFile:
     """One file, on its way. Raises `unavailable` when the disk does not take it."""
 
-    def __init__(self, path: Path, disk: Disk, reserve_bytes_min: int, byte_count: int) -> None:
+    def __init__(self, path: Path, disk: Disk, reserve: DiskReserve, byte_count: int) -> None:
         self._path = path
         self._disk = disk
-        self._reserve_bytes_min = reserve_bytes_min
+        self._reserve = reserve
         self._byte_count = byte_count
         self._is_kept = False
         try:
@@ -85,7 +86,7 @@ class ContentFile:
         self._byte_count += len(chunk)
 
     def _write(self, chunk: memoryview) -> None:
-        if free_bytes(self._path.parent) - len(chunk) < self._reserve_bytes_min:
+        if self._reserve.is_reached(len(chunk)):
             raise OSError(errno.ENOSPC, "what is left of the disk is kept for inserts")
         self._disk.write(self._descriptor, chunk)
 

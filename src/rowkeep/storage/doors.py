@@ -9,8 +9,9 @@ from rowkeep.model.audit import THE_SERVER, Origin, origin_of_call
 from rowkeep.model.receipts import Outcome
 from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
-from rowkeep.storage.base import Database
+from rowkeep.storage.base import Connection, Database
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
+from rowkeep.storage.disk_reserve import DiskReserve
 from rowkeep.storage.journal.lane import Lane
 
 Result = TypeVar("Result")
@@ -19,9 +20,10 @@ Result = TypeVar("Result")
 class StorageDoors:
     """Reader threads over snapshots, and the lane for everything that is written."""
 
-    def __init__(self, database: Database, lane: Lane, *, readers_max: int) -> None:
+    def __init__(self, database: Database, lane: Lane, reserve: DiskReserve, *, readers_max: int) -> None:
         self._database = database
         self._lane = lane
+        self._reserve = reserve
         self._readers = ThreadPoolExecutor(readers_max, thread_name_prefix="rowkeep-reader")
 
     async def read(self, function: Callable[[CatalogView], Result]) -> Result:
@@ -31,7 +33,17 @@ class StorageDoors:
         )
 
     async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
-        """Runs a function in one durable transaction."""
+        """Runs a function in one durable transaction. Raises `unavailable` at the disk's reserve."""
+        origin = origin_of_call.get()
+
+        def edit(connection: Connection) -> Result:
+            self._reserve.check()
+            return function(CatalogEditor(connection, origin))
+
+        return await self._lane.write(edit)
+
+    async def write_in_reserve(self, function: Callable[[CatalogEditor], Result]) -> Result:
+        """Runs a function in one durable transaction, however little room is left."""
         origin = origin_of_call.get()
         return await self._lane.write(lambda connection: function(CatalogEditor(connection, origin)))
 

@@ -12,8 +12,11 @@ The WAL is folded back into the database by SQLite's own checkpoint inside a com
 4,000 pages 35 to 70 ms under load, which was most of every p99; with 1,000 it takes 15 to 28 ms, at the same
 rate of rows.
 
-A failed write or fsync (EIO, ENOSPC) raises StorageFailedError. What reached the disk is then
-unknown: nobody retries, the lane closes, a restart lets SQLite recover from the WAL.
+A failed write or fsync (EIO) raises StorageFailedError. What reached the disk is then unknown: nobody
+retries, the lane closes, a restart lets SQLite recover from the WAL. A write for which the disk has no room
+raises StorageFullError: SQLite finds that out while it writes pages, before the frame that commits them is
+whole, and rolls back; nothing was kept, and the next transaction begins where the last whole one ended. An
+fsync that finds the disk full is a failed fsync.
 
 `user_version` is the number of the last migration that ran. A file is opened only if its tables, indexes,
 views and triggers are those that these migrations make: a trigger that somebody dropped is a promise that is
@@ -45,16 +48,19 @@ from rowkeep.storage.base import (
     SchemaError,
     StorageBusyError,
     StorageFailedError,
+    StorageFullError,
 )
+from rowkeep.storage.local_files import free_bytes
 from rowkeep.storage.statements import load_migrations, load_statements
 
 _BUSY_MS_MAX = 10_000
 _CHECKPOINT_PAGES = 1_000
 _CACHE_KIB = 16 * 1024
+# A full disk is tried again when it has room for some requests and a checkpoint.
+_ROOM_BYTES_MIN = 4 * 1024 * 1024
 _DISK_ERRORS = (
     apsw.CantOpenError,
     apsw.CorruptError,
-    apsw.FullError,
     apsw.IOError,
     apsw.NotADBError,
     apsw.ReadOnlyError,
@@ -213,6 +219,10 @@ class SqliteDatabase:
             except apsw.ConstraintError as error:
                 raise DuplicateError(str(error)) from error
 
+    def has_room(self) -> bool:
+        """Whether the disk has room for more than a few pages."""
+        return free_bytes(self._path.parent) >= _ROOM_BYTES_MIN
+
     def problems(self) -> list[str]:
         """What SQLite finds wrong with the file: pages, indexes, references."""
         try:
@@ -240,6 +250,8 @@ def _translated() -> Iterator[None]:
         yield
     except apsw.BusyError as error:
         raise StorageBusyError(str(error)) from error
+    except apsw.FullError as error:
+        raise StorageFullError(f"{type(error).__name__}: {error}") from error
     except _DISK_ERRORS as error:
         raise StorageFailedError(f"{type(error).__name__}: {error}") from error
 

@@ -235,7 +235,7 @@ class InsertService:
             return
         count = error.row_error_count if isinstance(error, RowsRefused) else 0
         rejection = Rejection(time.time_ns() // 1_000_000, error.message, row_errors, count)
-        await self._doors.write(
+        await self._doors.write_in_reserve(
             lambda editor: editor.receipts.add_rejection(target.upload.id, key, rejection)
         )
 

@@ -118,7 +118,7 @@ class ReceiptService:
             _write_down_undo(editor, parent, found)
             return _request(editor, parent, key)
 
-        return await self._doors.write(write)
+        return await self._doors.write_in_reserve(write)
 
     async def verify(self, token_hash: TokenHash | None, reference: str, upload: str) -> VerificationView:
         """Recomputes the chain of an upload from its rows, in steps. Raises unavailable when many ask."""

@@ -21,7 +21,16 @@ class Doors(Protocol):
         """Runs a function on one consistent snapshot, in a reader thread."""
 
     async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
-        """Runs a function in one durable transaction, on the writer's thread."""
+        """Runs a function in one durable transaction, on the writer's thread.
+
+        Raises `unavailable` while no more of the disk is left than what is kept for inserts.
+        """
+
+    async def write_in_reserve(self, function: Callable[[CatalogEditor], Result]) -> Result:
+        """Runs a function in one durable transaction, however little room is left.
+
+        For what gives room back or takes rights away, for what belongs to an insert, and for the upkeep.
+        """
 
     def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
         """Puts the rows of one request into the journal."""

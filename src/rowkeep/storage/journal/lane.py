@@ -7,7 +7,8 @@ transaction with one fsync, and then resolves all of it at once. While that fsyn
 collects by itself: no timer, so an idle server answers after one fsync and a busy one shares it.
 
 States: open → failed (a write or fsync failed: nothing more is written until a restart, see the crash
-table) or open → closing → closed (what was accepted is still written).
+table), open → full → open (nothing is written until the disk has room again; the thread looks for it every
+second), or open → closing → closed (what was accepted is still written).
 
 * What was accepted is written, whether or not its sender still waits.
 * The queue is bounded in bytes. Over the bound a sender waits in line, at most `wait_seconds_max`,
@@ -36,7 +37,13 @@ from rowkeep.model.health import Health
 from rowkeep.model.receipts import Outcome
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.timing import CommitTimes, InsertTimes
-from rowkeep.storage.base import Connection, Database, StorageBusyError, StorageFailedError
+from rowkeep.storage.base import (
+    Connection,
+    Database,
+    StorageBusyError,
+    StorageFailedError,
+    StorageFullError,
+)
 from rowkeep.storage.journal.commits import Commits
 from rowkeep.storage.journal.journal import Journal
 
@@ -44,7 +51,10 @@ Result = TypeVar("Result")
 
 BUSY_RETRY_SECONDS = 1
 FAILED_RETRY_SECONDS = 30
+FULL_RETRY_SECONDS = 5
 REST_SECONDS_MAX = 1.0
+# How often a lane whose disk is full looks for room.
+ROOM_SECONDS = 1.0
 
 
 class _Submission(msgspec.Struct, frozen=True, eq=False):
@@ -77,7 +87,7 @@ class Lane:
         self._held: _Job = None
         self._queued_bytes = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._failure: str | None = None
+        self._failure: StorageFailedError | None = None
         self._rest_factor = 0.0
         self._rows_inserted = self._batch_count = self._group_count = 0
         self._commit_seconds = 0.0
@@ -89,7 +99,7 @@ class Lane:
     def health(self) -> Health:
         """Returns how the lane is doing."""
         return Health(
-            failure=self._failure,
+            failure=None if self._failure is None else str(self._failure),
             queued_bytes=self._queued_bytes,
             rows_inserted=self._rows_inserted,
             batches=self._batch_count,
@@ -199,14 +209,25 @@ class Lane:
 
     def _run(self) -> None:
         while True:
-            job = self._held or self._jobs.get()
-            self._held = None
+            job = self._next_job()
             if job is None:
                 return
             if isinstance(job, _Edit):
                 self._run_edit(job)
             else:
                 self._commit(*self._gather(job))
+
+    def _next_job(self) -> _Job:
+        held, self._held = self._held, None
+        if held is not None:
+            return held
+        while isinstance(self._failure, StorageFullError):
+            try:
+                return self._jobs.get(timeout=ROOM_SECONDS)
+            except queue.Empty:
+                if self._database.has_room():
+                    self._failure = None
+        return self._jobs.get()
 
     def _gather(self, first: _Submission) -> tuple[list[_Submission], int]:
         group = [first]
@@ -233,8 +254,7 @@ class Lane:
         batches = [submission.batch for submission in group]
         started = time.perf_counter()
         try:
-            if self._failure is not None:
-                raise StorageFailedError(self._failure)
+            self._check_failure()
             outcomes = self._journal.commit_group(self._database, batches)
         except Exception as error:  # noqa: BLE001  # whatever it is, the sender hears of it
             self._note_failure(error)
@@ -255,8 +275,7 @@ class Lane:
 
     def _run_edit(self, edit: _Edit) -> None:
         try:
-            if self._failure is not None:
-                raise StorageFailedError(self._failure)
+            self._check_failure()
             with self._database.writing() as connection:
                 result = edit.function(connection)
         except Exception as error:  # noqa: BLE001  # whatever it is, the sender hears of it
@@ -265,9 +284,14 @@ class Lane:
         else:
             self._loop.call_soon_threadsafe(_succeed, edit.future, result)
 
+    def _check_failure(self) -> None:
+        failure = self._failure
+        if failure is not None:
+            raise type(failure)(*failure.args)  # not the same one: an error gathers tracebacks
+
     def _note_failure(self, error: Exception) -> None:
         if isinstance(error, StorageFailedError) and self._failure is None:
-            self._failure = str(error)
+            self._failure = error
 
 
 def _refusal(error: Exception) -> Exception:
@@ -279,16 +303,23 @@ def _refusal(error: Exception) -> Exception:
             detail=str(error),
         )
     if isinstance(error, StorageFailedError):
-        return _failed(str(error))
+        return _failed(error)
     return error
 
 
-def _failed(reason: str) -> RowkeepError:
+def _failed(failure: StorageFailedError) -> RowkeepError:
+    if isinstance(failure, StorageFullError):
+        return unavailable(
+            "The disk of the server is full. Nothing of this request was kept; the server goes on by itself "
+            "once there is room again. Send the request again later.",
+            retry_after_seconds=FULL_RETRY_SECONDS,
+            detail=str(failure),
+        )
     return unavailable(
         "The server cannot write to its disk and refuses all changes until it is restarted. Whether this "
         "request was kept is known after the restart; an Idempotency-Key makes sending it again safe.",
         retry_after_seconds=FAILED_RETRY_SECONDS,
-        detail=reason,
+        detail=str(failure),
     )
 
 
