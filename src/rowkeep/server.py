@@ -20,7 +20,7 @@ import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
-from rowkeep.compose import open_application
+from rowkeep.compose.application import open_application
 from rowkeep.config import Settings
 from rowkeep.storage.base import StorageError
 from rowkeep.storage.local_files import DataDirectory

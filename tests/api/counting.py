@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from rowkeep.compose import application_over
+from rowkeep.compose.application import application_over
 from rowkeep.config import Settings
 from rowkeep.services.accounts import create_organization, create_token, create_user
 from rowkeep.storage.base import Connection, Database, Group, Record

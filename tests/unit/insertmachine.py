@@ -134,7 +134,7 @@ class InsertMachine(CatalogMachine):
         ]
 
     def make_text(self, table: TypedTable, upload: TypedUpload) -> None:
-        """Makes every variable a string. Without one there is nothing to widen: a row without a cell is refused."""
+        """Makes every variable a string. Without one there is nothing to widen."""
         if not upload.variables:
             return
         rows: list[Row] = [{variable.name: "0" for variable in upload.variables.values()}]

@@ -1,0 +1,130 @@
+"""The application over a data directory: opened from the bottom up, closed in the opposite order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from rowkeep.api.http.app import RowkeepApplication
+from rowkeep.api.http.body import BodyLimits, BodyReader
+from rowkeep.api.http.cors import CorsPolicy
+from rowkeep.api.http.endpoint import Streaming
+from rowkeep.api.http.incoming import Lingering
+from rowkeep.api.http.routes import routes_of
+from rowkeep.api.http.traffic import Traffic
+from rowkeep.api.http.wire import STATUS_OF_CODE
+from rowkeep.api.resources.insert_rows import InsertRows
+from rowkeep.api.resources.long_insert import LongInserts
+from rowkeep.compose.processes import Workers, start_workers
+from rowkeep.compose.resources import route_table
+from rowkeep.compose.services import Services, services_over
+from rowkeep.compose.storage import Storage, open_storage
+from rowkeep.config import Settings
+from rowkeep.limits import read_places
+from rowkeep.services.datasets import DatasetService
+from rowkeep.services.first_start import FirstStart
+from rowkeep.services.grants import GrantService
+from rowkeep.services.insert.long_insert import LongInsertService
+from rowkeep.services.tables import TableService
+from rowkeep.services.upkeep import Retention, keep_up
+from rowkeep.services.versions import VersionService
+from rowkeep.storage.base import Database
+from rowkeep.storage.doors import StorageDoors
+from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.modes import close_to_others
+from rowkeep.storage.opening import open_database
+from rowkeep.web.console import Console
+from rowkeep.web.pages.every_page import ShownServices, console_of
+
+
+@asynccontextmanager
+async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplication]:
+    """Opens the data directory and the application over it; closes them in the opposite order."""
+    directory = DataDirectory(settings.data_dir)
+    database = open_database(directory)  # before anything is removed: it refuses what is not rowkeep's
+    directory.sweep()
+    close_to_others(directory)
+    try:
+        async with application_over(database, directory, settings) as application:
+            yield application
+    finally:
+        database.close()
+
+
+@asynccontextmanager
+async def application_over(
+    database: Database, directory: DataDirectory, settings: Settings
+) -> AsyncIterator[RowkeepApplication]:
+    """Builds services and the application over an open database; the database stays open.
+
+    Each part says how it is closed when it is made; they are closed in the opposite order.
+    """
+    async with AsyncExitStack() as stack:
+        storage = await open_storage(database, directory, settings, stack)
+        workers = await start_workers(storage, settings, stack)
+        yield _application(storage, workers, settings, stack)
+
+
+def _application(
+    storage: Storage, workers: Workers, settings: Settings, stack: AsyncExitStack
+) -> RowkeepApplication:
+    services = services_over(storage, workers, settings, stack)
+    bodies = BodyReader(_body_limits(settings))
+    traffic = Traffic()
+    _start_upkeep(storage, workers, services, settings, stack)
+    stack.callback(asyncio.create_task(bodies.watch()).cancel)
+    table = route_table(storage, services, traffic, settings)
+    return RowkeepApplication(
+        InsertRows(services.inserts, bodies, services.insert_limits),
+        _long_inserts(services.long_inserts, settings),
+        routes_of(table, bodies, DatasetService(storage.doors).check_token, _streaming(settings)),
+        _lingering(settings),
+        CorsPolicy(settings.cors_origins),
+        traffic,
+        (services.follows.stop, services.long_inserts.stop),
+        _console(storage.doors, services, settings),
+    )
+
+
+def _start_upkeep(
+    storage: Storage, workers: Workers, services: Services, settings: Settings, stack: AsyncExitStack
+) -> None:
+    """Starts what goes on beside requests, until the application is closed."""
+    retention = Retention(settings.query_result_hours, settings.export_hours, settings.audit_days)
+    files = services.content_files, services.exported_files
+    for work in (
+        services.maintenance.run(),
+        keep_up(storage.doors, workers.sealing, *files, retention),
+        services.follows.watch(),
+        services.jobs.run(),
+    ):
+        stack.callback(asyncio.create_task(work).cancel)
+
+
+def _console(doors: StorageDoors, services: Services, settings: Settings) -> Console:
+    """The pages for people. They reach what programs reach, through the same services."""
+    resources = DatasetService(doors), GrantService(doors), VersionService(doors), TableService(doors)
+    shown = ShownServices(*resources, services.reads, services.queries, services.uploads, FirstStart(doors))
+    return console_of(shown, settings.public_url, lambda error: STATUS_OF_CODE[error.code])
+
+
+def _streaming(settings: Settings) -> Streaming:
+    return Streaming(read_places(settings), settings.read_stall_seconds_max)
+
+
+def _body_limits(settings: Settings) -> BodyLimits:
+    return BodyLimits(
+        settings.body_bytes_max, settings.compressed_body_bytes_max, settings.body_stall_seconds_max
+    )
+
+
+def _lingering(settings: Settings) -> Lingering:
+    bytes_max = max(settings.body_bytes_max, settings.compressed_body_bytes_max)
+    return Lingering(body_bytes_max=bytes_max)
+
+
+def _long_inserts(inserts: LongInsertService, settings: Settings) -> LongInserts:
+    return LongInserts(
+        inserts,
+        idle_seconds_max=settings.long_insert_idle_seconds_max,
+        stall_seconds_max=settings.body_stall_seconds_max,
+    )
