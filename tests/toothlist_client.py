@@ -62,7 +62,7 @@ CLIENT_TEETH = (
     Tooth(
         "fsync of rows that the client set aside",
         f"{CLIENT}/quarantine.py",
-        "        os.fsync(self._file.fileno())\n",
+        "            if self._is_file:\n                os.fsync(self._descriptor)\n",
         "",
         "tests/crash/test_client_power_loss.py",
     ),

@@ -89,18 +89,6 @@ def test_flush_raises_it_too(open_rows: Open) -> None:
         rows.close()
 
 
-def test_memory_is_bounded_after_a_failure(open_rows: Open) -> None:
-    """Who goes on appending is told each time, and only the first of these rows is taken."""
-    rows = open_rows(token="wrong", batch_rows_max=2)
-    rows.append({"count": 0})
-    with pytest.raises(RequestRefused):
-        rows.flush()
-    for _ in range(1_000):
-        with pytest.raises(RequestRefused):
-            rows.append({"count": 1})
-    assert counts(rows.unsettled_rows) == [0, 1]
-
-
 def test_rows_behind_one_that_does_not_fit(open_rows: Open, stream: Stream) -> None:
     """What is in the table and what is unsettled are together what was given, each row in one of them."""
     rows = open_rows(batch_rows_max=5)

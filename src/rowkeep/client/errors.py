@@ -3,7 +3,8 @@
 InsertError
 ├── RowsRefused          rows do not fit; names them by the caller's own numbers
 ├── RequestRefused       the server refuses the request as such: token, reference, size
-└── ServerUnreachable    no definite answer came within the time for repeats
+├── ServerUnreachable    no definite answer came within the time for repeats
+└── RowNotTaken          the stream failed long ago, and takes no more rows
 """
 
 from collections.abc import Callable, Sequence
@@ -81,6 +82,10 @@ class RequestRefused(InsertError):
 
 class ServerUnreachable(InsertError):
     """No definite answer came in time: the batch may be in or not. A repeat under its key is safe."""
+
+
+class RowNotTaken(InsertError):
+    """A RowStream failed long ago; it keeps the rows that came before, and did not take this one."""
 
 
 class ValueRefused(ValueError, TypeError):

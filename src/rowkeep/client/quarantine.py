@@ -2,11 +2,13 @@
 
     {"source": "…", "row": 7, "time": "…", "reasons": [{"variable": "count", "message": "…"}], "content": {…}}
 
-A row is on the disk before its batch counts as settled. Who repeats a batch after a crash would write its
-rows again: those that are there already, by source and row, are left out.
+A row is on the disk before its batch counts as settled, and a write that fails leaves no half of a line. A
+batch that is repeated after a crash would write its rows again: those that are in the file already, by source
+and row, are left out. What is no file (a pipe, a device) is only written to.
 """
 
 import os
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,10 +26,12 @@ class QuarantineFile:
     def __init__(self, path: Path, source: str, first_row: int = 0) -> None:
         self._source = source
         # Rows are nobody else's business, whatever the umask.
-        self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+b")
-        sync_folder(path.parent)  # else its rows could be durable, and it itself not
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         self._kept: set[int] = set()
-        self._read(first_row)
+        if self._is_file:
+            sync_folder(path.parent)  # else its rows could be durable, and it itself not
+            self._read(first_row)
 
     def add(self, rows: Sequence[RefusedRow]) -> None:
         """Keeps rows, durably."""
@@ -35,14 +39,27 @@ class QuarantineFile:
         if not fresh:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._file.write(b"".join(msgspec.json.encode(self._line(row, now)) + b"\n" for row in fresh))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._write(b"".join(msgspec.json.encode(self._line(row, now)) + b"\n" for row in fresh))
         self._kept.update(row.number for row in fresh)
 
     def close(self) -> None:
         """Closes the file."""
-        self._file.close()
+        os.close(self._descriptor)
+
+    def _write(self, lines: bytes) -> None:
+        end, written = self._size(), 0
+        try:
+            while written < len(lines):
+                written += os.write(self._descriptor, lines[written:])
+            if self._is_file:
+                os.fsync(self._descriptor)
+        except BaseException:
+            if self._is_file and self._size() == end + written:  # else somebody else has written to it too
+                os.ftruncate(self._descriptor, end)
+            raise
+
+    def _size(self) -> int:
+        return os.fstat(self._descriptor).st_size
 
     def _line(self, row: RefusedRow, now: str) -> dict[str, Any]:
         return {
@@ -55,16 +72,16 @@ class QuarantineFile:
 
     def _read(self, first_row: int) -> None:
         """Notes what is there, and takes off a line that a crash cut short."""
-        self._file.seek(0)
         end = 0
-        for line in self._file:
-            if not line.endswith(b"\n"):
-                self._file.truncate(end)
-                break
-            end += len(line)
-            entry = _entry_decoder.decode(line)
-            if entry.source == self._source and entry.row >= first_row:
-                self._kept.add(entry.row)
+        with os.fdopen(self._descriptor, "rb", closefd=False) as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    os.ftruncate(self._descriptor, end)
+                    break
+                end += len(line)
+                entry = _entry_decoder.decode(line)
+                if entry.source == self._source and entry.row >= first_row:
+                    self._kept.add(entry.row)
 
 
 class _Entry(msgspec.Struct):

@@ -7,9 +7,18 @@ Order: with one request in flight (the default) rows are in the table in the ord
 appended, and after a refused batch nothing more is sent. With more in flight only the rows of one batch are
 in order. Repeats never double a row, whatever the network does (see retrying.py and connection.py).
 
-A batch that fails ends the stream. From then on nothing is sent, and what is not known to be in is told and
-kept (unsettled.py): the failed batch, those that were under way with it, and what no batch had taken yet.
-That is bounded, for nothing is taken any more but the one row by which the caller hears of it.
+A failure ends the stream, whatever it is: an InsertError, a full disk under the quarantine file, no memory.
+From then on nothing is sent. The rule for rows is one:
+
+    Every row that an append has taken is in the table, was refused as a row, or is in `unsettled_rows`.
+
+`unsettled_rows` are in the order in which they were appended, by whatever thread. An append takes its row
+before it does anything else. So an append that raises has taken it too, but for three errors that say that
+they have not: ValueRefused (JSON cannot hold the row), ValueError (the stream is closed) and RowNotTaken (the
+stream failed long ago, and LATE_BYTES_MAX of rows came since: memory stays bounded). An interrupt (Ctrl-C)
+before the row was looked at is one before the append.
+
+ledger.py has the rows, pipeline.py sends them, unsettled.py keeps them in a file.
 """
 
 import logging
@@ -17,22 +26,26 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from rowkeep.client.batches import Batch, InsertBatch, Outcome, frame, insert_fitting, insert_whole
+from rowkeep.client.batches import Batch, InsertBatch, Outcome, insert_fitting, insert_whole
 from rowkeep.client.connection import Connection, check_token, parse_address, upload_path
-from rowkeep.client.errors import InsertError, UnsettledBatch
+from rowkeep.client.errors import InsertError, RowNotTaken, UnsettledBatch
+from rowkeep.client.ledger import Ledger
 from rowkeep.client.patience import RetryPolicy
 from rowkeep.client.pipeline import Pipeline
 from rowkeep.client.quarantine import QuarantineFile
 from rowkeep.client.retrying import Sender
-from rowkeep.client.unsettled import KeptFile, Ledger
+from rowkeep.client.unsettled import KeptFile
 from rowkeep.client.values import encode_row
 
 OnError = Literal["abort", "skip", "quarantine"]
 REQUEST_SECONDS_MAX = 60.0
+LATE_BYTES_MAX = 16_000_000
+UNSETTLED_NOTE = "Rows that are not known to be in are in unsettled_rows of the RowStream."
 
 _log = logging.getLogger("rowkeep.client")
 
@@ -71,31 +84,26 @@ class RowStream:
         if min(batch_rows_max, batch_bytes_max, in_flight_max) < 1:
             raise ValueError("batch_rows_max, batch_bytes_max and in_flight_max must be at least 1")
         check_token(token)
-        self._name = secrets.token_hex(8)
+        name = secrets.token_hex(8)
         self._rows_max = batch_rows_max
         self._bytes_max = batch_bytes_max
         self._linger_seconds = linger_seconds
-        self._buffer = _Buffer()
-        self._ledger = Ledger()
-        self._is_told = False
-        self._batches = 0
         self._outcome = Outcome(0, 0, ())
         self._refused = 0
         self._changed = threading.Condition()
         self._is_closed = False
+        self._is_lingerer_idle = False
         self._is_stopping = threading.Event()
-        self._quarantine = None if quarantine is None else QuarantineFile(quarantine, self._name)
+        self._quarantine = None if quarantine is None else QuarantineFile(quarantine, name)
         address, path = parse_address(url), upload_path(table, upload) + "/rows"
         self._kept = None if kept is None else KeptFile(kept, f"{url.rstrip('/')}{path}")
-        self._again = [] if self._kept is None else self._kept.batches()
-        for batch in self._again:
-            self._ledger.add(batch)
+        self._ledger = Ledger(name, [] if self._kept is None else self._kept.batches())
         policy = retry or RetryPolicy()
         senders = [
             Sender(Connection(address, token, timeout_seconds), path, policy, self._is_stopping, _log.warning)
             for _ in range(in_flight_max)
         ]
-        self._pipeline = Pipeline(senders, _insert_of(on_error), self._note_outcome)
+        self._pipeline = Pipeline(senders, _insert_of(on_error), self._note_outcome, self._note_failure)
         self._lingerer = threading.Thread(target=self._send_old_rows, name="rowkeep-linger", daemon=True)
         self._lingerer.start()
 
@@ -108,12 +116,12 @@ class RowStream:
         if error is None:
             self.close()
             return
-        if isinstance(error, InsertError):
-            self._shut()
-            return
-        try:  # what was appended before something else failed goes out all the same
-            self.close()
-        except InsertError as failure:
+        try:
+            if isinstance(error, InsertError) or error is self._pipeline.failure:
+                self._shut()
+            else:
+                self.close()  # what was appended before something else failed goes out all the same
+        except Exception as failure:  # noqa: BLE001  # the caller's own error goes on, with a note of this one
             left = len(self.unsettled_rows)
             error.add_note(
                 f"And {left} rows that were appended before are not known to be in; unsettled_rows of the "
@@ -133,10 +141,7 @@ class RowStream:
     @property
     def unsettled(self) -> tuple[UnsettledBatch, ...]:
         """The batches that are not known to be in, in order: their keys and the bodies of their requests."""
-        with self._changed:
-            rows = self._buffer.rows
-            waiting = [UnsettledBatch(self._next_key(), frame(rows))] if rows else []
-            return (*self._ledger.unsettled(), *waiting)
+        return self._ledger.unsettled()
 
     @property
     def unsettled_rows(self) -> list[dict[str, Any]]:
@@ -146,41 +151,35 @@ class RowStream:
     def append(self, row: Mapping[str, Any]) -> int:
         """Takes a row and returns its number, counted from 0; errors name it by that.
 
-        Waits while too much is under way. Raises ValueRefused for a value that JSON cannot hold, and the
-        InsertError of an earlier batch as soon as it is known; then the row is one of its `unsettled_rows`.
+        Waits while too much is under way. Raises ValueRefused for a value that JSON cannot hold; then the row
+        is not taken. Raises the failure of an earlier batch as soon as it is known; then the row is one of
+        `unsettled_rows`.
         """
+        self._ledger.check_open()
+        encoded = encode_row(row, self._ledger.next_number)
+        self._check_room(encoded)
+        number = self._ledger.take(encoded)
         with self._changed:
-            self._check_open()
-            encoded = encode_row(row, self._buffer.next_number)
-            try:
-                self._check_sound()
-                if self._buffer.size + len(encoded) > self._bytes_max:
-                    self._send_buffer()
-            except InsertError:
-                self._take_last(encoded)
-                raise
-            number = self._buffer.add(encoded)
-            if len(self._buffer.rows) == 1:
+            self._pipeline.check_sound()
+            while self._ledger.is_full(self._rows_max, self._bytes_max):
+                self._send_batch()
+            if self._is_lingerer_idle:
                 self._changed.notify()
-            if len(self._buffer.rows) >= self._rows_max or self._buffer.size >= self._bytes_max:
-                self._send_buffer()
-            return number
+        return number
 
     def flush(self) -> None:
-        """Returns when all rows so far are settled. Raises the InsertError of a batch that failed."""
+        """Returns when all rows so far are settled. Raises the failure of a batch."""
+        if self._is_closed:
+            raise ValueError("the stream is closed")
         with self._changed:
-            self._check_open()
-            self._send_buffer()
-        try:
-            self._pipeline.drain()
-        except InsertError:
-            self._check_sound()
-            raise
+            self._send_all()
+        self._pipeline.drain()
 
     def close(self) -> None:
         """Flushes, and ends the connections. Raises as `flush` does; a second call does nothing."""
         if self._is_closed:
             return
+        self._ledger.close()
         try:
             self.flush()
         finally:
@@ -188,111 +187,80 @@ class RowStream:
 
     def _shut(self) -> None:
         self._is_stopping.set()  # after a failure, what is under way makes no further attempt
-        with self._changed:
+        self._ledger.close()
+        with ExitStack() as ending:  # the rows are kept, whatever fails before; first what stands last
+            ending.callback(self._keep)
+            if self._quarantine is not None:
+                ending.callback(self._quarantine.close)
+            ending.callback(self._lingerer.join)
+            ending.callback(self._pipeline.close)
             self._is_closed = True
-            self._changed.notify()
-        self._pipeline.close()
-        self._lingerer.join()
-        if self._quarantine is not None:
-            self._quarantine.close()
+            with self._changed:
+                self._changed.notify_all()
+
+    def _keep(self) -> None:
         if self._kept is not None:
             self._kept.keep(self.unsettled)
 
-    def _check_sound(self) -> None:
-        """Raises what a batch failed of."""
+    def _check_room(self, encoded: bytes) -> None:
         failure = self._pipeline.failure
-        if failure is None:
-            return
+        if failure is not None and self._ledger.waiting_bytes + len(encoded) > LATE_BYTES_MAX:
+            raise RowNotTaken(
+                "this row was not taken, because the stream failed long ago. Close it, keep its "
+                f"unsettled_rows and open another. It failed with: {failure}"
+            ) from failure
+
+    def _note_failure(self, failure: BaseException) -> None:
         if isinstance(failure, InsertError):
             failure.unsettled_batches = lambda: self.unsettled
-        raise failure
+        else:
+            failure.add_note(UNSETTLED_NOTE)
 
-    def _take_last(self, encoded: bytes) -> None:
-        """Takes the row by which the caller hears of a failure, and none after it."""
-        if not self._is_told:
-            self._is_told = True
-            self._buffer.add(encoded)
+    def _send_all(self) -> None:
+        """Sends every row that was appended."""
+        self._pipeline.check_sound()
+        self._send_unsent()
+        while self._ledger.began_at is not None:
+            self._send_batch()
 
-    def _send_again(self) -> None:
-        """Sends what an earlier stream has kept, before anything else."""
-        while self._again:
-            self._submit(self._again.pop(0))
+    def _send_batch(self) -> None:
+        self._ledger.cut(self._rows_max, self._bytes_max)
+        self._send_unsent()
 
-    def _submit(self, batch: Batch) -> None:
-        try:
+    def _send_unsent(self) -> None:
+        while (batch := self._ledger.unsent()) is not None:
             self._pipeline.submit(batch)
-        except InsertError:
-            self._check_sound()
-            raise
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise ValueError("the stream is closed")
-
-    def _send_buffer(self) -> None:
-        self._check_sound()
-        self._send_again()
-        if not self._buffer.rows:
-            return
-        rows, first = self._buffer.take()
-        batch = Batch(self._next_key(), frame(rows), range(first, first + len(rows)))
-        self._batches += 1
-        self._ledger.add(batch)
-        self._submit(batch)
-
-    def _next_key(self) -> str:
-        return f"{self._name}-{self._batches}"
+            self._ledger.note_sent(batch)
 
     def _send_old_rows(self) -> None:
         try:
             with self._changed:
-                self._send_again()
+                self._send_unsent()  # what an earlier stream has kept, before anything else
                 while not self._is_closed:
-                    self._changed.wait(self._seconds_to_wait())
+                    seconds = self._seconds_to_wait()
+                    self._is_lingerer_idle = seconds is None
+                    self._changed.wait(seconds)
                     if self._seconds_to_wait() == 0:
-                        self._send_buffer()
-        except InsertError:
-            return  # the next append or flush raises it
+                        self._send_all()
+        except BaseException as failure:  # noqa: BLE001  # whatever it is, the caller hears of it
+            self._pipeline.fail(failure)  # the next append or flush raises it
 
     def _seconds_to_wait(self) -> float | None:
         """How long the rows in the buffer may wait for more of them; None when there are none."""
-        if not self._buffer.rows:
+        began_at = self._ledger.began_at
+        if began_at is None:
             return None
-        return max(self._buffer.began_at + self._linger_seconds - time.monotonic(), 0)
+        return max(began_at + self._linger_seconds - time.monotonic(), 0)
 
     def _note_outcome(self, batch: Batch, outcome: Outcome) -> None:
         if self._quarantine is not None:
             self._quarantine.add(outcome.refused)
-        self._ledger.settle(batch)
+        if not self._ledger.settle(batch):
+            return
         self._refused += len(outcome.refused)
         self._outcome = Outcome(
             self._outcome.inserted + outcome.inserted, self._outcome.repeated + outcome.repeated, ()
         )
-
-
-class _Buffer:
-    """Encoded rows that no batch has taken yet. `size` is that of the body they would make, nearly."""
-
-    def __init__(self) -> None:
-        self.rows: list[bytes] = []
-        self.size = 0
-        self.began_at = 0.0
-        self.next_number = 0
-
-    def add(self, row: bytes) -> int:
-        """The number of the row."""
-        if not self.rows:
-            self.began_at = time.monotonic()
-        self.rows.append(row)
-        self.size += len(row) + 1
-        self.next_number += 1
-        return self.next_number - 1
-
-    def take(self) -> tuple[list[bytes], int]:
-        """All rows and the number of the first; the buffer is empty then."""
-        rows, first = self.rows, self.next_number - len(self.rows)
-        self.rows, self.size = [], 0
-        return rows, first
 
 
 def _insert_of(on_error: OnError) -> InsertBatch:

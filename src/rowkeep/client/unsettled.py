@@ -1,6 +1,6 @@
-"""The batches of a stream that are not known to be in: in memory while it runs, in a file when it has ended.
+"""The file in which a stream keeps the batches that are not known to be in when it ends.
 
-The file has a JSON object a line, for each batch its path, Idempotency-Key and body. Sent again to the byte
+It has a JSON object a line, for each batch its path, Idempotency-Key and body. Sent again to the byte
 under its key, a batch is in once, whether or not it was already.
 """
 
@@ -13,25 +13,6 @@ import msgspec
 
 from rowkeep.client.batches import Batch, rows_of
 from rowkeep.client.errors import UnsettledBatch
-
-
-class Ledger:
-    """The batches under way, in the order in which they were made. Not bounded by itself."""
-
-    def __init__(self) -> None:
-        self._batches: dict[str, Batch] = {}
-
-    def add(self, batch: Batch) -> None:
-        """Notes a batch that is about to be sent."""
-        self._batches[batch.key] = batch
-
-    def settle(self, batch: Batch) -> None:
-        """Forgets one that is in, or whose rows were left out because they do not fit."""
-        self._batches.pop(batch.key, None)
-
-    def unsettled(self) -> list[UnsettledBatch]:
-        """What is left."""
-        return [UnsettledBatch(batch.key, batch.body) for batch in list(self._batches.values())]
 
 
 class _Kept(msgspec.Struct):
