@@ -28,6 +28,8 @@ STATEMENTS: dict[str, tuple[str, int]] = {
     f"{API}/organizations/{{owner}}/members": (f"{API}/organizations/lab/members", 4),
     f"{API}/organizations/{{owner}}/members/{{user}}": (f"{API}/organizations/lab/members/ada", 5),
     f"{API}/datasets/{{dataset}}": (f"{API}/datasets/lab.d", 6),
+    f"{API}/audit": (f"{API}/audit", 2),
+    f"{API}/datasets/{{dataset}}/audit": (f"{API}/datasets/lab.d/audit", 5),
     f"{API}/datasets/{{dataset}}/access": (f"{API}/datasets/lab.d/access", 4),
     f"{API}/datasets/{{dataset}}/access/{{grantee}}": (f"{API}/datasets/lab.d/access/user_0", 5),
     f"{API}/datasets/{{dataset}}/versions": (f"{API}/datasets/lab.d/versions", 4),
@@ -125,11 +127,11 @@ CHANGES: tuple[tuple[str, str, object, int], ...] = (
     ("POST", f"{API}/tables/lab.d:next.t_0/readSessions", {}, 10),
     ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 9),
     ("POST", f"{API}/tables/lab.d:next.t_0/uploads/u_0/rows", {"rows": [{"v_0": 1}]}, 1),
-    ("DELETE", f"{API}/tables/lab.d:next.t_1", None, 6),
-    ("POST", f"{API}/datasets/lab.d/versions/next/release", {}, 21),
+    ("DELETE", f"{API}/tables/lab.d:next.t_1", None, 7),
+    ("POST", f"{API}/datasets/lab.d/versions/next/release", {}, 22),
     ("POST", f"{API}/datasets/lab.d/versions", None, 27),
-    ("DELETE", f"{API}/datasets/lab.d/versions/next", None, 9),
-    ("DELETE", f"{API}/datasets/lab.d", None, 5),
+    ("DELETE", f"{API}/datasets/lab.d/versions/next", None, 10),
+    ("DELETE", f"{API}/datasets/lab.d", None, 6),
 )
 
 
