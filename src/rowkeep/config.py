@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: int = 8080
     workers: int = 1
     log_level: str = "info"
+    access_log: bool = False
     cors_origins: str = ""
     public_url: str = ""
     temp_upload_bytes_max: int = 64 * 1024 * MEBIBYTE
@@ -82,11 +83,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"log_level must be one of {', '.join(LOG_LEVELS)}")
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if name == "port" or not isinstance(value, int | float):
+            if name == "port" or isinstance(value, bool) or not isinstance(value, int | float):
                 continue
             may_be_none = name.endswith("_per_second_max")  # 0 is no limit
             if not (0 < value < math.inf or (may_be_none and value == 0)):
                 raise ValueError(f"{name} must be {'0 (no limit) or more' if may_be_none else 'more than 0'}")
+
+
+def shown_settings(settings: Settings) -> dict[str, object]:
+    """Returns the settings in force, for the log."""
+    return {name: _shown(getattr(settings, name)) for name in Settings.__struct_fields__}
+
+
+def _shown(value: object) -> object:
+    return str(value) if isinstance(value, Path) else value
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, **options: object) -> Settings:

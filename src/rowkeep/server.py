@@ -10,18 +10,22 @@ process would fsync for itself, and the group commit that makes the server fast 
 
 import asyncio
 import gc
+import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 import structlog
 import uvloop
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
+from rowkeep import __version__
 from rowkeep.compose.application import open_application
-from rowkeep.config import Settings
+from rowkeep.config import Settings, shown_settings
 from rowkeep.storage.base import StorageError
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.marker import check_directory
@@ -42,16 +46,26 @@ class StartError(Exception):
 
 def serve(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT. Raises StartError."""
-    if settings.workers != 1:
-        raise StartError("This version serves with one worker; start it without --workers.")
-    _configure_log(settings.log_level)
-    try:
+    configure_log(settings.log_level)
+    with refusals_logged():
+        if settings.workers != 1:
+            raise StartError("This version serves with one worker; start it without --workers.")
         check_directory(settings.data_dir)
         _lock(DataDirectory(settings.data_dir))
-    except (StartError, StorageError) as error:
+        port = free_port(settings.host, settings.port)
+    _log.info("starting", version=__version__, python=sys.version.split()[0], pid=os.getpid())
+    _log.info("settings in force", **shown_settings(settings))
+    uvloop.run(_serve(settings, port))
+
+
+@contextmanager
+def refusals_logged() -> Iterator[None]:
+    """Writes a line in the log when a start is refused, and raises the refusal again."""
+    try:
+        yield
+    except (StartError, StorageError, ValueError) as error:
         _log.error("start refused", reason=str(error))
         raise
-    uvloop.run(_serve(settings, free_port(settings.host, settings.port)))
 
 
 def _lock(directory: DataDirectory) -> None:
@@ -105,21 +119,29 @@ async def _serve(settings: Settings, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_application(settings) as application:
+    async with AsyncExitStack() as stack:
+        with refusals_logged():
+            application = await stack.enter_async_context(open_application(settings))
         settle_memory()
-        server = http_server(application, settings.host, port)
+        is_debugging = settings.log_level == "debug"
+        is_logged = is_debugging or settings.access_log
+        served = application.logged(is_debugging=not settings.access_log) if is_logged else application
+        server = http_server(served, settings.host, port)
         serving = asyncio.create_task(server.serve())
         await _wait_until_listening(settings.host, port, serving)
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        _log.info("listening", url=f"http://{shown}:{port}/api/v1")
         sys.stdout.write(f"rowkeep: listening on http://{shown}:{port}/api/v1\n")
         first_start = await application.first_start_path()
         if first_start is not None:
             sys.stdout.write(f"rowkeep: no users yet; make the first at http://{shown}:{port}{first_start}\n")
         sys.stdout.flush()
         await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        _log.info("stopping", drain_seconds_max=DRAIN_SECONDS_MAX)
         application.end_live_answers()
         server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
         await asyncio.wait({serving}, timeout=DRAIN_SECONDS_MAX)
+    _log.info("stopped")
 
 
 async def _wait_until_listening(host: str, port: int, serving: "asyncio.Task[None]") -> None:
@@ -134,7 +156,8 @@ async def _wait_until_listening(host: str, port: int, serving: "asyncio.Task[Non
     await serving
 
 
-def _configure_log(level: str) -> None:
+def configure_log(level: str) -> None:
+    """Has the log written to stderr, a JSON object a line, from a level on."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -11,7 +11,7 @@ import click
 
 from rowkeep.commands.data_directory import fail
 from rowkeep.config import Settings, read_settings
-from rowkeep.server import StartError, serve
+from rowkeep.server import StartError, configure_log, refusals_logged, serve
 
 _link = re.compile(r"\[([^\]]+)\]\([^)]+\)").sub
 
@@ -47,7 +47,10 @@ def _plain(markdown: str) -> str:
 @_setting_options
 def serve_command(**options: object) -> None:
     """Serve the data directory until SIGTERM."""
+    configure_log(Settings().log_level)
     try:
-        serve(read_settings(os.environ, **options))
-    except StartError as error:
+        with refusals_logged():
+            settings = read_settings(os.environ, **options)
+        serve(settings)
+    except (StartError, ValueError) as error:
         fail(str(error))

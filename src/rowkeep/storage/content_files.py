@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from rowkeep.storage.disk_reserve import DiskReserve
-from rowkeep.storage.local_files import Disk, no_room
+from rowkeep.storage.local_files import Disk, no_room, remove_and_log
 
 GRACE_SECONDS = 600.0
 
@@ -40,7 +40,9 @@ class ContentFolder:
 
     async def remove(self, identifier: str) -> None:
         """Removes content that is not wanted any more."""
-        await asyncio.to_thread(self._disk.remove, self._folder / identifier)
+        await asyncio.to_thread(
+            remove_and_log, self._disk, self._folder / identifier, "its temporary upload ended"
+        )
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
         """Removes files that have been without a temporary upload for a while. Returns how many."""
@@ -50,7 +52,9 @@ class ContentFolder:
         self._unnamed_since = {name: self._unnamed_since.get(name, now) for name in unnamed}
         removable = [name for name, since in self._unnamed_since.items() if now - since >= GRACE_SECONDS]
         for name in removable:
-            await asyncio.to_thread(self._disk.remove, self._folder / name)
+            await asyncio.to_thread(
+                remove_and_log, self._disk, self._folder / name, "it has no temporary upload"
+            )
         return len(removable)
 
     def _names(self) -> set[str]:

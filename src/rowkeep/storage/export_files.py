@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from rowkeep.model.errors import not_found
-from rowkeep.storage.local_files import Disk
+from rowkeep.storage.local_files import Disk, remove_and_log
 
 READ_BYTES = 1024 * 1024
 GRACE_SECONDS = 600.0
@@ -43,7 +43,7 @@ class ExportFolder:
 
     async def remove(self, name: str) -> None:
         """Removes a file that is not wanted any more; one that is open can be read to its end."""
-        await asyncio.to_thread(self._disk.remove, self._folder / name)
+        await asyncio.to_thread(remove_and_log, self._disk, self._folder / name, "its export ended")
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
         """Removes files that no export has named for a while. Returns how many."""

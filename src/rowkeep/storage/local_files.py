@@ -22,7 +22,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
 from rowkeep.model.errors import RowkeepError, unavailable
+
+_log = structlog.get_logger("rowkeep.files")
 
 SPOOL_RETRY_SECONDS = 30
 BODY_PREFIX = "body-"
@@ -113,6 +117,19 @@ class DataDirectory:
             for file in folder.iterdir():
                 if is_ours(file.name):
                     _remove(file)
+                    log_removed(file, "a server before left it half done")
+
+
+def remove_and_log(disk: "Disk", file: Path, reason: str) -> None:
+    """Removes a file that people may look for, and says so in the log. One that is gone is no error."""
+    if file.exists():
+        disk.remove(file)
+        log_removed(file, reason)
+
+
+def log_removed(file: Path, reason: str) -> None:
+    """Says in the log that a file of the data directory was removed."""
+    _log.info("file removed", file=f"{file.parent.name}/{file.name}", reason=reason)
 
 
 def _remove(file: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route, Router
 
+from rowkeep.api.http.access_log import AccessLog
 from rowkeep.api.http.asgi import Message, Receive, Scope, Send
 from rowkeep.api.http.cors import CorsPolicy
 from rowkeep.api.http.endpoint import answer_to, send_answer, send_complete
@@ -76,6 +77,10 @@ class RowkeepApplication:
     async def first_start_path(self) -> str | None:
         """Returns the path at which the first user is made; None when there is one."""
         return await self._console.first_start_path()
+
+    def logged(self, *, is_debugging: bool) -> AccessLog:
+        """Returns an application that writes a line in the log for each request of this one."""
+        return AccessLog(self, is_debugging=is_debugging)
 
     def end_live_answers(self) -> None:
         """Has answers that last come to their end, and takes no more of them."""

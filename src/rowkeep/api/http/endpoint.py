@@ -107,6 +107,8 @@ def answer_to(error: Exception, request_id: bytes) -> Answer:
     if isinstance(error, RowkeepError):
         if error.detail is not None:
             _log.warning("refused", request_id=request_id.decode(), code=error.code, detail=error.detail)
+        else:
+            _log.debug("refused", request_id=request_id.decode(), code=error.code, reason=error.message)
         return error_answer(error)
     shown_id = request_id.decode()
     _log.error("internal error", request_id=shown_id, exc_info=error)
