@@ -149,15 +149,70 @@ def test_what_waits_to_be_corrected_goes_along(publication: Publication) -> None
     assert publication.done("GET", f"{upload['uri']}/requests/refused")["state"] == "stored"
 
 
-def test_a_new_stream_of_the_same_name_is_another(publication: Publication) -> None:
-    """Who deletes a stream that goes on and creates it anew begins anew: no key of before is known."""
-    insert(publication, [{"n": 1}], key="k")
-    publication.release(continueStreams=True)
+def open_again(publication: Publication) -> Any:
+    """Opens the next version by hand, and creates the stream in it again."""
+    publication.done("POST", f"{publication.dataset()}/versions")
+    return publication.add_upload("answers", "live", [], SCHEMA)
+
+
+@pytest.mark.parametrize("strategy", ["append", "replace"])
+def test_a_stream_created_again_goes_on(publication: Publication, strategy: str) -> None:
+    """Also after a plain release, and one without the stream: keys, offset token and what waits go along."""
+    publication.done("PATCH", publication.table("answers"), {"uploadMergeStrategy": strategy})
+    first = insert(publication, [{"n": 1}], key="k", offsetToken="day 1").json()
+    insert(publication, [{"n": "2.0"}], key="skips", skipInvalidRows=True)
+    insert(publication, [{"n": "bad"}], key="refused")
+    began = live(publication)
+    publication.release()
+    publication.done("POST", f"{publication.dataset()}/versions")
+    publication.add_upload("answers", "other", [{"x": 1}])
+    publication.release()
+    made = open_again(publication)
+    assert (made["streamId"], made["numRows"], made["latestOffsetToken"]) == (began["id"], 0, "day 1")
+    assert (live(publication)["badRecordsCount"], live(publication, "v1.0")["badRecordsCount"]) == (1, 0)
+    again = insert(publication, [{"n": 1}], key="k", offsetToken="day 1")
+    assert (again.headers["idempotency-replayed"], again.json()["version"]) == ("true", "v1.0")
+    assert again.json() == {**first, "version": "v1.0"}
+    assert insert(publication, [{"n": 9}], key="k").status_code == 422
+    requests = f"{made['uri']}/requests"
+    assert publication.done("GET", f"{requests}/refused")["state"] == "rejected"
+    assert "v1.0" in publication.refused(400, "DELETE", f"{requests}/k")
+    report = publication.done("POST", f"{made['uri']}/quarantine/replay", {"updateSchema": True})
+    assert report["rowsAdded"] == 1
+    assert insert(publication, [{"n": "7"}], key="new").json()["rowsAdded"] == 1
+    assert [row.get("n") for row in publication.rows("answers", "v1.0")] == [1]
+    assert [row.get("n") for row in publication.rows("answers", "next")][-2:] == ["2.0", "7"]
+
+
+def test_a_deleted_stream_takes_its_own_keys_along(publication: Publication) -> None:
+    """Deleted in the next version and created again: keys of rows that are gone are free, no others."""
+    insert(publication, [{"n": 1}], key="old")
+    for number in (2, 3):
+        publication.release(continueStreams=True)
+        insert(publication, [{"n": number}], key=f"new{number}")
     publication.done("DELETE", live(publication)["uri"])
+    publication.add_upload("answers", "live", [], SCHEMA)
+    for key, number, is_known in (("old", 1, True), ("new2", 2, True), ("new3", 3, False)):
+        answer = insert(publication, [{"n": number}], key=key)
+        assert ("idempotency-replayed" in answer.headers) == is_known
+    publication.done("DELETE", publication.version("next"))
+    open_again(publication)
+    assert "idempotency-replayed" in insert(publication, [{"n": 2}], key="new2").headers
+    assert "idempotency-replayed" not in insert(publication, [{"n": 3}], key="new3").headers
+    assert publication.rows("answers", "next") == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+def test_a_table_made_anew_has_new_streams(publication: Publication) -> None:
+    """A table that is deleted and created again holds none of the rows before, and knows no key of them."""
+    insert(publication, [{"n": 1}], key="k")
+    publication.release()
+    publication.done("POST", f"{publication.dataset()}/versions")
+    publication.done("DELETE", publication.table("answers"))
+    publication.add_table("answers")
     made = publication.add_upload("answers", "live", [], SCHEMA)
     assert made["streamId"] == made["id"]
     assert "idempotency-replayed" not in insert(publication, [{"n": 1}], key="k").headers
-    assert publication.rows("answers", "next") == [{"n": 1}, {"n": 1}]
+    assert publication.rows("answers", "next") == [{"n": 1}]
 
 
 def test_every_table_and_stream_goes_on(publication: Publication) -> None:

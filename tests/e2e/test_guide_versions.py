@@ -39,7 +39,7 @@ def test_the_guide_works_as_pasted(own_server: ServerProcess, folder: Path) -> N
     assert json.loads(second)["tag"] == "v1.1"
     assert both.splitlines() == ['"site","count"', '"Zurich",1', '"Bern",2']
     third, stream, chur, continued, davos = (json.loads(text) for text in answers[9:14])
-    assert (third["tag"], stream["streamId"]) == ("next", stream["id"])
+    assert (third["tag"], stream["streamId"]) == ("next", json.loads(upload)["streamId"])
     assert (chur["version"], continued["tag"], davos["version"]) == ("next", "v1.2", "next")
     assert continued["nextVersion"]["tag"] == "next"
     strategy, dropped, taken_back, again, label, variable = (json.loads(text) for text in answers[14:])

@@ -1,8 +1,10 @@
 """`rowkeep insert` and a server that has lost what the state file says was sent."""
 
 import json
+import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,20 +22,20 @@ COUNT = [{"name": "count", "type": "integer"}]
 
 
 class Place:
-    """A stream by a fixed name on a server of its own, and the command."""
+    """A stream by a fixed name, and the command."""
 
-    table = "demo.census.people"
-
-    def __init__(self, server: ServerProcess, folder: Path) -> None:
+    def __init__(self, server: ServerProcess, folder: Path, dataset: str = "census") -> None:
         self.server = server
+        self.dataset = dataset
+        self.table = f"demo.{dataset}.people"
         self.file = folder / "rows.ndjson"
         headers = {"Authorization": f"Bearer {server.token}"}
         self.client = httpx.Client(base_url=server.url, headers=headers, timeout=60, trust_env=False)
 
     def create(self) -> None:
         """Makes the dataset with its table and stream."""
-        self.post("/users/demo/datasets", name="census")
-        self.post("/datasets/demo.census/tables", name="people")
+        self.post("/users/demo/datasets", name=self.dataset)
+        self.post(f"/datasets/demo.{self.dataset}/tables", name="people")
         self.create_upload()
 
     def create_upload(self) -> None:
@@ -44,6 +46,10 @@ class Place:
         """Creates something that must be created."""
         response = self.client.post(path, json=body)
         assert response.status_code in (200, 201), response.text
+
+    def version(self, action: str = "", **said: Any) -> None:
+        """Does something to the next version; opens it when nothing is said."""
+        self.post(f"/datasets/demo.{self.dataset}/versions{action}", **said)
 
     def append(self, *counts: int) -> None:
         """Puts rows to the end of the file."""
@@ -58,7 +64,7 @@ class Place:
 
     def counts(self, version: str = "next") -> list[int]:
         """What is in the table."""
-        lines = self.client.get(f"/tables/demo.census:{version}.people/rows").text.splitlines()
+        lines = self.client.get(f"/tables/demo.{self.dataset}:{version}.people/rows").text.splitlines()
         return [json.loads(line)["count"] for line in lines]
 
     def restart(self) -> None:
@@ -68,8 +74,21 @@ class Place:
 
 @pytest.fixture
 def place(own_server: ServerProcess, tmp_path: Path) -> Iterator[Place]:
-    """A stream, and a file of which three runs have inserted two rows each."""
-    made = Place(own_server, tmp_path)
+    """A stream on a server of its own, and a file of which three runs have inserted two rows each."""
+    with _place(own_server, tmp_path, "census") as made:
+        yield made
+
+
+@pytest.fixture
+def shared_place(server: ServerProcess, tmp_path: Path) -> Iterator[Place]:
+    """The same on the server that others use too."""
+    with _place(server, tmp_path, f"census_{secrets.token_hex(4)}") as made:
+        yield made
+
+
+@contextmanager
+def _place(server: ServerProcess, folder: Path, dataset: str) -> Iterator[Place]:
+    made = Place(server, folder, dataset)
     made.create()
     for number in range(0, 6, 2):
         made.append(number, number + 1)
@@ -149,19 +168,64 @@ def test_where_nobody_can_know(place: Place, tmp_path: Path) -> None:
     assert place.counts() == [*range(6), *range(7)]
 
 
-def test_a_released_version_is_no_loss(place: Place) -> None:
-    """The rows are in the version before; a stream by the same name takes what is new."""
-    place.post("/datasets/demo.census/versions/next/release")
-    place.post("/datasets/demo.census/versions")
-    place.post("/tables/demo.census:next.people/uploads", name="s", type="stream", schema=COUNT)
-    place.append(6)
-    place.table = "demo.census:next.people"
-    Path(f"{place.file}.rowkeep-state").write_text(
-        Path(f"{place.file}.rowkeep-state").read_text().replace("demo.census.people", place.table)
-    )
+def test_a_stream_opened_again_is_no_loss(shared_place: Place) -> None:
+    """After a plain release the rows are in the version before: each run sends what is new, and no more."""
+    place = shared_place
+    place.version("/next/release")
+    place.version()
+    place.create_upload()
     status, said = place.insert()
-    assert (status, said.split(",")[0]) == (0, "1 rows inserted")
-    assert place.counts() == list(range(7))
+    assert (status, "was released and goes on in the next version" in said) == (0, True)
+    assert ("v1.0" in said, "backup" in said, "\n0 rows inserted" in said) == (True, False, True)
+    assert place.insert()[1].startswith("0 rows inserted")  # nothing has happened since that run
+    place.append(6)
+    assert place.insert()[1].startswith("1 rows inserted")
+    assert (place.counts("v1.0"), place.counts()) == (list(range(6)), list(range(7)))
+
+
+def test_rows_of_a_deleted_version_are_sent_again(shared_place: Place) -> None:
+    """What two releases hold stays once; what went with the deleted next version goes in again."""
+    place = shared_place
+    for number in (6, 7):
+        place.version("/next/release", continueStreams=True)
+        place.append(number)
+        assert place.insert()[0] == 0
+    deleted = place.client.delete(f"/datasets/demo.{place.dataset}/versions/next")
+    assert deleted.status_code == 200, deleted.text
+    place.version()
+    place.create_upload()
+    status, said = place.insert()
+    assert (status, "deleted and created again" in said, "backup" in said) == (0, True, False), said
+    assert "(7 of them were in already)" in said
+    assert (place.counts("v1.1"), place.counts()) == (list(range(7)), list(range(8)))
+    assert place.insert()[1].startswith("0 rows inserted")
+
+
+def test_released_rows_that_cannot_be_told_apart(shared_place: Place) -> None:
+    """Where the file was cut is forgotten, and versions hold some of its rows: the run stops."""
+    place = shared_place
+    place.version("/next/release", continueStreams=True)
+    place.append(6)
+    assert place.insert()[0] == 0
+    place.client.delete(f"/tables/{place.table}/uploads/s")
+    place.create_upload()
+    state_file = Path(f"{place.file}.rowkeep-state")
+    state_file.write_text(json.dumps({**json.loads(state_file.read_text()), "cuts": [], "known_from": 14}))
+    status, said = place.insert()
+    assert (status, "cannot be known any more" in said) == (EXIT_SERVER_DIFFERS, True)
+    assert place.counts() == list(range(6))
+
+
+def test_a_table_made_anew(shared_place: Place) -> None:
+    """The next version lacks the rows of the table before it, so all of the file goes into the new one."""
+    place = shared_place
+    place.version("/next/release", continueStreams=True)
+    place.client.delete(f"/tables/demo.{place.dataset}:next.people")
+    place.post(f"/datasets/demo.{place.dataset}:next/tables", name="people")
+    place.create_upload()
+    status, said = place.insert()
+    assert (status, "deleted and created again" in said) == (0, True)
+    assert place.counts() == list(range(6))
 
 
 def test_rows_that_were_taken_back_stay_away(place: Place) -> None:

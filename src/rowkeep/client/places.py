@@ -13,6 +13,8 @@ import msgspec
 
 _version_dot = re.compile(r"(:v?\d+)\.(?=\d+(?:\.|$))").sub
 
+_has_version = re.compile(r":(?:v\d+[._]\d+|current|next)(?=[.:]|$)", re.IGNORECASE).search
+
 
 class PlaceKind(StrEnum):
     """What a reference names."""
@@ -84,3 +86,8 @@ def dataset_place(text: str) -> Place:
     if place.kind is not PlaceKind.DATASET:
         raise ValueError(f"{text!r} names no dataset: write OWNER.DATASET.")
     return place
+
+
+def written_reference(text: str) -> str:
+    """The reference of a table as a write means it: without a version the next one, not the current one."""
+    return text if _has_version(text) else f"{text}:next"

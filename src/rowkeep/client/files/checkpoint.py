@@ -4,7 +4,7 @@ Theory
 ------
 Up to `offset` everything is in; beyond it the keys keep rows from being doubled, since the same bytes are cut
 into the same chunks (see chunks.py). So a state that is a little old, or lost altogether, costs time and no
-rows, as long as the server remembers the keys (24 hours at least). Two things cannot be found
+rows: the server keeps keys as long as their rows. Two things cannot be found
 again from the bytes, and are on the disk *before* the request is sent:
 
 * `planned`: where a chunk ends that was cut for want of more bytes;
@@ -44,7 +44,6 @@ from rowkeep.client.folders import sync_folder
 TAIL_BYTES = 64 * 1024
 WRITE_SECONDS = 1.0
 CUTS_MAX = 1_000
-OVERTAKEN_COMMITS_MAX = 64
 
 
 class Planned(msgspec.Struct):
@@ -57,18 +56,23 @@ class Planned(msgspec.Struct):
 
 
 class LastReceipt(msgspec.Struct):
-    """The request that was inserted last: the source in its key, its commit, and the chain after it."""
+    """A request that was inserted last: the source in its key, its commit, and the chain after it.
+
+    One that `is_repeat` was in before, perhaps long before.
+    """
 
     source: str
     key: str
     commit: int
     chain: str
+    is_repeat: bool = False
 
 
 class State(msgspec.Struct):
     """What is remembered. `source` is in the keys, `line` counts the lines before `offset`.
 
-    `tail` is a digest of the bytes before `offset`: whether the input is still the same.
+    `tail` is a digest of the bytes before `offset`: whether the input is still the same. One of `last` and
+    those `beside` it is the newest of all receipts: several requests were under way at a time.
     """
 
     source: str
@@ -81,6 +85,7 @@ class State(msgspec.Struct):
     planned: list[Planned] = []
     upload: int | str | None = None
     last: LastReceipt | None = None
+    beside: list[LastReceipt] = []
     cuts: list[tuple[int, int]] = []
     known_from: int = 0
 
@@ -93,6 +98,7 @@ class _Sent(msgspec.Struct, frozen=True):
     line_count: int
     key: str
     is_certain: bool
+    settled_before: int
 
     def planned(self) -> Planned:
         return Planned(self.start, self.end, self.key)
@@ -110,6 +116,8 @@ class Checkpoint:
         self._under_way: dict[str, _Sent] = {}
         self._settled: dict[int, _Sent] = {}
         self._unsent: set[str] = set()
+        self._settled_count = 0
+        self._settled_as: dict[str, int] = {}  # by the keys of receipts: the place in which each settled
         self._written_at = 0.0
 
     @classmethod
@@ -149,10 +157,10 @@ class Checkpoint:
 
     def go_on_with(self, descriptor: int) -> None:
         """Notes that the input is in whole, and that another one by the same name follows under new keys."""
-        last = self.state.last
+        last, beside = self.state.last, self.state.beside
         self._descriptor = descriptor
         self.begin_again(new_source())
-        self.state.last = last
+        self.state.last, self.state.beside = last, beside
 
     def note_upload(self, upload: int | str) -> None:
         """Notes which upload the rows go to."""
@@ -181,8 +189,8 @@ class Checkpoint:
 
     def begin(self, chunk: Chunk, key: str, line_count: int) -> tuple[RefusedRow, ...]:
         """Notes that a chunk is about to be sent; the rows of it that were refused before."""
-        sent = _Sent(chunk.start, chunk.end, line_count, key, chunk.is_certain)
         with self._lock:
+            sent = _Sent(chunk.start, chunk.end, line_count, key, chunk.is_certain, self._settled_count)
             self._under_way[key] = sent
             planned = self._planned(sent)
             if planned is None and not chunk.is_certain:
@@ -211,7 +219,7 @@ class Checkpoint:
         with self._lock:
             sent = self._under_way.pop(batch.key)
             self._settled[sent.start] = sent
-            self._note_receipt(outcome)
+            self._note_receipt(sent, outcome)
             self._note_cut(sent)
             while self.state.offset in self._settled:
                 sent = self._settled.pop(self.state.offset)
@@ -221,13 +229,29 @@ class Checkpoint:
             if not self._under_way or time.monotonic() >= self._written_at + WRITE_SECONDS:
                 self._write()
 
-    def _note_receipt(self, outcome: Outcome) -> None:
-        """Requests may overtake one another by a few commits; a release begins to count anew."""
-        receipt, last = outcome.receipt, self.state.last
+    def _note_receipt(self, sent: _Sent, outcome: Outcome) -> None:
+        """Forgets the receipts that are older: those that had come before this request was begun.
+
+        Commits do not tell, since each version of a stream counts its own. A repeat may be old itself.
+        """
+        receipt, state = outcome.receipt, self.state
         if receipt is None or receipt.commit is None or receipt.chain is None:
             return
-        if last is None or not last.commit - OVERTAKEN_COMMITS_MAX <= receipt.commit < last.commit:
-            self.state.last = LastReceipt(self.state.source, outcome.key, receipt.commit, receipt.chain)
+        known = [*state.beside] if state.last is None else [state.last, *state.beside]
+        state.beside = [
+            item
+            for item in known
+            if self._settled_as.get(item.key, 0) > sent.settled_before
+            or (receipt.is_repeat and not item.is_repeat)
+        ]
+        self._settled_count += 1
+        self._settled_as = {
+            item.key: self._settled_as[item.key] for item in state.beside if item.key in self._settled_as
+        }
+        self._settled_as[outcome.key] = self._settled_count
+        state.last = LastReceipt(
+            state.source, outcome.key, receipt.commit, receipt.chain, is_repeat=receipt.is_repeat
+        )
 
     def _note_cut(self, sent: _Sent) -> None:
         if sent.is_certain:

@@ -30,6 +30,7 @@ from rowkeep.client.files.standing import Standing
 from rowkeep.client.files.taps import GrowingFile, Pipe, RegularFile, Tap
 from rowkeep.client.patience import Notice, RetryPolicy
 from rowkeep.client.pipeline import Pipeline
+from rowkeep.client.places import written_reference
 from rowkeep.client.quarantine import QuarantineFile
 from rowkeep.client.retrying import Sender
 from rowkeep.client.variables import variable_types
@@ -201,8 +202,9 @@ class _Insertion:
     def _new_form(self) -> Form:
         if self._options.form == "ndjson":
             return NdjsonForm()
-        types = variable_types(self._asker, table_path(self._options.table))
-        types |= variable_types(self._asker, upload_path(self._options.table, self._options.upload))
+        table = written_reference(self._options.table)
+        types = variable_types(self._asker, table_path(table))
+        types |= variable_types(self._asker, upload_path(table, self._options.upload))
         return CsvForm(types, self._options.dialect, self._is_stopping)
 
     def _new_checkpoint(self) -> Checkpoint | None:
@@ -222,14 +224,23 @@ class _Insertion:
         return checkpoint
 
     def _compare(self, checkpoint: Checkpoint) -> None:
-        """Sends the input again where the server has lost rows of it. Raises ServerDiffers."""
-        standing = Standing(self._asker, self._options.table, self._options.upload)
+        """Says what has happened to the upload, and sends all again where rows were lost.
+
+        Raises ServerDiffers.
+        """
+        table = written_reference(self._options.table)
+        standing = Standing(self._asker, table, self._options.upload)
         now = standing.upload()
-        loss = standing.loss(checkpoint.state, now)
+        difference = standing.difference(checkpoint.state, now)
         checkpoint.note_upload(now.id)
-        if loss is not None:
-            self._notice(f"{loss} The file is sent again from its beginning; what is in already stays once.")
+        if difference is None:
+            return
+        if difference.is_loss:
+            again = "The file is sent again from its beginning; what is in already stays once."
+            self._notice(f"{difference.sentence} {again}")
             checkpoint.send_again()
+        else:
+            self._notice(difference.sentence)
 
     def _new_quarantine(self) -> QuarantineFile | None:
         if self._options.quarantine is None:

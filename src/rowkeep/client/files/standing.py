@@ -1,13 +1,18 @@
 """Whether the server still has what the state of an insertion says was sent.
 
-Theory ------ The state names the upload by its id, and the last receipt by its key. The chain in a receipt
+Theory
+------
+The state names the upload by its id, and the last receipt by its key. The chain in a receipt
 covers all rows of the upload up to it (docs/guide-receipts.md): where the server knows the request and its
 chain is the same, every batch before it is in as well. Where it is not, rows were lost: the upload was
 deleted and created again, an older backup was restored, or the data directory was made anew.
 
-Then the file is sent again from its beginning, under the same keys, so that only what is missing goes in.
-That takes knowing where it was cut (checkpoint.py). Where that has been forgotten and the upload holds rows,
-nobody can know which of them are those of the file, and the run stops.
+A key belongs to the stream, in whichever version its rows are: after a release, and after the stream was
+created again in the next version, the server knows the last request still. Then nothing was lost.
+
+Where rows were lost the file is sent again from its beginning, under the same keys, so that only what is
+missing goes in. That takes knowing where it was cut (checkpoint.py). Where that has been forgotten and the
+stream may hold rows of the file, nobody can know which of them it holds, and the run stops.
 """
 
 from urllib.parse import quote
@@ -19,6 +24,7 @@ from rowkeep.client.connection import upload_path
 from rowkeep.client.files.checkpoint import LastReceipt, State
 
 STORED, UNDONE = "stored", "undone"
+NEXT = "next"
 
 
 class ServerDiffers(Exception):
@@ -26,24 +32,29 @@ class ServerDiffers(Exception):
 
 
 class Upload(msgspec.Struct):
-    """What counts of an upload."""
+    """What counts of an upload. Its stream may have begun in an earlier version, in an upload `streamId`."""
 
     id: int | str
     numRows: int  # noqa: N815  # as on the wire
+    streamId: int | str | None = None  # noqa: N815  # as on the wire
+
+    @property
+    def may_hold_earlier_rows(self) -> bool:
+        """Whether its stream may have rows in earlier versions."""
+        return self.streamId not in (None, self.id)
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """What has happened to the upload since the last run, in a sentence; `is_loss` when rows are gone."""
+
+    sentence: str
+    is_loss: bool
 
 
 class _Request(msgspec.Struct):
     state: str
     chain: str | None = None
-
-
-class _Version(msgspec.Struct):
-    tag: str
-    isReleased: bool = True  # noqa: N815  # as on the wire
-
-
-class _Versions(msgspec.Struct):
-    results: list[_Version]
+    version: str | None = None
 
 
 class Standing:
@@ -58,62 +69,64 @@ class Standing:
         """The upload as it is now. Raises an InsertError where there is none."""
         return msgspec.json.decode(self._asker.read(upload_path(self._table, self._upload)), type=Upload)
 
-    def loss(self, state: State, now: Upload) -> str | None:
-        """What has happened to the rows that were sent, in a sentence; None when they are there.
+    def difference(self, state: State, now: Upload) -> Difference | None:
+        """What has happened since the last run; None when all that was sent is in this upload.
 
-        Raises ServerDiffers when they are not and cannot be sent again.
+        Raises ServerDiffers when rows were lost and cannot be sent again.
         """
-        what = self._what_happened(state, now)
-        if what is None:
-            return None
-        if state.last is not None and state.last.source != state.source:
-            raise ServerDiffers(
-                f"{what} They are of the file that had this name before, so they cannot be sent again here. "
-                "Insert that file with a --state of its own, then this one with --restart."
-            )
-        if now.numRows and now.id == state.upload and state.known_from:
-            raise ServerDiffers(
-                f"{what} Which of them are in cannot be known any more. Compare the table with the file; "
-                "--restart sends the whole file again, also what is in."
-            )
-        return what
-
-    def _what_happened(self, state: State, now: Upload) -> str | None:
         if state.last is None:
             is_from_before_receipts = state.upload is None and state.offset > 0
             return self._emptied(now) if is_from_before_receipts and not now.numRows else None
-        if self._is_known(self._table, state.last):
-            return None
-        if now.id == state.upload:
-            return self._emptied(now)
-        if self._is_released(state.last):
-            return None
-        return f"Upload {self._upload} was deleted and created again: its rows have gone with the old one."
+        found = [self._found(receipt) for receipt in (state.last, *state.beside)]
+        requests = [request for request in found if request is not None]
+        if len(requests) == len(found):
+            return self._released(state, now, requests[0])
+        difference = self._emptied(now) if now.id == state.upload else self._made_anew()
+        self._check_repeatable(state, now, difference.sentence)
+        return difference
 
-    def _emptied(self, now: Upload) -> str:
+    def _check_repeatable(self, state: State, now: Upload, sentence: str) -> None:
+        """Raises ServerDiffers where the file cannot be sent again so that only what is missing goes in."""
+        if state.last is not None and state.last.source != state.source:
+            raise ServerDiffers(
+                f"{sentence} They are of the file that had this name before, so they cannot be sent again "
+                "here. Insert that file with a --state of its own, then this one with --restart."
+            )
+        may_hold_some = now.may_hold_earlier_rows or bool(now.numRows and now.id == state.upload)
+        if may_hold_some and state.known_from:
+            raise ServerDiffers(
+                f"{sentence} Which of them are in cannot be known any more. Compare the table with the file; "
+                "--restart sends the whole file again, also what is in."
+            )
+
+    def _emptied(self, now: Upload) -> Difference:
         found = f"holds {now.numRows:,} rows, but not those sent last" if now.numRows else "is empty"
-        return (
-            f"Upload {self._upload} {found}: an older backup was restored, or the data directory made anew."
+        return Difference(
+            f"Upload {self._upload} {found}: an older backup was restored, or the data directory made anew.",
+            is_loss=True,
         )
 
-    def _is_known(self, table: str, last: LastReceipt) -> bool:
-        """Whether a table's upload has the rows of a receipt; what was taken back on purpose counts."""
-        body = self._asker.find(f"{upload_path(table, self._upload)}/requests/{quote(last.key, safe='')}")
+    def _made_anew(self) -> Difference:
+        return Difference(
+            f"Upload {self._upload} was deleted and created again: rows have gone with the old one.",
+            is_loss=True,
+        )
+
+    def _released(self, state: State, now: Upload, request: _Request) -> Difference | None:
+        if state.upload in (None, now.id) or request.version == NEXT:
+            return None
+        return Difference(
+            f"Upload {self._upload} was released and goes on in the next version: the rows sent before are "
+            f"in {request.version}, and only what is new is sent (--restart sends all again).",
+            is_loss=False,
+        )
+
+    def _found(self, last: LastReceipt) -> _Request | None:
+        """The request of a receipt, if its rows are in; what was taken back on purpose counts."""
+        key = quote(last.key, safe="")
+        body = self._asker.find(f"{upload_path(self._table, self._upload)}/requests/{key}")
         if body is None:
-            return False
+            return None
         request = msgspec.json.decode(body, type=_Request)
-        return request.state in (STORED, UNDONE) and request.chain == last.chain
-
-    def _is_released(self, last: LastReceipt) -> bool:
-        """Whether a released version has the rows of a receipt."""
-        parts = self._table.split(".")
-        if len(parts) != 3:
-            return False
-        owner, dataset, table = parts[0], parts[1].partition(":")[0], parts[2]
-        body = self._asker.find(f"/datasets/{quote(f'{owner}.{dataset}', safe='')}/versions")
-        versions = [] if body is None else msgspec.json.decode(body, type=_Versions).results
-        return any(
-            self._is_known(f"{owner}.{dataset}:{version.tag}.{table}", last)
-            for version in versions
-            if version.isReleased
-        )
+        is_in = request.state in (STORED, UNDONE) and request.chain == last.chain
+        return request if is_in else None

@@ -125,6 +125,11 @@ class QuarantineEditor(Quarantines, Editing):
         self._run("carry_quarantines", version_id=version_id)
         self._run("carry_quarantined_rows", version_id=version_id)
 
+    def move(self, earlier_id: int, upload_id: int) -> None:
+        """Moves the quarantine of an upload to the one in which its stream goes on."""
+        self._run("move_quarantine", earlier_id=earlier_id, upload_id=upload_id)
+        self._run("move_quarantined_rows", earlier_id=earlier_id, upload_id=upload_id)
+
     def empty(self, upload_id: int) -> None:
         """Deletes the rows of a quarantine, and forgets how many left it."""
         self._run("empty_quarantine", upload_id=upload_id)

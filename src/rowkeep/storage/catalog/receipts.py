@@ -80,6 +80,10 @@ class ReceiptEditor(Receipts, Editing):
         """Moves the rejections of streams that go on in a version there, where they are corrected."""
         self._run("carry_rejections", version_id=version_id)
 
+    def move_rejections(self, earlier_id: int, upload_id: int) -> None:
+        """Moves the rejections of an upload to the one in which its stream goes on."""
+        self._run("move_rejections", earlier_id=earlier_id, upload_id=upload_id)
+
     def remove_rows(self, upload_id: int, key: str, user_id: int) -> None:
         """Removes the rows of a request that went in, as a user asked. A second time it changes nothing."""
         removed = self._connection.record(

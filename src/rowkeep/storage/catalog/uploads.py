@@ -15,13 +15,17 @@ from rowkeep.storage.catalog.state import Editing, Reading
 
 
 class NewUpload(msgspec.Struct, frozen=True):
-    """What an upload is created from; `name` must be free (by its key)."""
+    """What an upload is created from; `name` must be free (by its key).
+
+    `earlier` is the upload of a version before in which its stream was so far; None for a new stream.
+    """
 
     table_id: int
     name: str
     type: UploadType
     schema: Schema
     updates_by_default: bool
+    earlier: Upload | None = None
 
 
 class Uploads(Reading):
@@ -30,6 +34,11 @@ class Uploads(Reading):
     def find(self, table_id: int, name: str) -> Upload | None:
         """Returns an upload by its name, in which `.` and `_` are alike (see `upload_key`)."""
         record = self._connection.record("upload_by_key", table_id=table_id, name_key=upload_key(name))
+        return None if record is None else records.upload(record)
+
+    def earlier_stream(self, table_id: int, name: str) -> Upload | None:
+        """Returns the latest stream by a name in the versions that a table was made from."""
+        record = self._connection.record("earlier_stream", table_id=table_id, name_key=upload_key(name))
         return None if record is None else records.upload(record)
 
     def page(self, table_id: int, after_id: int, count: int) -> list[Upload]:
@@ -84,6 +93,7 @@ class UploadEditor(Uploads, Editing):
     def add(self, new: NewUpload) -> Upload:
         """Adds an empty upload with the first version of its schema.
 
+        One that continues an earlier one has its keys and its offset token.
         Raises DuplicateError when the name is taken.
         """
         added = self._one(
@@ -94,9 +104,11 @@ class UploadEditor(Uploads, Editing):
             type=new.type.value,
             updates_by_default=int(new.updates_by_default),
             schema_version=new.schema.version,
+            origin_id=None if new.earlier is None else new.earlier.origin_id,
             now=self._now,
         )
-        self._run("add_stream", upload_id=added["id"])
+        token = None if new.earlier is None else new.earlier.latest_offset_token
+        self._run("add_stream", upload_id=added["id"], latest_offset_token=token)
         self._add_schema(added["id"], new.schema)
         key = upload_key(new.name)
         return records.upload(self._one("upload_by_key", table_id=new.table_id, name_key=key))

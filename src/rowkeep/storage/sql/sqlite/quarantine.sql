@@ -83,3 +83,9 @@ UPDATE quarantines SET upload_id = (
     WHERE continued_uploads.version_id = :version_id AND continued_uploads.earlier_id = quarantines.upload_id
 )
 WHERE upload_id IN (SELECT earlier_id FROM continued_uploads WHERE version_id = :version_id);
+
+-- name: move_quarantine
+UPDATE quarantines SET upload_id = :upload_id WHERE upload_id = :earlier_id;
+
+-- name: move_quarantined_rows
+UPDATE quarantined_rows SET upload_id = :upload_id WHERE upload_id = :earlier_id;

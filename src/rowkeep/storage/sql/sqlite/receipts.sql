@@ -82,3 +82,6 @@ UPDATE rejections SET upload_id = (
     WHERE continued_uploads.version_id = :version_id AND continued_uploads.earlier_id = rejections.upload_id
 )
 WHERE upload_id IN (SELECT earlier_id FROM continued_uploads WHERE version_id = :version_id);
+
+-- name: move_rejections
+UPDATE rejections SET upload_id = :upload_id WHERE upload_id = :earlier_id;

@@ -32,6 +32,18 @@ CROSS JOIN upload_facts ON upload_facts.id = found.id
 WHERE found.id >= :first_id
 ORDER BY found.id;
 
+-- name: earlier_stream
+-- The stream by this name in the versions that a table was made from, the latest one.
+WITH RECURSIVE lineage (table_id, distance) AS (
+    SELECT parent_id, 1 FROM tables WHERE id = :table_id
+    UNION ALL
+    SELECT tables.parent_id, lineage.distance + 1 FROM lineage JOIN tables ON tables.id = lineage.table_id
+)
+SELECT upload_facts.*
+FROM lineage CROSS JOIN upload_facts ON upload_facts.table_id = lineage.table_id
+WHERE upload_facts.name_key = :name_key AND upload_facts.type = 'stream'
+ORDER BY lineage.distance LIMIT 1;
+
 -- name: schema
 SELECT version, variables FROM schemas WHERE upload_id = :upload_id AND version = :version;
 
@@ -58,12 +70,13 @@ WHERE upload_id NOT IN (
 LIMIT :count;
 
 -- name: add_upload
-INSERT INTO uploads (table_id, name, name_key, type, updates_by_default, schema_version, created_at)
-VALUES (:table_id, :name, :name_key, :type, :updates_by_default, :schema_version, :now)
+INSERT INTO uploads (table_id, name, name_key, type, updates_by_default, schema_version, created_at, origin_id)
+VALUES (:table_id, :name, :name_key, :type, :updates_by_default, :schema_version, :now, :origin_id)
 RETURNING id;
 
 -- name: add_stream
-INSERT INTO streams (upload_id, row_count, byte_count) VALUES (:upload_id, 0, 0);
+INSERT INTO streams (upload_id, row_count, byte_count, latest_offset_token)
+VALUES (:upload_id, 0, 0, :latest_offset_token);
 
 -- name: add_schema
 INSERT INTO schemas (upload_id, version, variables) VALUES (:upload_id, :version, :variables);
