@@ -23,10 +23,15 @@ class DirectSealer:
         self._sweep = SegmentSweep(store)
 
     async def seal(self, upload_id: int, first_row: int) -> Segment | None:
-        return self._sealer.seal(upload_id, first_row)
+        segment = self._sealer.seal(upload_id, first_row)
+        if segment is not None:
+            self._sweep.note_written(segment.file_name)
+        return segment
 
     async def compact(self, upload_id: int, first_row: int, row_end: int) -> Segment:
-        return self._sealer.compact(upload_id, first_row, row_end)
+        segment = self._sealer.compact(upload_id, first_row, row_end)
+        self._sweep.note_written(segment.file_name)
+        return segment
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
         return self._sweep.sweep_alone(self._store.names(), await named())

@@ -199,7 +199,8 @@ def test_a_kill_while_starting(quick_folder: Path, runner: asyncio.Runner) -> No
         world = World(quick_folder / "made", runner, disk=disk, database=database)
     world.close()
     reached = Counter(point for point, _ in points.found)
-    assert reached["after a removal"] >= 2
+    assert reached["after a removal"] >= 1  # of the unfinished file
+    assert reached["after the rename"] >= 1  # of the one without a name, which is set aside
     assert reached["after a transaction"] >= 3
     for _, copy in points.found:
         check_copy(copy, runner, plain, sealed, may_insert=True)

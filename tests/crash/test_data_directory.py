@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import apsw
@@ -201,7 +202,7 @@ def metrics_of(server: ServerProcess) -> str:
 
 
 def test_an_older_database_beside_newer_segments(tmp_path: Path) -> None:
-    """What it does not name is moved, told in the log, counted, and whole again with the newer database."""
+    """Rows that it does not know are moved, told, counted, kept, and whole with the newer database."""
     server = ServerProcess(tmp_path / "data", seal_bytes_min="1")
     server.start()
     stream = Stream(server.url, server.token, None, server.user)
@@ -220,14 +221,21 @@ def test_an_older_database_beside_newer_segments(tmp_path: Path) -> None:
     server.start()
     assert "rowkeep_segments_set_aside_total 1.0" in metrics_of(server)
     assert server.stop() == 0
-    assert content(server.data_dir / "lost+found") == before
+    newer_rows = server.data_dir / "lost+found" / "newer"
+    assert content(newer_rows) == before
     assert content(server.data_dir / "segments") == {}
-    (line,) = [line for line in server.log().splitlines() if "lost+found" in line]
-    assert json.loads(line)["files"] == list(before)
+    lines = [json.loads(line) for line in server.log().splitlines()]
+    (told,) = [line for line in lines if "older than the segments" in line["event"]]
+    assert (told["level"], told["files"]) == ("error", list(before))
+    (moved,) = [line for line in lines if line["event"] == "file moved"]
+    assert moved["to"] == f"lost+found/newer/{next(iter(before))}"
+    os.utime(newer_rows / next(iter(before)), (0, 0))
+    LocalSegments(server.data_dir / "segments", Disk()).forget_set_aside(time.time())
+    assert content(newer_rows) == before
 
     shutil.copyfile(newer, database)
     for name in before:
-        (server.data_dir / "lost+found" / name).rename(server.data_dir / "segments" / name)
+        (newer_rows / name).rename(server.data_dir / "segments" / name)
     assert "1 row" in rowkeep("verify", data_dir=server.data_dir)
     server.close()
     stream.close()
@@ -253,6 +261,21 @@ def test_what_was_set_aside_goes_after_its_days(tmp_path: Path) -> None:
     sweep.forget_set_aside()
     assert [file.name for file in lost.iterdir()] == ["#12345"]
     assert [file.name for file in segments.iterdir()] == ["mine.parquet"]
+
+
+def test_what_is_put_there_while_the_server_runs_is_set_aside(tmp_path: Path) -> None:
+    """The server's own garbage is removed; a file that it neither wrote nor named goes to lost+found."""
+    store = LocalSegments(tmp_path / "segments", Disk())
+    sweep = SegmentSweep(store)
+    own, released, foreign = (f"1-{row}-00000000.parquet" for row in range(3))
+    for name in (own, released, foreign):
+        put(tmp_path, f"segments/{name}")
+    sweep.note_written(own)
+    assert sweep.sweep(store.names(), {released}, grace_seconds=3_600) == 0
+    assert sweep.sweep(store.names(), set(), grace_seconds=0) == 3
+    assert store.names() == set()
+    assert [file.name for file in (tmp_path / "lost+found").iterdir()] == [foreign]
+    assert sweep.set_aside_count == 1
 
 
 def test_what_cannot_be_moved_stays(tmp_path: Path) -> None:

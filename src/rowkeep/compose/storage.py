@@ -1,6 +1,5 @@
 """The journal, the segments and the other files of a data directory."""
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
@@ -17,6 +16,7 @@ from rowkeep.storage.export_files import ExportFolder
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.local_files import DataDirectory, Disk
 from rowkeep.storage.opening import open_segments
+from rowkeep.storage.segments.newer import newer_segments
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.segments.sweep import SegmentSweep
 
@@ -50,7 +50,7 @@ async def open_storage(
     stack.callback(doors.close)
     segments = open_segments(directory)
     storage = Storage(database, directory, lane, doors, segments, SegmentSweep(segments), reserve)
-    await _sweep(storage, storage.sweep.sweep_at_start)
+    await _sweep_at_start(storage)
     return storage
 
 
@@ -63,17 +63,20 @@ def _lane(database: Database, settings: Settings) -> Lane:
     )
 
 
-async def _sweep(storage: Storage, sweep: Callable[[set[str], set[str]], object]) -> None:
-    """Sweeps what the sealing process left unnamed. It does not run now."""
+async def _sweep_at_start(storage: Storage) -> None:
+    """Sets aside what an earlier process left unnamed."""
     present = storage.segments.names()
     named = await storage.doors.read(lambda view: view.segments.file_names())
-    sweep(present, named)
+    newer = await storage.doors.read(lambda view: newer_segments(view, storage.segments, present))
+    storage.sweep.sweep_at_start(present, named, newer)
 
 
 async def sweep_at_end(storage: Storage) -> None:
-    """Removes what the sealing process wrote and nothing names."""
+    """Removes what the sealing process wrote and nothing names. It does not run now."""
     with suppress(StorageError, OSError):  # the next start does it
-        await _sweep(storage, storage.sweep.sweep_alone)
+        present = storage.segments.names()
+        named = await storage.doors.read(lambda view: view.segments.file_names())
+        storage.sweep.sweep_alone(present, named)
 
 
 def durability_of(directory: DataDirectory) -> Durability:

@@ -6,6 +6,7 @@ import msgspec
 
 from rowkeep.model.files import BadRecord, Detected, FileOptions
 from rowkeep.model.quarantine import RefusedRows
+from rowkeep.model.recovery import UploadPlace
 from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema, VariableMetadata
 
@@ -13,13 +14,15 @@ from rowkeep.model.schema import Schema, VariableMetadata
 class LoadArguments(msgspec.Struct, frozen=True):
     """What a load is asked for: the temporary upload with the content, and what its sender says of it.
 
-    `metadata` is by the names of variables as its sender spells them; `content_bytes` is the file's size.
+    `metadata` is by the names of variables as its sender spells them; `content_bytes` is the file's size,
+    `place` where the upload is that it fills.
     """
 
     temp_upload: str
     content_bytes: int
     options: FileOptions
     metadata: Mapping[str, VariableMetadata] = {}
+    place: UploadPlace | None = None
 
 
 class LoadResult(msgspec.Struct, frozen=True, omit_defaults=True):

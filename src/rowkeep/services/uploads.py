@@ -180,6 +180,7 @@ def _create_load(
     if not editor.temp_uploads.take(content.identifier, upload.id):
         problem = "is in another upload" if content.upload_id is not None else "is not complete"
         raise invalid_request(f"The file of the temporary upload {draft.content!r} {problem}.")
+    arguments = msgspec.structs.replace(arguments, place=editor.uploads.place(upload.id))
     job = editor.jobs.add(NewJob(JobKind.LOAD, content.user_id, json_text(arguments), upload.id))
     return UploadView(place, table, upload, load=job)
 

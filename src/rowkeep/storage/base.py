@@ -172,8 +172,11 @@ class SegmentStore(Protocol):
     def remove(self, name: str) -> None:
         """Removes a file. One that is gone is no error."""
 
-    def set_aside(self, name: str) -> None:
-        """Moves a file to where people find it. Raises OSError."""
+    def set_aside(self, name: str) -> str:
+        """Moves a file to where people find it, for some days. Returns where to. Raises OSError."""
+
+    def preserve(self, name: str) -> str:
+        """Moves a file to where people find it and nothing removes it. Returns where to. Raises OSError."""
 
     def forget_set_aside(self, before: float) -> int:
         """Removes files that were set aside before a time (seconds since 1970). Returns how many."""

@@ -9,6 +9,7 @@ from rowkeep.storage.local_files import Disk
 from rowkeep.storage.segments.naming import UNFINISHED, is_segment_file
 
 LOST_AND_FOUND = "lost+found"
+NEWER = "newer"
 
 _time = re.compile(r"\.\d+$", re.ASCII)
 
@@ -47,20 +48,37 @@ class LocalSegments:
         """Removes a file. One that is gone is no error."""
         self._disk.remove(self._folder / name)
 
-    def set_aside(self, name: str) -> None:
-        """Moves a file to `lost+found`, beside this folder, and notes when in its time of change.
+    def set_aside(self, name: str) -> str:
+        """Moves a file to `lost+found`, beside this folder, and notes when in its time of change."""
+        lost = self._folder.with_name(LOST_AND_FOUND)
+        lost.mkdir(mode=0o700, exist_ok=True)
+        return self._move(name, lost)
+
+    def preserve(self, name: str) -> str:
+        """Moves a file to `lost+found/newer`, where nothing is removed."""
+        newer = self._folder.with_name(LOST_AND_FOUND) / NEWER
+        newer.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._move(name, newer)
+
+    def _move(self, name: str, target: Path) -> str:
+        """Moves a file durably. Returns where it is, from the data directory on.
 
         A file that lies there under the same name is kept too: this one gets the time in its name.
         """
-        file, lost = self._folder / name, self._folder.with_name(LOST_AND_FOUND)
-        lost.mkdir(mode=0o700, exist_ok=True)
-        place = lost / name
+        file, place = self._folder / name, target / name
         if place.exists():
-            place = lost / f"{name}.{time.time_ns()}"
+            place = target / f"{name}.{time.time_ns()}"
         os.utime(file)
         self._disk.rename(file, place)
-        for folder in (lost, self._folder, lost.parent):
+        root = self._folder.parent
+        for folder in (
+            target,
+            self._folder,
+            *(parent for parent in target.parents if root in parent.parents),
+        ):
             self._disk.sync_directory(folder)
+        self._disk.sync_directory(root)
+        return str(place.relative_to(root))
 
     def forget_set_aside(self, before: float) -> int:
         """Removes files of segments that were set aside before a time. Returns how many."""

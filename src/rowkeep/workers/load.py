@@ -58,7 +58,7 @@ def _load(job: LoadJob, folder: Path, disk: Disk, report: Callable[[float], None
     report(STARTED)
     table = open_file(Path(job.path), job.arguments.options, scratch)
     schema = Schema(SCHEMA_VERSION, described_variables(table.variables, job.arguments.metadata))
-    loader = SegmentLoader(LocalSegments(segments, disk), job.upload_id, schema)
+    loader = SegmentLoader(LocalSegments(segments, disk), job.upload_id, schema, place=job.arguments.place)
     try:
         for batch in table.batches():
             loader.add(batch)

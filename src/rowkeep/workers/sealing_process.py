@@ -47,6 +47,8 @@ class SealingProcess:
             raise SealingError(f"the sealing process failed: {error}") from error
         if answer.error is not None:
             raise SealingError(answer.error)
+        if answer.segment is not None:
+            self._sweep.note_written(answer.segment.file_name)
         return answer.segment
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:

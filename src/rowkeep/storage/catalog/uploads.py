@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import msgspec
 
 from rowkeep.model.receipts import ChainState
+from rowkeep.model.recovery import UploadPlace
 from rowkeep.model.references import upload_key
-from rowkeep.model.resources import Upload, UploadType
+from rowkeep.model.resources import Upload, UploadType, version_tag
 from rowkeep.model.schema import Schema
 from rowkeep.storage.base import Record
 from rowkeep.storage.catalog import records
-from rowkeep.storage.catalog.records import json_text, noun
+from rowkeep.storage.catalog.records import json_text, noun, the_noun
 from rowkeep.storage.catalog.state import Editing, Reading
 
 
@@ -67,6 +68,17 @@ class Uploads(Reading):
         """Returns one version of an upload's schema. Raises LookupError when there is none."""
         record = self._one("schema", upload_id=upload_id, version=version)
         return records.schema(record["version"], record["variables"])
+
+    def place(self, upload_id: int) -> UploadPlace | None:
+        """Returns where an upload is, by name; None for one that is deleted, and for a query's result."""
+        record = self._connection.record("upload_place", upload_id=upload_id)
+        if record is None:
+            return None
+        return the_noun(UploadPlace, {**record, "version_tag": version_tag(record["major"], record["minor"])})
+
+    def last_id(self) -> int:
+        """Returns the id of the last upload that was ever made; 0 when there was none."""
+        return int(self._one("last_upload_id")["id"])
 
     def chain_state(self, upload_id: int) -> ChainState | None:
         """Returns how far an upload and its chain have come."""

@@ -25,6 +25,7 @@ from rowkeep.formats.arrow_body import canonical_batch_text
 from rowkeep.model.chain import CHAIN_START, next_chain, packed_counts
 from rowkeep.model.decoding.strict import EXACT_INTEGER_MAX, StrictRefusal
 from rowkeep.model.errors import RowkeepError, invalid_request
+from rowkeep.model.recovery import SegmentFacts, UploadPlace
 from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
@@ -57,9 +58,11 @@ class SegmentLoader:
         upload_id: int,
         schema: Schema,
         *,
+        place: UploadPlace | None = None,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
     ) -> None:
         self._store = store
+        self._place = place
         self._upload_id = upload_id
         # With no bound on its integers: which of them a double cannot hold is found on the way.
         self._schema = _with_exactness(schema, {index for index, _ in enumerate(schema.variables)})
@@ -127,7 +130,7 @@ class SegmentLoader:
         if segment is None:
             return
         self._chain = next_chain(self._chain, segment.digest)
-        self._segments.append(segment.finish(self._chain))
+        self._segments.append(segment.finish(self._chain, self._place))
         self.byte_count += segment.byte_count
 
     def finish(self) -> LoadedRows:
@@ -191,10 +194,23 @@ class _OpenSegment:
         self.row_count += row_count
         self.byte_count += byte_count
 
-    def finish(self, chain: bytes) -> Segment:
+    def finish(self, chain: bytes, place: UploadPlace | None) -> Segment:
         """Ends the file and makes it durable under its name."""
         upload_id, first_row = self._first
-        self.writer.finish()
+        batches = packed_counts([self.row_count])
+        self.writer.finish(
+            SegmentFacts(
+                upload_id=upload_id,
+                first_row=first_row,
+                row_count=self.row_count,
+                byte_count=self.byte_count,
+                schema_version=self._schema.version,
+                variables=self._schema.variables,
+                batches=batches,
+                chain=chain,
+                place=place,
+            )
+        )
         checksums = self._sink.finish()
         self._file.keep()
         return Segment(
@@ -206,7 +222,7 @@ class _OpenSegment:
             file_name=self._name,
             file_bytes=self._sink.byte_count,
             checksums=checksums,
-            batches=packed_counts([self.row_count]),
+            batches=batches,
             chain=chain,
         )
 

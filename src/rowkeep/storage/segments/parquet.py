@@ -2,8 +2,9 @@
 
 A file holds rows of one upload in one version of its schema, one Parquet column a variable, in row groups
 that a reader can hold in memory. Its footer says which rows they are, so that a catalog that was changed
-on disk cannot pass one segment off as another. What is in the blocks of the file is checked by
-checked_file.py.
+on disk cannot pass one segment off as another. It also has what a new catalog would have to know of the rows
+(`model/recovery.py`); nothing but `rowkeep recover` reads that. What is in the blocks of the
+file is checked by checked_file.py.
 
 Row groups are bounded in rows, in cells (a table with 1,000 variables has short ones) and in bytes before
 encoding: reading one takes some MiB, whatever the rows look like.
@@ -14,12 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rowkeep.formats.arrow import arrow_schema
 from rowkeep.formats.columns import Column
 from rowkeep.model.errors import damaged
+from rowkeep.model.recovery import SegmentFacts
 from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema
 from rowkeep.storage.base import SegmentStore
@@ -29,7 +32,8 @@ from rowkeep.storage.segments.checked_file import CheckedFile, CheckedSink
 GROUP_ROWS_MAX = 65_536
 GROUP_CELLS_MAX = 1_048_576
 GROUP_BYTES_MAX = 8 * 1024 * 1024
-_FACTS = b"rowkeep"
+ROWS_FACTS = b"rowkeep"
+RECOVERY_FACTS = b"rowkeep.segment"
 
 # Reads the rows of a row group that are wanted.
 GroupPart = Callable[[], pa.RecordBatch]
@@ -41,7 +45,7 @@ class SegmentWriter:
     def __init__(self, sink: CheckedSink, schema: Schema, upload_id: int, first_row: int) -> None:
         facts = _facts(upload_id, first_row, schema.version)
         self.group_rows_max = max(1, min(GROUP_ROWS_MAX, GROUP_CELLS_MAX // len(schema.variables)))
-        self._schema = arrow_schema(schema).with_metadata({_FACTS: facts})
+        self._schema = arrow_schema(schema).with_metadata({ROWS_FACTS: facts})
         self._writer = pq.ParquetWriter(
             sink, self._schema, version="2.6", compression="zstd", compression_level=1, write_statistics=True
         )
@@ -77,10 +81,12 @@ class SegmentWriter:
         self._batches.clear()
         self._group_rows = self._group_bytes = 0
 
-    def finish(self) -> None:
-        """Writes the footer."""
+    def finish(self, facts: SegmentFacts | None = None) -> None:
+        """Writes the footer, with what is to be said of the rows."""
         if self._batches:
             self._end_group()
+        if facts is not None:
+            self._writer.add_key_value_metadata({RECOVERY_FACTS: msgspec.json.encode(facts)})
         self._writer.close()
 
 
@@ -95,7 +101,7 @@ class SegmentFile:
             raise damaged(f"The segment {segment.file_name} cannot be read: {error}.") from error
         metadata = self._parquet.metadata
         facts = _facts(segment.upload_id, segment.first_row, segment.schema_version)
-        if (metadata.metadata or {}).get(_FACTS) != facts or metadata.num_rows != segment.row_count:
+        if (metadata.metadata or {}).get(ROWS_FACTS) != facts or metadata.num_rows != segment.row_count:
             raise damaged(f"The segment {segment.file_name} holds other rows than the catalog says.")
 
     @property

@@ -17,6 +17,7 @@ from rowkeep.formats.columns import columns_of
 from rowkeep.model.chain import packed_counts, unpacked_counts
 from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.errors import damaged
+from rowkeep.model.recovery import SegmentFacts
 from rowkeep.model.resources import Entry, Segment
 from rowkeep.model.schema import Schema
 from rowkeep.storage.base import Database, SegmentStore
@@ -123,7 +124,7 @@ class SegmentSealer:
             with CheckedSink(file) as sink:
                 writer = SegmentWriter(sink, plan.schema, plan.upload_id, plan.first_row)
                 found = fill(writer)
-                writer.finish()
+                writer.finish(self._facts(plan, found))
                 checksums = sink.finish()
             if found.row_count != plan.row_count:
                 raise damaged(
@@ -145,6 +146,22 @@ class SegmentSealer:
             checksums=checksums,
             batches=found.batches,
             chain=found.chain,
+        )
+
+    def _facts(self, plan: SegmentPlan, found: SealedBatches) -> SegmentFacts:
+        """Returns what the file says of its rows."""
+        with self._database.reading() as connection:
+            place = CatalogView(connection).uploads.place(plan.upload_id)
+        return SegmentFacts(
+            upload_id=plan.upload_id,
+            first_row=plan.first_row,
+            row_count=plan.row_count,
+            byte_count=plan.byte_count,
+            schema_version=plan.schema.version,
+            variables=plan.schema.variables,
+            batches=found.batches,
+            chain=found.chain,
+            place=place,
         )
 
     def _fill_from_entries(self, plan: SegmentPlan, writer: SegmentWriter) -> SealedBatches:

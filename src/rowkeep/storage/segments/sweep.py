@@ -20,22 +20,23 @@ A segment holds rows of one schema version. Entries of earlier versions join it 
 added variables; where a type was widened a new segment begins, because a value keeps the text it had
 in its own type (an integer that became a string reads "1", and not "1.0" for a float in between).
 
-Unnamed files are removed while the server runs, `GRACE_SECONDS` after they were first seen without a name:
-a reader that found one in its snapshot has opened it by then. Such a file is one that this server wrote and
-did not name, or that its own transaction let go. When it stops they are removed at once: nobody reads any
-more. In a store that servers share, the grace counts then too.
+Unnamed files go while the server runs, `GRACE_SECONDS` after they were first seen without a name: a reader
+that found one in its snapshot has opened it by then. When it stops they go at once: nobody reads any more.
+In a store that servers share, the grace counts then too. A file that this server wrote and did not name, or
+that had a name when it last looked, is removed. Any other was put there by somebody, and may be the only copy
+of rows: it is set aside.
 
-What is unnamed when the server starts is another matter. A crash leaves such files, and they are worth
-nothing; but so does an older database that was put beside newer segments, and then they are the only copy of
-rows. They are set aside for `SET_ASIDE_DAYS`, and the log says so. Unfinished files are removed: they were
-never whole.
+What is unnamed when the server starts is set aside too. A crash leaves such files, and they are worth
+nothing; but so does an older database that was put beside newer segments. The two are told apart (newer.py):
+what holds rows that the catalog does not know is kept for ever, what a crash left for `SET_ASIDE_DAYS`. The
+log says which. Unfinished files are removed: they were never whole.
 
 Rejected: rewriting a file in place (a snapshot would change); pinning files for a read session (row
 numbers are enough); dropping entries in the transaction that names the segment (see above).
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -50,42 +51,81 @@ SHOWN_MAX = 10
 _log = structlog.get_logger("rowkeep.segments")
 
 
+def _tell_of_start(moved: list[str], preserved: list[str]) -> None:
+    """Says in the log what a start has set aside."""
+    if moved:
+        _log.warning(
+            "segments that the catalog does not name were moved to lost+found",
+            count=len(moved),
+            files=moved[:SHOWN_MAX],
+            removed_after_days=SET_ASIDE_DAYS,
+        )
+    if preserved:
+        _log.error(
+            "the database is older than the segments beside it: files with rows that it does not know were "
+            "moved to lost+found/newer, and nothing removes them; to have the rows back, stop the server, "
+            "put the newer database back and these files into segments",
+            count=len(preserved),
+            files=preserved[:SHOWN_MAX],
+        )
+
+
 class SegmentSweep:
     """Removes the files of a store that have no name in the catalog."""
 
     def __init__(self, store: SegmentStore) -> None:
         self._store = store
         self._unnamed_since: dict[str, float] = {}
+        # Files that this server wrote, or that had a name when it last looked.
+        self._known: set[str] = set()
         self._kept: set[str] = set()
         self.set_aside_count = 0
 
-    def sweep_at_start(self, present: Iterable[str], named: set[str]) -> None:
-        """Sets aside what has no name when the server starts; see above. What cannot be moved stays."""
-        unnamed = sorted(self._ours(present) - named)
+    def note_written(self, name: str) -> None:
+        """Notes that this server wrote a file, which is garbage if nothing comes to name it."""
+        self._known.add(name)
+
+    def sweep_at_start(
+        self, present: Iterable[str], named: set[str], newer: frozenset[str] = frozenset()
+    ) -> None:
+        """Sets aside what has no name when the server starts; see above. What cannot be moved stays.
+
+        `newer` are those that hold rows which the catalog does not know.
+        """
+        self._known |= named
         if self._store.is_shared:
             return
-        for name in unnamed:
-            try:
-                self._put_away(name)
-            except OSError as error:
-                self._kept.add(name)
-                _log.warning("a segment without a name could not be moved", file=name, reason=str(error))
-        moved = [name for name in unnamed if not name.endswith(UNFINISHED) and name not in self._kept]
-        self.set_aside_count += len(moved)
-        if moved:
-            _log.warning(
-                "segments that the catalog does not name were moved to lost+found; if an older database was "
-                "put here, they may hold rows that it does not know",
-                count=len(moved),
-                files=moved[:SHOWN_MAX],
-                removed_after_days=SET_ASIDE_DAYS,
+        unnamed = sorted(self._ours(present) - named)
+        moved = [name for name in unnamed if name not in newer and self._put_away(name)]
+        preserved = [name for name in unnamed if name in newer and self._moved(name, self._store.preserve)]
+        _tell_of_start(moved, preserved)
+        missing = sorted(named - set(present))
+        if missing:
+            _log.error(
+                "segments are missing: their rows cannot be read; restore a backup, or put the files back",
+                count=len(missing),
+                files=missing[:SHOWN_MAX],
             )
 
-    def _put_away(self, name: str) -> None:
-        if name.endswith(UNFINISHED):
-            self._store.remove(name)
-        else:
-            self._store.set_aside(name)
+    def _put_away(self, name: str) -> bool:
+        """Removes an unfinished file; sets any other aside. Returns whether it was set aside."""
+        if not name.endswith(UNFINISHED):
+            return self._moved(name, self._store.set_aside)
+        self._store.remove(name)
+        _log.info("file removed", file=f"segments/{name}", reason="it was never finished")
+        return False
+
+    def _moved(self, name: str, move: Callable[[str], str]) -> bool:
+        """Moves a file, counts it and says so. Returns False for one that stays, for it cannot be moved."""
+        try:
+            place = move(name)
+        except OSError as error:
+            self._kept.add(name)
+            _log.warning("a segment without a name could not be moved", file=name, reason=str(error))
+            return False
+        self.set_aside_count += 1
+        _log.info("file moved", file=f"segments/{name}", to=place, reason="the catalog does not name it")
+        return True
 
     def forget_set_aside(self) -> None:
         """Removes what was set aside long enough ago, and says so."""
@@ -94,19 +134,32 @@ class SegmentSweep:
             _log.info("segments in lost+found were removed", count=count, after_days=SET_ASIDE_DAYS)
 
     def sweep(self, present: Iterable[str], named: set[str], *, grace_seconds: float) -> int:
-        """Removes files that have had no name in the catalog for so long. Returns how many.
+        """Takes away files that have had no name in the catalog for so long. Returns how many.
 
         `present` must have been listed before `named` was read: a file is named after it is there.
         """
         now = time.monotonic()
         candidates = self._ours(present) - named - self._kept
         unnamed = {name: self._unnamed_since.get(name, now) for name in candidates}
-        removable = [name for name, since in unnamed.items() if now - since >= grace_seconds]
-        for name in removable:
-            self._store.remove(name)
+        due = [name for name, since in unnamed.items() if now - since >= grace_seconds]
+        for name in due:
+            self._take_away(name)
             del unnamed[name]
         self._unnamed_since = unnamed
-        return len(removable)
+        self._known = (self._known & unnamed.keys()) | named
+        return len(due)
+
+    def _take_away(self, name: str) -> None:
+        """Removes a file that is known to be garbage, and sets any other aside."""
+        if name in self._known or self._store.is_shared:
+            self._store.remove(name)
+            _log.info("file removed", file=f"segments/{name}", reason="nothing names it any more")
+        elif self._put_away(name):
+            _log.warning(
+                "a segment that this server neither wrote nor named was moved to lost+found",
+                file=name,
+                removed_after_days=SET_ASIDE_DAYS,
+            )
 
     @staticmethod
     def _ours(present: Iterable[str]) -> set[str]:
@@ -114,7 +167,9 @@ class SegmentSweep:
         return {name for name in present if is_segment_file(name)}
 
     def sweep_alone(self, present: Iterable[str], named: set[str]) -> int:
-        """Removes files that have no name, while no sealing process of this server runs. Returns how many.
+        """Takes away files that have no name, while no sealing process of this server runs.
+
+        Returns how many.
 
         In a store that others share, such a file may be one that another server is about to name: it keeps
         its grace.

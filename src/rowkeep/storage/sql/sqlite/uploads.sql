@@ -47,6 +47,22 @@ ORDER BY lineage.distance LIMIT 1;
 -- name: schema
 SELECT version, variables FROM schemas WHERE upload_id = :upload_id AND version = :version;
 
+-- name: upload_place
+SELECT owners.kind AS owner_kind, owners.name AS owner_name, datasets.identifier AS dataset_identifier,
+    datasets.name AS dataset_name, versions.major, versions.minor, tables.identifier AS table_identifier,
+    tables.name AS table_name, tables.upload_merge_strategy AS merge_strategy, uploads.name AS upload_name,
+    uploads.type AS upload_type, uploads.updates_by_default
+FROM uploads
+JOIN tables ON tables.id = uploads.table_id
+JOIN versions ON versions.id = tables.version_id
+JOIN datasets ON datasets.id = versions.dataset_id
+JOIN owners ON owners.id = datasets.owner_id
+WHERE uploads.id = :upload_id;
+
+-- name: last_upload_id
+-- Of those that are gone too: SQLite keeps it.
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'uploads'), 0) AS id;
+
 -- name: chain_state
 SELECT row_count, chain_first_row AS first_row, commit_count, chain FROM streams WHERE upload_id = :upload_id;
 
