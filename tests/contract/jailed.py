@@ -29,6 +29,24 @@ def double(work: Work) -> int:
     return 2 * number
 
 
+prepared: list[int] = []
+
+
+def prepare() -> None:
+    """Notes in which process it was called."""
+    prepared.append(os.getpid())
+
+
+def start_thread() -> None:
+    """Leaves a thread behind, which no preparation may."""
+    threading.Thread(target=wait, args=(None,), daemon=True).start()
+
+
+def tell_prepared(_: Work) -> tuple[int, list[int]]:
+    """Which process this is, and in which ones it was prepared."""
+    return os.getpid(), prepared
+
+
 def read(work: Work) -> str:
     """The text of a file."""
     return Path(work.arguments(str)).read_text(encoding="utf-8")

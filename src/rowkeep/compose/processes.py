@@ -14,7 +14,7 @@ from rowkeep.workers.pool import WorkerPool
 from rowkeep.workers.sealing_process import SealingProcess
 
 # What the template of the workers imports before it forks.
-WORKER_MODULES = ("rowkeep.workers.load", "rowkeep.workers.export", "rowkeep.workers.query.running")
+WORKER_MODULES = ("rowkeep.workers.load", "rowkeep.workers.export", "rowkeep.workers.query.warming")
 
 
 class Workers(msgspec.Struct, frozen=True):

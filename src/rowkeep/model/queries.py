@@ -128,10 +128,14 @@ class QueryPlan(msgspec.Struct, frozen=True):
 
 
 class QueryAnswer(msgspec.Struct, frozen=True):
-    """What a worker made: the result, and its file if it has rows and variables."""
+    """What a worker made: the result, and its segment if it has rows and variables.
+
+    `content` is the file of a small one; that of a larger one lies in the query's folder.
+    """
 
     result: QueryResult
     segment: Segment | None
+    content: bytes | None = None
 
 
 def result_upload_id(job_id: int) -> int:

@@ -27,9 +27,13 @@ class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
 
     `function` is a module and a function of it ("rowkeep.workers.load:load"); `arguments` are what it
     decodes. It may read the files and folders `readable`, and write to `folder` and nowhere else.
+
+    `preparation` is a function without arguments that a worker calls before it is told of any job. Where it
+    is given, the pool keeps workers ready that have called it: each still does one job and ends.
     """
 
     function: str
+    preparation: str | None = None
     arguments: msgspec.Raw
     folder: str
     readable: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ import signal
 import sys
 import sysconfig
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from rowkeep.model.worker_jobs import WorkerJob, WorkerLimits
@@ -84,8 +85,9 @@ def die_with(parent: int) -> None:
 def enter_jail(job: WorkerJob) -> None:
     """Puts up the walls around this process, which has one thread. Raises OSError."""
     limits = job.limits
+    _require_one_thread()
     os.setsid()
-    os.nice(limits.niceness)
+    os.nice(max(0, limits.niceness - os.nice(0)))  # one that was prepared is nice already
     _limit_resources(limits)
     _drop_privileges()
     folder = Path(job.folder)
@@ -94,6 +96,13 @@ def enter_jail(job: WorkerJob) -> None:
         restrict_files(readable, [folder, Path("/dev/null")])
     if can_refuse_calls():
         refuse_calls()
+
+
+def _require_one_thread() -> None:
+    """Raises RuntimeError in a process that has threads: Landlock would not hold those."""
+    count = len(list(Path("/proc/self/task").iterdir()))
+    if count != 1:
+        raise RuntimeError(f"{count} threads, where a worker has one before it goes to jail")
 
 
 def _limit_resources(limits: WorkerLimits) -> None:
@@ -133,11 +142,16 @@ def _drop_capabilities() -> None:
 
 def _code_paths(folder: Path) -> Iterable[Path]:
     """Where modules and libraries are loaded from; never a place that holds the worker's own folder."""
+    own = folder.resolve()
+    return (path for path in code_places() if not own.is_relative_to(path))
+
+
+@lru_cache(maxsize=1)
+def code_places() -> tuple[Path, ...]:
+    """Where modules and libraries are loaded from. The template asks once, for all workers."""
     installed = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    for place in (*_SYSTEM_CODE, *installed, *sys.path):
-        path = Path(place).resolve()
-        if Path(place).is_absolute() and not folder.resolve().is_relative_to(path):
-            yield path
+    places = (Path(place) for place in (*_SYSTEM_CODE, *installed, *sys.path))
+    return tuple(dict.fromkeys(place.resolve() for place in places if place.is_absolute()))
 
 
 def _prctl(option: int, value: int) -> None:

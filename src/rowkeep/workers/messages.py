@@ -13,9 +13,13 @@ LENGTH_BYTES = 4
 
 
 class Fork(msgspec.Struct, frozen=True, tag=True):
-    """To the template: fork worker `number`. With it come its channel and the pipe for its errors."""
+    """To the template: fork worker `number`, which calls `preparation` before it reads its job.
+
+    With it come its channel and the pipe for its errors.
+    """
 
     number: int
+    preparation: str | None = None
 
 
 class Kill(msgspec.Struct, frozen=True, tag=True):

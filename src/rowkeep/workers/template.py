@@ -19,7 +19,7 @@ from contextlib import suppress
 
 import msgspec
 
-from rowkeep.workers.jail import missing_walls
+from rowkeep.workers.jail import code_places, missing_walls
 from rowkeep.workers.messages import Ended, Fork, FromTemplate, Ready, Started, ToTemplate
 from rowkeep.workers.worker import run_worker
 
@@ -57,22 +57,22 @@ class Template:
             return False
         message = self._messages.decode(datagram)
         if isinstance(message, Fork):
-            self._fork(message.number, *descriptors)
+            self._fork(message, *descriptors)
         else:
             self._kill(message.number)
         return True
 
-    def _fork(self, number: int, channel: int, errors: int) -> None:
+    def _fork(self, message: Fork, channel: int, errors: int) -> None:
         parent = os.getpid()
         process_id = os.fork()
         if not process_id:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            run_worker(channel, errors, parent)
+            run_worker(channel, errors, parent, message.preparation)
         os.close(channel)
         os.close(errors)
-        self._process_ids[number] = process_id
-        self._say(Started(number, process_id))
+        self._process_ids[message.number] = process_id
+        self._say(Started(message.number, process_id))
 
     def _kill(self, number: int) -> None:
         process_id = self._process_ids.get(number)
@@ -95,9 +95,15 @@ class Template:
 
 
 def main() -> None:
-    """Imports the modules that are named, and forks workers until the server is gone."""
-    for module in sys.argv[1:]:
-        importlib.import_module(module)
+    """Imports the modules that are named, and forks workers until the server is gone.
+
+    A module may have a function `warm_up`, which does once what each worker would otherwise do first.
+    """
+    for name in sys.argv[1:]:
+        module = importlib.import_module(name)
+        if hasattr(module, "warm_up"):
+            module.warm_up()
+    code_places()
     gc.collect()
     gc.freeze()  # or each worker's first collection would copy the memory that they share
     Template(socket.socket(fileno=sys.stdin.fileno())).run()

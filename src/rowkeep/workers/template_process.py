@@ -76,12 +76,11 @@ class TemplateProcess:
             self._their_control.close()
         asyncio.get_running_loop().add_reader(self._control, self._hear)
 
-    def fork(self, number: int, channel: int, errors: int) -> ForkedWorker:
+    def fork(self, message: Fork, channel: int, errors: int) -> ForkedWorker:
         """A new worker that talks through these descriptors, which may be closed then."""
-        worker = self._workers[number] = ForkedWorker()
+        worker = self._workers[message.number] = ForkedWorker()
         try:
-            message = msgspec.json.encode(Fork(number))
-            socket.send_fds(self._control, [message], [channel, errors])
+            socket.send_fds(self._control, [msgspec.json.encode(message)], [channel, errors])
         except OSError:
             self._lose()
         return worker

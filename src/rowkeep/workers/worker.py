@@ -1,4 +1,9 @@
-"""A worker's own end: it reads its job, goes to jail, runs the function and says what came of it."""
+"""A worker's own end: it reads its job, goes to jail, runs the function and says what came of it.
+
+What takes long and is the same for every job can be done before there is one: the preparation. It sees
+nothing of any caller, and must leave the process with one thread, since Landlock holds only the thread that
+asks for it (jail.py refuses a process with more).
+"""
 
 import errno
 import faulthandler
@@ -19,6 +24,7 @@ from rowkeep.workers.jail import die_with, enter_jail
 from rowkeep.workers.messages import LENGTH_BYTES, Failure, FromWorker, Progress, Refusal, Result
 
 PROGRESS_SECONDS_MIN = 0.2
+PREPARING_NICENESS = 10
 _CHANNEL = 3
 
 Arguments = TypeVar("Arguments")
@@ -48,13 +54,16 @@ class Work:
 JobFunction = Callable[[Work], object]
 
 
-def run_worker(channel: int, errors: int, parent: int) -> NoReturn:
+def run_worker(channel: int, errors: int, parent: int, preparation: str | None) -> NoReturn:
     """Runs one job in this process, which was forked for it, and ends."""
     try:
         die_with(parent)
         _take_descriptors(channel, errors)
+        if preparation is not None:
+            os.nice(PREPARING_NICENESS)
+            _named(preparation)()
         job = _read_job()
-        function = _function(job.function)
+        function: JobFunction = _named(job.function)
         enter_jail(job)
         _say(_outcome(function, Work(job, _say)))
         os._exit(0)
@@ -90,9 +99,9 @@ def _read_exactly(byte_count: int) -> bytes:
     return bytes(found)
 
 
-def _function(name: str) -> JobFunction:
+def _named(name: str) -> Callable[..., object]:
     module, _, function = name.partition(":")
-    found: JobFunction = getattr(importlib.import_module(module), function)
+    found: Callable[..., object] = getattr(importlib.import_module(module), function)
     return found
 
 

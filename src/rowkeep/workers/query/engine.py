@@ -2,7 +2,8 @@
 
 Theory
 ------
-The order is the wall. Settings that cannot be changed later come first; then what a query needs (functions,
+The order is the wall. Settings that cannot be changed later come first, with one thread, so that this can be
+done before there is a query and a jail (`prepare`). Then come the limits; then what a query needs (functions,
 the tables as views over an exact list of open files); then external access is taken away and the
 configuration is locked; then, and only then, comes SQL that was made from what a caller sent. Files are named
 by their descriptor, `/proc/self/fd/N`: no path of the server's is in anything that a query can see.
@@ -27,10 +28,13 @@ from duckdb.func import FunctionNullHandling
 
 from rowkeep.formats.columns import text_of
 from rowkeep.model.errors import damaged
+from rowkeep.sql.fragments import quoted
 from rowkeep.sql.python_functions import PYTHON_FUNCTIONS, PythonFunction
 
 ROWS_PER_BATCH = 65_536
 _FUNCTIONS = {**PYTHON_FUNCTIONS, "bq_stored_text": PythonFunction(text_of, ("DOUBLE",), "VARCHAR")}
+# What `prepare` has connected, for the first engine of this process.
+_prepared: list[duckdb.DuckDBPyConnection] = []
 _own_name = re.compile(r"\bbq_\w+")
 _macro_name = re.compile(r"CREATE MACRO (\w+)\(")
 
@@ -43,22 +47,10 @@ class QueryEngine:
     """A database in memory that reads the files that it is given, and nothing else once it is locked."""
 
     def __init__(self, scratch: Path, *, memory_bytes_max: int, threads: int) -> None:
-        self._connection = duckdb.connect(
-            config={
-                "threads": threads,
-                "memory_limit": f"{memory_bytes_max}B",
-                "temp_directory": str(scratch),
-                "allow_community_extensions": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "allow_persistent_secrets": False,
-                "python_enable_replacements": False,
-                "python_scan_all_frames": False,
-                "enable_fsst_vectors": False,
-                "errors_as_json": False,
-            }
-        )
-        self._run("SET TimeZone = 'UTC'")
+        self._connection = _prepared.pop() if _prepared else _connected()
+        self._run(f"SET memory_limit = '{memory_bytes_max}B'")
+        self._run(f"SET temp_directory = {quoted(str(scratch))}")
+        self._run(f"SET threads = {threads}")
         self._files: list[str] = []
         self._added: set[str] = set()
 
@@ -159,6 +151,32 @@ class QueryEngine:
 
     def _run(self, sql: str) -> None:
         self._connection.execute(sql)
+
+
+def prepare() -> None:
+    """Connects and runs a first query, before there is one of a caller's (workers/worker.py)."""
+    connection = _connected()
+    connection.execute("SELECT 1").to_arrow_reader(1).read_all()
+    _prepared.append(connection)
+
+
+def _connected() -> duckdb.DuckDBPyConnection:
+    """A database in memory, with one thread and what cannot be set later."""
+    connection = duckdb.connect(
+        config={
+            "threads": 1,
+            "allow_community_extensions": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_persistent_secrets": False,
+            "python_enable_replacements": False,
+            "python_scan_all_frames": False,
+            "enable_fsst_vectors": False,
+            "errors_as_json": False,
+        }
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 @lru_cache(maxsize=1)

@@ -4,8 +4,8 @@ import asyncio
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -23,6 +23,7 @@ from rowkeep.workers.pool import WorkerPool
 from rowkeep.workers.query.running import ENTRIES, RESULT, ParseJob
 
 MODULE = "rowkeep.workers.query.running"
+PREPARATION = "rowkeep.workers.query.engine:prepare"
 PARSE_SECONDS_MAX = 10.0
 PARSE_SCRATCH_BYTES_MAX = 1024 * 1024
 NAMED_MAX = 200
@@ -67,6 +68,9 @@ class QueryProcesses:
         self._directory = directory
         self._store = store
         self._limits = limits
+        # The workers that may still be in a folder, and what removes folders.
+        self._users: dict[Path, asyncio.Task[None]] = {}
+        self._removals: set[asyncio.Task[None]] = set()
         # The segments of which every block has been checked; a name is never given twice.
         self._checked: set[str] = set()
         # What the last texts name: whoever asks the same again need not wait for a worker to parse it.
@@ -84,28 +88,39 @@ class QueryProcesses:
         return known
 
     async def _named_by_worker(self, arguments: QueryArguments) -> list[NamedTable]:
-        folder = Path(tempfile.mkdtemp(dir=self._directory.jobs, prefix="parse-"))
         job = ParseJob(arguments.text, arguments.dialect)
         limits = msgspec.structs.replace(
             self._limits,
             seconds_max=min(PARSE_SECONDS_MAX, self._limits.seconds_max),
             scratch_bytes_max=PARSE_SCRATCH_BYTES_MAX,
         )
-        try:
-            answer = await self._pool.run(_job("name_tables", job, folder, (), limits))
-        finally:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        return _decoded(answer, list[NamedTable])
+        with self._path("parse-") as path:
+            answer = await self._pool.ask(_job("name_tables", job, path, (), limits))
+            self._users[path] = answer.gone
+            return _decoded(answer.value, list[NamedTable])
 
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[QueryFolder]:
         """A folder for one query, which is gone afterwards."""
-        path = Path(tempfile.mkdtemp(dir=self._directory.jobs, prefix="query-"))
+        with self._path("query-") as path, (path / ENTRIES).open("wb") as entries:
+            yield QueryFolder(path, self._directory.segments.resolve(), entries, self._checked)
+
+    @contextmanager
+    def _path(self, prefix: str) -> Iterator[Path]:
+        """A new folder. It is removed afterwards, when its worker is gone: nobody waits for that."""
+        path = Path(tempfile.mkdtemp(dir=self._directory.jobs, prefix=prefix))
         try:
-            with (path / ENTRIES).open("wb") as entries:
-                yield QueryFolder(path, self._directory.segments.resolve(), entries, self._checked)
+            yield path
         finally:
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            removal = asyncio.create_task(self._remove(path))
+            self._removals.add(removal)
+            removal.add_done_callback(self._removals.discard)
+
+    async def _remove(self, path: Path) -> None:
+        user = self._users.pop(path, None)
+        if user is not None:
+            await asyncio.wait({user})
+        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
     async def run(self, plan: QueryPlan, folder: EntrySink, listener: Callable[[float], None]) -> QueryAnswer:
         """A durable file with the rows of a query, which nothing names yet. Raises as `name_tables` does."""
@@ -113,14 +128,35 @@ class QueryProcesses:
         readable = tuple(
             segment.path for table in plan.tables for upload in table.uploads for segment in upload.segments
         )
-        answer = await self._pool.run(_job("run_query", plan, path, readable, self._limits), listener)
+        said = await self._pool.ask(_job("run_query", plan, path, readable, self._limits), listener)
+        self._users[path] = said.gone
+        answer = _decoded(said.value, QueryAnswer)
         self._checked.update(Path(file).name for file in readable)
-        return await asyncio.to_thread(self._adopt, path, _decoded(answer, QueryAnswer))
-
-    def _adopt(self, folder: Path, answer: QueryAnswer) -> QueryAnswer:
-        if answer.segment is not None:
-            self._store.take(folder / RESULT / checked_name(answer.segment.file_name))
+        if answer.content is None:
+            await asyncio.wait({said.gone})  # until then it could write to the file that it has made
+        await asyncio.to_thread(self._adopt, path, answer)
         return answer
+
+    def _adopt(self, folder: Path, answer: QueryAnswer) -> None:
+        if answer.segment is None:
+            return
+        name = checked_name(answer.segment.file_name)
+        if answer.content is None:
+            self._store.take(folder / RESULT / name)
+        else:
+            self._write(name, answer.content)
+
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            file = self._store.put(name)
+            try:
+                file.write(memoryview(content))
+                file.keep()
+            except BaseException:
+                file.discard()
+                raise
+        except OSError as error:
+            raise WorkerFailedError(WorkerFailure.SCRATCH, str(error)) from error
 
     async def discard(self, answer: QueryAnswer) -> None:
         """Removes the result of a query that came to nothing after all."""
@@ -133,6 +169,7 @@ def _job(
 ) -> WorkerJob:
     return WorkerJob(
         function=f"{MODULE}:{function}",
+        preparation=PREPARATION,
         arguments=msgspec.Raw(msgspec.json.encode(arguments)),
         folder=str(folder.resolve()),
         readable=readable,

@@ -4,6 +4,7 @@ import datetime
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -30,10 +31,11 @@ from rowkeep.sql.gate import parse_query, position_of, reference_of
 from rowkeep.sql.output import Translation
 from rowkeep.sql.translation import TableShape, translated
 from rowkeep.storage.local_files import Disk
-from rowkeep.storage.local_segments import LocalSegments, NewLocalFile
+from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.checked_file import CheckedSink
 from rowkeep.storage.segments.naming import new_name
 from rowkeep.storage.segments.parquet import SegmentWriter
+from rowkeep.workers.held_file import HeldFile
 from rowkeep.workers.query.engine import EngineError, QueryEngine
 from rowkeep.workers.query.failures import failure_message
 from rowkeep.workers.query.tables import TableViews
@@ -121,22 +123,21 @@ def _prepared(folder: Path, plan: QueryPlan) -> tuple[Translation, QueryEngine]:
     if plan.arguments.filter is not None:
         [table] = plan.tables
         found = filtered(TableShape("v0", table.schema.variables), plan.arguments.filter)
-        return found, _engine(folder, plan, found.sql, has_geography=False)
+        return found, _engine(folder, plan, found)
     if plan.arguments.dialect is Dialect.DUCKDB:
         return _prepared_by_duckdb(folder, plan)
     query = _translated(plan)
-    return query, _engine(folder, plan, query.sql, has_geography="ST_" in query.sql)
+    return query, _engine(folder, plan, query)
 
 
 def _prepared_by_duckdb(folder: Path, plan: QueryPlan) -> tuple[Translation, QueryEngine]:
     text = plan.arguments.text
     if plan.arguments.parameters:
         raise QueryRefused("`parameters` are for the BigQuery dialect; write the values into the query.")
-    parser = QueryEngine(Path(), memory_bytes_max=PARSE_MEMORY_BYTES_MAX, threads=1)
-    tree = parser.parsed(text)
-    parser.close()
+    engine = _new_engine(folder, plan)
+    tree = engine.parsed(text)
     checked_tree(text, tree)
-    engine = _engine(folder, plan, "", has_geography=uses_geography(tree))
+    _fill(engine, folder, plan, "", has_geography=uses_geography(tree))
     views = {
         reference: f"d{index}" for index, table in enumerate(plan.tables) for reference in table.references
     }
@@ -144,11 +145,21 @@ def _prepared_by_duckdb(folder: Path, plan: QueryPlan) -> tuple[Translation, Que
     return finished_duckdb(sql, engine.columns_of(sql)), engine
 
 
-def _engine(folder: Path, plan: QueryPlan, sql: str, *, has_geography: bool) -> QueryEngine:
+def _engine(folder: Path, plan: QueryPlan, query: Translation) -> QueryEngine:
+    engine = _new_engine(folder, plan)
+    _fill(engine, folder, plan, query.sql, has_geography="ST_" in query.sql)
+    return engine
+
+
+def _new_engine(folder: Path, plan: QueryPlan) -> QueryEngine:
     scratch = folder / _SCRATCH
     scratch.mkdir()
     memory = int(plan.memory_bytes_max * ENGINE_MEMORY_SHARE)
-    engine = QueryEngine(scratch, memory_bytes_max=memory, threads=plan.threads)
+    return QueryEngine(scratch, memory_bytes_max=memory, threads=plan.threads)
+
+
+def _fill(engine: QueryEngine, folder: Path, plan: QueryPlan, sql: str, *, has_geography: bool) -> None:
+    """Gives an engine what a query needs, and locks it."""
     engine.add_functions_of(sql)
     if has_geography:
         engine.add_geography()
@@ -159,7 +170,6 @@ def _engine(folder: Path, plan: QueryPlan, sql: str, *, has_geography: bool) -> 
             if plan.arguments.dialect is Dialect.DUCKDB:
                 views.add_named(f"d{index}", f"v{index}", table)
     engine.lock()
-    return engine
 
 
 def _written(
@@ -189,7 +199,7 @@ class _ResultWriter:
     def __init__(self, folder: Path, schema: Schema, plan: QueryPlan) -> None:
         self._folder = folder
         self._name = new_name(plan.result_upload_id, 0)
-        self._file: NewLocalFile | None = None
+        self._file: HeldFile | None = None
         self._schema = schema
         self._plan = plan
         self._sink: CheckedSink | None = None
@@ -207,7 +217,7 @@ class _ResultWriter:
                 f"The result has more than {mebibytes} MiB. Select fewer columns or rows, or aggregate."
             )
         if self._writer is None:
-            self._file = LocalSegments(self._folder, Disk()).put(self._name)
+            self._file = HeldFile(partial(LocalSegments(self._folder, Disk()).put, self._name))
             self._sink = CheckedSink(self._file)
             self._writer = SegmentWriter(self._sink, self._schema, self._plan.result_upload_id, 0)
         for start in range(0, len(batch), self._writer.group_rows_max):
@@ -232,4 +242,4 @@ class _ResultWriter:
             file_bytes=self._sink.byte_count,
             checksums=checksums,
         )
-        return QueryAnswer(result, segment)
+        return QueryAnswer(result, segment, self._file.content)
