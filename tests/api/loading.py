@@ -1,6 +1,7 @@
 """Files that are sent to a running server to be loaded, as the tests do it: raw HTTP."""
 
 import io
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,20 @@ def worker_folders(server: ServerProcess) -> list[str]:
 
 
 def workers_of(server: ServerProcess) -> list[int]:
-    """The process ids of workers that a server runs: the children of its template."""
+    """The process ids of workers that do a job: the children of the server's template that are in jail.
+
+    Those that wait for a job have no session of their own yet.
+    """
     templates = [pid for pid in children_of(server.pid) if "workers.template" in command_of(pid)]
-    return [worker for template in templates for worker in children_of(template)]
+    workers = [worker for template in templates for worker in children_of(template)]
+    return [worker for worker in workers if _session_of(worker) == worker]
+
+
+def _session_of(process_id: int) -> int | None:
+    try:
+        return os.getsid(process_id)
+    except ProcessLookupError:
+        return None
 
 
 def children_of(parent: int) -> list[int]:
