@@ -45,7 +45,7 @@ def check_kills(server: ServerProcess, count: int, seed: int) -> None:
         loaded_once(made, upload["uri"])
     made.close()
     assert worker_folders(server) == []
-    assert list((server.data_dir / "temp_uploads").iterdir()) == []
+    wait_until(lambda: not list((server.data_dir / "temp_uploads").iterdir()))  # after the load is completed
     assert server.stop() == 0
     assert "everything is whole" in rowkeep("verify", data_dir=server.data_dir)
 
