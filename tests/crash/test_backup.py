@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rowkeep.storage.backup import back_up, restore
+from rowkeep.storage.backups.making import back_up
+from rowkeep.storage.backups.restoring import restore
 from rowkeep.storage.base import StorageError
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.marker import MARKER
@@ -60,6 +61,7 @@ def test_a_backup_is_durable_before_it_has_its_name(
         ("sync", "marker"),
         ("rename", "marker"),
         ("sync", "copy.unfinished"),
+        ("sync", "backup.json"),
         ("sync", "rowkeep.db"),
         ("sync", "rowkeep.json"),
         ("sync", "segments"),

@@ -124,6 +124,7 @@ def test_a_restored_server_has_everything(filled: Path, tmp_path: Path) -> None:
     done = run("verify", data_dir=tmp_path / "restored")
     assert "300 rows" in done.stdout
     assert {file.name for file in (tmp_path / "copy").iterdir()} == {
+        "backup.json",
         "rowkeep.db",
         "rowkeep.json",
         "segments",

@@ -25,7 +25,8 @@ from rowkeep.model.resources import Segment, UnsealedUpload
 from rowkeep.services.maintenance import SealingPolicy, drop_entries
 from rowkeep.services.read.read import read_request
 from rowkeep.services.upkeep import prune
-from rowkeep.storage.backup import back_up, restore
+from rowkeep.storage.backups.making import back_up
+from rowkeep.storage.backups.restoring import restore
 from rowkeep.storage.verification import verify
 from tests.unit.insertmachine import InsertMachine
 from tests.unit.rowmachine import ANY, TABLES, Reading, Session, reference_of

@@ -60,9 +60,14 @@ def edit_or_make(data_dir: Path, function: Callable[[CatalogEditor], Result]) ->
 def _edit_in(directory: DataDirectory, function: Callable[[CatalogEditor], Result]) -> Result:
     database = open_database(directory)
     try:
-        return edit_catalog(database, function, Origin(system_user=_system_user()))
+        return edit_catalog(database, function, command_origin())
     finally:
         database.close()
+
+
+def command_origin() -> Origin:
+    """Returns what the audit log says of an edit by a command: who runs it on this machine."""
+    return Origin(system_user=_system_user())
 
 
 def _system_user() -> str:

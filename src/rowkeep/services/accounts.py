@@ -59,6 +59,14 @@ def revoke_token(editor: CatalogEditor, token_id: int) -> None:
     editor.audit.add(AuditAction.REVOKE_TOKEN, subject, token=str(token_id))
 
 
+def revoke_everything(editor: CatalogEditor) -> None:
+    """Revokes every token that works and ends every download link, as after a restore of an older backup."""
+    for token in editor.tokens.all():
+        if token.revoked_at is None:
+            revoke_token(editor, token.id)
+    revoke_links(editor)
+
+
 def revoke_links(editor: CatalogEditor) -> None:
     """Ends every download link of the server."""
     editor.exports.renew_link_secret()

@@ -1,12 +1,11 @@
 """What a database and a store of files promise, and what may go wrong with them.
 
-`Connection` and `Database` are the seam where databases differ: one file each implements them
-(`sqlite.py`), over one folder of `.sql` files with the same statement names, and `opening.py` says which is
-opened. `SegmentStore` is the seam where places for files differ (`local_segments.py`). Everything above the
-seams (`catalog/`, `journal/`, `segments/`) is written once, and names no database and no path.
+`Connection` and `Database` are the seam where databases differ: one file each (`sqlite.py`), over `.sql`
+files with the same statement names. `SegmentStore` is the seam where places for files differ. What is above
+the seams is written once, and names no database and no path. `opening.py` says which is opened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -95,16 +94,10 @@ class Database(Protocol):
         """Opens a consistent snapshot, for the thread that asks."""
 
     def writing(self) -> AbstractContextManager[Connection]:
-        """Opens a transaction. Leaving it commits durably; an exception rolls it back.
-
-        Raises StorageBusyError, or StorageFailedError after which nothing may be written any more.
-        """
+        """Opens a durable transaction; an exception rolls it back. Raises StorageError of its kinds."""
 
     def commit_group(self, group: Group) -> None:
-        """Adds a group to the journal, as a durable transaction of its own and in one step.
-
-        Raises DuplicateError as `Connection.add_group` does; other errors as for `writing`.
-        """
+        """Adds a group as `Connection.add_group` does, in a durable transaction as of `writing`."""
 
     def has_room(self) -> bool:
         """Returns whether a database that was full may be tried again."""
@@ -168,6 +161,9 @@ class SegmentStore(Protocol):
 
     def names(self) -> set[str]:
         """Returns the names of all files, unfinished ones too."""
+
+    def held(self, names: Iterable[str]) -> AbstractContextManager["SegmentStore"]:
+        """Keeps files readable for a while, whoever removes them. Raises OSError when one is gone."""
 
     def remove(self, name: str) -> None:
         """Removes a file. One that is gone is no error."""

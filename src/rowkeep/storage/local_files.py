@@ -6,6 +6,7 @@
 * jobs/                    what workers are making, a folder each; worth nothing later, removed at start
 * temp_uploads/            files that were sent and wait to be loaded (storage/catalog/temp_uploads.py)
 * exports/                 files for download, each named by an export (storage/export_files.py)
+* backup-…/                second names of segments while a backup reads them (storage/backups/making.py)
 * rowkeep.json             the marker: this folder is rowkeep's (storage/marker.py)
 * lock                     held by the one server of this directory
 
@@ -31,10 +32,12 @@ _log = structlog.get_logger("rowkeep.files")
 SPOOL_RETRY_SECONDS = 30
 BODY_PREFIX = "body-"
 SPILL_PREFIX = "statistics-"
+HELD_PREFIX = "backup-"
 
 # tempfile adds eight characters. Until version 0.1 bodies and spills had its own prefix, `tmp`.
 _chance = "[a-z0-9_]{8}"
 _is_spooled = re.compile(rf"(?:tmp|{BODY_PREFIX}){_chance}\.body|(?:tmp|{SPILL_PREFIX}){_chance}").fullmatch
+_is_held_folder = re.compile(rf"{HELD_PREFIX}{_chance}").fullmatch
 _is_job_folder = re.compile(rf"(?:parse|query|load|export)-{_chance}").fullmatch
 
 
@@ -53,7 +56,12 @@ class DataDirectory:
     @property
     def database(self) -> Path:
         """The database file."""
-        return self.path / "rowkeep.db"
+        return self.database_of(self.path)
+
+    @staticmethod
+    def database_of(path: Path) -> Path:
+        """The database file of a data directory, which need not be there."""
+        return path / "rowkeep.db"
 
     @property
     def segments(self) -> Path:
@@ -118,6 +126,7 @@ class DataDirectory:
                 if is_ours(file.name):
                     _remove(file)
                     log_removed(file, "a server before left it half done")
+        _forget_dead_holds(self.path)
 
 
 def remove_and_log(disk: "Disk", file: Path, reason: str) -> None:
@@ -130,6 +139,44 @@ def remove_and_log(disk: "Disk", file: Path, reason: str) -> None:
 def log_removed(file: Path, reason: str) -> None:
     """Says in the log that a file of the data directory was removed."""
     _log.info("file removed", file=f"{file.parent.name}/{file.name}", reason=reason)
+
+
+@contextmanager
+def hold_alone(folder: Path) -> Iterator[None]:
+    """Keeps out every other process that asks for the same. Raises BlockingIOError when one was faster."""
+    with _lockable(folder) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+@contextmanager
+def holding_segments(directory: Path) -> Iterator[None]:
+    """Keeps alive what this process holds in a data directory; removes what dead ones held."""
+    _forget_dead_holds(directory)
+    with _lockable(directory) as descriptor:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+
+
+def _forget_dead_holds(directory: Path) -> None:
+    """Removes what a process held that was killed. Does nothing while a living one holds anything."""
+    try:
+        with hold_alone(directory):
+            for folder in directory.iterdir():
+                if _is_held_folder(folder.name):
+                    _remove(folder)
+                    log_removed(folder, "a backup that was interrupted held it")
+    except BlockingIOError:
+        return
+
+
+@contextmanager
+def _lockable(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _remove(file: Path) -> None:

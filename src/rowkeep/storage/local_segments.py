@@ -2,10 +2,13 @@
 
 import os
 import re
+import tempfile
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from rowkeep.storage.local_files import Disk
+from rowkeep.storage.local_files import HELD_PREFIX, Disk, holding_segments
 from rowkeep.storage.segments.naming import UNFINISHED, is_segment_file
 
 LOST_AND_FOUND = "lost+found"
@@ -43,6 +46,25 @@ class LocalSegments:
     def names(self) -> set[str]:
         """Returns the names of all files, unfinished ones too."""
         return {file.name for file in self._folder.glob("*")}
+
+    @contextmanager
+    def held(self, names: Iterable[str]) -> Iterator["LocalSegments"]:
+        """Keeps files readable for a while: each has a second name in a folder beside this one."""
+        with (
+            holding_segments(self._folder.parent),
+            tempfile.TemporaryDirectory(dir=self._folder.parent, prefix=HELD_PREFIX) as held,
+        ):
+            for name in names:
+                os.link(self._folder / name, Path(held) / name)
+            yield LocalSegments(Path(held), self._disk)
+
+    def link(self, other: "LocalSegments", name: str) -> bool:
+        """Gives a file of another folder a second name here. Returns False where file systems cannot."""
+        try:
+            os.link(other._folder / name, self._folder / name)
+        except OSError:
+            return False
+        return True
 
     def remove(self, name: str) -> None:
         """Removes a file. One that is gone is no error."""

@@ -1,0 +1,130 @@
+"""`rowkeep backup`: a copy of a data directory that is whole.
+
+A backup is one snapshot: everything that was acknowledged before it began, nothing in part, whatever a
+server writes meanwhile. It is the database as of one moment and the segments that it names. A server may
+compact a segment away while it is copied, and remove its file after a grace; so all of them are held at once,
+and are copied from there.
+
+A segment never changes. So a backup that comes after an earlier one gives the segments that are in both a
+second name (a hard link), and copies the others: it costs the room of what is new, and each backup is whole
+by itself. Whichever is removed, the others keep what they name. Where the file system has no such links, or
+the earlier backup is on another one, segments are copied.
+
+It is made under another name (unfinished.py), and ends with a record that says when it was made (record.py).
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rowkeep.storage.backups.record import BackupRecord, write_record
+from rowkeep.storage.backups.unfinished import finish, is_unfinished, unfinished
+from rowkeep.storage.base import SegmentStore, StorageError, StoredFile
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.doors import read_snapshot
+from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.local_segments import LocalSegments
+from rowkeep.storage.opening import open_database, open_segments
+
+PIECE_BYTES = 4 * 1024 * 1024
+
+
+def back_up(directory: DataDirectory, destination: Path, *, earlier: Path | None = None) -> BackupRecord:
+    """Makes a backup of a data directory, of a running server too; links what the earlier one has.
+
+    Raises StorageError.
+    """
+    if destination.exists():
+        raise StorageError(f"{destination} exists already; name a folder that does not.")
+    if is_unfinished(destination):
+        raise StorageError(f"{destination} has the ending of an unfinished backup; choose another name.")
+    if not directory.database.exists():
+        raise StorageError(f"{directory.path} holds no data.")
+    if earlier is not None and not DataDirectory.database_of(earlier).exists():
+        raise StorageError(f"{earlier} holds no backup.")
+    made_at = datetime.now(UTC)
+    with unfinished(destination) as copy:
+        copy.reserve_database()
+        _copy_database(directory, copy)
+        names = named_segments(copy)
+        with open_segments(directory).held(names) as held:
+            segments = SegmentCopy(held, copy.segments, earlier)
+            segments.take(names)
+        record = BackupRecord(made_at, len(names), segments.copied_count, segments.copied_bytes)
+        write_record(copy.path, record)
+        finish(copy.path, destination)
+    return record
+
+
+def _copy_database(directory: DataDirectory, copy: DataDirectory) -> None:
+    database = open_database(directory)
+    try:
+        database.copy(copy.database)
+    finally:
+        database.close()
+
+
+def named_segments(directory: DataDirectory) -> list[str]:
+    """Returns the names of the segments that the catalog of a data directory names, in order."""
+    database = open_database(directory)
+    try:
+        return sorted(read_snapshot(database, _segment_names))
+    finally:
+        database.close()
+
+
+def _segment_names(view: CatalogView) -> set[str]:
+    return view.segments.file_names()
+
+
+class SegmentCopy:
+    """Segments in the folder of a backup or of a new data directory, linked or copied from a store."""
+
+    def __init__(self, source: SegmentStore, folder: Path, earlier: Path | None = None) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._source = source
+        self._store = LocalSegments(folder, Disk())
+        self._earlier = LocalSegments(DataDirectory.segments_of(earlier or folder), Disk())
+        self.copied_count = 0
+        self.copied_bytes = 0
+
+    def take(self, names: list[str]) -> None:
+        """Makes the folder hold these segments and no other file. Raises StorageError."""
+        for name in sorted(self._store.names() - set(names)):
+            self._store.remove(name)
+        for name in names:
+            file = self._source.get(name)
+            try:
+                self._take(name, file)
+            finally:
+                file.close()
+
+    def _take(self, name: str, file: StoredFile) -> None:
+        if _byte_count(self._store, name) == file.byte_count:
+            return  # an earlier try got as far as this
+        self._store.remove(name)
+        if _byte_count(self._earlier, name) == file.byte_count and self._store.link(self._earlier, name):
+            return
+        self._copy(name, file)
+        self.copied_count += 1
+        self.copied_bytes += file.byte_count
+
+    def _copy(self, name: str, file: StoredFile) -> None:
+        copy = self._store.put(name)
+        try:
+            for offset in range(0, file.byte_count, PIECE_BYTES):
+                copy.write(memoryview(file.read(offset, PIECE_BYTES)))
+            copy.keep()
+        finally:
+            copy.discard()
+
+
+def _byte_count(store: SegmentStore, name: str) -> int | None:
+    """How long a file is; None where there is none."""
+    try:
+        file = store.get(name)
+    except FileNotFoundError:
+        return None
+    try:
+        return file.byte_count
+    finally:
+        file.close()
