@@ -43,7 +43,7 @@ ROOMS = {
         services/insert
         """,
         """
-        unit/test_turns.py unit/test_ingest_again.py unit/test_looking.py
+        unit/test_turns.py unit/test_inserts_again.py unit/test_routing.py unit/test_looking.py
         api/test_uploads_side_by_side.py api/test_insert_rows.py api/test_receipts.py
         api/test_long_insert.py api/test_long_insert_limits.py api/test_validate_only.py
         api/test_skip_invalid_rows.py api/test_growing_schema.py api/test_limits.py

@@ -10,7 +10,7 @@ import pytest
 
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.insert.insert import InsertRequest
+from rowkeep.services.insert.requests import InsertRequest
 from rowkeep.services.upkeep import prune
 from rowkeep.storage.verification import verify
 from tests.unit.readworld import TABLE, World

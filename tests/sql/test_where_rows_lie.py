@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rowkeep.services.insert.checking import InsertRequest
 
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.insert.checking import InsertRequest
 from tests.sql.casefiles import cases
 from tests.sql.smallengine import ROWS, VARIABLES, StoredEngine
 from tests.unit.readworld import TABLE, Rows, World

@@ -11,8 +11,8 @@ from hypothesis.stateful import rule
 from rowkeep.model.errors import ErrorCode, RowkeepError, RowsRefused
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.insert.insert import InsertRequest
 from rowkeep.services.insert.receipts import RequestState, RequestView
+from rowkeep.services.insert.requests import InsertRequest
 from tests.unit.rowmachine import ANY, TABLES, TYPES, CatalogMachine, reference_of
 from tests.unit.rowmodel import NUMBERS, TEXTS, Proof, Refused, Row, TypedTable, TypedUpload, inferred
 

@@ -12,16 +12,13 @@ from pyarrow import parquet
 
 from rowkeep.model.chain import digest_of
 from rowkeep.model.decoding.strict import row_decoder
-from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.resources import Batch, OwnerKind, ReadStream, Receipt, Segment, Upload
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash, token_hash
 from rowkeep.services.accounts import create_token, create_user
 from rowkeep.services.datasets import DatasetDraft, DatasetService
-from rowkeep.services.insert.checking import InsertRequest
-from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.receipts import ReceiptService
-from rowkeep.services.insert.turns import Turns
+from rowkeep.services.insert.requests import InsertRequest
 from rowkeep.services.maintenance import Maintenance, SealingPolicy
 from rowkeep.services.read.read import OpenedSession, ReadService, SessionLimits, read_request
 from rowkeep.services.tables import TableDraft, TableService
@@ -37,11 +34,11 @@ from rowkeep.storage.opening import open_segments
 from rowkeep.storage.segments.chaining import ChainReading
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
-from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.arrowstreams import table_of
 from tests.directloads import DirectLoads
 from tests.sealing import POLICY, DirectSealer, seal_all
+from tests.unit.inserting import insert_service
 
 Result = TypeVar("Result")
 Rows = list[dict[str, Any]]
@@ -90,9 +87,7 @@ class World:
         self.uploads = UploadService(self.doors, self.loads.jobs)
         self.receipts = ReceiptService(self.doors, partial(ChainReading, open_segments(self.directory)))
         decoding = DecodingProcesses(folder, inflated_bytes_max=2**20)
-        self.ingest = InsertService(
-            self.doors, decoding, CheckingProcess(), QuarantineBounds(100, 2**20), Turns(wait_seconds_max=20)
-        )
+        self.ingest = insert_service(self.doors, decoding)
 
     def maintenance_under(self, policy: SealingPolicy) -> Maintenance:
         """Another maintenance of the same data, with bounds of its own."""

@@ -11,7 +11,7 @@ import pytest
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import ReadStream, RowFormat
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.insert.checking import InsertRequest
+from rowkeep.services.insert.requests import InsertRequest
 from rowkeep.services.read.read import ReadService, SessionLimits
 from rowkeep.storage.segments import reader
 from tests.api.stream import ALL_TYPES

@@ -20,7 +20,7 @@ from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import MergeStrategy, ReadStream
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.datasets import DatasetService
-from rowkeep.services.insert.checking import InsertRequest
+from rowkeep.services.insert.requests import InsertRequest
 from rowkeep.services.read.read import read_request
 from rowkeep.services.tables import TableChanges, TableDraft, TableService
 from rowkeep.services.uploads import UploadDraft

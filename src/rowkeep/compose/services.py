@@ -13,6 +13,7 @@ from rowkeep.model.rate_limits import InsertLimits
 from rowkeep.services.exports import ExportService
 from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.long_insert import LongInsertService
+from rowkeep.services.insert.routing import BodyRouting
 from rowkeep.services.insert.turns import Turns
 from rowkeep.services.jobs import JobService
 from rowkeep.services.maintenance import Maintenance, SealingPolicy
@@ -80,9 +81,16 @@ def services_over(storage: Storage, workers: Workers, settings: Settings, stack:
 
 
 def _inserts(storage: Storage, workers: Workers, settings: Settings) -> InsertService:
-    bounds = quarantine_bounds(settings)
     turns = Turns(wait_seconds_max=settings.queue_wait_seconds_max)
-    return InsertService(storage.doors, workers.large_bodies, workers.checker, bounds, turns)
+    routing = BodyRouting(
+        storage.doors,
+        workers.checker,
+        workers.large_bodies,
+        turns,
+        quarantine_bounds(settings),
+        inflated_bytes_max=settings.body_bytes_max,
+    )
+    return InsertService(storage.doors, routing, turns)
 
 
 def _session_limits(settings: Settings) -> SessionLimits:

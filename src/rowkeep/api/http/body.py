@@ -13,13 +13,9 @@ import msgspec
 
 from rowkeep.api.http.asgi import Message, Receive
 from rowkeep.model.errors import ErrorCode, RowkeepError
-from rowkeep.model.inflating import ContentCoding, InflatedTooMuch, inflated
+from rowkeep.model.inflating import ContentCoding
 from rowkeep.storage.engines import Spool
 
-MEMORY_BYTES_MAX = 1024 * 1024
-# What is inflated while everyone else waits: 8 ms at the worst, usually less than 2 (measured).
-INFLATED_AT_ONCE_BYTES_MAX = 256 * 1024
-INFLATING_STEPS_MAX = 4096
 WATCHES_PER_STALL = 10
 _SHORT_DIGITS = 6  # a length of up to 6 digits is below any limit
 
@@ -66,12 +62,12 @@ class BodyReader:
         receive: Receive,
         content_length: bytes | None,
         spool: Callable[[], Spool],
-        memory_bytes_max: int = MEMORY_BYTES_MAX,
+        held_bytes_max: int,
         coding: ContentCoding | None = None,
     ) -> bytes | Spool:
-        """The whole body as it came: in memory up to a size, beyond that in a spool, which the caller closes.
+        """Returns the whole body as it came: held in memory up to a size, else in a spool.
 
-        Raises payload_too_large, request_timeout, BodyBroken.
+        The caller closes the spool. Raises payload_too_large, request_timeout, BodyBroken.
         """
         task = asyncio.current_task()
         if task is None:
@@ -82,9 +78,9 @@ class BodyReader:
             message = await receive()
             body: bytes = message.get("body", b"")
             # The server says only with the next message that this was all; the length says so now.
-            if content_length == b"%d" % len(body) and len(body) <= memory_bytes_max:
+            if content_length == b"%d" % len(body) and len(body) <= held_bytes_max:
                 return body
-            return await self._read_on(task, receive, message, spool, memory_bytes_max, coding)
+            return await self._read_on(task, receive, message, spool, held_bytes_max, coding)
         except asyncio.CancelledError:
             if task not in self._overdue:
                 raise
@@ -131,7 +127,7 @@ class BodyReader:
         receive: Receive,
         message: Message,
         new_spool: Callable[[], Spool],
-        memory_bytes_max: int,
+        held_bytes_max: int,
         coding: ContentCoding | None,
     ) -> bytes | Spool:
         spool: Spool | None = None
@@ -145,7 +141,7 @@ class BodyReader:
                 size += len(chunks[-1])
                 has_more = message.get("more_body", False)
                 self._check_size(size + (0 if spool is None else spool.byte_count), coding)
-                if size > memory_bytes_max or (spool is not None and not has_more):
+                if size > held_bytes_max or (spool is not None and not has_more):
                     spool = spool or new_spool()
                     await spool.write(b"".join(chunks))
                     chunks, size = [], 0
@@ -157,19 +153,6 @@ class BodyReader:
             if spool is not None:
                 await spool.close()
             raise
-
-    def inflate_small(self, body: bytes, coding: ContentCoding) -> bytes | None:
-        """A body that is quickly inflated to what is held in memory; None for one that is not.
-
-        Raises invalid_request_error for one that is not whole.
-        """
-        if len(body) > INFLATED_AT_ONCE_BYTES_MAX:
-            return None
-        bytes_max = min(MEMORY_BYTES_MAX, self._limits.bytes_max)
-        try:
-            return inflated(body, coding, bytes_max=bytes_max, steps_max=INFLATING_STEPS_MAX)
-        except InflatedTooMuch:
-            return None
 
     def _check_size(self, byte_count: int, coding: ContentCoding | None) -> None:
         limits = self._limits
@@ -187,14 +170,3 @@ class BodyReader:
             f"No part of the body arrived for {self._limits.stall_seconds_max:g} seconds. Nothing was done; "
             "send the request again.",
         )
-
-
-async def spooled(body: bytes, new_spool: Callable[[], Spool]) -> Spool:
-    """A body that turned out to be large in a spool, which the caller closes."""
-    spool = new_spool()
-    try:
-        await spool.write(body)
-    except BaseException:
-        await spool.close()
-        raise
-    return spool

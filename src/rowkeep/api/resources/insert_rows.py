@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import msgspec
 
 from rowkeep.api.http.asgi import Receive, Scope
-from rowkeep.api.http.body import BodyReader, spooled
+from rowkeep.api.http.body import BodyReader
 from rowkeep.api.http.headers import bearer_hash, content_coding, idempotency_key, rows_format
 from rowkeep.api.http.request import ApiRequest
 from rowkeep.api.http.routes import ASKED_ERRORS, Route
@@ -25,14 +25,14 @@ from rowkeep.api.resources.rate_limits import rate_limit_headers
 from rowkeep.api.resources.receipts import ReceiptProof, RowsVersion, receipt_proof
 from rowkeep.model.bounded_cache import BoundedCache
 from rowkeep.model.growth import SchemaChange
-from rowkeep.model.inflating import ContentCoding
-from rowkeep.model.inserts import NO_OPTIONS, BodyFormat
+from rowkeep.model.inserts import NO_OPTIONS
 from rowkeep.model.rate_limits import InsertLimits
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.insert.checking import InsertRequest, InsertTarget
 from rowkeep.services.insert.insert import InsertService
-from rowkeep.storage.engines import LargeBody, Spool
+from rowkeep.services.insert.requests import InsertRequest, InsertTarget
+from rowkeep.services.insert.routing import HELD_BYTES_MAX
+from rowkeep.storage.engines import LargeBody
 
 PATHS_BYTES_MAX = 8 * 1024 * 1024
 INSERT_ROWS_PATH = "/api/v1/tables/{table}/uploads/{upload}/rows"
@@ -67,8 +67,8 @@ class InsertRowsValidation(
 class InsertRows:
     """The endpoint. `matches` says whether a request is for it."""
 
-    def __init__(self, ingest: InsertService, bodies: BodyReader, limits: InsertLimits | None) -> None:
-        self._ingest = ingest
+    def __init__(self, inserts: InsertService, bodies: BodyReader, limits: InsertLimits | None) -> None:
+        self._inserts = inserts
         self._bodies = bodies
         self._limits = limits
         self._paths: BoundedCache[bytes, tuple[str, str]] = BoundedCache(PATHS_BYTES_MAX)
@@ -95,35 +95,26 @@ class InsertRows:
         headers = dict(scope["headers"])
         length = headers.get(b"content-length")
         request = insert_request(path, headers, scope["query_string"])
-        target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
+        target = self._inserts.kept_target(request) or await self._inserts.look_up_target(request)
         coding = content_coding(scope["headers"]) if b"content-encoding" in headers else None
-        left: Headers = []
+        said: Headers = []
         if scope["query_string"]:
-            warn(left, insert_warnings(scope["query_string"]))
+            warn(said, insert_warnings(scope["query_string"]))
         if self._limits is not None:
             self._bodies.check_length(length, coding)  # what is refused for its length draws nothing
-            left += _admit(self._limits, request, target, length)
-        body = await self._bodies.read(receive, length, self._ingest.spool, coding=coding)
+            said += _admit(self._limits, request, target, length)
+        content = await self._bodies.read(receive, length, self._inserts.spool, HELD_BYTES_MAX, coding)
         times.read_at = perf_counter()
         if self._limits is not None and length is None:
-            byte_count = len(body) if isinstance(body, bytes) else body.byte_count
+            byte_count = len(content) if isinstance(content, bytes) else content.byte_count
             self._limits.charge(request.token_hash, target.upload.id, byte_count)
-        if isinstance(body, bytes) and request.format is BodyFormat.ARROW:
-            body = await spooled(body, self._ingest.spool)  # never decoded in this process, see arrowbody.py
-        elif coding is not None and isinstance(body, bytes):
-            body = await self._inflated(body, coding)
-        if isinstance(body, bytes):
-            return _answer(await self._ingest.insert(request, target, body, times), left)
+        body = await self._inserts.take_in(content, request.format, coding)
         try:
-            large = LargeBody(body, request.format, coding)
-            return _answer(await self._ingest.insert_large(request, target, large, times), left)
+            receipt = await self._inserts.insert(request, target, body, times)
         finally:
-            await body.close()
-
-    async def _inflated(self, body: bytes, coding: ContentCoding) -> bytes | Spool:
-        """A small body inflated, a large one as it came."""
-        small = self._bodies.inflate_small(body, coding)
-        return await spooled(body, self._ingest.spool) if small is None else small
+            if isinstance(body, LargeBody):
+                await body.spool.close()
+        return _answer(receipt, said)
 
 
 def insert_request(path: tuple[str, str], headers: dict[bytes, bytes], query: bytes) -> InsertRequest:
@@ -146,8 +137,8 @@ def _admit(
     return rate_limit_headers(states)
 
 
-def _answer(receipt: Receipt, left: Headers) -> Answer:
-    headers: Headers = [(b"content-type", b"application/json"), *left]
+def _answer(receipt: Receipt, said: Headers) -> Answer:
+    headers: Headers = [(b"content-type", b"application/json"), *said]
     if receipt.replayed:
         headers.append((b"idempotency-replayed", b"true"))
     if receipt.change is None and receipt.skipped is None and receipt.first_row is not None:

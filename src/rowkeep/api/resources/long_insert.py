@@ -29,8 +29,8 @@ from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.inserts import BodyFormat
 from rowkeep.model.line_breaks import with_escaped_breaks
 from rowkeep.model.long_inserts import KEY_CHARACTERS_MAX, ROW_DIGITS
-from rowkeep.services.insert.checking import InsertRequest
 from rowkeep.services.insert.long_insert import LongInsert, LongInsertService
+from rowkeep.services.insert.requests import InsertRequest
 
 
 class AcksNotTaken(Exception):

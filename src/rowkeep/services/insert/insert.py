@@ -12,21 +12,18 @@ before the caller hears of it, so that a revoked token gets 401 and not advice a
 A repeat under a key is answered as the first was, even if the schema has been widened meanwhile and would
 refuse its rows now: a caller that is told so of rows that are in would send them once more, corrected.
 
-Bodies up to a megabyte take turns by upload (`turns.py`) until their commit. They are decoded here, on the
-event loop, as long as that takes no other upload's time: those of some size go to another process while
-others send too (`checking_process.py` says why). Larger ones are decoded elsewhere always, two at a time.
+Bodies that are held in memory take turns by upload (`turns.py`) until their commit. Where a body is decoded
+is told in `routing.py`.
 """
 
-import hashlib
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 import msgspec
 
 from rowkeep.model.bounded_cache import BoundedCache
-from rowkeep.model.decoding.strict import DECODER_BYTES_EACH, StrictRefusal, row_decoder
+from rowkeep.model.decoding.strict import DECODER_BYTES_EACH, row_decoder
 from rowkeep.model.errors import (
     ErrorCode,
     RowkeepError,
@@ -34,60 +31,34 @@ from rowkeep.model.errors import (
     conflict,
     unavailable,
 )
-from rowkeep.model.quarantine import QuarantineBounds, SkippedRows
+from rowkeep.model.inflating import ContentCoding
+from rowkeep.model.inserts import BodyFormat
+from rowkeep.model.quarantine import SkippedRows
 from rowkeep.model.receipts import KeyReused, KeyUndone, OffsetMoved, Outcome, Rejection, StaleBatch
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt
-from rowkeep.model.schema import Schema
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash, editable_stream, has_expired, principal_of
-from rowkeep.services.insert.checking import (
-    CheckedBatch,
-    InsertRequest,
-    InsertTarget,
-    large_batch,
-    lenient_batch,
-    request_digest,
-    strict_batch,
-    strict_batch_elsewhere,
-)
 from rowkeep.services.insert.looking import CatalogLooks
-from rowkeep.services.insert.shared_variables import sharing_schema
+from rowkeep.services.insert.requests import InsertRequest, InsertTarget
+from rowkeep.services.insert.routing import BodyRouting
 from rowkeep.services.insert.turns import Turns
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.catalog.doors import Doors
-from rowkeep.storage.engines import BodyChecker, LargeBody, LargeBodyDecoder, Spool
+from rowkeep.storage.engines import LargeBody, Spool
 
 TARGETS_BYTES_MAX = 64 * 1024 * 1024
 ATTEMPTS_MAX = 20
-LENIENT_BYTES_MAX = 32 * 1024
-CHECKED_ELSEWHERE_BYTES_MIN = 16 * 1024
 RETRY_SECONDS = 1
-
-
-class BodyRows(msgspec.Struct, frozen=True):
-    """A body, as what can be had of it: its rows for a target, and the SHA-256 of its plain bytes."""
-
-    decode: Callable[[InsertTarget], Awaitable[CheckedBatch]]
-    digest: Callable[[], Awaitable[bytes]]
 
 
 class InsertService:
     """Takes rows in. One per process; used on the event loop."""
 
-    def __init__(
-        self,
-        doors: Doors,
-        large_bodies: LargeBodyDecoder,
-        checker: BodyChecker,
-        quarantine: QuarantineBounds,
-        turns: Turns,
-    ) -> None:
+    def __init__(self, doors: Doors, routing: BodyRouting, turns: Turns) -> None:
         self._doors = doors
-        self._large_bodies = large_bodies
-        self._checker = checker
+        self._routing = routing
         self._looks = CatalogLooks(doors)
-        self._quarantine = quarantine
         self._turns = turns
         self._targets: BoundedCache[tuple[TokenHash | None, tuple[str, str]], InsertTarget] = BoundedCache(
             TARGETS_BYTES_MAX
@@ -109,116 +80,99 @@ class InsertService:
         return target
 
     def spool(self) -> Spool:
-        """A place for a body that is too large for memory."""
-        return self._large_bodies.spool()
+        """Returns a place for a body that is too large for memory."""
+        return self._routing.spool()
+
+    async def take_in(
+        self, content: bytes | Spool, body_format: BodyFormat, coding: ContentCoding | None
+    ) -> bytes | LargeBody:
+        """Returns a body, of what came in, for `insert`; the caller closes a LargeBody."""
+        return await self._routing.take_in(content, body_format, coding)
 
     async def insert(
-        self, request: InsertRequest, target: InsertTarget, body: bytes, times: InsertTimes
+        self, request: InsertRequest, target: InsertTarget, body: bytes | LargeBody, times: InsertTimes
     ) -> Receipt:
         """Inserts the rows of a body, durably and whole, or raises and inserts nothing."""
+        if isinstance(body, LargeBody):
+            return await self._insert(request, target, body, times)
         upload_id, byte_count = target.upload.id, len(body)
         if not self._turns.enter(upload_id, byte_count, perf_counter()):
             await self._turns.wait(upload_id, byte_count)
         try:
-            return await self._insert_small(request, target, body, times)
+            return await self._insert(request, target, body, times)
         finally:
             self._turns.leave(upload_id, byte_count)
 
-    async def _insert_small(
-        self, request: InsertRequest, target: InsertTarget, body: bytes, times: InsertTimes
-    ) -> Receipt:
-        try:
-            if len(body) >= CHECKED_ELSEWHERE_BYTES_MIN and self._turns.is_shared(target.upload.id):
-                batch, validates_only = await strict_batch_elsewhere(request, target, body, self._checker)
-            else:
-                batch, validates_only = strict_batch(request, target, body)
-        except StrictRefusal:
-            pass
-        else:
-            if not validates_only:
-                times.checked_at = perf_counter()
-                receipt = _receipt(await self._doors.submit(batch, times))
-                if receipt is not None:
-                    return receipt
-                target = await self.look_up_target(request)
-
-        async def digest() -> bytes:
-            return hashlib.sha256(body).digest()
-
-        rows = BodyRows(lambda target: self._batch(request, target, body), digest)
-        return await self._insert(request, target, rows, times)
-
-    async def insert_large(
-        self, request: InsertRequest, target: InsertTarget, body: LargeBody, times: InsertTimes
-    ) -> Receipt:
-        """The same for a body that was spooled."""
-        rows = BodyRows(
-            lambda target: self._large_batch(request, target, body), lambda: self._large_bodies.digest(body)
-        )
-        return await self._insert(request, target, rows, times)
-
     async def _insert(
-        self,
-        request: InsertRequest,
-        target: InsertTarget,
-        rows: BodyRows,
-        times: InsertTimes,
+        self, request: InsertRequest, target: InsertTarget, body: bytes | LargeBody, times: InsertTimes
     ) -> Receipt:
         """Decodes and submits, from the start again whenever the catalog has moved meanwhile."""
         for _ in range(ATTEMPTS_MAX):
-            times.start_over()
-            try:
-                checked = await rows.decode(target)
-            except RowkeepError as error:
-                if error.code is ErrorCode.UNAVAILABLE:
-                    raise
-                if await self._is_current(target):
-                    if error.code is not ErrorCode.INVALID_REQUEST:
-                        raise
-                    receipt = await self._earlier_answer(request, target, rows)
-                    if receipt is None:
-                        await self._note_rejection(request, target, error)
-                        raise
-                    return receipt
-            else:
-                receipt = await self._settle(target, checked, times)
-                if receipt is not None:
-                    return receipt
+            receipt = await self._attempt(request, target, body, times)
+            if receipt is not None:
+                return receipt
             target = await self.look_up_target(request)
+            times.start_over()
         raise unavailable(
             "The schema kept changing while this request waited. Nothing of it was inserted; send it again.",
             retry_after_seconds=RETRY_SECONDS,
         )
 
-    async def _settle(
-        self, target: InsertTarget, checked: CheckedBatch, times: InsertTimes
+    async def _attempt(
+        self, request: InsertRequest, target: InsertTarget, body: bytes | LargeBody, times: InsertTimes
     ) -> Receipt | None:
-        """Writes the rows, or tells what writing them would do; None when the catalog has moved."""
-        batch, validates_only = checked
+        """Returns what the rows came to; None when the catalog has moved."""
+        try:
+            batch, validates_only = await self._routing.decode(request, target, body)
+        except RowkeepError as error:
+            return await self._refused(request, target, body, error)
         if validates_only:
-            is_current = await self._is_current(target)
-            told = Receipt(
-                batch.row_count,
-                batch.change,
-                skipped=_skipped(batch),
-                validate_only=True,
-                sha256=batch.sha256,
-            )
-            return told if is_current else None
+            return await self._foretold(target, batch)
         times.checked_at = perf_counter()
         return _receipt(await self._doors.submit(batch, times))
 
-    async def _earlier_answer(
-        self, request: InsertRequest, target: InsertTarget, rows: BodyRows
+    async def _refused(
+        self, request: InsertRequest, target: InsertTarget, body: bytes | LargeBody, error: RowkeepError
     ) -> Receipt | None:
-        """What a request with this key was answered before. Raises idempotency_key_reused or conflict."""
+        """Returns an earlier answer, or None when the catalog has moved; otherwise raises the error."""
+        if error.code is ErrorCode.UNAVAILABLE:
+            raise error
+        if not await self._is_current(target):
+            return None
+        if error.code is not ErrorCode.INVALID_REQUEST:
+            raise error
+        receipt = await self._earlier_answer(request, target, body)
+        if receipt is None:
+            await self._note_rejection(request, target, error)
+            raise error
+        return receipt
+
+    async def _foretold(self, target: InsertTarget, batch: Batch) -> Receipt | None:
+        """Returns what writing the rows would come to; None when the catalog has moved."""
+        if not await self._is_current(target):
+            return None
+        return Receipt(
+            batch.row_count,
+            batch.change,
+            skipped=_skipped(batch),
+            validate_only=True,
+            sha256=batch.sha256,
+        )
+
+    async def _earlier_answer(
+        self, request: InsertRequest, target: InsertTarget, body: bytes | LargeBody
+    ) -> Receipt | None:
+        """Returns what a request with this key was answered before.
+
+        Raises idempotency_key_reused or conflict.
+        """
         key = request.key
         if key is None:
             return None
         known = await self._doors.read(lambda view: view.receipts.find(target.upload.id, key))
         if known is None:
             return None
-        if known.digest != request_digest(request, await rows.digest()):
+        if known.digest != await self._routing.digest(request, body):
             raise _refusal(KeyReused())
         if known.removed_at is not None:
             raise _refusal(KeyUndone())
@@ -241,47 +195,6 @@ class InsertService:
 
     async def _is_current(self, target: InsertTarget) -> bool:
         return await self._looks.version() == target.catalog_version
-
-    async def _batch(self, request: InsertRequest, target: InsertTarget, body: bytes) -> CheckedBatch:
-        try:
-            return strict_batch(request, target, body)
-        except StrictRefusal:
-            pass
-        if len(body) <= LENIENT_BYTES_MAX:
-            schema = await self._schema(request, target)
-            return lenient_batch(request, target, schema, body, self._quarantine)
-        # The lenient path takes up to 1.4 ms a KiB (measured); a long one must not hold the event loop.
-        spool = self._large_bodies.spool()
-        try:
-            await spool.write(body)
-            return await self._large_batch(request, target, LargeBody(spool, request.format))
-        finally:
-            await spool.close()
-
-    async def _schema(self, request: InsertRequest, target: InsertTarget) -> Schema:
-        """The upload's schema, with what it shares with its table where rows may add variables."""
-        if not target.upload.updates_by_default:
-            return target.upload.schema
-        return await self._doors.read(
-            lambda view: sharing_schema(
-                view,
-                request.token_hash,
-                request.path,
-                target.upload,
-                asks_for_updates=bool(request.options.update_schema),
-            )
-        )
-
-    async def _large_batch(
-        self, request: InsertRequest, target: InsertTarget, body: LargeBody
-    ) -> CheckedBatch:
-        rows = await self._large_bodies.decode(
-            body,
-            await self._schema(request, target),
-            updates_by_default=request.updates(target),
-            skipping=request.options.skipping(self._quarantine),
-        )
-        return large_batch(request, target, rows)
 
 
 def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:

@@ -34,8 +34,8 @@ from rowkeep.model.rate_limits import InsertLimits, RateLimited
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.access import TokenHash
-from rowkeep.services.insert.checking import InsertRequest
 from rowkeep.services.insert.insert import InsertService
+from rowkeep.services.insert.requests import InsertRequest
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.catalog.doors import Doors
 

@@ -10,17 +10,15 @@ import pytest
 from rowkeep.model import bounded_cache
 from rowkeep.model.decoding.strict import DECODER_BYTES_EACH
 from rowkeep.model.errors import ErrorCode, RowkeepError
-from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.receipts import Outcome
 from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert import insert as insert_module
-from rowkeep.services.insert.insert import InsertRequest
-from rowkeep.services.insert.turns import Turns
+from rowkeep.services.insert.requests import InsertRequest
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.doors import StorageDoors, edit_catalog
-from rowkeep.workers.checking_process import CheckingProcess
 from rowkeep.workers.decoding_process import DecodingProcesses
+from tests.unit.inserting import insert_service
 from tests.unit.readworld import TABLE, World
 
 Result = TypeVar("Result")
@@ -79,9 +77,7 @@ def test_a_catalog_that_keeps_changing_ends_the_tries(world: World) -> None:
     """After so many the request is refused with 503: nothing of it is in, and it may be sent again."""
     doors = RestlessDoors(world)
     decoding = DecodingProcesses(world.folder, inflated_bytes_max=2**20)
-    service = insert_module.InsertService(
-        doors, decoding, CheckingProcess(), QuarantineBounds(100, 2**20), Turns(wait_seconds_max=20)
-    )
+    service = insert_service(doors, decoding)
     request = InsertRequest(world.owner, (TABLE, "s"), None)
 
     async def insert() -> None:
@@ -91,7 +87,7 @@ def test_a_catalog_that_keeps_changing_ends_the_tries(world: World) -> None:
     with pytest.raises(RowkeepError, match="The schema kept changing") as error:
         world.run(insert())
     assert (error.value.code, error.value.retry_after_seconds) == (ErrorCode.UNAVAILABLE, 1)
-    assert doors.submitted == 1 + insert_module.ATTEMPTS_MAX
+    assert doors.submitted == insert_module.ATTEMPTS_MAX
     assert world.rows_kept() == 0
     world.insert("s", [{"id": 1}])
     assert world.rows_kept() == 1

@@ -1,0 +1,46 @@
+"""What an insertRows request says before its body, and where it leads to."""
+
+import hashlib
+
+import msgspec
+
+from rowkeep.model.decoding.strict import RowDecoder
+from rowkeep.model.inserts import NO_OPTIONS, BodyFormat, InsertOptions
+from rowkeep.model.resources import Upload
+from rowkeep.services.access import TokenHash
+
+
+class InsertTarget(msgspec.Struct, frozen=True):
+    """One caller's way into one upload, as of a catalog version."""
+
+    catalog_version: int
+    upload: Upload
+    decoder: RowDecoder
+    expires_at_ms: int | None
+
+
+class InsertRequest(msgspec.Struct, frozen=True):
+    """What one insertRows request says. `path` is the table reference and the upload's name, decoded."""
+
+    token_hash: TokenHash | None
+    path: tuple[str, str]
+    key: str | None
+    format: BodyFormat = BodyFormat.JSON
+    options: InsertOptions = NO_OPTIONS
+
+    def updates(self, target: InsertTarget) -> bool:
+        """Whether rows may change the schema when their body does not say."""
+        return self.options.updates(by_default=target.upload.updates_by_default)
+
+
+def request_digest(request: InsertRequest, body_digest: bytes) -> bytes:
+    """What a key stands for: the body, and whatever beside it decides what becomes of its rows."""
+    options = request.options
+    meaning: tuple[object, ...] = (request.format, options.update_schema)
+    if options.offset is not None:
+        meaning = (*meaning, options.offset)
+    if options.skip_invalid_rows is not None:
+        meaning = (*meaning, options.skip_invalid_rows)
+    if meaning == (BodyFormat.JSON, None):
+        return body_digest
+    return hashlib.sha256(body_digest + msgspec.json.encode(meaning)).digest()

@@ -1,0 +1,272 @@
+"""Where a body is decoded: the one table, and the road that follows it.
+
+| body | its upload sends alone | others send too | refused by the strict decoder |
+| --- | --- | --- | --- |
+| JSON or lines, up to 16 KiB | here | here | here |
+| JSON or lines, up to 32 KiB | here | checking process | here |
+| JSON or lines, up to 1 MiB | here | checking process | decoding process |
+| JSON or lines, above 1 MiB | decoding process | decoding process | it decodes both ways |
+| Arrow stream, of any size | decoding process | decoding process | it decodes both ways |
+
+The sizes are those of the plain body. A compressed body is inflated here while that is quick (up to 256 KiB
+that inflate to at most 1 MiB), and is decoded like a plain one then. Any other compressed body goes to a
+decoding process.
+
+*Here* is the event loop, which everyone waits for. The checking process (`workers/checking_process.py`) knows
+only the strict spelling, but leaves the body in this process. A decoding process
+(`workers/decoding_process.py`) takes the body as a file and knows every spelling, two bodies at a time.
+
+Each body is decoded strictly once for a target. What the strict decoder refuses, wherever that was, is then
+decoded leniently: it takes up to 1.4 ms a KiB (measured), so only what is short is decoded so here.
+
+All roads end in a `CheckedBatch`, or raise what the caller is to be told. Nothing here waits for the disk.
+"""
+
+import hashlib
+from enum import Enum, auto
+
+from rowkeep.model.chain import digest_of
+from rowkeep.model.decoding.lenient import decode_leniently, decode_lines_leniently
+from rowkeep.model.decoding.row_lines import split_lines
+from rowkeep.model.decoding.strict import StrictRefusal, row_decoder
+from rowkeep.model.decoding.strict_rows import StrictRows, line_of, strict_rows
+from rowkeep.model.inflating import ContentCoding, InflatedTooMuch, inflated
+from rowkeep.model.inserts import NO_OPTIONS, BodyFormat
+from rowkeep.model.quarantine import QuarantineBounds
+from rowkeep.model.resources import Batch
+from rowkeep.model.schema import Schema
+from rowkeep.services.insert.requests import InsertRequest, InsertTarget, request_digest
+from rowkeep.services.insert.shared_variables import sharing_schema
+from rowkeep.services.insert.turns import Turns
+from rowkeep.storage.catalog.doors import Doors
+from rowkeep.storage.engines import BodyChecker, LargeBody, LargeBodyDecoder, LargeRows, Spool
+
+# A body up to this size is held in memory; a larger one lies in a file.
+HELD_BYTES_MAX = 1024 * 1024
+# A body above this size is checked elsewhere while others send too.
+SHARED_HERE_BYTES_MAX = 16 * 1024
+# A body up to this size is decoded leniently here.
+LENIENT_HERE_BYTES_MAX = 32 * 1024
+# A compressed body up to this size is inflated here: 8 ms at the worst, usually less than 2 (measured).
+INFLATED_HERE_BYTES_MAX = 256 * 1024
+INFLATING_STEPS_MAX = 4096
+
+# Rows that fit, and whether the caller wanted to know no more than that.
+CheckedBatch = tuple[Batch, bool]
+
+
+class Place(Enum):
+    """Where a body is decoded."""
+
+    HERE = auto()
+    CHECKER = auto()
+    DECODER = auto()
+
+
+def place_of(body_format: BodyFormat, byte_count: int, *, is_shared: bool) -> Place:
+    """Returns where a plain body is decoded first; `is_shared` says that other uploads send too."""
+    if body_format is BodyFormat.ARROW or byte_count > HELD_BYTES_MAX:
+        return Place.DECODER
+    return Place.CHECKER if is_shared and byte_count > SHARED_HERE_BYTES_MAX else Place.HERE
+
+
+def place_of_refused(byte_count: int) -> Place:
+    """Returns where a body that the strict decoder has refused is decoded leniently."""
+    return Place.HERE if byte_count <= LENIENT_HERE_BYTES_MAX else Place.DECODER
+
+
+class BodyRouting:
+    """Takes bodies along their roads. One per process; used on the event loop.
+
+    A body is held as bytes, or is a LargeBody, which whoever has it closes.
+    """
+
+    def __init__(
+        self,
+        doors: Doors,
+        checker: BodyChecker,
+        decoder: LargeBodyDecoder,
+        turns: Turns,
+        quarantine: QuarantineBounds,
+        *,
+        inflated_bytes_max: int,
+    ) -> None:
+        self._doors = doors
+        self._checker = checker
+        self._decoder = decoder
+        self._turns = turns
+        self._quarantine = quarantine
+        self._inflated_bytes_max = min(HELD_BYTES_MAX, inflated_bytes_max)
+
+    def spool(self) -> Spool:
+        """Returns a place for a body that is not held in memory."""
+        return self._decoder.spool()
+
+    async def take_in(
+        self, content: bytes | Spool, body_format: BodyFormat, coding: ContentCoding | None
+    ) -> bytes | LargeBody:
+        """Returns a body, of what came in, as its road needs it.
+
+        Raises invalid_request_error for one that is not whole.
+        """
+        if not isinstance(content, bytes):
+            return LargeBody(content, body_format, coding)
+        if place_of(body_format, len(content), is_shared=False) is Place.HERE:
+            plain = content if coding is None else self._inflated(content, coding)
+            if plain is not None:
+                return plain
+        return await self._spooled(content, body_format, coding)
+
+    def _inflated(self, content: bytes, coding: ContentCoding) -> bytes | None:
+        """Returns a compressed body as it was; None for one that is not quickly inflated."""
+        if len(content) > INFLATED_HERE_BYTES_MAX:
+            return None
+        bytes_max = self._inflated_bytes_max
+        try:
+            return inflated(content, coding, bytes_max=bytes_max, steps_max=INFLATING_STEPS_MAX)
+        except InflatedTooMuch:
+            return None
+
+    async def _spooled(
+        self, content: bytes, body_format: BodyFormat, coding: ContentCoding | None = None
+    ) -> LargeBody:
+        spool = self._decoder.spool()
+        try:
+            await spool.write(content)
+        except BaseException:
+            await spool.close()
+            raise
+        return LargeBody(spool, body_format, coding)
+
+    async def decode(
+        self, request: InsertRequest, target: InsertTarget, body: bytes | LargeBody
+    ) -> CheckedBatch:
+        """Returns the rows of a body, checked for a target. Raises what the caller is to be told of them."""
+        if isinstance(body, LargeBody):
+            return await self._decode_large(request, target, body)
+        is_shared = self._turns.is_shared(target.upload.id)
+        try:
+            if place_of(request.format, len(body), is_shared=is_shared) is Place.HERE:
+                rows, line = strict_rows(target.decoder, body, request.format)
+            else:
+                rows = await self._checker.check(body, target.upload.schema, request.format)
+                line = line_of(body, request.format)
+        except StrictRefusal:
+            return await self._decode_refused(request, target, body)
+        return _strict_batch(request, target, body, rows, line)
+
+    async def _decode_refused(
+        self, request: InsertRequest, target: InsertTarget, body: bytes
+    ) -> CheckedBatch:
+        if place_of_refused(len(body)) is Place.HERE:
+            schema = await self._schema(request, target)
+            return _lenient_batch(request, target, schema, body, self._quarantine)
+        large = await self._spooled(body, request.format)
+        try:
+            return await self._decode_large(request, target, large)
+        finally:
+            await large.spool.close()
+
+    async def _decode_large(
+        self, request: InsertRequest, target: InsertTarget, body: LargeBody
+    ) -> CheckedBatch:
+        rows = await self._decoder.decode(
+            body,
+            await self._schema(request, target),
+            updates_by_default=request.updates(target),
+            skipping=request.options.skipping(self._quarantine),
+        )
+        return _large_batch(request, target, rows)
+
+    async def _schema(self, request: InsertRequest, target: InsertTarget) -> Schema:
+        """Returns the upload's schema, with what it shares with its table where rows may add variables."""
+        if not target.upload.updates_by_default:
+            return target.upload.schema
+        return await self._doors.read(
+            lambda view: sharing_schema(
+                view,
+                request.token_hash,
+                request.path,
+                target.upload,
+                asks_for_updates=bool(request.options.update_schema),
+            )
+        )
+
+    async def digest(self, request: InsertRequest, body: bytes | LargeBody) -> bytes:
+        """Returns what the key of a request stands for (`request_digest`)."""
+        if isinstance(body, LargeBody):
+            return request_digest(request, await self._decoder.digest(body))
+        return request_digest(request, hashlib.sha256(body).digest())
+
+
+def _strict_batch(
+    request: InsertRequest, target: InsertTarget, body: bytes, rows: StrictRows, line: bytes
+) -> CheckedBatch:
+    """The rows of a body in the strict spelling; `line` is what the journal keeps of it."""
+    options = request.options
+    batch = Batch(
+        upload_id=target.upload.id,
+        catalog_version=target.catalog_version,
+        schema=target.upload.schema,
+        row_count=rows.row_count,
+        sha256=rows.sha256,
+        body=line if rows.row_count else b"",
+        key=request.key,
+        digest=None if request.key is None else _digest(request, body),
+        offset=rows.offset or options.offset,
+    )
+    asks = rows.validate_only is not None or options is not NO_OPTIONS
+    return batch, asks and options.validates_only(rows.validate_only)
+
+
+def _lenient_batch(
+    request: InsertRequest, target: InsertTarget, schema: Schema, body: bytes, bounds: QuarantineBounds
+) -> CheckedBatch:
+    """The rows of a body in any spelling there is; those that do not fit are skipped on request.
+
+    `schema` is that of the upload, with what it shares with its table. Raises RowsRefused or
+    invalid_request_error.
+    """
+    updates = request.updates(target)
+    skipping = request.options.skipping(bounds)
+    if request.format is BodyFormat.JSON:
+        rows = decode_leniently(body, schema, updates_by_default=updates, skipping=skipping)
+    else:
+        kept = bounds if skipping.by_default else None
+        rows = decode_lines_leniently(split_lines(body), schema, may_update=updates, bounds=kept)
+    batch = Batch(
+        upload_id=target.upload.id,
+        catalog_version=target.catalog_version,
+        schema=rows.schema.stored(),
+        row_count=rows.row_count,
+        sha256=digest_of(row_decoder(rows.schema).read(rows.body)),
+        body=rows.body if rows.row_count else b"",
+        key=request.key,
+        digest=_digest(request, body),
+        change=rows.change,
+        offset=rows.offset or request.options.offset,
+        refused=rows.refused,
+    )
+    return (batch, request.options.validates_only(rows.validate_only))
+
+
+def _large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) -> CheckedBatch:
+    """The rows of a body that a decoding process has decoded."""
+    batch = Batch(
+        upload_id=target.upload.id,
+        catalog_version=target.catalog_version,
+        schema=rows.schema.stored(),
+        row_count=rows.row_count,
+        sha256=rows.sha256,
+        frames=rows.frames,
+        key=request.key,
+        digest=None if request.key is None else request_digest(request, rows.digest),
+        change=rows.change,
+        offset=rows.offset or request.options.offset,
+        refused=rows.refused,
+    )
+    return (batch, request.options.validates_only(rows.validate_only))
+
+
+def _digest(request: InsertRequest, body: bytes) -> bytes | None:
+    return None if request.key is None else request_digest(request, hashlib.sha256(body).digest())
