@@ -37,9 +37,12 @@ class CsvTable:
         done = CliRunner().invoke(insert_command, [*place, *options, table, "s", str(file)])
         return done.exit_code, done.output
 
-    def csv(self) -> bytes:
+    def csv(self, **options: str) -> bytes:
         """The table as the server writes it."""
-        return self.stream.client.get(f"{self.stream.table_uri}/rows?format=csv").content
+        given = {"format": "csv", **options}
+        answer = self.stream.client.get(f"{self.stream.table_uri}/rows", params=given)
+        assert answer.status_code == 200, answer.text
+        return answer.content
 
 
 @pytest.fixture
@@ -64,6 +67,7 @@ def write(folder: Path, text: str | bytes) -> Path:
     return file
 
 
+STRING_PLACE = [variable["type"] for variable in ALL_TYPES].index("string")
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
     ["", '"', '""', "\r", "\n", "\r\n", ",", "NA", " ", "a,b", "\u2028", "\ufeff", "null"]
 )
@@ -93,27 +97,35 @@ VALUES: dict[str, st.SearchStrategy[object]] = {
         min_size=1,
         max_size=12,
     ),
-    chosen=st.none() | st.integers(0, len(ALL_TYPES) - 1),
+    chosen=st.none() | st.integers(0, len(ALL_TYPES) - 1) | st.just(STRING_PLACE),
+    bom=st.booleans(),
+    marker=st.sampled_from(["", "", "NA", "null", "\\N", "-", " ", "é", "a;b"]),
+    delimiter=st.sampled_from([(), ("--delimiter", ",")]),
 )
 def test_what_the_server_writes_is_read_back(
     server: ServerProcess,
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[dict[str, Any]],
     chosen: int | None,
+    bom: bool,
+    marker: str,
+    delimiter: tuple[str, ...],
 ) -> None:
-    """rows → CSV → rows is the identity, for all types together and for tables of one variable."""
+    """rows → CSV → rows is the identity: for all types, for tables of one variable, however it is written."""
     schema = ALL_TYPES if chosen is None else [ALL_TYPES[chosen]]
     kept = [{variable["name"]: row[variable["name"]] for variable in schema} for row in rows]
     first, second = CsvTable(server, schema), CsvTable(server, schema)
     assert first.stream.insert({"rows": kept}).status_code == 201
-    written = first.csv()
+    asked = {"nullMarker": marker, "bom": "true"} if bom else {"nullMarker": marker} if marker else {}
+    written = first.csv(**asked)
     file = write(tmp_path_factory.mktemp("csv"), written)
-    status, said = second.insert(file)
+    status, said = second.insert(file, *(("--null", marker) if marker else ()), *delimiter)
     assert (status, said.split(" rows")[0]) == (0, str(len(rows)))
     before, after = first.stream.rows(), second.stream.rows()
     assert json.dumps(before) == json.dumps(after)
-    assert second.csv() == written
-    assert len(list(csv.DictReader(io.StringIO(written.decode(), newline="")))) == len(rows)
+    assert second.csv(**asked) == written
+    assert written.startswith(b"\xef\xbb\xbf") == bom
+    assert len(list(csv.DictReader(io.StringIO(written.decode("utf-8-sig"), newline="")))) == len(rows)
     first.stream.close()
     second.stream.close()
 
@@ -253,9 +265,33 @@ def test_a_quoted_empty_field_is_the_empty_text(make: Any, tmp_path: Path) -> No
     table = make("t:string", "n:integer")
     assert table.insert(write(tmp_path, 't,n\n"",""\n,1\n'))[0] == 0
     assert [tuple(row.values()) for row in table.stream.rows()] == [("", None), (None, 1)]
-    lone = make("t:string")
-    assert lone.insert(write(tmp_path, 't\n""\nx\n'))[0] == 0
-    assert [row["t"] for row in lone.stream.rows()] == ["", "x"]
+
+
+@pytest.mark.parametrize("header", ["t", '"t"', '\ufeff"t"'])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_the_empty_fields_of_one_column(make: Any, tmp_path: Path, header: str, ending: str) -> None:
+    """Whoever wrote the file: in quotes the empty text, without them null, and no record is lost."""
+    lines = [header, '""', "x", "", '"y"', ""]
+    file = write(tmp_path, "".join(f"{line}{ending}" for line in lines))
+    table = make("t:string")
+    assert table.insert(file)[0] == 0
+    assert [row["t"] for row in table.stream.rows()] == ["", "x", None, "y", None]
+    numbers = make("t:integer")
+    file.write_text(file.read_text().replace("x", "1").replace("y", "2"))
+    assert numbers.insert(file, "--restart")[0] == 0
+    assert [row["t"] for row in numbers.stream.rows()] == [None, 1, None, 2, None]
+
+
+@pytest.mark.parametrize("bom", ["false", "true"])
+def test_null_and_empty_text_of_one_column_differ(make: Any, tmp_path: Path, bom: str) -> None:
+    """However the server writes them, and Python's csv and pandas see as many records."""
+    table, again = make("t:string"), make("t:string")
+    table.stream.insert({"rows": [{"t": None}, {"t": ""}, {"t": '"'}, {"t": ""}, {"t": None}]})
+    written = table.csv(bom=bom)
+    assert again.insert(write(tmp_path, written))[0] == 0
+    assert [row["t"] for row in again.stream.rows()] == [None, "", '"', "", None]
+    assert len(list(csv.DictReader(io.StringIO(written.decode("utf-8-sig"), newline="")))) == 5
+    assert len(pandas.read_csv(io.BytesIO(written))) == 5
 
 
 def test_a_large_cell(make: Any, tmp_path: Path) -> None:

@@ -331,8 +331,9 @@ class Expected:
                 _csv_cell(value, variable.type) for variable, value in zip(self.variables, row, strict=True)
             ]
             lines.append(",".join(cells))
-        # Alone in its line a null is `""`, and an empty text ends in CRLF.
-        alone = {"": '""', '""': '""\r'} if len(self.variables) == 1 else {}
+        # Alone in its line a null is `""`; that of a string ends in CRLF.
+        types = [variable.type for variable in self.variables]
+        alone = {"": '""\r' if types == ["string"] else '""'} if len(types) == 1 else {}
         return "".join(f"{alone.get(line, line)}\n" for line in lines).encode()
 
 

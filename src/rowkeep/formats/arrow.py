@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from rowkeep.formats.columns import Column, text_column, widened_column
+from rowkeep.formats.one_column_csv import one_column_records
 from rowkeep.model.geography import GeographySummary
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import BoundingBox, Point
@@ -165,7 +166,7 @@ class CsvEncoder:
 
     def _written(self, arrays: Sequence[pa.Array]) -> bytes:
         if len(arrays) == 1 and pa.types.is_string(arrays[0].type):
-            return b"".join(map(_lone_text, arrays[0].to_pylist()))
+            return one_column_records(arrays[0].to_pylist(), self._variables[0].type)
         names = [variable.name for variable in self._variables]
         sink = io.BytesIO()
         pyarrow.csv.write_csv(pa.RecordBatch.from_arrays(arrays, names=names), sink, self._OPTIONS)
@@ -186,13 +187,6 @@ class CsvEncoder:
     def end(self) -> bytes:
         """Nothing."""
         return b""
-
-
-def _lone_text(text: str | None) -> bytes:
-    """The record of a text that is the only field."""
-    if text is None:
-        return b'""\n'
-    return b'""\r\n' if not text else b'"' + text.encode().replace(b'"', b'""') + b'"\n'
 
 
 class ColumnMeasures:

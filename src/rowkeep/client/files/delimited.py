@@ -4,9 +4,9 @@ A field is text; what it means depends on the type of its variable (cells.py). A
 is one that is spelled like a null marker (`--null`). `""` is the empty text where the variable has one, and
 null elsewhere. A record that is malformed or has more or fewer fields than the header is refused here.
 
-A file with one variable cannot leave a field empty, for a line with nothing in it is no record to most
-readers. The server's own CSV, known by a header in quotes, then writes null as `""`, and an empty text as
-`""` before another line end than the header's (CRLF).
+In a file with one variable an empty field is an empty line. Many tools write a null so, so it is a row there,
+and in wider files it is no record. The server's own CSV has no empty lines: where all lines end in LF and the
+header is in quotes, a `""` that ends in CRLF is a null.
 """
 
 import re
@@ -54,7 +54,7 @@ class CsvForm:
         self._is_stopping = is_stopping
         self._reader = RecordReader(b",")
         self._columns: list[_Column] = []
-        self._one_column_ending: bytes | None = None
+        self._is_own_column = False
 
     def start(self, tap: Tap) -> tuple[int, int]:
         """Behind the header, which is read here. Raises InputChanged for one that cannot be."""
@@ -93,8 +93,8 @@ class CsvForm:
         if "" in names or not names or len(lowered) < len(names):
             raise InputChanged(f"the first line must name each variable once, but it is {shown!r}.")
         self._columns = [_column(name, self._types.get(name.lower(), "")) for name in names]
-        is_own = len(names) == 1 and isinstance(record.fields[0], Quoted)
-        self._one_column_ending = record.ending if is_own else None
+        self._is_own_column = self.has_one_column and isinstance(record.fields[0], Quoted)
+        self._is_own_column &= record.ending == b"\n"
 
     def cut(self, data: bytes, base: int, bytes_max: int, *, is_last: bool) -> "CsvPiece | None":
         """The records that end within `bytes_max`, or the first one; None when that is undecided."""
@@ -110,6 +110,11 @@ class CsvForm:
         is_certain = all(record.is_certain for record in records)
         return CsvPiece(self, data[: records[-1].end], records, is_full=is_full, is_certain=is_certain)
 
+    @property
+    def has_one_column(self) -> bool:
+        """Whether the header names one variable."""
+        return len(self._columns) == 1
+
     def fields_problem(self, record: Record) -> str | None:
         """Why a record cannot be a row."""
         if record.problem is None and len(record.fields) != len(self._columns):
@@ -121,20 +126,24 @@ class CsvForm:
         nulls = self._dialect.nulls
         if record.is_plain and not nulls:
             plain = zip(self._columns, record.fields, strict=True)
-            return msgspec.json.encode(
-                {column.name: column.convert(field) for column, field in plain if field}
-            )
+            row = {column.name: column.convert(field) for column, field in plain if field}
+        else:
+            row = self._careful_row(record, nulls)
+        # A row without a key would not say which variables it is of.
+        return msgspec.json.encode(row or {column.name: None for column in self._columns})
+
+    def _careful_row(self, record: Record, nulls: frozenset[bytes]) -> dict[str, object]:
         row: dict[str, object] = {}
         for column, field in zip(self._columns, record.fields, strict=True):
             if not field:
-                if isinstance(field, Quoted) and column.has_empty_text and not self._is_null(record):
+                if isinstance(field, Quoted) and column.has_empty_text and not self._is_own_null(record):
                     row[column.name] = ""
             elif field not in nulls or (isinstance(field, Quoted) and column.has_empty_text):
                 row[column.name] = column.convert(field)
-        return msgspec.json.encode(row)
+        return row
 
-    def _is_null(self, record: Record) -> bool:
-        return self._one_column_ending is not None and record.ending in (self._one_column_ending, b"")
+    def _is_own_null(self, record: Record) -> bool:
+        return self._is_own_column and record.ending == b"\r\n"
 
     def undecodable(self, record: Record) -> tuple[str, str]:
         """The name and the text of the first field that is not UTF-8."""
@@ -172,7 +181,7 @@ class CsvPiece(Piece):
 
     def _numbered(self, number: int) -> Iterator[tuple[int, Record]]:
         for record in self._records:
-            if not record.is_blank:
+            if not record.is_blank or self._form.has_one_column:
                 yield number, record
             is_one = record.is_plain and record.ending
             number += 1 if is_one else line_count(self.data[record.start : record.end])

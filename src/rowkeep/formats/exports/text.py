@@ -8,8 +8,10 @@ import pyarrow.csv
 
 from rowkeep.formats.arrow import ArrowRows, arrow_schema
 from rowkeep.formats.json_lines import JsonLinesEncoder
+from rowkeep.formats.one_column_csv import one_column_records
 from rowkeep.model.exports import ExportOptions
 from rowkeep.model.schema import Schema
+from rowkeep.model.types import VariableType
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINES_ROWS_MAX = 16_384
@@ -50,7 +52,8 @@ class CsvFile:
             ]
         )
         # With one variable a null without a marker would be an empty line, which most readers pass over.
-        self._is_lone = len(names) == 1 and not options.null_marker
+        is_one_column = len(names) == 1 and not options.null_marker
+        self._one_type = schema.variables[0].type if is_one_column else None
         if options.bom:
             self._file.out.write(BYTE_ORDER_MARK)
         self._file.out.write(",".join(f'"{name}"' for name in names).encode() + b"\n")
@@ -60,18 +63,10 @@ class CsvFile:
     def write(self, batch: pa.RecordBatch) -> None:
         """Adds rows."""
         arrays = [_shown(column) for column in batch.columns]
-        if self._is_lone:
-            self._write_lone(arrays[0])
+        if self._one_type is not None:
+            self._file.out.write(_one_column(arrays[0], self._one_type))
             return
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-
-    def _write_lone(self, column: pa.Array) -> None:
-        texts = pc.fill_null(column.cast(pa.string()), "").to_pylist()
-        if pa.types.is_string(column.type):
-            lines = ['"' + text.replace('"', '""') + '"\n' for text in texts]
-        else:
-            lines = [f"{text}\n" if text else '""\n' for text in texts]
-        self._file.out.write("".join(lines).encode())
 
     def byte_count(self) -> int:
         """Returns how large the file is by now."""
@@ -82,6 +77,13 @@ class CsvFile:
         self._writer.close()
         self._file.close()
         return []
+
+
+def _one_column(column: pa.Array, type_: VariableType) -> bytes:
+    texts = column.cast(pa.string()).to_pylist()
+    if pa.types.is_string(column.type):
+        return one_column_records(texts, type_)
+    return "".join('""\n' if text is None else f"{text}\n" for text in texts).encode()
 
 
 def _csv_type(type_: pa.DataType) -> pa.DataType:
