@@ -168,11 +168,8 @@ class SegmentStore(Protocol):
     def remove(self, name: str) -> None:
         """Removes a file. One that is gone is no error."""
 
-    def set_aside(self, name: str) -> str:
-        """Moves a file to where people find it, for some days. Returns where to. Raises OSError."""
-
-    def preserve(self, name: str) -> str:
-        """Moves a file to where people find it and nothing removes it. Returns where to. Raises OSError."""
+    def set_aside(self, name: str, folder: str) -> str:
+        """Moves a file to a folder beside this store. Returns where it is then. Raises OSError."""
 
     def forget_set_aside(self, before: float) -> int:
-        """Removes files that were set aside before a time (seconds since 1970). Returns how many."""
+        """Removes files that were set aside in `lost+found` before a time. Returns how many."""

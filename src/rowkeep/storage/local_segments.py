@@ -9,16 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rowkeep.storage.local_files import HELD_PREFIX, Disk, holding_segments
-from rowkeep.storage.segments.naming import UNFINISHED, is_segment_file
-
-LOST_AND_FOUND = "lost+found"
-NEWER = "newer"
+from rowkeep.storage.segments.naming import LOST_AND_FOUND, UNFINISHED, is_segment_file
 
 _time = re.compile(r"\.\d+$", re.ASCII)
 
 
 def _is_set_aside(name: str) -> bool:
     return is_segment_file(_time.sub("", name))
+
+
+def _up_to(folder: Path, root: Path) -> list[Path]:
+    """A folder and those that it lies in, up to another."""
+    return [folder, *(parent for parent in folder.parents if parent == root or root in parent.parents)]
 
 
 class LocalSegments:
@@ -70,36 +72,22 @@ class LocalSegments:
         """Removes a file. One that is gone is no error."""
         self._disk.remove(self._folder / name)
 
-    def set_aside(self, name: str) -> str:
-        """Moves a file to `lost+found`, beside this folder, and notes when in its time of change."""
-        lost = self._folder.with_name(LOST_AND_FOUND)
-        lost.mkdir(mode=0o700, exist_ok=True)
-        return self._move(name, lost)
-
-    def preserve(self, name: str) -> str:
-        """Moves a file to `lost+found/newer`, where nothing is removed."""
-        newer = self._folder.with_name(LOST_AND_FOUND) / NEWER
-        newer.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self._move(name, newer)
-
-    def _move(self, name: str, target: Path) -> str:
-        """Moves a file durably. Returns where it is, from the data directory on.
+    def set_aside(self, name: str, folder: str) -> str:
+        """Moves a file durably to a folder of the data directory, and notes when in its time of change.
 
         A file that lies there under the same name is kept too: this one gets the time in its name.
         """
+        root = self._folder.parent
+        target = root / folder
+        for missing in reversed(_up_to(target, root)):
+            missing.mkdir(mode=0o700, exist_ok=True)
         file, place = self._folder / name, target / name
         if place.exists():
             place = target / f"{name}.{time.time_ns()}"
         os.utime(file)
         self._disk.rename(file, place)
-        root = self._folder.parent
-        for folder in (
-            target,
-            self._folder,
-            *(parent for parent in target.parents if root in parent.parents),
-        ):
-            self._disk.sync_directory(folder)
-        self._disk.sync_directory(root)
+        for changed in (self._folder, *_up_to(target, root)):
+            self._disk.sync_directory(changed)
         return str(place.relative_to(root))
 
     def forget_set_aside(self, before: float) -> int:

@@ -5,6 +5,9 @@ import secrets
 
 SUFFIX = ".parquet"
 UNFINISHED = ".unfinished"
+# Where files without a name go: for some days, and those with rows that the catalog does not know for ever.
+LOST_AND_FOUND = "lost+found"
+NEWER = f"{LOST_AND_FOUND}/newer"
 
 # Names of earlier versions hold the end of the rows too.
 _is_name = re.compile(rf"-?\d+-\d+(?:-\d+)?-[0-9a-f]{{8}}{re.escape(SUFFIX)}", re.ASCII).fullmatch

@@ -36,12 +36,12 @@ numbers are enough); dropping entries in the transaction that names the segment 
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import structlog
 
 from rowkeep.storage.base import SegmentStore
-from rowkeep.storage.segments.naming import UNFINISHED, is_segment_file
+from rowkeep.storage.segments.naming import LOST_AND_FOUND, NEWER, UNFINISHED, is_segment_file
 
 GRACE_SECONDS = 600.0
 SET_ASIDE_DAYS = 14
@@ -97,7 +97,7 @@ class SegmentSweep:
             return
         unnamed = sorted(self._ours(present) - named)
         moved = [name for name in unnamed if name not in newer and self._put_away(name)]
-        preserved = [name for name in unnamed if name in newer and self._moved(name, self._store.preserve)]
+        preserved = [name for name in unnamed if name in newer and self._moved(name, NEWER)]
         _tell_of_start(moved, preserved)
         missing = sorted(named - set(present))
         if missing:
@@ -110,15 +110,15 @@ class SegmentSweep:
     def _put_away(self, name: str) -> bool:
         """Removes an unfinished file; sets any other aside. Returns whether it was set aside."""
         if not name.endswith(UNFINISHED):
-            return self._moved(name, self._store.set_aside)
+            return self._moved(name, LOST_AND_FOUND)
         self._store.remove(name)
         _log.info("file removed", file=f"segments/{name}", reason="it was never finished")
         return False
 
-    def _moved(self, name: str, move: Callable[[str], str]) -> bool:
+    def _moved(self, name: str, folder: str) -> bool:
         """Moves a file, counts it and says so. Returns False for one that stays, for it cannot be moved."""
         try:
-            place = move(name)
+            place = self._store.set_aside(name, folder)
         except OSError as error:
             self._kept.add(name)
             _log.warning("a segment without a name could not be moved", file=name, reason=str(error))
