@@ -119,6 +119,9 @@ class RowReading(Protocol):
     def step(self, view: CatalogView) -> bytes | None:
         """The next part of the body, or None after the last. Raises not_found_error for lost rows."""
 
+    def let_go(self) -> object:
+        """Gives up what is held for the next step, which makes it again. Returns it, to be dropped."""
+
 
 class RowReadings(Protocol):
     """Starts readings."""

@@ -65,7 +65,8 @@ class ExportFile:
     """An open file."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Closed with its last reference too: of an answer that is refused a place nobody reads a part.
+        self._file = path.open("rb", buffering=0)
 
     async def parts(self, first: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from one place to another, part by part; the file is closed then."""
@@ -73,7 +74,7 @@ class ExportFile:
             position = first
             while position < end:
                 count = min(READ_BYTES, end - position)
-                part = await asyncio.to_thread(os.pread, self._descriptor, count, position)
+                part = await asyncio.to_thread(os.pread, self._file.fileno(), count, position)
                 if not part:
                     raise OSError("a file of an export ends too early")
                 position += len(part)
@@ -83,6 +84,4 @@ class ExportFile:
 
     def close(self) -> None:
         """Closes the file. Again, it does nothing."""
-        if self._descriptor >= 0:
-            descriptor, self._descriptor = self._descriptor, -1
-            os.close(descriptor)
+        self._file.close()

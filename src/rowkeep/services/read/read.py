@@ -27,6 +27,7 @@ from rowkeep.services.access import (
     signed_in,
 )
 from rowkeep.services.read.grounds import ground_of, require_grounds
+from rowkeep.services.read.held import HeldReadings
 from rowkeep.services.tables import content_uploads
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
@@ -72,6 +73,7 @@ class ReadService:
         self._doors = doors
         self._readings = readings
         self._limits = limits
+        self._held = HeldReadings()
 
     async def list_rows(
         self, token_hash: TokenHash | None, request: ReadRequest, *, offset: int = 0
@@ -142,13 +144,16 @@ class ReadService:
     async def _body(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> AsyncIterator[bytes]:
         reading = self._readings(stream, offset=offset, with_sentinel=with_sentinel)
         made = [await self._doors.read(reading.step)]
+        self._held.wait(reading)
 
         async def parts() -> AsyncIterator[bytes]:
             while True:
+                self._held.resume(reading)
                 part = made.pop() if made else await self._doors.read(reading.step)
                 if part is None:
                     return
                 if part:
+                    self._held.wait(reading)
                     yield part
 
         return parts()

@@ -10,7 +10,8 @@ complete.
 Between steps only entries that wait to be decoded are held, or a few open segments with at most two row
 groups: the one in use and the next, which is read while this one is encoded and sent. Cells are bounded
 beside bytes because a row without values takes two bytes in the journal and a pointer for each variable
-once it is decoded.
+once it is decoded. A reading that waits long for its reader lets go even of that, and its next step begins
+where the last one ended as a new reading would.
 """
 
 from collections import deque
@@ -78,6 +79,8 @@ class StreamReader:
     ) -> None:
         self._segments = segments
         self._schema = stream.schema
+        self._all_slices = stream.slices
+        self._row = offset
         self._slices = _slices_after(stream.slices, offset)
         self._with_sentinel = with_sentinel
         self._format = stream.format
@@ -105,6 +108,12 @@ class StreamReader:
             if size >= STEP_BYTES_MAX:
                 break
         return b"".join(parts)
+
+    def let_go(self) -> object:
+        """Gives up what is held for the next step, which makes it again. Returns it, to be dropped."""
+        held, self._batches = self._batches, iter(())
+        self._slices = _slices_after(self._all_slices, self._row)
+        return held
 
     def _next_batch(self, view: CatalogView) -> _Batch | None:
         batch = next(self._batches, None)
@@ -190,8 +199,10 @@ class StreamReader:
 
     def _encode(self, batch: _Batch) -> bytes:
         if isinstance(batch, ArrowRows):
+            self._row += batch.row_count
             return self._encoder.arrow_batch(batch)
         source, rows = batch
+        self._row += len(rows)
         return self._encoder.batch(columns_of(rows, source, self._schema), len(rows))
 
     def _ending(self) -> bytes:
