@@ -11,6 +11,7 @@ from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.statements import load_migrations
 from tests.contract.journaling import batch, make_uploads, plain
 from tests.house.sources import PACKAGE
+from tests.keptdirectories import kept_numbers
 
 WHOLE_MAX = 7  # the last migration from before there were pairs
 _half = re.compile(r"\d{4}_\w+\.(pre|post)\.sql").fullmatch
@@ -83,3 +84,13 @@ def content_of(path: Path) -> dict[str, object]:
     content |= {"structure": structure, "number": opened.pragma("user_version")}
     opened.close()
     return content
+
+
+def test_a_directory_of_each_earlier_schema_is_kept() -> None:
+    """Upgrades are tested on what earlier versions made; see tests/contract/test_kept_directories.py.
+
+    Where one is missing: `scripts/keep-directory COMMIT` with the last commit before the newest migration.
+    """
+    newest = len(load_migrations("sqlite"))
+    missing = set(range(1, newest)) - set(kept_numbers())
+    assert not missing, "run scripts/keep-directory COMMIT with the last commit of that schema"
