@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cors_origins: str = ""
     public_url: str = ""
     temp_upload_bytes_max: int = 64 * 1024 * MEBIBYTE
+    transfer_hosts: str = ""
+    transfer_seconds_max: float = 3_600.0
     body_bytes_max: int = 100 * MEBIBYTE
     compressed_body_bytes_max: int = 100 * MEBIBYTE
     body_stall_seconds_max: float = 30.0

@@ -59,6 +59,7 @@ class Target(msgspec.Struct, frozen=True):
     key: str = "k"
     export: str = "0000-none"
     query: str = "0000-none"
+    file: str = "0000-none"
 
     def path(self, pattern: str) -> str:
         """The path of a route for this target."""

@@ -127,6 +127,7 @@ def test_a_restored_server_has_everything(filled: Path, tmp_path: Path) -> None:
         "backup.json",
         "rowkeep.db",
         "rowkeep.json",
+        "raw_files",
         "segments",
     }
 

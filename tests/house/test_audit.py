@@ -24,6 +24,7 @@ ACTS = {
     "versions.show",
     "tables.delete",
     "uploads.delete",
+    "raw_files.remove",
     "receipts.remove_rows",
     "quarantine.empty",
     "exports.renew_link_secret",

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "api": ("services", "storage.base", "storage.engines", "model"),
     # Pages for people, beside the API: they reach what it reaches, through the same services.
     "web": ("services", "model"),
-    "compose": ("api", "web", "services", "workers", "storage", "model", "limits", "config"),
+    "compose": ("api", "web", "services", "workers", "storage", "formats", "model", "limits", "config"),
     "server": ("compose", "config", "storage.base", "storage.local_files", "storage.marker"),
     "trials": ("server", "api", "services", "workers", "storage", "formats", "model", "config"),
     "client": (),

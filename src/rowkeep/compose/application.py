@@ -90,7 +90,7 @@ def _start_upkeep(
 ) -> None:
     """Starts what goes on beside requests, until the application is closed."""
     retention = Retention(settings.query_result_hours, settings.export_hours, settings.audit_days)
-    files = services.content_files, services.exported_files
+    files = services.content_files, services.exported_files, services.raw_contents
     for work in (
         services.maintenance.run(),
         keep_up(storage.doors, workers.sealing, *files, retention),

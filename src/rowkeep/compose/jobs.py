@@ -5,12 +5,15 @@ from rowkeep.compose.storage import Storage
 from rowkeep.config import Settings
 from rowkeep.limits import export_limits, load_limits, quarantine_bounds, query_limits
 from rowkeep.model.jobs import JobKind
+from rowkeep.model.transfers import permitted_hosts
 from rowkeep.services.exports import ExportRunner
 from rowkeep.services.jobs import JobRunner, JobService
 from rowkeep.services.loads import LoadRunner
 from rowkeep.services.queries import QueryLimits, QueryRunner
+from rowkeep.services.transfers import TransferService
 from rowkeep.storage.content_files import ContentFolder
 from rowkeep.storage.export_files import ExportFolder
+from rowkeep.storage.url_content import UrlContents
 from rowkeep.workers.export_process import ExportProcesses
 from rowkeep.workers.load_process import LoadProcesses
 from rowkeep.workers.query.process import QueryProcesses
@@ -33,7 +36,7 @@ def jobs_over(
     engine = QueryProcesses(workers.jailed, storage.directory, storage.segments, query_limits(settings))
     exporting = ExportProcesses(workers.jailed, storage.directory, exports, export_limits(settings))
     runners: dict[JobKind, JobRunner] = {
-        JobKind.LOAD: LoadRunner(loader, files),
+        JobKind.LOAD: LoadRunner(loader, files, _transfers(storage, files, exports, exporting, settings)),
         JobKind.QUERY: QueryRunner(storage.doors, engine, limits),
         JobKind.FILTER: QueryRunner(storage.doors, engine, limits),
         JobKind.EXPORT: ExportRunner(storage.doors, exporting),
@@ -45,3 +48,17 @@ def jobs_over(
         JobKind.EXPORT: settings.exports_max,
     }
     return JobService(storage.doors, runners, places)
+
+
+def _transfers(
+    storage: Storage,
+    files: ContentFolder,
+    exports: ExportFolder,
+    exporting: ExportProcesses,
+    settings: Settings,
+) -> TransferService:
+    """What fetches the content of loads that name a place in place of a file."""
+    hosts = permitted_hosts(settings.transfer_hosts)
+    urls = UrlContents(hosts, seconds_max=settings.transfer_seconds_max)
+    bytes_max = settings.temp_upload_bytes_max
+    return TransferService(storage.doors, files, exporting, exports, urls, bytes_max=bytes_max)

@@ -14,6 +14,7 @@ from rowkeep.api.resources.operations import LiveFigures, OperationHandlers
 from rowkeep.api.resources.owners import OwnerHandlers
 from rowkeep.api.resources.quarantine import QuarantineHandlers
 from rowkeep.api.resources.queries import QueryHandlers
+from rowkeep.api.resources.raw_files import RawFileHandlers
 from rowkeep.api.resources.reads import ReadHandlers
 from rowkeep.api.resources.receipts import ReceiptHandlers
 from rowkeep.api.resources.statistics import StatisticsHandlers
@@ -25,6 +26,7 @@ from rowkeep.api.resources.versions import VersionHandlers
 from rowkeep.compose.services import Services
 from rowkeep.compose.storage import Storage, durability_of
 from rowkeep.config import Settings
+from rowkeep.formats.raw_file_list import raw_file_stream
 from rowkeep.services.audit import AuditService
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService
@@ -57,6 +59,7 @@ def route_table(storage: Storage, services: Services, traffic: Traffic, settings
         *QueryHandlers(services.queries, services.reads, services.statistics).table(),
         *UploadHandlers(services.uploads, services.temp_uploads).table(),
         *TempUploadHandlers(services.temp_uploads, url).table(),
+        *RawFileHandlers(services.raw_files, raw_file_stream).table(),
         *_operations(storage, services, traffic).table(),
     ]
     return [*table, *DocumentHandlers(table).table()]

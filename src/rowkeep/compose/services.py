@@ -10,6 +10,7 @@ from rowkeep.compose.storage import Storage, exported_files
 from rowkeep.config import Settings
 from rowkeep.limits import follow_places, insert_rate_limits, long_insert_places, quarantine_bounds
 from rowkeep.model.rate_limits import InsertLimits
+from rowkeep.model.transfers import permitted_hosts
 from rowkeep.services.exports import ExportService
 from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.long_insert import LongInsertService
@@ -19,15 +20,19 @@ from rowkeep.services.jobs import JobService
 from rowkeep.services.maintenance import Maintenance, SealingPolicy
 from rowkeep.services.quarantine import QuarantineService
 from rowkeep.services.queries import QueryService
+from rowkeep.services.raw_files import RawFileService
 from rowkeep.services.read.follow import FollowService
 from rowkeep.services.read.read import ReadService, SessionLimits
 from rowkeep.services.statistics import StatisticsService
 from rowkeep.services.temp_uploads import TempUploadService
+from rowkeep.services.transfers import TransferPermits
 from rowkeep.services.uploads import UploadService
 from rowkeep.storage.content_files import ContentFolder
 from rowkeep.storage.duck import DuckStatistics
 from rowkeep.storage.export_files import ExportFolder
+from rowkeep.storage.journal.appending import append_rows
 from rowkeep.storage.local_files import Disk
+from rowkeep.storage.raw_contents import RawContentFolder
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -46,8 +51,10 @@ class Services(msgspec.Struct, frozen=True):
     uploads: UploadService
     temp_uploads: TempUploadService
     exports: ExportService
+    raw_files: RawFileService
     content_files: ContentFolder
     exported_files: ExportFolder
+    raw_contents: RawContentFolder
 
 
 def services_over(storage: Storage, workers: Workers, settings: Settings, stack: AsyncExitStack) -> Services:
@@ -55,6 +62,8 @@ def services_over(storage: Storage, workers: Workers, settings: Settings, stack:
     doors, readings = storage.doors, storage.readings
     files = ContentFolder(storage.directory.temp_uploads, Disk(), storage.reserve)
     exported = exported_files(storage.directory)
+    temp_uploads = TempUploadService(doors, files, bytes_max=settings.temp_upload_bytes_max)
+    raw_contents = RawContentFolder(storage.directory.raw_files, storage.directory.temp_uploads, Disk())
     jobs = jobs_over(storage, workers, files, exported, settings)
     stack.push_async_callback(jobs.stop)
     inserts = _inserts(storage, workers, settings)
@@ -72,11 +81,13 @@ def services_over(storage: Storage, workers: Workers, settings: Settings, stack:
         quarantine=QuarantineService(doors, workers.large_bodies),
         statistics=StatisticsService(doors, statistics),
         queries=QueryService(doors, jobs),
-        uploads=UploadService(doors, jobs),
-        temp_uploads=TempUploadService(doors, files, bytes_max=settings.temp_upload_bytes_max),
+        uploads=UploadService(doors, jobs, TransferPermits(permitted_hosts(settings.transfer_hosts))),
+        temp_uploads=temp_uploads,
         exports=ExportService(doors, jobs, exported),
+        raw_files=RawFileService(doors, temp_uploads, raw_contents, append_rows),
         content_files=files,
         exported_files=exported,
+        raw_contents=raw_contents,
     )
 
 

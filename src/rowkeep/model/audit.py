@@ -34,6 +34,7 @@ class AuditAction(StrEnum):
     UNDELETE_VERSION = "version.undelete"
     DELETE_TABLE = "table.delete"
     DELETE_UPLOAD = "upload.delete"
+    DELETE_RAW_FILE = "rawFile.delete"
     UNDO_REQUEST = "request.undo"
     EMPTY_QUARANTINE = "quarantine.empty"
     REPLAY_QUARANTINE = "quarantine.replay"
@@ -106,6 +107,11 @@ def upload_subject(dataset: Dataset, version: Version, table: Table, upload: Upl
     """Returns an upload as the subject of an act."""
     table_text = table_subject(dataset, version, table).text
     return _of_dataset(dataset, f"{table_text}/uploads/{upload.name}")
+
+
+def raw_file_subject(dataset: Dataset, version: Version, name: str) -> AuditSubject:
+    """Returns a file of a file index table as the subject of an act."""
+    return _of_dataset(dataset, f"{_version_text(dataset, version)}/rawFiles/{name}")
 
 
 def _version_text(dataset: Dataset, version: Version) -> str:

@@ -9,13 +9,15 @@ from rowkeep.model.quarantine import RefusedRows
 from rowkeep.model.recovery import UploadPlace
 from rowkeep.model.resources import Segment
 from rowkeep.model.schema import Schema, VariableMetadata
+from rowkeep.model.transfers import Transfer
 
 
 class LoadArguments(msgspec.Struct, frozen=True):
     """What a load is asked for: the temporary upload with the content, and what its sender says of it.
 
     `metadata` is by the names of variables as its sender spells them; `content_bytes` is the file's size,
-    `place` where the upload is that it fills.
+    `place` where the upload is that it fills. With a `transfer` the server fetches the content
+    first; the size is 0 until then.
     """
 
     temp_upload: str
@@ -23,15 +25,20 @@ class LoadArguments(msgspec.Struct, frozen=True):
     options: FileOptions
     metadata: Mapping[str, VariableMetadata] = {}
     place: UploadPlace | None = None
+    transfer: Transfer | None = None
 
 
 class LoadResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a load came to, beside the rows: what its file was read as, and the first bad records."""
+    """What a load came to, beside the rows: what its file was read as, and the first bad records.
+
+    `fetched_bytes` is the size of content that the server fetched itself.
+    """
 
     detected: Detected | None = None
     bad_record_count: int = 0
     bad_records: tuple[BadRecord, ...] = ()
     warnings: tuple[str, ...] = ()
+    fetched_bytes: int | None = None
 
 
 class LoadAnswer(msgspec.Struct, frozen=True):

@@ -23,10 +23,14 @@ class OwnerKind(StrEnum):
 
 
 class UploadType(StrEnum):
-    """Where the rows of an upload come from: requests, or a file, of which its load tells the type."""
+    """Where the rows of an upload come from.
+
+    Requests; a file, of which its load tells the type; or files that are kept as they are, a row each.
+    """
 
     STREAM = "stream"
     FILE = "file"
+    RAW_FILES = "rawFiles"
 
 
 class MergeStrategy(StrEnum):

@@ -305,6 +305,11 @@ def editable_stream(
 ) -> Upload:
     """Returns an upload that takes rows. Raises invalid_request_error for one that was made of a file."""
     _, _, upload = editable_upload(view, principal, reference, upload_name)
+    if upload.type is UploadType.RAW_FILES:
+        raise invalid_request(
+            f"The rows of {upload.name} are the files of its table. Add files with POST .../rawFiles; rows "
+            "go into an upload of type 'stream' of another table."
+        )
     if upload.type is not UploadType.STREAM:
         raise invalid_request(
             f"The upload {upload.name} was made of a file and takes no rows. Create an upload of type "

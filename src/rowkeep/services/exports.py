@@ -18,6 +18,7 @@ import msgspec
 from rowkeep.model.access import Scope
 from rowkeep.model.errors import ErrorCode, RowkeepError, conflict, invalid_request, not_found
 from rowkeep.model.exports import (
+    MEDIA_TYPES,
     ExportArguments,
     ExportedFile,
     ExportOptions,
@@ -95,6 +96,15 @@ class Download(msgspec.Struct, frozen=True):
     name: str
     options: ExportOptions
     content: OpenFile
+
+    @property
+    def media_type(self) -> str:
+        """What kind of file it is, for HTTP."""
+        if self.name.endswith(".gz"):
+            return "application/gzip"
+        if self.name.endswith(".zst"):
+            return "application/zstd"
+        return MEDIA_TYPES[self.options.format]
 
 
 class SharedFile(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from rowkeep.model.jobs import Job
 from rowkeep.model.loads import LoadArguments, LoadedFile, LoadResult
 from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure
 from rowkeep.services.jobs import JobFailure, JobOutcome
+from rowkeep.services.transfers import TransferService, transferred
 from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.catalog.segments import LoadedCounters
 from rowkeep.storage.engines import ContentFiles, FileLoader
@@ -29,9 +30,12 @@ _UNREADABLE = "The file cannot be read: what reads its format broke down over it
 class LoadRunner:
     """Loads files."""
 
-    def __init__(self, loader: FileLoader, files: ContentFiles) -> None:
+    def __init__(
+        self, loader: FileLoader, files: ContentFiles, transfers: TransferService | None = None
+    ) -> None:
         self._loader = loader
         self._files = files
+        self._transfers = transfers
 
     async def run(self, job: Job, report: Callable[[float], None]) -> JobOutcome:
         """Reads a file into segments."""
@@ -39,7 +43,10 @@ class LoadRunner:
         if upload_id is None:
             raise LookupError("a load has no upload")
         arguments = _arguments(job)
-        loaded = await self._loader.load(upload_id, arguments, report)
+        if arguments.transfer is None:
+            loaded = await self._loader.load(upload_id, arguments, report)
+        else:
+            loaded = await self._fetched(upload_id, job, transferred(arguments), report)
 
         def name(editor: CatalogEditor) -> str:
             _name(editor, upload_id, loaded)
@@ -47,6 +54,19 @@ class LoadRunner:
             return msgspec.json.encode(loaded.result).decode()
 
         return JobOutcome(name, partial(self._loader.discard, loaded))
+
+    async def _fetched(
+        self, upload_id: int, job: Job, arguments: LoadArguments, report: Callable[[float], None]
+    ) -> LoadedFile:
+        """Fetches the content, then reads it into segments."""
+        if self._transfers is None:
+            raise LookupError("nothing is fetched here")
+        size = await self._transfers.fetch(job, arguments)
+        # What a table's rows are may be thousands of slices, which the worker has no use for.
+        plain = msgspec.structs.replace(arguments, content_bytes=size, transfer=None)
+        loaded = await self._loader.load(upload_id, plain, report)
+        result = msgspec.structs.replace(loaded.result, fetched_bytes=size)
+        return msgspec.structs.replace(loaded, result=result)
 
     def failure(self, error: RowkeepError | WorkerFailedError) -> JobFailure:
         """Returns why a load came to nothing, with the records that are bad."""

@@ -148,11 +148,13 @@ def content_uploads(view: CatalogView, table_id: int) -> Iterator[Upload]:
 
 def _create(editor: CatalogEditor, place: Place, draft: TableDraft) -> Table:
     name = checked_name("table", draft.name)
-    if draft.is_file_index:
-        raise invalid_request("File index tables are not served; create the table without isFileIndex.")
     _check_description(draft.description)
     new = NewTable(
-        place.version.id, name, draft.description, draft.upload_merge_strategy, is_file_index=False
+        place.version.id,
+        name,
+        draft.description,
+        draft.upload_merge_strategy,
+        is_file_index=draft.is_file_index,
     )
     try:
         return editor.tables.add(new)

@@ -21,6 +21,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import msgspec
 
@@ -57,6 +58,7 @@ class TempUploadService:
         self._files = files
         self._bytes_max = bytes_max
         self._writers: dict[str, asyncio.Task[object]] = {}
+        self._claimed: set[str] = set()
 
     async def create(
         self, token_hash: TokenHash | None, table_reference: str, drafts: Sequence[TempUploadDraft]
@@ -71,7 +73,10 @@ class TempUploadService:
                 raise LookupError("a table was edited by nobody")
             _check_drafts(drafts)
             self._check_space(editor, sum(draft.size or 0 for draft in drafts))
-            return [editor.temp_uploads.add(_new(table.id, principal.user_id, draft)) for draft in drafts]
+            return [
+                editor.temp_uploads.add(new_temp_upload(table.id, principal.user_id, draft))
+                for draft in drafts
+            ]
 
         return await self._doors.write(write)
 
@@ -174,6 +179,27 @@ class TempUploadService:
         )
         return await self._current(temp_upload)
 
+    @asynccontextmanager
+    async def claimed(self, identifiers: Sequence[str]) -> AsyncIterator[None]:
+        """Lets nobody write to files while something is made of them; who was writing is ended."""
+        if self._claimed.intersection(identifiers):
+            raise conflict("Another request is making something of these files; ask again in a moment.")
+        self._claimed.update(identifiers)
+        try:
+            writing = {self._writers[each] for each in identifiers if each in self._writers}
+            for task in writing:
+                task.cancel()
+            if writing:
+                await asyncio.wait(writing)
+            yield
+        finally:
+            self._claimed.difference_update(identifiers)
+
+    async def discard(self, identifiers: Sequence[str]) -> None:
+        """Removes the files of temporary uploads that are no more."""
+        for identifier in identifiers:
+            await self._files.remove(identifier)
+
     async def delete(self, temp_upload: TempUpload) -> None:
         """Forgets a file that was not sent whole."""
         await self._doors.write_in_reserve(lambda editor: editor.temp_uploads.delete(temp_upload.identifier))
@@ -192,9 +218,8 @@ class TempUploadService:
                 retry_after_seconds=RETRY_SECONDS,
             )
 
-    @staticmethod
-    def _check_open(temp_upload: TempUpload) -> None:
-        if temp_upload.upload_id is not None:
+    def _check_open(self, temp_upload: TempUpload) -> None:
+        if temp_upload.upload_id is not None or temp_upload.identifier in self._claimed:
             raise conflict("An upload has taken this file; create another temporary upload.")
 
 
@@ -228,7 +253,8 @@ def _check_drafts(drafts: Sequence[TempUploadDraft]) -> None:
             raise invalid_request(f"The `size` of a file is not negative: {draft.size}.")
 
 
-def _new(table_id: int, user_id: int, draft: TempUploadDraft) -> NewTempUpload:
+def new_temp_upload(table_id: int, user_id: int, draft: TempUploadDraft) -> NewTempUpload:
+    """Returns a temporary upload to add, for a file of which this much is said."""
     return NewTempUpload(
         identifier=secrets.token_hex(IDENTIFIER_BYTES),
         table_id=table_id,

@@ -14,7 +14,7 @@ from rowkeep.model.errors import RowkeepError
 from rowkeep.services.maintenance import drop_entries
 from rowkeep.services.temp_uploads import sweep as sweep_temp_uploads
 from rowkeep.storage.catalog.doors import Doors
-from rowkeep.storage.engines import ContentFiles, ExportedFiles, Sealer
+from rowkeep.storage.engines import ContentFiles, ExportedFiles, RawContents, Sealer
 
 PAUSE_SECONDS = 300
 FORGOTTEN_PER_LOOK = 1_000
@@ -37,6 +37,7 @@ async def keep_up(
     sealer: Sealer,
     files: ContentFiles,
     exports: ExportedFiles,
+    raw_files: RawContents,
     retention: Retention,
 ) -> None:
     """Forgets what no longer counts every few minutes, until it is cancelled."""
@@ -51,6 +52,7 @@ async def keep_up(
             await sweep_temp_uploads(doors, files)
             await expire_exports(doors, retention.export_hours)
             await exports.sweep(lambda: doors.read(lambda view: view.exports.file_names()))
+            await raw_files.sweep(lambda: doors.read(lambda view: set(view.raw_files.contents())))
         except (RowkeepError, OSError) as error:  # the lane is closed or busy: nothing is lost by waiting
             _log.warning("upkeep put off", reason=str(error))
 

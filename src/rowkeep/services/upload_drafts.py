@@ -20,6 +20,7 @@ from rowkeep.model.schema import (
     declared_schema,
 )
 from rowkeep.model.temp_uploads import TempUpload
+from rowkeep.model.transfers import Transfer
 from rowkeep.model.types import VariableType
 from rowkeep.model.types.names import variable_type
 
@@ -143,7 +144,9 @@ def _described(variable: Variable, facts: dict[str, Any]) -> Variable:
     return _variable(draft)
 
 
-def load_arguments(draft: UploadDraft, name: str, content: TempUpload) -> LoadArguments:
+def load_arguments(
+    draft: UploadDraft, name: str, content: TempUpload, transfer: Transfer | None
+) -> LoadArguments:
     """Returns what the load of a file is asked for. Raises invalid_request_error."""
     check_file_draft(draft)
     quoted = draft.has_quoted_newlines
@@ -161,14 +164,12 @@ def load_arguments(draft: UploadDraft, name: str, content: TempUpload) -> LoadAr
         types={variable.name: _type(variable) for variable in draft.schema or ()},
         skip_bad_records=bool(draft.skip_bad_records),
     )
-    return LoadArguments(content.identifier, content.byte_count or 0, options, _metadata(draft))
+    size = content.byte_count or 0
+    return LoadArguments(content.identifier, size, options, _metadata(draft), transfer=transfer)
 
 
 def check_file_draft(draft: UploadDraft) -> None:
     """Raises invalid_request_error for what no file can be."""
-    if draft.transfer_specification is not None:
-        source = draft.transfer_specification.get("sourceType") or draft.transfer_specification.get("kind")
-        raise invalid_request(f"Transfers from {source!r} are not served; send the file itself.")
     if draft.type is not None and draft.type.lower() not in _TYPES:
         raise invalid_request(
             f"Files of type {draft.type!r} are not served. Leave `type` out to have it found, or name one of "

@@ -13,6 +13,8 @@ from rowkeep.model.jobs import Job, JobKind
 from rowkeep.model.references import UPLOAD_NAME_CHARACTERS_MAX, checked_name, parse_table_reference
 from rowkeep.model.resources import Table, Upload, UploadType
 from rowkeep.model.schema import declared_schema
+from rowkeep.model.temp_uploads import TempUpload
+from rowkeep.model.transfers import Transfer, source_of
 from rowkeep.services.access import (
     Place,
     TokenHash,
@@ -24,6 +26,8 @@ from rowkeep.services.access import (
     principal_of,
 )
 from rowkeep.services.jobs import JobService
+from rowkeep.services.temp_uploads import TempUploadDraft, new_temp_upload
+from rowkeep.services.transfers import NO_HOSTS, TransferPermits
 from rowkeep.services.upload_drafts import UploadDraft, check_file_draft, load_arguments, stream_schema
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
@@ -47,12 +51,21 @@ class UploadView(msgspec.Struct, frozen=True):
     load: Job | None = None
 
 
+class _Content(msgspec.Struct, frozen=True):
+    """The file of an upload: the temporary upload that has it, or will have what is fetched."""
+
+    temp_upload: TempUpload
+    file_name: str | None
+    transfer: Transfer | None = None
+
+
 class UploadService:
     """What can be done with uploads."""
 
-    def __init__(self, doors: Doors, jobs: JobService) -> None:
+    def __init__(self, doors: Doors, jobs: JobService, transfers: TransferPermits = NO_HOSTS) -> None:
         self._doors = doors
         self._jobs = jobs
+        self._transfers = transfers
 
     async def page(
         self, token_hash: TokenHash | None, table_reference: str, after_id: int, count: int
@@ -76,14 +89,41 @@ class UploadService:
         def write(editor: CatalogEditor) -> UploadView:
             principal = principal_of(editor, token_hash)
             place, table = editable_table(editor, principal, parsed)
+            if table.is_file_index:
+                raise invalid_request(
+                    f"{table.name} is a file index table: it takes files as they are, by POST "
+                    ".../rawFiles. Create the upload in another table to have rows."
+                )
             if draft.type == UploadType.STREAM:
                 return UploadView(place, table, _create_stream(editor, table, draft))
-            return _create_load(editor, principal, place, table, draft)
+            check_file_draft(draft)
+            content = self._content(editor, token_hash, principal, table, draft)
+            return _create_load(editor, place, table, draft, content)
 
         view = await self._doors.write(write)
         if view.load is not None:
             self._jobs.wake()
         return view
+
+    def _content(
+        self,
+        editor: CatalogEditor,
+        token_hash: TokenHash | None,
+        principal: Principal,
+        table: Table,
+        draft: UploadDraft,
+    ) -> _Content:
+        """The file that was sent, or a place for what is to be fetched."""
+        if draft.transfer_specification is None:
+            return _sent_content(editor, principal, table, draft)
+        if draft.content is not None:
+            raise invalid_request("Send `tempUploadId` or `transferSpecification`, not both.")
+        source = source_of(draft.transfer_specification)
+        transfer = self._transfers.transfer(editor, token_hash, source)
+        place = new_temp_upload(table.id, principal.user_id or 0, TempUploadDraft())
+        made = editor.temp_uploads.add(place)
+        editor.temp_uploads.complete(made.identifier, 0)
+        return _Content(made, self._transfers.file_name(source), transfer)
 
     async def find(self, token_hash: TokenHash | None, table_reference: str, name: str) -> UploadView:
         """The upload of this name."""
@@ -153,21 +193,25 @@ def _create_stream(editor: CatalogEditor, table: Table, draft: UploadDraft) -> U
     return added
 
 
-def _create_load(
-    editor: CatalogEditor, principal: Principal, place: Place, table: Table, draft: UploadDraft
-) -> UploadView:
-    """An upload without rows, and the job that fills it from the file that was sent."""
-    check_file_draft(draft)
+def _sent_content(view: CatalogView, principal: Principal, table: Table, draft: UploadDraft) -> _Content:
     if draft.content is None:
         raise invalid_request(
             "An upload of a file needs the file: create a temporary upload, send the content there, and name "
             "it in `tempUploadId`. For rows that come one by one, create an upload of type 'stream'."
         )
-    content = editor.temp_uploads.find(draft.content)
+    content = view.temp_uploads.find(draft.content)
     if content is None or content.user_id != principal.user_id or content.table_id != table.id:
         raise invalid_request(f"This table has no temporary upload {draft.content!r}, or it has expired.")
-    name = checked_name("upload", draft.name or content.name or _untitled(draft))
-    arguments = load_arguments(draft, name, content)
+    return _Content(content, content.name)
+
+
+def _create_load(
+    editor: CatalogEditor, place: Place, table: Table, draft: UploadDraft, content: _Content
+) -> UploadView:
+    """An upload without rows, and the job that fills it from its file."""
+    sent = content.temp_upload
+    name = checked_name("upload", draft.name or content.file_name or _untitled(draft))
+    arguments = load_arguments(draft, content.file_name or name, sent, content.transfer)
     upload = editor.uploads.add(
         NewUpload(
             table.id,
@@ -177,11 +221,11 @@ def _create_load(
             updates_by_default=False,
         )
     )
-    if not editor.temp_uploads.take(content.identifier, upload.id):
-        problem = "is in another upload" if content.upload_id is not None else "is not complete"
+    if not editor.temp_uploads.take(sent.identifier, upload.id):
+        problem = "is in another upload" if sent.upload_id is not None else "is not complete"
         raise invalid_request(f"The file of the temporary upload {draft.content!r} {problem}.")
     arguments = msgspec.structs.replace(arguments, place=editor.uploads.place(upload.id))
-    job = editor.jobs.add(NewJob(JobKind.LOAD, content.user_id, json_text(arguments), upload.id))
+    job = editor.jobs.add(NewJob(JobKind.LOAD, sent.user_id, json_text(arguments), upload.id))
     return UploadView(place, table, upload, load=job)
 
 

@@ -3,7 +3,7 @@
 How each promise is kept is said in one file.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,11 +18,12 @@ from rowkeep.model.inserts import BodyFormat, OffsetMove
 from rowkeep.model.loads import LoadArguments, LoadedFile
 from rowkeep.model.quarantine import RefusedRows, Skipping
 from rowkeep.model.queries import NamedTable, QueryAnswer, QueryArguments, QueryPlan
+from rowkeep.model.raw_files import ContentDigest
 from rowkeep.model.receipts import ChainOutcome
-from rowkeep.model.resources import Batch, Entry, Frame, ReadStream, Segment
+from rowkeep.model.resources import Batch, Entry, Frame, ReadStream, Segment, Upload
 from rowkeep.model.schema import Schema
 from rowkeep.model.statistics import Statistics
-from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 
 
 class Spool(Protocol):
@@ -60,6 +61,29 @@ class ContentFiles(Protocol):
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
         """Removes files that have long been without a temporary upload. Returns how many."""
+
+
+class RawContents(Protocol):
+    """The content of raw files, each once, by its SHA-256 in hex."""
+
+    async def digest(self, temp_upload: str) -> ContentDigest:
+        """Reads what was sent as a temporary upload. Raises not_found_error when it is gone."""
+
+    def kept(self, contents: Mapping[str, str]) -> AbstractAsyncContextManager[None]:
+        """Keeps contents, by the temporary uploads that have them, while a transaction names them."""
+
+    def open(self, sha256: str) -> "OpenFile":
+        """Opens a content. Raises not_found_error when there is none."""
+
+    async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
+        """Removes contents that no file names. Returns how many."""
+
+
+class RowAppender(Protocol):
+    """Adds rows to an upload, within a transaction that does more."""
+
+    def __call__(self, editor: CatalogEditor, upload: Upload, rows: Sequence[Mapping[str, object]]) -> int:
+        """Adds rows that fit the upload's schema. Returns the number of the first."""
 
 
 class LargeBody(msgspec.Struct, frozen=True):
@@ -246,6 +270,13 @@ class OpenFile(Protocol):
 
     def close(self) -> None:
         """Closes the file. Again, it does nothing."""
+
+
+class UrlFetching(Protocol):
+    """Fetches what other servers have, from hosts that were permitted."""
+
+    def parts(self, url: str) -> AsyncIterator[bytes]:
+        """Yields what is at an address. Raises invalid_request_error where that is not to be had."""
 
 
 class ExportedFiles(Protocol):

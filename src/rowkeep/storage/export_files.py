@@ -5,16 +5,15 @@ to be named, so it has a grace before it is removed.
 """
 
 import asyncio
-import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from rowkeep.model.errors import not_found
 from rowkeep.storage.local_files import Disk, remove_and_log
+from rowkeep.storage.sent_file import SentFile
 
-READ_BYTES = 1024 * 1024
 GRACE_SECONDS = 600.0
 # The identifier of the export, how often it was begun, the number of the file.
 _is_export_name = re.compile(r"[0-9a-z]{4}-[0-9a-z]+-\d+-\d{6}").fullmatch
@@ -34,10 +33,10 @@ class ExportFolder:
             self._disk.rename(path, self._folder / name)
         self._disk.sync_directory(self._folder)
 
-    def open(self, name: str) -> "ExportFile":
+    def open(self, name: str) -> SentFile:
         """Opens a file. Raises not_found_error when there is none."""
         try:
-            return ExportFile(self._folder / name)
+            return SentFile(self._folder / name)
         except FileNotFoundError as error:
             raise not_found("The file is not on the server any more. Export it again.") from error
 
@@ -59,29 +58,3 @@ class ExportFolder:
     def _names(self) -> set[str]:
         """The names that rowkeep gave; a file of another name is not rowkeep's to remove."""
         return {file.name for file in self._folder.iterdir() if _is_export_name(file.name)}
-
-
-class ExportFile:
-    """An open file."""
-
-    def __init__(self, path: Path) -> None:
-        # Closed with its last reference too: of an answer that is refused a place nobody reads a part.
-        self._file = path.open("rb", buffering=0)
-
-    async def parts(self, first: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from one place to another, part by part; the file is closed then."""
-        try:
-            position = first
-            while position < end:
-                count = min(READ_BYTES, end - position)
-                part = await asyncio.to_thread(os.pread, self._file.fileno(), count, position)
-                if not part:
-                    raise OSError("a file of an export ends too early")
-                position += len(part)
-                yield part
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Closes the file. Again, it does nothing."""
-        self._file.close()

@@ -5,6 +5,7 @@
 * spool/                   bodies in flight and what statistics spill; worth nothing later, removed at start
 * jobs/                    what workers are making, a folder each; worth nothing later, removed at start
 * temp_uploads/            files that were sent and wait to be loaded (storage/catalog/temp_uploads.py)
+* raw_files/               the content of the files of file index tables (storage/raw_contents.py)
 * exports/                 files for download, each named by an export (storage/export_files.py)
 * backup-…/                second names of segments while a backup reads them (storage/backups/making.py)
 * rowkeep.json             the marker: this folder is rowkeep's (storage/marker.py)
@@ -20,7 +21,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -44,7 +45,7 @@ _is_job_folder = re.compile(rf"(?:parse|query|load|export)-{_chance}").fullmatch
 class DataDirectory:
     """The files of one server. Makes the folder when there is none."""
 
-    FOLDER_NAMES = ("segments", "spool", "jobs", "temp_uploads", "exports")
+    FOLDER_NAMES = ("segments", "spool", "jobs", "temp_uploads", "raw_files", "exports")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -87,6 +88,16 @@ class DataDirectory:
     def temp_uploads(self) -> Path:
         """The folder of the files that wait to be loaded."""
         return self.path / "temp_uploads"
+
+    @property
+    def raw_files(self) -> Path:
+        """The folder of the contents of raw files."""
+        return self.raw_files_of(self.path)
+
+    @staticmethod
+    def raw_files_of(path: Path) -> Path:
+        """The folder of the contents of a data directory, which need not be there."""
+        return path / "raw_files"
 
     @property
     def exports(self) -> Path:
@@ -213,6 +224,11 @@ class Disk:
     def rename(self, path: Path, new_path: Path) -> None:
         """Gives a file its name."""
         path.rename(new_path)
+
+    def link(self, path: Path, new_path: Path) -> None:
+        """Gives a file a second name. One that has it already is no error: it has the same content."""
+        with suppress(FileExistsError):
+            os.link(path, new_path)
 
     def sync_directory(self, folder: Path) -> None:
         """Makes the names in a folder durable."""

@@ -7,11 +7,14 @@ the schema they name; rows and bytes add up to what the upload's counters say; t
 the one that its last receipt told (chaining.py). Of rows that were accepted before there were chains only
 the rest can be said, and their number is told. Each row of its quarantine has its checksum too.
 
+Of every raw file must hold: its content is there, and is what was sent (its SHA-256 is its name).
+
 Files that no segment names are garbage, which the server removes; they are looked for only where no server
 runs.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
@@ -23,6 +26,7 @@ from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.journal.entries import entry_lines
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.opening import open_segments
+from rowkeep.storage.raw_contents import digest_of_file
 from rowkeep.storage.segments.chaining import ChainReading
 from rowkeep.storage.segments.parquet import SegmentFile
 
@@ -64,6 +68,7 @@ def verify(database: Database, directory: DataDirectory) -> VerificationReport:
             row_count += stream.row_count
             unchained += stream.unchained_row_count
         after_id = page[-1]
+    problems += raw_file_problems(database, directory)
     problems += _unnamed_files(database, directory)
     return VerificationReport(upload_count, row_count, tuple(problems), unchained)
 
@@ -71,6 +76,22 @@ def verify(database: Database, directory: DataDirectory) -> VerificationReport:
 def _stream_ids(database: Database, after_id: int) -> list[int]:
     with database.reading() as connection:
         return CatalogView(connection).uploads.ids(after_id, STREAMS_PER_PAGE)
+
+
+def raw_file_problems(database: Database, directory: DataDirectory) -> list[str]:
+    """Returns what is wrong with the contents of raw files."""
+    with database.reading() as connection:
+        contents = CatalogView(connection).raw_files.contents()
+    problems = ((name, _content_problem(directory.raw_files / name, name)) for name in sorted(contents))
+    return [f"raw_files/{name} {problem}" for name, problem in problems if problem is not None]
+
+
+def _content_problem(path: Path, sha256: str) -> str | None:
+    try:
+        found = digest_of_file(path)
+    except OSError as error:
+        return f"cannot be read: {error}"
+    return None if found.sha256 == sha256 else "is not what was sent"
 
 
 def _unnamed_files(database: Database, directory: DataDirectory) -> list[str]:

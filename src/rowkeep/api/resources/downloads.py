@@ -1,58 +1,75 @@
 """How a file is sent: whole or in part, with its name, its length and its digest."""
 
+import re
 from urllib.parse import quote
+
+import msgspec
 
 from rowkeep.api.http.endpoint import StreamAnswer
 from rowkeep.api.http.ranges import asked_range
 from rowkeep.api.http.request import ApiRequest
 from rowkeep.api.http.wire import Headers
 from rowkeep.model.errors import RowkeepError
-from rowkeep.model.exports import MEDIA_TYPES
-from rowkeep.services.exports import Download
+from rowkeep.storage.engines import OpenFile
+
+_is_plain = re.compile(r"[\w .,()+@=~!#$&'-]+", re.ASCII).fullmatch
 
 
-def file_answer(request: ApiRequest, download: Download) -> StreamAnswer:
+class SentFile(msgspec.Struct, frozen=True):
+    """A file that is sent, open. `md5` is as headers have it: Base64."""
+
+    name: str
+    media_type: str
+    byte_count: int
+    md5: str
+    content: OpenFile
+
+
+def file_answer(request: ApiRequest, file: SentFile) -> StreamAnswer:
     """The answer with a file, or the part of it that is asked for. Raises range_not_satisfiable."""
-    byte_count = download.file.byte_count
     try:
-        asked = _wanted_range(request, download)
+        asked = _wanted_range(request, file)
     except RowkeepError:
-        download.content.close()
+        file.content.close()
         raise
-    first, end = asked or (0, byte_count)
-    headers = [*_headers(download), (b"content-length", b"%d" % (end - first))]
+    first, end = asked or (0, file.byte_count)
+    headers = [*_headers(file), (b"content-length", b"%d" % (end - first))]
     if asked is not None:
-        headers.append((b"content-range", b"bytes %d-%d/%d" % (first, end - 1, byte_count)))
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (first, end - 1, file.byte_count)))
     if request.is_head:
-        download.content.close()
-    return StreamAnswer(headers, download.content.parts(first, end), 200 if asked is None else 206)
+        file.content.close()
+    return StreamAnswer(headers, file.content.parts(first, end), 200 if asked is None else 206)
 
 
-def _wanted_range(request: ApiRequest, download: Download) -> tuple[int, int] | None:
+def _wanted_range(request: ApiRequest, file: SentFile) -> tuple[int, int] | None:
     """The range that is asked for; of another file than this one, none (RFC 9110, 13.1.5)."""
     condition = request.headers.get(b"if-range")
-    if condition is not None and condition.strip() != _entity_tag(download):
+    if condition is not None and condition.strip() != _entity_tag(file):
         return None
-    return asked_range(request.headers.get(b"range"), download.file.byte_count)
+    return asked_range(request.headers.get(b"range"), file.byte_count)
 
 
-def _entity_tag(download: Download) -> bytes:
-    return b'"%b"' % download.file.md5.encode()
+def _entity_tag(file: SentFile) -> bytes:
+    return b'"%b"' % file.md5.encode()
 
 
-def _headers(download: Download) -> Headers:
-    digest = download.file.md5.encode()
-    media_type = MEDIA_TYPES[download.options.format]
-    if download.name.endswith(".gz"):
-        media_type = "application/gzip"
-    elif download.name.endswith(".zst"):
-        media_type = "application/zstd"
-    name = quote(download.name)
+def _headers(file: SentFile) -> Headers:
+    digest = file.md5.encode()
     return [
-        (b"content-type", media_type.encode()),
-        (b"content-disposition", f"attachment; filename=\"{name}\"; filename*=UTF-8''{name}".encode()),
+        (b"content-type", file.media_type.encode()),
+        # The type is what the name says: a browser is not to guess another.
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-disposition", _disposition(file.name)),
         (b"accept-ranges", b"bytes"),
-        (b"etag", _entity_tag(download)),
+        (b"etag", _entity_tag(file)),
         (b"content-digest", b"md5=:%b:" % digest),
         (b"x-goog-hash", b"md5=%b" % digest),
     ]
+
+
+def _disposition(name: str) -> bytes:
+    """Says what a file is called. A plain name is said once: older Python clients stumble over the other."""
+    if _is_plain(name):
+        return f'attachment; filename="{name}"'.encode()
+    encoded = quote(name, safe="")
+    return f"attachment; filename=\"{encoded}\"; filename*=UTF-8''{encoded}".encode()

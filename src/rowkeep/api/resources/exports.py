@@ -20,11 +20,11 @@ from rowkeep.api.http.routes import (
 )
 from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, Shape, Time, located
 from rowkeep.api.http.wire import Answer, json_answer, ok_answer
-from rowkeep.api.resources.downloads import file_answer
+from rowkeep.api.resources.downloads import SentFile, file_answer
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.exports import ExportFormat
 from rowkeep.model.jobs import JobStatus
-from rowkeep.services.exports import ExportDraft, ExportService, ExportView
+from rowkeep.services.exports import Download, ExportDraft, ExportService, ExportView
 
 EXPORTS_PER_PAGE_MAX = 1_000
 _FILE_PART = QueryParameter("filePart", {"type": "integer", "minimum": 0, "default": 0})
@@ -160,7 +160,7 @@ class ExportHandlers:
         """A file of a completed export, or a range of its bytes."""
         part = request.natural("filePart") or 0
         found = await self._exports.download(request.token_hash, request.segment("export"), part)
-        return file_answer(request, found)
+        return exported_answer(request, found)
 
     async def create_link(self, request: ApiRequest) -> Answer:
         """Makes a link by which a file can be fetched for an hour, without a token."""
@@ -174,7 +174,13 @@ class ExportHandlers:
 
     async def download_linked(self, request: ApiRequest) -> StreamAnswer:
         """The file that a link says, or a range of its bytes."""
-        return file_answer(request, await self._exports.download_linked(request.segment("link")))
+        return exported_answer(request, await self._exports.download_linked(request.segment("link")))
+
+
+def exported_answer(request: ApiRequest, found: Download) -> StreamAnswer:
+    """The answer with a file of an export, or the part of it that is asked for."""
+    file = SentFile(found.name, found.media_type, found.file.byte_count, found.file.md5, found.content)
+    return file_answer(request, file)
 
 
 def _resource(view: ExportView) -> Export:

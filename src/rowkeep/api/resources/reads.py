@@ -22,7 +22,7 @@ from rowkeep.api.http.request import ApiRequest, whole_number
 from rowkeep.api.http.routes import API, ASKED_ERRORS, FILE_TYPE, ROW_TYPES, Facts, Route, RouteTable
 from rowkeep.api.http.shapes import Count, Shape, Time
 from rowkeep.api.http.wire import Answer, json_answer
-from rowkeep.api.resources.downloads import file_answer
+from rowkeep.api.resources.exports import exported_answer
 from rowkeep.api.resources.follow import FollowAnswers
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.queries import RowFilter
@@ -156,7 +156,7 @@ class ReadHandlers:
         rows_max = request.natural("maxResults")
         table = request.segment("table")
         found = await self._exports.rows_as_file(request.token_hash, table, upload_name, draft, rows_max)
-        return file_answer(request, found)
+        return exported_answer(request, found)
 
     async def _list_filtered(self, request: ApiRequest, upload_name: str | None) -> StreamAnswer:
         format_ = row_format(request.text("format") or RowFormat.JSON_LINES)

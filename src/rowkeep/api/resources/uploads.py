@@ -17,13 +17,12 @@ from rowkeep.model.errors import invalid_request
 from rowkeep.model.files import BadRecord, Detected, FileType
 from rowkeep.model.jobs import Job
 from rowkeep.model.loads import LoadArguments, LoadResult
-from rowkeep.model.resources import UploadType
 from rowkeep.services.temp_uploads import TempUploadDraft, TempUploadService
 from rowkeep.services.upload_drafts import UploadDraft, draft_of_query, renaming_warning
 from rowkeep.services.uploads import UploadService, UploadView, upload_hash
 
 UploadStatus = Literal["queued", "running", "completed", "failed"]
-UploadTypeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["stream", *FileType]})]
+UploadTypeName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["stream", "rawFiles", *FileType]})]
 _OffsetToken = Annotated[
     str | None, msgspec.Meta(description="The offsetToken of the last rows that had one.")
 ]
@@ -107,7 +106,7 @@ def _stream_facts(view: UploadView) -> Facts:
         "status": "completed",
         "percent_completed": 100,
         "size": view.upload.byte_count,
-        "type": UploadType.STREAM.value,
+        "type": view.upload.type.value,
         "skip_bad_records": False,
         "bad_records_count": view.quarantined_count,
         "bad_records": [],
@@ -124,7 +123,7 @@ def _load_facts(load: Job) -> Facts:
         **_shown(found),
         "status": load.status.value,
         "percent_completed": int(100 * load.fraction),
-        "size": asked.content_bytes,
+        "size": asked.content_bytes if result.fetched_bytes is None else result.fetched_bytes,
         "skip_bad_records": asked.options.skip_bad_records,
         "bad_records_count": result.bad_record_count,
         "bad_records": [_bad_record(record) for record in result.bad_records],

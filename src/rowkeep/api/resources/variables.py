@@ -11,6 +11,7 @@ from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, located
 from rowkeep.api.http.warnings import SHOWN_NAMES_MAX
 from rowkeep.api.http.wire import Answer, json_answer, ok_answer
 from rowkeep.api.resources.places import parent_uri
+from rowkeep.model.raw_files import FILE_ID
 from rowkeep.model.schema import ValueLabel, Variable
 from rowkeep.model.types import VariableType
 from rowkeep.services.variables import (
@@ -23,7 +24,7 @@ from rowkeep.services.variables import (
 )
 
 VARIABLES_PER_PAGE_MAX = 10_000
-_LISTED = (*PAGED, one_of("type", list(VariableType)))
+_LISTED = (*PAGED, one_of("type", list(VariableType)), one_of("isFileId", ["true", "false"]))
 
 
 class VariableInList(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="variable"):
@@ -153,23 +154,32 @@ def _warn_of_nothing(request: ApiRequest, changes: VariablesChanges) -> None:
 def _page(request: ApiRequest, view: VariablesView) -> Answer:
     page = page_of(request, VARIABLES_PER_PAGE_MAX)
     type_, parent = request.text("type"), parent_uri(view.parent)
+    only_file_ids = (request.text("isFileId") or "").lower() == "true"  # Python writes True
     results = [
-        VariableInList(**variable_in_list(variable, index, parent))
+        VariableInList(**variable_in_list(variable, index, parent), is_file_id=_is_file_id(view, variable))
         for index, variable in enumerate(view.schema.variables)
-        if type_ is None or variable.type == type_
+        if (type_ is None or variable.type == type_) and (not only_file_ids or _is_file_id(view, variable))
     ][page.after_id : page.after_id + page.count + 1]
     return json_answer(page_of_results(VariableList, results, page, page.after_id + page.count))
 
 
-def variable_resource(variable: Variable, index: int, parent: str) -> VariableResource:
+def variable_resource(
+    variable: Variable, index: int, parent: str, *, is_file_id: bool = False
+) -> VariableResource:
     """Returns what is shown of a variable of the table or upload at a path."""
     return VariableResource(
         **variable_in_list(variable, index, parent),
+        is_file_id=is_file_id,
         description=variable.description,
         value_labels=variable.value_labels,
     )
 
 
+def _is_file_id(view: VariablesView, variable: Variable) -> bool:
+    return view.parent.table.is_file_index and variable.name == FILE_ID
+
+
 def _variable(request: ApiRequest, view: VariablesView) -> Answer:
     index, variable = find_variable(view.schema, request.segment("variable"))
-    return json_answer(variable_resource(variable, index, parent_uri(view.parent)))
+    is_file_id = _is_file_id(view, variable)
+    return json_answer(variable_resource(variable, index, parent_uri(view.parent), is_file_id=is_file_id))

@@ -1,9 +1,9 @@
 """`rowkeep backup`: a copy of a data directory that is whole.
 
 A backup is one snapshot: everything that was acknowledged before it began, nothing in part, whatever a
-server writes meanwhile. It is the database as of one moment and the segments that it names. A server may
-compact a segment away while it is copied, and remove its file after a grace; so all of them are held at once,
-and are copied from there.
+server writes meanwhile. It is the database as of one moment, and the segments and the contents of raw files
+that it names. A server may give up such a file while it is copied, and remove it after a grace; so all of
+them are held at once, and are copied from there.
 
 A segment never changes. So a backup that comes after an earlier one gives the segments that are in both a
 second name (a hard link), and copies the others: it costs the room of what is new, and each backup is whole
@@ -47,12 +47,20 @@ def back_up(directory: DataDirectory, destination: Path, *, earlier: Path | None
         _copy_database(directory, copy)
         names = named_segments(copy)
         with open_segments(directory).held(names) as held:
-            segments = SegmentCopy(held, copy.segments, earlier)
+            segments = FileCopy(held, copy.segments, earlier and DataDirectory.segments_of(earlier))
             segments.take(names)
+        _copy_contents(directory, copy, earlier)
         record = BackupRecord(made_at, len(names), segments.copied_count, segments.copied_bytes)
         write_record(copy.path, record)
         finish(copy.path, destination)
     return record
+
+
+def _copy_contents(directory: DataDirectory, copy: DataDirectory, earlier: Path | None) -> None:
+    """Copies the contents of raw files, which never change, as segments are copied."""
+    names = named_contents(copy)
+    with LocalSegments(directory.raw_files, Disk()).held(names) as held:
+        FileCopy(held, copy.raw_files, earlier and DataDirectory.raw_files_of(earlier)).take(names)
 
 
 def _copy_database(directory: DataDirectory, copy: DataDirectory) -> None:
@@ -72,18 +80,31 @@ def named_segments(directory: DataDirectory) -> list[str]:
         database.close()
 
 
+def named_contents(directory: DataDirectory) -> list[str]:
+    """Returns the names of the contents that the raw files of a data directory have, in order."""
+    database = open_database(directory)
+    try:
+        return sorted(read_snapshot(database, _content_names))
+    finally:
+        database.close()
+
+
+def _content_names(view: CatalogView) -> set[str]:
+    return set(view.raw_files.contents())
+
+
 def _segment_names(view: CatalogView) -> set[str]:
     return view.segments.file_names()
 
 
-class SegmentCopy:
-    """Segments in the folder of a backup or of a new data directory, linked or copied from a store."""
+class FileCopy:
+    """Files that never change, in a backup or a new data directory: copied, or linked from an earlier one."""
 
     def __init__(self, source: SegmentStore, folder: Path, earlier: Path | None = None) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._source = source
         self._store = LocalSegments(folder, Disk())
-        self._earlier = LocalSegments(DataDirectory.segments_of(earlier or folder), Disk())
+        self._earlier = LocalSegments(earlier or folder, Disk())
         self.copied_count = 0
         self.copied_bytes = 0
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from rowkeep.storage.backups.making import SegmentCopy, named_segments
+from rowkeep.storage.backups.making import FileCopy, named_contents, named_segments
 from rowkeep.storage.backups.record import BackupRecord, read_record
 from rowkeep.storage.backups.unfinished import finish, is_unfinished, unfinished
 from rowkeep.storage.base import Database, StorageError
-from rowkeep.storage.local_files import DataDirectory
+from rowkeep.storage.local_files import DataDirectory, Disk
+from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.opening import open_database, open_segments
 from rowkeep.storage.verification import VerificationReport, verify
 
@@ -60,7 +61,10 @@ def _copy_files(source: Path, copy: DataDirectory) -> None:
     shutil.copyfile(DataDirectory.database_of(source), copy.database)
     backup = open_segments(DataDirectory(source))
     present = backup.names()
-    SegmentCopy(backup, copy.segments).take([name for name in named_segments(copy) if name in present])
+    FileCopy(backup, copy.segments).take([name for name in named_segments(copy) if name in present])
+    contents = LocalSegments(DataDirectory.raw_files_of(source), Disk())
+    kept = contents.names()
+    FileCopy(contents, copy.raw_files).take([name for name in named_contents(copy) if name in kept])
 
 
 def _read_back(copy: DataDirectory, edit: Callable[[Database], None] | None) -> VerificationReport:

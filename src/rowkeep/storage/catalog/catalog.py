@@ -20,6 +20,7 @@ from rowkeep.storage.catalog.members import MemberEditor, Members
 from rowkeep.storage.catalog.owners import OwnerEditor, Owners
 from rowkeep.storage.catalog.quarantine import QuarantineEditor, Quarantines
 from rowkeep.storage.catalog.queries import Queries, QueryEditor
+from rowkeep.storage.catalog.raw_files import RawFileEditor, RawFiles
 from rowkeep.storage.catalog.receipts import ReceiptEditor, Receipts
 from rowkeep.storage.catalog.segments import SegmentEditor, Segments
 from rowkeep.storage.catalog.sessions import SessionEditor, Sessions
@@ -56,6 +57,7 @@ class CatalogView:
         self.exports = Exports(connection)
         self.temp_uploads = TempUploads(connection)
         self.audit = Audit(connection)
+        self.raw_files = RawFiles(connection)
 
     def catalog_version(self) -> int:
         """Returns how many transactions have changed the catalog."""
@@ -84,6 +86,7 @@ class CatalogEditor(CatalogView):
     exports: ExportEditor
     temp_uploads: TempUploadEditor
     audit: AuditEditor
+    raw_files: RawFileEditor
 
     def __init__(self, connection: Connection, origin: Origin = THE_SERVER) -> None:
         super().__init__(connection)
@@ -107,3 +110,4 @@ class CatalogEditor(CatalogView):
         self.exports = ExportEditor(connection, now)
         self.temp_uploads = TempUploadEditor(connection, now)
         self.audit = AuditEditor(connection, now, origin)
+        self.raw_files = RawFileEditor(connection, now)

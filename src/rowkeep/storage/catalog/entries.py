@@ -3,6 +3,7 @@
 import msgspec
 
 from rowkeep.model.resources import Entry, UnsealedUpload
+from rowkeep.storage.base import Group, NewEntry
 from rowkeep.storage.catalog.records import nouns
 from rowkeep.storage.catalog.state import Editing, Reading
 
@@ -65,7 +66,11 @@ class Entries(Reading):
 
 
 class EntryEditor(Entries, Editing):
-    """Reads and drops entries."""
+    """Reads, adds and drops entries."""
+
+    def add(self, entry: NewEntry, catalog_version: int) -> None:
+        """Adds an entry. Raises DuplicateError where its upload does not end where it begins."""
+        self._connection.add_group(Group(catalog_version, self._now, [entry], []))
 
     def drop(self, upload_id: int, row_end: int, bytes_max: int) -> int:
         """Deletes the first entries of rows before `row_end`, until they reach `bytes_max` before encoding.

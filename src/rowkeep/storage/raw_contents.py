@@ -1,0 +1,93 @@
+"""The content of raw files: each once, under its SHA-256, whatever files in whatever tables have it.
+
+The content of a file that is added is there already, as that of a temporary upload; it gets its second name
+here (a hard link), durable before the transaction that names it. Content that no file names may be about to
+be named, so sweeping and adding take turns: what is swept is looked up and removed in one turn.
+"""
+
+import asyncio
+import hashlib
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rowkeep.model.errors import not_found
+from rowkeep.model.raw_files import ContentDigest
+from rowkeep.storage.local_files import Disk, no_room, remove_and_log
+from rowkeep.storage.sent_file import SentFile
+
+READ_BYTES = 1024 * 1024
+GRACE_SECONDS = 600.0
+_is_content = re.compile(r"[0-9a-f]{64}", re.ASCII).fullmatch
+
+
+class RawContentFolder:
+    """The folder of the contents. One per process; used on one event loop."""
+
+    def __init__(self, folder: Path, sent: Path, disk: Disk) -> None:
+        self._folder = folder
+        self._sent = sent
+        self._disk = disk
+        self._turn = asyncio.Lock()
+        self._unnamed_since: dict[str, float] = {}
+
+    async def digest(self, temp_upload: str) -> ContentDigest:
+        """Reads what was sent. Raises not_found_error when it is gone."""
+        try:
+            return await asyncio.to_thread(digest_of_file, self._sent / temp_upload)
+        except FileNotFoundError as error:
+            raise not_found("The file that was sent is not on the server any more. Send it again.") from error
+
+    @asynccontextmanager
+    async def kept(self, contents: Mapping[str, str]) -> AsyncIterator[None]:
+        """Keeps contents, by the temporary uploads that have them, while a transaction names them."""
+        async with self._turn:
+            try:
+                await asyncio.to_thread(self._keep, contents)
+            except OSError as error:
+                raise no_room(error) from error
+            yield
+
+    def _keep(self, contents: Mapping[str, str]) -> None:
+        for sha256, temp_upload in contents.items():
+            self._disk.link(self._sent / temp_upload, self._folder / sha256)
+        self._disk.sync_directory(self._folder)
+
+    def open(self, sha256: str) -> SentFile:
+        """Opens a content. Raises not_found_error when there is none."""
+        try:
+            return SentFile(self._folder / sha256)
+        except FileNotFoundError as error:
+            raise not_found("The content of this file is not on the server any more.") from error
+
+    async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
+        """Removes contents that no file has named for a while. Returns how many."""
+        async with self._turn:
+            present = await asyncio.to_thread(self._names)
+            unnamed = present - await named()
+            now = time.monotonic()
+            self._unnamed_since = {name: self._unnamed_since.get(name, now) for name in unnamed}
+            since = self._unnamed_since.items()
+            removable = [name for name, first_seen in since if now - first_seen >= GRACE_SECONDS]
+            for name in removable:
+                await asyncio.to_thread(
+                    remove_and_log, self._disk, self._folder / name, "no file has this content"
+                )
+        return len(removable)
+
+    def _names(self) -> set[str]:
+        """The names that rowkeep gave; a file of another name is not rowkeep's to remove."""
+        return {file.name for file in self._folder.iterdir() if _is_content(file.name)}
+
+
+def digest_of_file(path: Path) -> ContentDigest:
+    """Reads a file. Raises OSError."""
+    md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while part := file.read(READ_BYTES):
+            md5.update(part)
+            sha256.update(part)
+            size += len(part)
+    return ContentDigest(size, md5.digest(), sha256.hexdigest())
