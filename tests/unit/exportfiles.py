@@ -1,8 +1,10 @@
 """Rows of every type, and the reference library of each format that reads them back."""
 
+import base64
 import csv
 import datetime
 import gzip
+import hashlib
 import io
 import json
 import math
@@ -89,7 +91,12 @@ def written(
     files = ExportFiles(folder, schema, options, HELD_BYTES_MAX)
     for _ in range(batches):
         files.write(batch_of(rows, schema))
-    return files.finish(), files.warnings
+    ended = files.finish()
+    for file in ended:
+        content = (folder / file.name).read_bytes()
+        digest = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+        assert (file.byte_count, file.md5) == (len(content), digest)
+    return [folder / file.name for file in ended], files.warnings
 
 
 def read_parquet(path: Path) -> list[Row]:

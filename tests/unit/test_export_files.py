@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 
 from rowkeep.formats.columns import text_of
-from rowkeep.formats.exports.parts import described
 from rowkeep.model.errors import RowkeepError
 from rowkeep.model.exports import COMPRESSIONS, ExportFormat, check_fits, export_options
 from rowkeep.model.schema import Schema, ValueLabel, Variable
@@ -274,7 +273,7 @@ def test_parts_of_parquet(folder: Path) -> None:
 def test_every_compression(folder: Path, format_: ExportFormat, compression: str) -> None:
     """Each compression that is offered makes a file, and text files tell theirs in their names."""
     [path], _ = written(folder, [ROW] * 100, export_options(format_.value, compression=compression))
-    assert described(path, "x").byte_count == path.stat().st_size > 0
+    assert path.stat().st_size > 0
     if format_ in EXACT:
         assert EXACT[format_](path) == [ROW] * 100
     if (format_, compression) == (ExportFormat.CSV, "gzip"):

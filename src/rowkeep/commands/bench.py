@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from rowkeep.trials.exports import EXPORT_COUNTS, run_exports
 from rowkeep.trials.fairness import run_fairness
 from rowkeep.trials.files import MEGABYTES, run_files
 from rowkeep.trials.following import FOLLOWER_COUNTS, run_following
@@ -37,7 +38,7 @@ from rowkeep.trials.variants import run_variants
     type=click.Choice(
         [
             *("inserts", "memory", "growth", "sustained", "opening", "following", "soak", "variants"),
-            *("fairness", "formats", "overload", "files", "queries"),
+            *("fairness", "formats", "overload", "files", "queries", "exports"),
         ]
     ),
     default="inserts",
@@ -86,6 +87,7 @@ def bench(
         "formats": lambda: run_formats(rounds, seconds, directory),
         "files": lambda: run_files(_numbers(counts or str(MEGABYTES))[0], rounds, seconds, directory),
         "queries": lambda: run_queries(_numbers(counts) or QUERY_COUNTS, directory),
+        "exports": lambda: run_exports(_numbers(counts) or EXPORT_COUNTS, directory),
         "overload": lambda: run_overload(rounds, seconds, directory),
     }
     click.echo(measures[measure]())

@@ -42,6 +42,11 @@ def memory_mib(pid: int) -> float:
     return _fields(pid, "status").get("VmRSS:", 0) / 1024
 
 
+def shared_memory_mib(pid: int) -> float:
+    """The memory that a process and all below it hold; pages that several share count once (Linux' PSS)."""
+    return sum(_fields(below, "smaps_rollup").get("Pss:", 0) for below in tree_of(pid)) / 1024
+
+
 def open_files(pid: int) -> int:
     """How many files and connections a process has open."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())

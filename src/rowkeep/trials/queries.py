@@ -1,48 +1,48 @@
 """Queries: twenty of the kind that ClickBench asks, against DuckDB reading the same Parquet files itself.
 
 The rows are written as a load writes them, so that millions of them take a minute and not an hour. Both sides
-take turns. Of rowkeep the whole request is measured: taking the query in, its snapshot, two workers, the
+take turns. Of rowkeep the whole request is measured: taking the query in, its snapshot, the workers, the
 result made durable, the answer. DuckDB has the files open, gives its rows to Arrow, and keeps nothing.
+
+Three figures sum up the twenty. The geometric mean of the ratios counts a query that DuckDB answers from the
+footers of files within a millisecond as much as one that reads every row. ClickBench adds 10 ms to both sides
+for that reason. The ratio of the sums is what who waits for all twenty sees.
 """
 
-import http.client
-import json
 import statistics
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import msgspec
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from rowkeep.storage.catalog.catalog import CatalogEditor
-from rowkeep.storage.catalog.segments import LoadedCounters
-from rowkeep.storage.doors import edit_catalog, read_snapshot
-from rowkeep.storage.local_files import DataDirectory, Disk
-from rowkeep.storage.local_segments import LocalSegments
-from rowkeep.storage.opening import open_database
-from rowkeep.storage.segments.loading import SegmentLoader
+from rowkeep.trials.asking import send_json
+from rowkeep.trials.load import LoadPlan, LoadResult
+from rowkeep.trials.many_rows import write_many_rows
 from rowkeep.trials.processes import end
-from rowkeep.trials.targets import (
-    ROWS_PATH,
-    TOKEN,
-    Target,
-    free_port,
-    launch_rowkeep,
-    make_stream,
-)
-from rowkeep.trials.workload import bodies
+from rowkeep.trials.report import Bar, bar_lines, table_text
+from rowkeep.trials.run import carry_out
+from rowkeep.trials.targets import ROWS_PATH, TOKEN, Target, free_port, launch_rowkeep, make_stream
+from rowkeep.trials.workload import SCHEMA, bodies
 
 QUERY_COUNTS = (50_000_000,)
 ROUNDS = 3
 THREADS = 2
-BATCH_ROWS = 1_000_000
 NEW_ROWS = 10_000
+CLICKBENCH_SECONDS = 0.010
+SPEED_RATIO_MAX = 1.5
+NEWEST_MS_MAX = 100.0
+P99_RATIO_MAX = 2.0
+CONNECTIONS, ROWS_PER_REQUEST, INSERT_SECONDS = 16, 10, 15.0
+ASKING_THREADS = 2
+_NEWEST = "newest"
+_NEWEST_ROWS_PATH = f"/api/v1/tables/bench.bench.{_NEWEST}/uploads/{_NEWEST}/rows"
 _DAY = "DATE '2026-03-01'"
 
 # In BigQuery's words; where DuckDB's differ, both. {t} is the table.
@@ -85,47 +85,54 @@ QUERIES: tuple[tuple[str, str], ...] = tuple(
 )
 
 
+class _Times(msgspec.Struct, frozen=True):
+    """Medians of one query, in seconds."""
+
+    text: str
+    ours: float
+    theirs: float
+
+    @property
+    def ratio(self) -> float:
+        """How much longer rowkeep takes."""
+        return self.ours / self.theirs
+
+
 def run_queries(row_counts: tuple[int, ...], directory: Path) -> str:
     """Measures tables of so many rows, each in a data directory of its own. Progress goes to stderr."""
     return "\n".join(_measured(count, directory) for count in row_counts)
 
 
 def _measured(row_count: int, directory: Path) -> str:
-    with tempfile.TemporaryDirectory(dir=directory) as folder:
-        data_dir = Path(folder) / "data"
+    with ExitStack() as stack:
+        data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=directory))) / "data"
         make_stream(data_dir)
-        _write_rows(data_dir, row_count)
+        write_many_rows(data_dir, row_count)
         port = free_port()
         process = launch_rowkeep(data_dir, port)
+        stack.callback(end, process)
         target = Target("rowkeep", "127.0.0.1", port, ROWS_PATH, TOKEN, process.pid)
-        try:
-            return f"{_table(target, data_dir, row_count)}\n{_newest_rows(target)}"
-        finally:
-            end(process)
+        times = _in_turns(target, data_dir)
+        nothing = statistics.median(_seconds(lambda: _ask(target, "SELECT 1")) for _ in range(9))
+        newest = _newest_rows(target)
+        alone, beside = _inserts(target)
+    return _text(row_count, times, nothing, newest, alone, beside)
 
 
-def _table(target: Target, data_dir: Path, row_count: int) -> str:
-    lines = [
-        f"{row_count:,} rows",
-        "",
-        "| query | rowkeep ms | DuckDB ms | ratio |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    ratios = []
+def _in_turns(target: Target, data_dir: Path) -> list[_Times]:
+    found = []
     with duckdb.connect(config={"threads": THREADS}) as connection:
         files = [str(file) for file in sorted((data_dir / "segments").glob("*.parquet"))]
         connection.read_parquet(files).create_view("t")
         _ask(target, "SELECT 1")  # starts the process that workers are forked from
         for ours, theirs in QUERIES:
-            mine, other = _turns(
+            seconds = _turns(
                 lambda text=ours: _ask(target, text.format(t="`bench.bench.bench`")),  # type: ignore[misc]
                 lambda text=theirs: connection.execute(text.format(t="t")).to_arrow_table(),  # type: ignore[misc]
             )
-            ratios.append(mine / other)
-            lines.append(f"| `{ours}` | {mine * 1000:.0f} | {other * 1000:.0f} | {ratios[-1]:.2f} |")
-            sys.stderr.write(f"{lines[-1]}\n")
-    lines.append(f"| geometric mean | | | {statistics.geometric_mean(ratios):.2f} |")
-    return "\n".join(lines)
+            found.append(_Times(ours, *seconds))
+            sys.stderr.write(f"{' | '.join(_cells(found[-1]))}\n")
+    return found
 
 
 def _turns(one: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
@@ -133,98 +140,104 @@ def _turns(one: Callable[[], object], other: Callable[[], object]) -> tuple[floa
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(ROUNDS + 1):
         for call, found in zip((one, other), times, strict=True):
-            started = time.perf_counter()
-            call()
+            seconds = _seconds(call)
             if number:
-                found.append(time.perf_counter() - started)
+                found.append(seconds)
     return statistics.median(times[0]), statistics.median(times[1])
 
 
-def _newest_rows(target: Target) -> str:
-    """A query over what was just inserted, of which nothing is in a segment."""
-    upload = "newest"
-    _send(target, "POST", "/api/v1/datasets/bench.bench/tables", {"name": upload})
-    path = f"/api/v1/tables/bench.bench.{upload}/uploads"
-    _send(target, "POST", path, {"name": upload, "type": "stream"})
-    body = msgspec.json.decode(next(bodies(NEW_ROWS)))
-    _send(target, "POST", f"{path}/{upload}/rows", body)
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _newest_rows(target: Target) -> float:
+    """Seconds of a query over what was just inserted, of which nothing is in a segment."""
+    send_json(target, "POST", "/api/v1/datasets/bench.bench/tables", {"name": _NEWEST})
+    schema = [{"name": name, "type": type_} for name, type_ in SCHEMA]
+    stream = {"name": _NEWEST, "type": "stream", "schema": schema}
+    send_json(target, "POST", f"/api/v1/tables/bench.bench.{_NEWEST}/uploads", stream)
+    send_json(target, "POST", _NEWEST_ROWS_PATH, msgspec.json.decode(next(bodies(NEW_ROWS))))
     times = []
-    for _ in range(2 * ROUNDS + 1):
+    for number in range(2 * ROUNDS + 1):
+        text = f"SELECT COUNT(*) AS n, MAX(count) AS m, {number} AS k FROM `bench.bench.{_NEWEST}`"
         started = time.perf_counter()
-        query = _ask(target, f"SELECT COUNT(*), MAX(count) FROM `bench.bench.{upload}`")
+        query = _ask(target, text)
         times.append(time.perf_counter() - started)
-        rows = _send(target, "GET", f"/api/v1{query['uri']}/rows", None)
-        if rows["f0_"] != NEW_ROWS:
+        rows = send_json(target, "GET", f"/api/v1{query['uri']}/rows", None)
+        if rows["n"] != NEW_ROWS:
             raise RuntimeError(f"the query saw {rows} of {NEW_ROWS} rows")
-    milliseconds = statistics.median(times) * 1000
-    return f"\n{NEW_ROWS:,} rows just inserted, all of them in the query: {milliseconds:.0f} ms\n"
+    return statistics.median(times)
+
+
+def _inserts(target: Target) -> tuple[LoadResult, LoadResult]:
+    """Inserts alone, and beside queries over all rows that follow each other."""
+    place = (target.host, target.port, _NEWEST_ROWS_PATH, target.token)
+    plan = LoadPlan(*place, CONNECTIONS, ROWS_PER_REQUEST, INSERT_SECONDS)
+    carry_out(plan)
+    alone = carry_out(plan)
+    is_over = threading.Event()
+    askers = [threading.Thread(target=_ask_until, args=(target, is_over)) for _ in range(ASKING_THREADS)]
+    for asker in askers:
+        asker.start()
+    try:
+        return alone, carry_out(plan)
+    finally:
+        is_over.set()
+        for asker in askers:
+            asker.join()
+
+
+def _ask_until(target: Target, is_over: threading.Event) -> None:
+    while not is_over.is_set():
+        for text, _ in QUERIES:
+            if not is_over.is_set():
+                _ask(target, text.format(t="`bench.bench.bench`"))
 
 
 def _ask(target: Target, text: str) -> dict[str, Any]:
-    query = _send(target, "POST", "/api/v1/queries", {"query": text, "timeoutMs": 60_000})
+    query = send_json(target, "POST", "/api/v1/queries", {"query": text, "timeoutMs": 60_000})
     while query["status"] in ("queued", "running"):
         time.sleep(0.1)
-        query = _send(target, "GET", f"/api/v1{query['uri']}", None)
+        query = send_json(target, "GET", f"/api/v1{query['uri']}", None)
     if query["status"] != "completed":
         raise RuntimeError(f"{text}: {query['errorMessage']}")
     return query
 
 
-def _send(target: Target, method: str, path: str, body: object) -> dict[str, Any]:
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=300)
-    headers = {"Authorization": f"Bearer {target.token}", "Content-Type": "application/json"}
-    connection.request(method, path, None if body is None else json.dumps(body), headers)
-    response = connection.getresponse()
-    answer = response.read()
-    connection.close()
-    if response.status not in (200, 201):
-        raise RuntimeError(f"{method} {path} was answered {response.status}: {answer[:400]!r}")
-    found: dict[str, Any] = json.loads(answer)
-    return found
+def _cells(times: _Times) -> list[str]:
+    return [f"`{times.text}`", f"{times.ours * 1000:.0f}", f"{times.theirs * 1000:.0f}", f"{times.ratio:.2f}"]
 
 
-def _write_rows(data_dir: Path, row_count: int) -> None:
-    """Puts rows into segments of the stream, as a load does it."""
-    directory = DataDirectory(data_dir)
-    directory.sweep()
-    database = open_database(directory)
-    upload = read_snapshot(database, lambda view: view.uploads.content_page(1, 0, 1))[0]
-    loader = SegmentLoader(LocalSegments(directory.segments, Disk()), upload.id, upload.schema)
-    try:
-        for batch in _batches(row_count):
-            loader.add(batch)
-        loaded = loader.finish()
-    finally:
-        loader.close()
-
-    def name(editor: CatalogEditor) -> None:
-        counters = LoadedCounters(loaded.row_count, loaded.byte_count, loaded.chain)
-        editor.segments.name_loaded(upload.id, loaded.segments, counters)
-
-    edit_catalog(database, name)
-    database.close()
-
-
-def _batches(row_count: int) -> Iterator[pa.RecordBatch]:
-    """Rows with a variable of each type; the times go up, as those of measurements do."""
-    for start in range(0, row_count, BATCH_ROWS):
-        count = min(BATCH_ROWS, row_count - start)
-        numbers = pa.array(range(start, start + count), pa.int64())
-        chance = pc.random(count, initializer=start)
-        micros = pc.add(pc.multiply(numbers, 31_536_000_000_000 // row_count), 1_767_225_600_000_000)
-        measured = micros.cast(pa.timestamp("us"))
-        places = pc.floor(pc.multiply(chance, 180.0)).cast(pa.int64()).cast(pa.string())
-        stations = pc.floor(pc.multiply(chance, 5000.0)).cast(pa.int64()).cast(pa.string())
-        yield pa.RecordBatch.from_arrays(
-            [
-                pc.binary_join_element_wise("station", stations, "-"),
-                numbers,
-                pc.add(pc.multiply(chance, 140.0), 20.5),
-                pc.less(chance, 0.5),
-                measured.cast(pa.date32(), safe=False),
-                measured,
-                measured.cast(pa.time64("us")),
-                pc.binary_join_element_wise("POINT(", places, " 50)", ""),
-            ],
-            names=["site", "count", "temperature", "valid", "day", "measured_at", "local_time", "position"],
-        )
+def _text(
+    row_count: int,
+    times: list[_Times],
+    nothing: float,
+    newest: float,
+    alone: LoadResult,
+    beside: LoadResult,
+) -> str:
+    geometric = statistics.geometric_mean(each.ratio for each in times)
+    clickbench = statistics.geometric_mean(
+        (each.ours + CLICKBENCH_SECONDS) / (each.theirs + CLICKBENCH_SECONDS) for each in times
+    )
+    whole = sum(each.ours for each in times) / sum(each.theirs for each in times)
+    p99_ratio = beside.p99_ms / alone.p99_ms
+    bars = [
+        Bar("20 queries against DuckDB, geometric mean", geometric, SPEED_RATIO_MAX, at_least=False),
+        Bar("the same with 10 ms added to both (ClickBench)", clickbench, SPEED_RATIO_MAX, at_least=False),
+        Bar("the same, sums of all 20", whole, SPEED_RATIO_MAX, at_least=False),
+        Bar(f"ms of a query over {NEW_ROWS:,} newest rows", newest * 1000, NEWEST_MS_MAX, at_least=False),
+        Bar("p99 of inserts beside queries, against alone", p99_ratio, P99_RATIO_MAX, at_least=False),
+    ]
+    head = [f"{row_count:,} rows", "rowkeep ms", "DuckDB ms", "ratio"]
+    inserts = table_text(
+        [f"inserts of {ROWS_PER_REQUEST} rows, {CONNECTIONS} connections", "requests/s", "p50 ms", "p99 ms"],
+        [
+            [name, f"{result.requests / result.seconds:,.0f}", f"{result.p50_ms:.2f}", f"{result.p99_ms:.2f}"]
+            for name, result in (("alone", alone), (f"beside {ASKING_THREADS} that ask queries", beside))
+        ],
+    )
+    said = f"A query of no table: {nothing * 1000:.0f} ms."
+    return f"{table_text(head, [_cells(each) for each in times])}\n{said}\n\n{inserts}\n{bar_lines(bars)}"

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from rowkeep.formats.arrow import ArrowRows, RowBatch, row_batch
 from rowkeep.formats.columns import columns_of
-from rowkeep.formats.exports.parts import ExportFiles, described
+from rowkeep.formats.exports.parts import ExportFiles
 from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.errors import damaged
 from rowkeep.model.exports import ExportPlan, ExportResult, UploadRows
@@ -43,12 +43,11 @@ def export(work: Work) -> ExportResult:
             files.write(batch)
             done += len(batch)
             work.report(done / row_count)
-    paths = files.finish()
-    for path in paths:
-        sync_file(path)
+    written = files.finish()
+    for file in written:
+        sync_file(folder / file.name)
     sync_directory(folder)
-    written = tuple(described(path, path.name) for path in paths)
-    return ExportResult(written, done, tuple(files.warnings))
+    return ExportResult(tuple(written), done, tuple(files.warnings))
 
 
 def _batches(plan: ExportPlan, entries: BinaryIO) -> Iterator[RowBatch]:

@@ -1,14 +1,13 @@
 """The files of an export: one after the other, each up to a size."""
 
-import base64
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 
 from rowkeep.formats.exports.avro import AvroFile
 from rowkeep.formats.exports.columnar import ArrowFile, ParquetFile
+from rowkeep.formats.exports.digest import RunningDigest
 from rowkeep.formats.exports.spreadsheet import XlsxFile
 from rowkeep.formats.exports.statistical import DtaFile, SavFile
 from rowkeep.formats.exports.text import CsvFile, LinesFile
@@ -16,7 +15,6 @@ from rowkeep.formats.exports.writer import ExportWriter
 from rowkeep.model.exports import ExportedFile, ExportFormat, ExportOptions
 from rowkeep.model.schema import Schema
 
-_READ_BYTES = 1024 * 1024
 _STREAMING: dict[ExportFormat, Callable[[Path, Schema, ExportOptions], ExportWriter]] = {
     ExportFormat.CSV: CsvFile,
     ExportFormat.JSON_LINES: LinesFile,
@@ -38,13 +36,18 @@ class ExportFiles:
         self._schema = schema
         self._options = options
         self._held_bytes_max = held_bytes_max
-        self._paths: list[Path] = []
-        self._writer = self._next_file()
+        self._ended: list[ExportedFile] = []
+        self._begin_file()
         self.warnings: list[str] = []
 
-    def _next_file(self) -> ExportWriter:
-        path = self._folder / f"{len(self._paths):06d}{self._options.suffix}"
-        self._paths.append(path)
+    def _begin_file(self) -> None:
+        self._path = self._folder / f"{len(self._ended):06d}{self._options.suffix}"
+        self._writer = self._writer_of(self._path)
+        self._digest: RunningDigest | None = None
+        if self._options.format in _STREAMING:  # the others may go back in their file
+            self._digest = RunningDigest(self._path)
+
+    def _writer_of(self, path: Path) -> ExportWriter:
         streaming = _STREAMING.get(self._options.format)
         if streaming is not None:
             return streaming(path, self._schema, self._options)
@@ -57,29 +60,18 @@ class ExportFiles:
         """Adds rows. Raises RowkeepError for a value that the format cannot hold."""
         if self._writer.byte_count() >= self._options.part_bytes_max:
             self._end_file()
-            self._writer = self._next_file()
+            self._begin_file()
         self._writer.write(batch)
+        if self._digest is not None:
+            self._digest.note()
 
     def _end_file(self) -> None:
         self.warnings += [text for text in self._writer.finish() if text not in self.warnings]
+        digest = self._digest or RunningDigest(self._path)
+        md5 = digest.finish()
+        self._ended.append(ExportedFile(self._path.name, digest.byte_count, md5))
 
-    def finish(self) -> list[Path]:
-        """Ends the last file. Returns where all of them are."""
+    def finish(self) -> list[ExportedFile]:
+        """Ends the last file. Returns all of them, in order."""
         self._end_file()
-        return self._paths
-
-
-def described(path: Path, name: str) -> ExportedFile:
-    """What is said of a file under the name that it gets."""
-    digest = hashlib.md5(usedforsecurity=False)
-    byte_count = 0
-    for part in _parts(path):
-        digest.update(part)
-        byte_count += len(part)
-    return ExportedFile(name, byte_count, base64.b64encode(digest.digest()).decode())
-
-
-def _parts(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while part := file.read(_READ_BYTES):
-            yield part
+        return self._ended
