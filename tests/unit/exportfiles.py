@@ -152,6 +152,9 @@ def same(found: Any, value: Any) -> bool:
         return found is None or found == ""
     if isinstance(value, bool | int | float):
         return isinstance(found, bool | int | float) and math.isclose(found, value, rel_tol=0, abs_tol=0)
-    if isinstance(value, datetime.datetime):  # far from 1960 a double has less than microseconds
+    if isinstance(value, datetime.datetime):
+        if not isinstance(found, datetime.datetime):  # calamine reads midnight as the day
+            found = datetime.datetime.combine(found, datetime.time())
+        # far from 1960 a double has less than microseconds
         return abs(found - value) < datetime.timedelta(milliseconds=1)
     return bool(found == value)
