@@ -247,13 +247,80 @@ def test_what_is_no_stream_of_rows(body: bytes, says: str) -> None:
 
 
 def test_what_repeats_itself_is_bounded() -> None:
-    """A dictionary's text, rows without bytes: what they come to is known before they are made."""
+    """What a dictionary's text comes to is known before it is made."""
     repeated = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int8()), pa.array(["x" * 10_000]))
-    for array in (repeated, pa.nulls(10**9)):
-        for read in (lambda body: canonical_text(body, schema_of(VariableType.STRING)), lines_of):
-            with pytest.raises(RowkeepError) as refused:
-                read(one(array))
-            assert refused.value.code is ErrorCode.PAYLOAD_TOO_LARGE
+    for read in (lambda body: canonical_text(body, schema_of(VariableType.STRING)), lines_of):
+        with pytest.raises(RowkeepError) as refused:
+            read(one(repeated))
+        assert refused.value.code is ErrorCode.PAYLOAD_TOO_LARGE
+
+
+def without_columns(row_count: int) -> bytes:
+    """A stream that declares rows and has no column."""
+    rows = pa.Array.from_buffers(pa.struct([]), row_count, [None])
+    return batches_of(pa.RecordBatch.from_struct_array(rows))
+
+
+def batches_of(*batches: pa.RecordBatch) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return sink.getvalue()
+
+
+_MANY = 200_000_000
+_NULLS = pa.RecordBatch.from_arrays([pa.nulls(_MANY)], names=["v"])
+_NULL_VALUES = pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), pa.nulls(_MANY))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        without_columns(_MANY),
+        batches_of(_NULLS),
+        batches_of(*[_NULLS.slice(0, 20_000)] * 10),
+        batches_of(pa.RecordBatch.from_arrays([_NULL_VALUES], names=["v"])),
+        without_columns(2**62),
+    ],
+    ids=["no columns", "nulls", "many batches", "a dictionary of nulls", "more than can be counted"],
+)
+def test_rows_that_take_no_byte_are_not_believed(body: bytes) -> None:
+    """A few hundred bytes declare millions of rows: refused before a row is made."""
+    assert len(body) < 3_000
+    for read in (lambda: canonical_text(body, schema_of(VariableType.INTEGER)), lambda: lines_of(body)):
+        with pytest.raises(RowkeepError, match=r"The Arrow stream declares \d+ rows") as refused:
+            read()
+        assert refused.value.code is ErrorCode.INVALID_REQUEST
+
+
+def test_rows_of_a_bit_each_are_believed() -> None:
+    """The most rows that so many bytes hold are booleans."""
+    count, _ = canonical_text(one(pa.array([True] * 80_000)), schema_of(VariableType.BOOLEAN))
+    assert count == 80_000
+
+
+def test_wide_rows_of_nulls_are_written_out_in_small_slices() -> None:
+    """A null takes no byte of the body and ten of text: what is made at a time is bounded in cells."""
+    width = 2_000
+    batch = pa.RecordBatch.from_arrays(
+        [pa.nulls(500)] * width, names=[f"v{number}" for number in range(width)]
+    )
+    output = Counted()
+    with pytest.raises(RowkeepError) as refused:
+        write_lines(memoryview(batches_of(batch)), output, bytes_max=10_000_000)
+    assert refused.value.code is ErrorCode.PAYLOAD_TOO_LARGE
+    assert output.largest < 4_000_000
+
+
+class Counted(io.BytesIO):
+    """A file that knows the most that was written at a time."""
+
+    largest = 0
+
+    def write(self, data: Any) -> int:
+        self.largest = max(self.largest, len(data))
+        return super().write(data)
 
 
 ALL_TYPES = stream_of(

@@ -35,6 +35,8 @@ from rowkeep.model.types import VariableType
 from rowkeep.model.types.records import RECORDS
 
 SLICE_ROWS_MAX = 5_000
+# A null takes no byte of the body and some of text: wide rows are written out few at a time.
+SLICE_CELLS_MAX = 200_000
 _DAYS = (-719_162, 2_932_896)  # of 0001-01-01 and 9999-12-31, from 1970-01-01
 _DAY_MICROSECONDS = 86_400_000_000
 
@@ -77,8 +79,9 @@ def _bounded(
     size = 0
     with translated():
         for batch in arrow_batches(body):
-            for start in range(0, batch.num_rows, SLICE_ROWS_MAX):
-                part = batch.slice(start, SLICE_ROWS_MAX)
+            slice_rows = max(1, min(SLICE_ROWS_MAX, SLICE_CELLS_MAX // max(1, batch.num_columns)))
+            for start in range(0, batch.num_rows, slice_rows):
+                part = batch.slice(start, slice_rows)
                 if size + sum(map(text_bytes, part.columns)) > bytes_max:
                     raise inflated_too_large(bytes_max)
                 text = text_of(part)

@@ -1,10 +1,18 @@
 """Arrow streams that clients send: read, and not trusted.
 
 A stream must have its end mark, else one that was cut off between two batches would look whole. Every
-column is found sound before anything is made of it (arrow_columns.py). Compressed buffers are refused,
-because what they inflate to is known only when it is in memory; a body as a whole may be compressed. What a
-dictionary repeats is counted before it is written out (`text_bytes`). What pyarrow says of a stream that it
-cannot read becomes the caller's error (`translated`).
+column is found sound before it is cast (arrow_columns.py).
+
+What a stream declares is held against what is there before anything is made of it:
+
+* compressed buffers are refused: what they inflate to is known only when it is in memory. A body as a whole
+  may be compressed;
+* rows are counted in the heads of the messages. Nulls and rows without columns take no byte, so a stream of
+  200 bytes can declare any number of them (`_check_row_count`);
+* types that hold others are refused by the schema, before a batch of them is read;
+* what a dictionary repeats is counted before it is written out (`text_bytes`).
+
+What pyarrow says of a stream that it cannot read becomes the caller's error (`translated`).
 
 pandas adds its index as a column when it is no plain count of rows (`__index_level_0__`). One of integers,
 which is what is left of such a count, is no part of the rows.
@@ -15,10 +23,14 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 import pyarrow as pa
 
 from rowkeep.formats.arrow_columns import check_type, sound_column
 from rowkeep.model.errors import RowkeepError, invalid_request
+
+# Of the types that are read, a boolean takes the fewest bytes: an eighth.
+ROWS_PER_BYTE_MAX = 8
 
 _FILE_START = b"ARROW1"
 _STREAM_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -51,12 +63,18 @@ def arrow_batches(body: memoryview) -> Iterator[pa.RecordBatch]:
         raise _unreadable("The body is an Arrow file, not a stream.")
     # Not of the view: Python 3.11 crashes when it collects a view that is in a cycle and in use.
     source = pa.py_buffer(body.obj)
+    row_count = 0
     for message in pa.ipc.MessageReader.open_stream(source):
-        if _is_compressed(message):
+        head = _batch_head(message)
+        if head is None:
+            continue
+        if head.is_compressed:
             raise invalid_request(
                 "The buffers of the Arrow stream are compressed. Send them as they are; the body as a whole "
                 "may be compressed, with a Content-Encoding."
             )
+        row_count += head.row_count
+        _check_row_count(row_count, len(body))
     if not bytes(body[-len(_STREAM_END) :]).endswith(_STREAM_END):
         raise _unreadable("The Arrow stream is cut off: it lacks the mark of its end.")
     reader = pa.ipc.open_stream(source)
@@ -84,17 +102,32 @@ def _check_columns(schema: pa.Schema) -> None:
         check_type(field)
 
 
-def _is_compressed(message: pa.ipc.Message) -> bool:
-    """Whether a message holds compressed buffers, which pyarrow does not tell without inflating them."""
+def _check_row_count(row_count: int, byte_count: int) -> None:
+    """Raises invalid_request_error for more rows, or values of dictionaries, than so many bytes can hold."""
+    if row_count > byte_count * ROWS_PER_BYTE_MAX:
+        raise invalid_request(
+            f"The Arrow stream declares {row_count} rows and has {byte_count} bytes. A row takes a bit at "
+            "least. Leave out rows without values, or send fewer of them at a time."
+        )
+
+
+class _BatchHead(msgspec.Struct, frozen=True):
+    """What the head of a message says of the batch, or of the values of a dictionary, that it holds."""
+
+    row_count: int
+    is_compressed: bool
+
+
+def _batch_head(message: pa.ipc.Message) -> _BatchHead | None:
+    """Reads a message's head, which pyarrow does not show without making the batch; None for a schema."""
     if message.type not in ("record batch", "dictionary"):
-        return False
+        return None
     metadata = message.metadata.to_pybytes()
-    if _OLD_COMPRESSION in metadata:
-        return True
     try:
         header = _Table.root(metadata).table(2)
         batch = header if message.type == "record batch" else header.table(1)
-        return batch.field(3) is not None
+        is_compressed = batch.field(3) is not None or _OLD_COMPRESSION in metadata
+        return _BatchHead(max(0, batch.integer(0)), is_compressed)
     except struct.error as error:
         raise _unreadable("The body cannot be read as an Arrow stream: a message is cut off.") from error
 
@@ -119,6 +152,11 @@ class _Table:
             return None
         offset: int = struct.unpack_from("<H", self._buffer, fields + place)[0]
         return self._position + offset if offset else None
+
+    def integer(self, number: int) -> int:
+        """An integer of 64 bits; 0 is its default."""
+        at = self.field(number)
+        return 0 if at is None else int(struct.unpack_from("<q", self._buffer, at)[0])
 
     def table(self, number: int) -> "_Table":
         """The table that a field points at."""
