@@ -14,8 +14,6 @@ from hypothesis import strategies as some
 from rowkeep.model.chain import packed_counts, unpacked_counts
 from rowkeep.model.receipts import ChainState
 from rowkeep.model.resources import Batch, Receipt
-from rowkeep.services.accounts import create_user
-from rowkeep.storage import sqlite
 from rowkeep.storage.base import Database
 from rowkeep.storage.doors import edit_catalog, read_snapshot
 from rowkeep.storage.journal.journal import Journal
@@ -180,17 +178,13 @@ def old_database(path: Path) -> None:
         raw.execute(migration.pre + migration.post)
         raw.execute(f"PRAGMA user_version = {migration.number}")
     raw.close()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqlite, "load_migrations", lambda dialect: load_migrations(dialect)[:2])
-        database = SqliteDatabase(path)
-        edit_catalog(database, lambda editor: create_user(editor, "jane"))
-        database.close()
     body = b'{"rows":[{"v":1},{"v":2}]}'
     facts = (1, 2, len(body), 1, 0)
     checksum = zlib.crc32(body, zlib.crc32(b"%d,%d,%d,%d,%d" % facts))
     variables = '[{"name": "v", "type": "integer"}]'
     raw = apsw.Connection(str(path))
     for statement, values in (
+        ("INSERT INTO owners VALUES (1, 'user', 'jane', 'jane', 0)", ()),
         (
             "INSERT INTO datasets (id, owner_id, identifier, reference_id, name, name_key,"
             " public_access_level, created_at, updated_at) VALUES (1, 1, 'i', 'r', 'data', 'data', 0, 0, 0)",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,8 @@ import msgspec
 import pyarrow
 from pyarrow import parquet
 
+from rowkeep.compose.storage import open_storage
+from rowkeep.config import Settings
 from rowkeep.model.chain import digest_of
 from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.resources import Batch, OwnerKind, ReadStream, Receipt, Segment, Upload
@@ -26,13 +29,10 @@ from rowkeep.services.upkeep import forget_deleted
 from rowkeep.services.uploads import UploadDraft, UploadService
 from rowkeep.services.versions import ReleaseDraft, VersionService
 from rowkeep.storage.catalog.catalog import CatalogEditor
-from rowkeep.storage.disk_reserve import DiskReserve
-from rowkeep.storage.doors import StorageDoors, edit_catalog
-from rowkeep.storage.journal.lane import Lane
+from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import DataDirectory, Disk
-from rowkeep.storage.opening import open_segments
+from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.chaining import ChainReading
-from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.arrowstreams import table_of
@@ -68,24 +68,25 @@ class World:
         self.directory.sweep()
         is_new = not self.directory.database.exists()
         self.database = database(self.directory.database)
-        self.readings = partial(StreamReader, open_segments(self.directory))
+        self._stack = AsyncExitStack()
         self.owner = self.token("ada")
         self.run(self._open(folder, disk))
         if is_new:
             self.run(self._create_table())
         else:
-            self.sweep()
             self.run(self.maintenance.recover())
 
     async def _open(self, folder: Path, disk: Disk | None) -> None:
-        self._lane = Lane(self.database, group_bytes_max=2**23, queue_bytes_max=2**26, wait_seconds_max=5.0)
-        self.doors = StorageDoors(self.database, self._lane, DiskReserve(folder, bytes_min=0), readers_max=2)
+        segments = LocalSegments(self.directory.segments, disk or Disk())
+        settings = Settings(data_dir=folder, readers_max=2, disk_reserve_bytes_min=1)
+        storage = await open_storage(self.database, self.directory, segments, settings, self._stack)
+        self.doors, self._lane, self.readings = storage.doors, storage.lane, storage.readings
         self.reads = ReadService(self.doors, self.readings, limits=SessionLimits(hours=6))
         self.sealer = DirectSealer(self.database, self.directory, disk or Disk())
         self.maintenance = self.maintenance_under(POLICY)
         self.loads = DirectLoads(self.doors, self.directory, disk or Disk())
         self.uploads = UploadService(self.doors, self.loads.jobs)
-        self.receipts = ReceiptService(self.doors, partial(ChainReading, open_segments(self.directory)))
+        self.receipts = ReceiptService(self.doors, partial(ChainReading, storage.segments))
         decoding = DecodingProcesses(folder, inflated_bytes_max=2**20)
         self.ingest = insert_service(self.doors, decoding)
 
@@ -99,7 +100,7 @@ class World:
 
     def close(self) -> None:
         self.run(self._lane.close())
-        self.doors.close()
+        self.run(self._stack.aclose())
         self.database.close()
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:

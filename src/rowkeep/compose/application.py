@@ -31,7 +31,7 @@ from rowkeep.storage.base import Database
 from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.modes import close_to_others
-from rowkeep.storage.opening import open_database
+from rowkeep.storage.opening import open_database, open_segments
 from rowkeep.web.console import Console
 from rowkeep.web.pages.every_page import ShownServices, console_of
 
@@ -59,7 +59,7 @@ async def application_over(
     Each part says how it is closed when it is made; they are closed in the opposite order.
     """
     async with AsyncExitStack() as stack:
-        storage = await open_storage(database, directory, settings, stack)
+        storage = await open_storage(database, directory, open_segments(directory), settings, stack)
         workers = await start_workers(storage, settings, stack)
         yield _application(storage, workers, settings, stack)
 

@@ -15,7 +15,6 @@ from rowkeep.storage.durability import measure_durability
 from rowkeep.storage.export_files import ExportFolder
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.local_files import DataDirectory, Disk
-from rowkeep.storage.opening import open_segments
 from rowkeep.storage.segments.newer import newer_segments
 from rowkeep.storage.segments.reader import StreamReader
 from rowkeep.storage.segments.sweep import SegmentSweep
@@ -41,14 +40,17 @@ class Storage(msgspec.Struct, frozen=True):
 
 
 async def open_storage(
-    database: Database, directory: DataDirectory, settings: Settings, stack: AsyncExitStack
+    database: Database,
+    directory: DataDirectory,
+    segments: SegmentStore,
+    settings: Settings,
+    stack: AsyncExitStack,
 ) -> Storage:
     """Opens what keeps rows, and sweeps what an earlier process left unnamed."""
     lane = _lane(database, settings)
     reserve = DiskReserve(directory.path, bytes_min=settings.disk_reserve_bytes_min)
     doors = StorageDoors(database, lane, reserve, readers_max=settings.readers_max)
     stack.callback(doors.close)
-    segments = open_segments(directory)
     storage = Storage(database, directory, lane, doors, segments, SegmentSweep(segments), reserve)
     await _sweep_at_start(storage)
     return storage
