@@ -23,6 +23,9 @@ NUMBERS = [
     "-9007199254740993", "9007199254740993.0", "9007199254740994.00", "1e16", "1e23", "1e308",
     "1e400", "-1e400",
     "9223372036854775807", "-9223372036854775808", "9223372036854775808", "1180591620717411303424",
+    "1e-400", "-1e-400", "1E-400", "0.1e-399", "1e-0400", "2e-324", "3e-324", "5e-324", "0e-400", "-0.0E-999",
+    "0." + "0" * 400 + "1", "0." + "0" * 400, "0." + "0" * 250 + "1e-99", "9007199254740993e0",
+    "90071992547409930e-1", "9.007199254740993e15",
     "1180591620717411303425", "1" + "0" * 400, "1" * 5000, "0.1", "123456789012345678901234567890.5",
 ]  # fmt: skip
 TEXTS = [
@@ -48,7 +51,21 @@ NAMES = [type_.value for type_ in VariableType]
 KEYS = some.sampled_from(NAMES) | some.sampled_from(
     ["new", "NEW", "String", "Größe (cm)", "1a", "_upload_name"]
 )
-ODD_ROWS = some.sampled_from(["1", "null", '"a"', "[]", "NaN", "{}", '{ "string" : "a" }', '{"\\ud800":1}'])
+ODD_ROWS = some.sampled_from(
+    [
+        '{"float":1e-400,"float":0}',
+        '{"float":0,"\\u0066loat":1e-400}',
+        '{"string":"a","string":"b"}',
+        "1",
+        "null",
+        '"a"',
+        "[]",
+        "NaN",
+        "{}",
+        '{ "string" : "a" }',
+        '{"\\ud800":1}',
+    ]
+)
 
 
 def row_of(cells: Sequence[tuple[str, str]]) -> str:
@@ -129,3 +146,53 @@ def test_each_value_under_each_type(value: str, updates: bool) -> None:
         else:
             assert skipped == outcome
             assert len(outcome.rows) == 3
+
+
+VANISHING = [
+    "1e-400", "-1e-400", "1E-400", "0.1e-399", "1e-0400", "2e-324", "0." + "0" * 400 + "1",
+    "0." + "0" * 250 + "1e-99",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", VANISHING)
+@pytest.mark.parametrize("floats", [1, 3])
+def test_a_number_that_a_double_makes_zero(value: str, floats: int) -> None:
+    """It is an error of its row, whether or not the schema may change; a string variable keeps its digits."""
+    names = [f"v{index}" for index in range(floats)]
+    width = 5 if floats == 1 else floats  # with few floats zeros are looked for first, else the text
+    types = [VariableType.FLOAT] * floats + [VariableType.STRING] * (width - floats)
+    variables = [Variable(name, type_) for name, type_ in zip([*names, *"abcd"], types, strict=False)]
+    schema = Schema(1, tuple(variables))
+    rows = ['{"v0":0}', '{"v0":' + value + "}", '{"v0":0.0}']
+    for updates in (False, True):
+        outcome = agreed(rows, schema, Asked(updates=updates))
+        assert [(row, name) for row, name, _ in outcome.errors] == [(1, "v0")]
+        assert "a float would make it 0" in outcome.errors[0][2]
+    kept = agreed(['{"v":' + value + "}"], one(VariableType.STRING), Asked())
+    assert value in kept.rows[0]
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "0.0", "-0.0", "0e-400", "-0E-999", "5e-324", "3e-324", "1e-300", "0." + "0" * 400]
+)
+def test_a_zero_is_taken(value: str) -> None:
+    """However it is written; and so is the smallest number that a double holds."""
+    assert agreed(['{"v":' + value + "}"], one(VariableType.FLOAT), Asked()).errors == ()
+
+
+@pytest.mark.parametrize("value", ["9007199254740993e0", "90071992547409930e-1", "9.007199254740993e15"])
+def test_an_integer_with_an_exponent_is_exact(value: str) -> None:
+    """For an integer variable; a float takes the nearest number, as of all that have an exponent."""
+    outcome = agreed(['{"v":' + value + "}"], one(VariableType.INTEGER), Asked())
+    assert outcome.rows == ('{"v":9007199254740993}',)
+    rounded = agreed(['{"v":' + value + "}"], one(VariableType.FLOAT), Asked())
+    assert rounded.rows == ('{"v":9007199254740992.0}',)
+
+
+@pytest.mark.parametrize("updates", [False, True])
+def test_of_a_key_that_comes_twice_in_a_row_the_last_value_counts(updates: bool) -> None:
+    """On every road, however the key is written, whatever the first value would have been. Contract 7.3."""
+    rows = ['{"v":1,"v":2}', '{"v":"x","\\u0076":3}', '{"v":null,"w":"a","v":4,"w":"b"}', '{"v":5,"v":null}']
+    schema = Schema(1, (Variable("v", VariableType.INTEGER), Variable("w", VariableType.STRING)))
+    outcome = agreed(rows, schema, Asked(updates=updates))
+    assert outcome.rows == ('{"v":2}', '{"v":3}', '{"v":4,"w":"b"}', "{}")

@@ -1,6 +1,7 @@
 """A request as handlers see it: decoded path segments, query, JSON body, whose token."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from rowkeep.api.http.shapes import ListShape
 from rowkeep.api.http.warnings import ignored_parameters, ignored_properties
 from rowkeep.api.http.wire import Answer, json_answer
 from rowkeep.model.audit import Origin
+from rowkeep.model.decoding.envelope import doubled, first_doubled
 from rowkeep.model.decoding.row_lines import BYTE_ORDER_MARK
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.inflating import InflatedTooMuch, inflated, inflated_too_large
@@ -180,11 +182,21 @@ def read_json(body: bytes, type_: type[Body]) -> Body:
     """Returns JSON as a struct. Raises invalid_request_error naming what does not fit."""
     try:
         plain = body.removeprefix(BYTE_ORDER_MARK) or b"{}"
-        return msgspec.convert(_camel_keys(msgspec.json.decode(plain)), type=type_, strict=True)
+        said = msgspec.json.decode(plain)
+        json.loads(plain, object_pairs_hook=_check_keys)
+        return msgspec.convert(_camel_keys(said), type=type_, strict=True)
     except RecursionError as error:
         raise invalid_request("The body is nested too deeply to be read.") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise invalid_request(f"The body does not fit: {error}.") from error
+
+
+def _check_keys(members: Sequence[tuple[str, object]]) -> None:
+    """Raises invalid_request_error for an object in which a key stands twice: one value would be lost."""
+    if len(members) > 1:
+        key = first_doubled([key for key, _ in members])
+        if key is not None:
+            raise doubled(key)
 
 
 def whole_number(text: str) -> int | None:
@@ -213,7 +225,11 @@ def _camel_keys(body: Any) -> Any:
         key: [_camel_keys(item) for item in value] if isinstance(value, list) else value
         for key, value in body.items()
     }
-    return {**{_camel(key): value for key, value in inner.items() if "_" in key}, **inner}
+    renamed = {_camel(key): value for key, value in inner.items() if "_" in key}
+    twin = next((key for key in renamed if key in inner), None)
+    if twin is not None:
+        raise doubled(twin)
+    return {**renamed, **inner}
 
 
 def _camel(key: str) -> str:

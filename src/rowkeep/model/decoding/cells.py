@@ -13,6 +13,7 @@ from rowkeep.model.decoding.values import (
     fits_double,
     shown_name,
     text_of,
+    vanishes,
 )
 from rowkeep.model.geography import geography_of
 from rowkeep.model.schema import Variable
@@ -71,6 +72,8 @@ def _to_float(value: object) -> float:
         raise Unfit("it is out of range") from error
     if math.isinf(number):
         raise Unfit("it is out of range")
+    if isinstance(value, NumberText) and vanishes(value, number):
+        raise Unfit("it is so small that a float would make it 0; keep its digits in a string variable")
     if not fits_double(value):
         raise Unfit(
             "a float would round it; keep its digits in an integer or string variable, or send it with an "

@@ -51,6 +51,15 @@ def split_body(body: Text) -> tuple[bytes, list[msgspec.Raw]]:
     return b"{" + b",".join(frame) + b"}", rows
 
 
+def keys_of(text: Text) -> list[str]:
+    """The keys of an object, in their order. Raises FrameBroken."""
+    members, _ = _object(text, _after_space(text, 0))
+    try:
+        return [msgspec.json.decode(bytes(text[key]), type=str) for key, _ in members]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FrameBroken from error
+
+
 def split_row(row: Text) -> list[tuple[bytes, bytes]]:
     """The keys and values of a row, as the JSON that they are or should be. Raises FrameBroken."""
     members, end = _object(row, _after_space(row, 0))

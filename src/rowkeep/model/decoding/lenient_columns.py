@@ -22,7 +22,7 @@ import msgspec
 
 from rowkeep.model.decoding.cells import TAKEN_KINDS, convert_cell, misfit
 from rowkeep.model.decoding.strict import CELL_BYTES_MAX, EXACT_INTEGER_MAX, accepted_type
-from rowkeep.model.decoding.values import Cells, NumberText, decode_cells
+from rowkeep.model.decoding.values import Cells, NumberText, decode_cells, may_vanish
 from rowkeep.model.geography import are_plain_points
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
@@ -171,6 +171,8 @@ class _Group:
         self, position: int, rule: _Rule, values: list[Any], refusals: list[Refusal]
     ) -> Sequence[Any]:
         try:
+            if rule.variable.type is VariableType.FLOAT and 0 in values:
+                self._check_zeros(values)
             return _taken(rule, values)
         except ValueError as error:
             if self._may_update or rule.variable.is_empty:
@@ -183,6 +185,12 @@ class _Group:
             else:
                 converted.append(cell)
         return converted
+
+    def _check_zeros(self, values: list[Any]) -> None:
+        """Raises ValueError where a zero may have been sent as a number that is too small for a double."""
+        for place, value in zip(self._places, values, strict=True):
+            if value == 0 and isinstance(value, float) and may_vanish(bytes(self._raw_rows[place])):
+                raise ValueError
 
     def _cell(self, index: int, position: int, rule: _Rule, value: object) -> Any:
         """The value as its variable keeps it, or why not."""

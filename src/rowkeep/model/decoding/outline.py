@@ -8,7 +8,8 @@ import re
 
 import msgspec
 
-from rowkeep.model.decoding.frame import FrameBroken, split_body
+from rowkeep.model.decoding.envelope import doubled, doubled_key, first_doubled
+from rowkeep.model.decoding.frame import FrameBroken, keys_of, split_body
 from rowkeep.model.decoding.row_lines import BYTE_ORDER_MARK
 from rowkeep.model.decoding.strict import OFFSET_TOKEN_CHARACTERS_MAX, OffsetToken
 from rowkeep.model.errors import RowkeepError, invalid_request
@@ -57,15 +58,19 @@ def read_outline(body: bytes | memoryview) -> BodyOutline:
     if body[: len(BYTE_ORDER_MARK)] == BYTE_ORDER_MARK:
         body = body[len(BYTE_ORDER_MARK) :]
     try:
-        return msgspec.json.decode(body, type=BodyOutline)
+        outline = msgspec.json.decode(body, type=BodyOutline)
+        key = doubled_key(body)
     except msgspec.ValidationError as error:
         problem = _ONE_ROW_A_LINE if _is_lines(body) else _outline_problem(str(error))
         raise invalid_request(problem) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        outline = _outline_around_values(body)
-        if outline is None:
+        found = _outline_around_values(body)
+        if found is None:
             raise _unreadable(error, body) from error
-        return outline
+        return found
+    if key is not None:
+        raise doubled(key)
+    return outline
 
 
 def _outline_around_values(body: bytes | memoryview) -> BodyOutline | None:
@@ -73,10 +78,13 @@ def _outline_around_values(body: bytes | memoryview) -> BodyOutline | None:
     try:
         frame, rows = split_body(body)
         outline = msgspec.json.decode(frame, type=BodyOutline)
+        key = first_doubled(keys_of(frame))
     except msgspec.ValidationError as error:
         raise invalid_request(_outline_problem(str(error))) from error
     except (FrameBroken, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    if key is not None:
+        raise doubled(key)
     return msgspec.structs.replace(outline, rows=rows)
 
 

@@ -84,6 +84,23 @@ def fits_double(number: int | NumberText) -> bool:
     return len(written[2]) <= _DOUBLE_DIGITS_MAX and integer_fits_double(int(written[1] + written[2]))
 
 
+def vanishes(text: str, number: float) -> bool:
+    """Whether a number that is not zero was written so small that its double is zero."""
+    return number == 0 and _has_digit_before_exponent(text) is not None
+
+
+def may_vanish(text: bytes) -> bool:
+    """Whether a JSON text may hold such a number: one with three digits in its exponent, or very many zeros.
+
+    The smallest double is 5e-324.
+    """
+    return (
+        _small_exponent(text) is not None
+        or (b"E" in text and _small_capital_exponent(text) is not None)
+        or _MANY_ZEROS in text
+    )
+
+
 def text_of(value: object) -> object:
     """A number or boolean as the text it was sent as; anything else as it is."""
     if isinstance(value, bool):
@@ -117,6 +134,11 @@ def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + "..."
 
 
+# Each begins with what is looked for; looking for either letter at once takes twelve times as long.
+_small_exponent = re.compile(rb"e-(?<=[0-9]e-)0*+[1-9][0-9]{2}").search
+_small_capital_exponent = re.compile(rb"E-(?<=[0-9]E-)0*+[1-9][0-9]{2}").search
+_MANY_ZEROS = b"0" * 200
+_has_digit_before_exponent = re.compile(r"[^eE]*[1-9]").match
 _is_number = re.compile(rb"-?(?:0|[1-9]\d*+)").fullmatch
 _cells_decoder = msgspec.json.Decoder(Cells, float_hook=NumberText)
 _raw_cells_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
