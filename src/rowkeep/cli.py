@@ -41,6 +41,7 @@ COMMANDS = {
     "organization": CommandPlace("organization", "organization", "Organizations."),
     "quarantine": CommandPlace("quarantine", "quarantine", "Rows of an upload that did not fit."),
     "query": CommandPlace("query", "query_command", "Run a query and print its result."),
+    "recover": CommandPlace("recover", "recover_command", "Make a lost rowkeep.db again of the segments."),
     "release": CommandPlace("release", "release_command", "Release the next version of a dataset."),
     "restore": CommandPlace("backup", "restore_command", "Make a new data directory of a backup."),
     "serve": CommandPlace("serve", "serve_command", "Serve the data directory until SIGTERM."),

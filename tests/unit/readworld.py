@@ -198,9 +198,10 @@ class World:
         with self.database.writing() as connection:
             connection.raw.execute("UPDATE entries SET committed_at = committed_at - 3600000")
 
-    def release(self) -> None:
-        """Releases the dataset's next version."""
-        self.run(VersionService(self.doors).release(self.owner, "ada.survey", "next", ReleaseDraft()))
+    def release(self, *, continue_streams: bool = False) -> None:
+        """Releases the dataset's next version; its streams may go on in a new one."""
+        draft = ReleaseDraft(continue_streams=continue_streams)
+        self.run(VersionService(self.doors).release(self.owner, "ada.survey", "next", draft))
 
     def forget_deleted(self) -> None:
         """What upkeep does with the rows of deleted uploads."""

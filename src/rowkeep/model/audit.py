@@ -23,6 +23,7 @@ class AuditAction(StrEnum):
     CREATE_TOKEN = "token.create"  # an act, not a token
     REVOKE_TOKEN = "token.revoke"
     REVOKE_LINKS = "links.revoke"
+    RECOVER_CATALOG = "catalog.recover"
     SET_GRANT = "access.grant"
     REVOKE_GRANT = "access.revoke"
     CHANGE_PUBLIC_ACCESS = "access.public"

@@ -61,6 +61,17 @@ def check_directory(path: Path) -> None:
         )
 
 
+def check_database_lost(path: Path) -> None:
+    """Raises DirectoryError unless a folder is a data directory without its database. Changes nothing."""
+    if not path.is_dir() or not (_is_marked(path) or _holds_segments(path)):
+        raise DirectoryError(f"{path} is no data directory of rowkeep. Is --data-dir right?")
+    if _byte_count(path / "rowkeep.db"):
+        raise DirectoryError(
+            f"{path} has its database, rowkeep.db, so there is nothing to recover. Where it is damaged, "
+            "restore a backup; where there is none, move rowkeep.db away first."
+        )
+
+
 def mark(path: Path) -> None:
     """Writes the marker of a data directory, unless it is there. Raises OSError."""
     if (path / MARKER).exists():
@@ -131,6 +142,7 @@ def _lost_database(path: Path) -> str:
     return (
         f"{path} has lost its database: rowkeep.db is missing or empty, and other files of the data "
         "directory are there. Nothing was changed. Put rowkeep.db back, with the files that have its name, "
-        "or restore a backup into another folder with `rowkeep restore`. "
+        "or restore a backup into another folder with `rowkeep restore`. Where there is neither, "
+        "`rowkeep recover` makes a new database of the segments. "
         "To begin anew, name an empty folder with --data-dir."
     )

@@ -1,12 +1,17 @@
 """Which database a data directory has, and where the files of its segments are."""
 
+import os
 from contextlib import suppress
+from pathlib import Path
 
 from rowkeep.storage.base import FileDatabase, SegmentStore
 from rowkeep.storage.local_files import DataDirectory, Disk
 from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.marker import check_directory, mark
 from rowkeep.storage.sqlite import SqliteDatabase
+
+# What the names of a database's files end with.
+DATABASE_ENDINGS = ("", "-wal", "-shm", "-journal")
 
 
 def open_database(directory: DataDirectory) -> FileDatabase:
@@ -21,6 +26,14 @@ def open_database(directory: DataDirectory) -> FileDatabase:
     with suppress(OSError):  # a full disk: the next opening marks it
         mark(directory.path)
     return database
+
+
+def new_database(path: Path) -> FileDatabase:
+    """Makes an empty database under a name of its own; what is left of an earlier one there is removed."""
+    for ending in DATABASE_ENDINGS:
+        path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    return SqliteDatabase(path)
 
 
 def open_segments(directory: DataDirectory) -> SegmentStore:

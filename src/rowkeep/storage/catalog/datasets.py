@@ -14,12 +14,13 @@ from rowkeep.storage.catalog.versions import VersionEditor
 
 
 class NewDataset(msgspec.Struct, frozen=True):
-    """What a dataset is created from."""
+    """What a dataset is created from. Without an identifier it gets a new one."""
 
     owner: Owner
     name: str
     public_access_level: AccessLevel
     description: str | None
+    identifier: str | None = None
 
 
 class Datasets(Reading):
@@ -93,7 +94,8 @@ class DatasetEditor(Datasets, Editing):
         added = self._one(
             "add_dataset",
             owner_id=new.owner.id,
-            identifier=self._free_identifier("reference_id_of_owner", owner_id=new.owner.id),
+            identifier=new.identifier
+            or self._free_identifier("reference_id_of_owner", owner_id=new.owner.id),
             name=new.name,
             name_key=name_key(new.name),
             description=new.description,

@@ -17,6 +17,16 @@ class LoadedCounters(msgspec.Struct, frozen=True):
     chain: bytes
 
 
+class RecoveredCounters(msgspec.Struct, frozen=True):
+    """The counters of an upload of which only the segments are left."""
+
+    row_count: int
+    byte_count: int
+    chain: bytes
+    chain_first_row: int
+    commit_count: int
+
+
 class Segments(Reading):
     """Reads segments."""
 
@@ -68,6 +78,14 @@ class SegmentEditor(Segments, Editing):
     def name_loaded(self, upload_id: int, segments: Sequence[Segment], loaded: LoadedCounters) -> None:
         """Names the segments with all rows of an upload that has none yet. Raises LookupError when it has."""
         self._one("fill_stream", upload_id=upload_id, **msgspec.structs.asdict(loaded))
+        for segment in segments:
+            self._run("add_segment", **msgspec.structs.asdict(segment))
+
+    def name_recovered(
+        self, upload_id: int, segments: Sequence[Segment], counters: RecoveredCounters
+    ) -> None:
+        """Names the segments that hold all that is left of an upload."""
+        self._run("recover_stream", upload_id=upload_id, **msgspec.structs.asdict(counters))
         for segment in segments:
             self._run("add_segment", **msgspec.structs.asdict(segment))
 

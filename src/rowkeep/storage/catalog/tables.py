@@ -17,13 +17,14 @@ _EMPTY = Content(0, 0, (), hashlib.md5(b"", usedforsecurity=False).hexdigest())
 
 
 class NewTable(msgspec.Struct, frozen=True):
-    """What a table is created from."""
+    """What a table is created from. Without an identifier it gets a new one."""
 
     version_id: int
     name: str
     description: str | None
     upload_merge_strategy: str
     is_file_index: bool
+    identifier: str | None = None
 
 
 class Tables(Reading):
@@ -63,7 +64,8 @@ class TableEditor(Tables, Editing):
         record = self._one(
             "add_table",
             version_id=new.version_id,
-            identifier=self._free_identifier("table_by_reference_id", version_id=new.version_id),
+            identifier=new.identifier
+            or self._free_identifier("table_by_reference_id", version_id=new.version_id),
             name=new.name,
             name_key=name_key(new.name),
             description=new.description,

@@ -125,6 +125,26 @@ class UploadEditor(Uploads, Editing):
         key = upload_key(new.name)
         return records.upload(self._one("upload_by_key", table_id=new.table_id, name_key=key))
 
+    def add_recovered(self, upload_id: int, new: NewUpload, schemas: Sequence[Schema]) -> None:
+        """Adds an upload under the id that it had, with the versions of its schema that are known.
+
+        Raises DuplicateError when the name is taken.
+        """
+        self._run(
+            "add_recovered_upload",
+            id=upload_id,
+            table_id=new.table_id,
+            name=new.name,
+            name_key=upload_key(new.name),
+            type=new.type.value,
+            updates_by_default=int(new.updates_by_default),
+            schema_version=new.schema.version,
+            now=self._now,
+        )
+        self._run("add_stream", upload_id=upload_id, latest_offset_token=None)
+        for schema in schemas:
+            self._add_schema(upload_id, schema)
+
     def continue_streams(self, version_id: int) -> None:
         """Gives a new version the streams of its parent, empty, with their schemas and offset tokens."""
         self._run("continue_uploads", version_id=version_id, now=self._now)

@@ -93,19 +93,7 @@ class ChainReading:
     def _through_segment(
         self, segment: Segment, batches: bytes, pieces: Iterator[list[Row]], state: ChainState
     ) -> Iterator[None]:
-        first_row = max(segment.first_row, state.first_row)
-        ends = accumulate(unpacked_counts(batches), initial=first_row)
-        end = next(end for end in ends if end > self._walk.row)
-        for rows in pieces:
-            start = 0
-            while start < len(rows):
-                count = min(len(rows) - start, end - self._walk.row)
-                self._walk.add(rows[start : start + count])
-                start += count
-                if self._walk.row == end:
-                    self._walk.end_batch()
-                    end = next(ends, segment.row_end + 1)
-            yield
+        yield from _walk_segment(self._walk, segment, batches, pieces, state.first_row)
         self._check(segment.row_end, segment.chain)
 
     def _through_entry(self, entry: Entry, pieces: Iterator[tuple[list[list[Row]], int]]) -> Iterator[None]:
@@ -133,3 +121,35 @@ def _segment_rows(file: SegmentFile, segment: Segment, row: int, schema: Schema)
     for group in file.groups(names, row - segment.first_row, segment.row_count):
         for piece in ArrowRows(group, schema, schema).pieces(piece_rows):
             yield decoder.rows_of(piece.columns())
+
+
+def _walk_segment(
+    walk: ChainWalk, segment: Segment, batches: bytes, pieces: Iterator[list[Row]], covered_from: int
+) -> Iterator[None]:
+    """Moves a walk on over the rows of a segment, piece by piece; it may begin within the segment."""
+    ends = accumulate(unpacked_counts(batches), initial=max(segment.first_row, covered_from))
+    end = next(end for end in ends if end > walk.row)
+    for rows in pieces:
+        start = 0
+        while start < len(rows):
+            count = min(len(rows) - start, end - walk.row)
+            walk.add(rows[start : start + count])
+            start += count
+            if walk.row == end:
+                walk.end_batch()
+                end = next(ends, segment.row_end + 1)
+        yield
+
+
+def chain_after(store: SegmentStore, segment: Segment, schema: Schema, before: bytes, covered: int) -> bytes:
+    """Returns the chain of an upload after a segment, from its rows and the chain before it.
+
+    The chain covers the last rows of the segment, so many. Raises RowkeepError, LookupError and ValueError
+    for rows that cannot be read.
+    """
+    row = segment.row_end - covered
+    walk = ChainWalk(row, before)
+    pieces = _segment_rows(SegmentFile(store, segment), segment, row, schema)
+    for _ in _walk_segment(walk, segment, segment.batches, pieces, row):
+        pass
+    return walk.chain

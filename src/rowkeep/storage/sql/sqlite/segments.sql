@@ -42,6 +42,13 @@ SET row_count = :row_count, byte_count = :byte_count, sealed_row_count = :row_co
 WHERE upload_id = :upload_id AND row_count = 0
 RETURNING upload_id;
 
+-- name: recover_stream
+UPDATE streams
+SET row_count = :row_count, byte_count = :byte_count, sealed_row_count = :row_count,
+    sealed_byte_count = :byte_count, chain = :chain, chain_first_row = :chain_first_row,
+    commit_count = :commit_count
+WHERE upload_id = :upload_id;
+
 -- name: delete_segments
 DELETE FROM segments WHERE upload_id = :upload_id AND first_row >= :first_row AND first_row < :row_end
 RETURNING row_count;

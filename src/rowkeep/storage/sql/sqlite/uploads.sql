@@ -90,6 +90,10 @@ INSERT INTO uploads (table_id, name, name_key, type, updates_by_default, schema_
 VALUES (:table_id, :name, :name_key, :type, :updates_by_default, :schema_version, :now, :origin_id)
 RETURNING id;
 
+-- name: add_recovered_upload
+INSERT INTO uploads (id, table_id, name, name_key, type, updates_by_default, schema_version, created_at)
+VALUES (:id, :table_id, :name, :name_key, :type, :updates_by_default, :schema_version, :now);
+
 -- name: add_stream
 INSERT INTO streams (upload_id, row_count, byte_count, latest_offset_token)
 VALUES (:upload_id, 0, 0, :latest_offset_token);
