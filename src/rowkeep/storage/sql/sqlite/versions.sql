@@ -43,16 +43,15 @@ WITH RECURSIVE lineage (version_id, source_id) AS (
 SELECT versions.id,
     (SELECT count(*) FROM tables WHERE tables.version_id = versions.id) AS table_count,
     coalesce(held.byte_count, 0) AS byte_count,
-    (SELECT coalesce(sum(streams.byte_count), 0)
+    (SELECT coalesce(sum(upload_facts.byte_count), 0)
      FROM versions AS siblings JOIN tables ON tables.version_id = siblings.id
-     JOIN uploads ON uploads.table_id = tables.id JOIN streams ON streams.upload_id = uploads.id
+     JOIN upload_facts ON upload_facts.table_id = tables.id
      WHERE siblings.dataset_id = versions.dataset_id) AS dataset_byte_count
 FROM json_each(:ids) AS asked
 JOIN versions ON versions.id = asked.value
 LEFT JOIN (
-    SELECT lineage.version_id, sum(streams.byte_count) AS byte_count
-    FROM lineage CROSS JOIN uploads ON uploads.table_id = lineage.source_id
-    JOIN streams ON streams.upload_id = uploads.id
+    SELECT lineage.version_id, sum(upload_facts.byte_count) AS byte_count
+    FROM lineage CROSS JOIN upload_facts ON upload_facts.table_id = lineage.source_id
     GROUP BY lineage.version_id
 ) AS held ON held.version_id = versions.id;
 

@@ -1,0 +1,1 @@
+"""The official client's own tests, as they come with its source distribution, against a real server."""
