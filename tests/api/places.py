@@ -17,12 +17,12 @@ class Places:
         """What fits into the parameters of a path."""
         if self._publication is None:
             self._prepare()
-        owner = self._server.organization if "/organizations/" in path else self._server.user
-        return {
-            name: value
-            for name, value in {**self._parameters, "owner": owner}.items()
-            if f"{{{name}}}" in path
-        }
+        parameters = {**self._parameters, "owner": self._server.user}
+        if "/organizations/" in path:
+            parameters["owner"] = self._server.organization
+        if path.endswith("/rawFiles"):
+            parameters["table"] = self._parameters["fileTable"]
+        return {name: value for name, value in parameters.items() if f"{{{name}}}" in path}
 
     def forget(self) -> None:
         """Something was changed so that the next request may not find it."""
@@ -43,6 +43,12 @@ class Places:
         found = export(made, made.table("answers"))
         link = made.done("POST", f"{found['uri']}/downloadLinks", {})
         sent = made.done("POST", f"{made.table('answers')}/tempUploads", {"tempUploads": [{}]})
+        files = made.add_table("files", isFileIndex=True)["uri"]
+        draft = made.done("POST", f"{files}/tempUploads", {"tempUploads": [{}]})["results"][0]
+        made.client.put(draft["url"], content=b"a photo").raise_for_status()
+        added = made.done(
+            "POST", f"{files}/rawFiles", {"files": [{"name": "a.png", "tempUploadId": draft["id"]}]}
+        )
         self._publication = made
         self._parameters = {
             "dataset": f"{made.reference}:{made.created['referenceId']}:next",
@@ -59,4 +65,6 @@ class Places:
             "name": "rows.csv",
             "grantee": "grace",
             "user": "grace",
+            "fileTable": files.split("/")[2],
+            "file": added["results"][0]["id"],
         }

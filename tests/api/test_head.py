@@ -31,6 +31,7 @@ ABSENT = {
     "query": "0000-none",
     "export": "0000-none",
     "link": "none",
+    "file": "0000-none",
 }
 LINKED = "/api/v1/downloads/{link}/{name}"  # takes no token, and its name is for people alone
 
