@@ -58,16 +58,34 @@ def test_rows_of_files_segments_and_the_journal(made: Publication) -> None:
 
 
 def test_an_export_is_of_its_moment(made: Publication) -> None:
-    """Rows that come after an export was asked for are not in it, nor those of an undone request."""
+    """Rows that come after an export was asked for are not in it, nor those of an undone request.
+
+    It waits for its turn meanwhile: of two places a caller has one.
+    """
     uri = f"{made.table('answers')}/uploads/live"
+    big = parquet_of(site=["x"] * 100_000)
+    made.add_table("large")
+    load(made, "large", big, name="big.parquet")
+    first = made.done("POST", f"{made.table('large')}/exports", {"format": "xlsx"})
     keyed = {"Idempotency-Key": "k"}
     made.client.post(f"{uri}/rows", json={"rows": [{"site": "undone"}]}, headers=keyed).raise_for_status()
     made.done("POST", f"{uri}/rows", {"rows": [{"site": "kept"}]})
     made.done("DELETE", f"{uri}/requests/k")
     asked = made.done("POST", f"{uri}/exports", {"format": "parquet"})
+    assert asked["status"] == "queued"
     made.done("POST", f"{uri}/rows", {"rows": [{"site": "late"}]})
+    made.done("DELETE", first["uri"])
     rows = rows_of_parquet(content(made, ended(made, asked)))
     assert [row["site"] for row in rows[99:]] == ["s99", "kept"]
+
+
+def test_a_small_export_is_completed_when_it_is_answered(made: Publication) -> None:
+    """Nobody who asks for some rows has to ask again; an export of many is answered before it is done."""
+
+    def asked() -> str:
+        return str(made.done("POST", f"{made.table('answers')}/exports", {"format": "csv"})["status"])
+
+    wait_until(lambda: asked() == "completed")  # a busy machine may take longer than is waited for
 
 
 def test_selected_variables(made: Publication) -> None:

@@ -45,6 +45,8 @@ from rowkeep.storage.engines import ExportedFiles, ExportRunning, OpenFile
 
 UNFINISHED_MAX = 20
 POLL_SECONDS = 0.5
+# Clients ask again after half a second at the earliest: what is done by then need not wait for that.
+HOLD_SECONDS = 0.25
 # One who asks for rows as a file waits for it; clients wait for 125 seconds.
 REQUEST_SECONDS_MAX = 110.0
 ONE_FILE_BYTES = 2**62
@@ -126,8 +128,9 @@ class ExportService:
     async def create(
         self, token_hash: TokenHash | None, table: str, upload_name: str | None, draft: ExportDraft
     ) -> ExportView:
-        """Queues an export of a table, or of one upload of it."""
-        return await self._add(token_hash, partial(_of_table, token_hash, table, upload_name, draft))
+        """Queues an export of a table, or of one upload of it; a small one is completed by then."""
+        find = partial(_of_table, token_hash, table, upload_name, draft)
+        return await self._held(await self._add(token_hash, find))
 
     async def rows_as_file(
         self,
@@ -143,7 +146,7 @@ class ExportService:
         begun = await self._add(token_hash, find)
         identifier = begun.job.identifier
         try:
-            await self._end_of(begun.job)
+            await self._end_of(begun.job, REQUEST_SECONDS_MAX)
             return await self.download(token_hash, identifier, 0)
         except RowkeepError as error:
             if error.code is ErrorCode.CONFLICT:
@@ -152,14 +155,19 @@ class ExportService:
         finally:
             await self.delete(token_hash, identifier)
 
-    async def _end_of(self, job: Job) -> None:
+    async def _held(self, begun: ExportView) -> ExportView:
+        return export_view(await self._end_of(begun.job, HOLD_SECONDS))
+
+    async def _end_of(self, job: Job, seconds: float) -> Job:
+        """An export once it is finished, or as it is after so long."""
         with self._jobs.ending(job.id) as ended, suppress(TimeoutError):
-            async with asyncio.timeout(REQUEST_SECONDS_MAX):
+            async with asyncio.timeout(seconds):
                 while not job.is_finished:
                     with suppress(TimeoutError):  # another process may run it
                         await asyncio.wait_for(ended.wait(), POLL_SECONDS)
                     ended.clear()
                     job = await self._now(job)
+        return job
 
     async def _now(self, job: Job) -> Job:
         found = await self._doors.read(lambda view: view.jobs.find(job.id))
@@ -170,8 +178,9 @@ class ExportService:
     async def create_of_query(
         self, token_hash: TokenHash | None, identifier: str, draft: ExportDraft
     ) -> ExportView:
-        """Queues an export of a query's result."""
-        return await self._add(token_hash, partial(_of_query, token_hash, identifier, draft))
+        """Queues an export of a query's result; a small one is completed by then."""
+        find = partial(_of_query, token_hash, identifier, draft)
+        return await self._held(await self._add(token_hash, find))
 
     async def _add(
         self, token_hash: TokenHash | None, find: Callable[[CatalogView], ExportArguments]
