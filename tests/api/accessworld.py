@@ -124,15 +124,16 @@ class World:
         if name == "next":
             self._add_rows(kind, f"/tables/{owner}.at_{name}:next.t")
         if name == "deleted":
-            self._add_rows(kind, f"/tables/{owner}.at_{name}:next.t")
+            # A key belongs to the stream in all its versions: under the first one nothing would be added.
+            self._add_rows(kind, f"/tables/{owner}.at_{name}:next.t", "k2")
             self.done(kind, "POST", f"{dataset}/versions/next/release", {})
             self.done(kind, "DELETE", f"{dataset}/versions/v1.0")
 
-    def _add_rows(self, kind: str, table: str) -> None:
+    def _add_rows(self, kind: str, table: str, key: str = "k") -> None:
         schema = [{"name": "site", "type": "string"}]
         self.done(kind, "POST", f"{table}/uploads", {"name": UPLOAD, "type": "stream", "schema": schema})
         rows = {"rows": [{"site": "a"}]}
-        keyed = {"Idempotency-Key": "k"}
+        keyed = {"Idempotency-Key": key}
         path = f"{API}{table}/uploads/{UPLOAD}/rows"
         assert self.caller.ask(self.token(kind, "owner"), "POST", path, rows, **keyed).status == 201
 

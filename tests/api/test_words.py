@@ -1,11 +1,14 @@
 """What a person meets by mistake says what to do next."""
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests import plainhttp
 from tests.api.stream import Stream
+from tests.commandline import rowkeep
 from tests.serverprocess import ServerProcess
 
 
@@ -62,3 +65,163 @@ def test_a_row_without_its_frame_is_shown_both_forms(stream: Stream, body: bytes
 def test_broken_json_is_not_taken_for_lines(stream: Stream, body: bytes) -> None:
     """One object over several lines that is broken is told as broken JSON."""
     assert "ndjson" not in stream.insert(body).json()["error_description"]
+
+
+def names_of(stream: Stream) -> tuple[str, str]:
+    """The dataset and the table of a stream, as people write them."""
+    owner, dataset, table = re.sub(r":\w+", "", stream.table_uri.removeprefix("/tables/")).split(".")
+    return f"{owner}.{dataset}", table
+
+
+def said_of(stream: Stream, method: str, path: str, **given: Any) -> str:
+    """What a request is told that cannot succeed."""
+    answer = stream.client.request(method, path, **given)
+    assert 400 <= answer.status_code < 500
+    said: str = answer.json()["error_description"]
+    return said
+
+
+def test_a_near_miss_of_a_table_names_the_table(stream: Stream) -> None:
+    """Who mistypes a table sees the nearest, those there are, and how one is made."""
+    dataset, name = names_of(stream)
+    said = said_of(stream, "GET", f"/tables/{dataset}.{name[:-1]}")
+    assert f"Did you mean {name}? It has {name}." in said
+    assert f'POST /api/v1/datasets/{dataset}/tables {{"name": "{name[:-1]}"}}' in said
+
+
+def test_a_near_miss_of_a_dataset_names_the_dataset(stream: Stream, server: ServerProcess) -> None:
+    """The nearest that this caller sees; who may see none is told of none."""
+    dataset, _ = names_of(stream)
+    path = f"/datasets/{dataset.replace('set', 'st')}"
+    assert f"Did you mean {dataset}?" in said_of(stream, "GET", path)
+    rowkeep("user", "create", "stranger", data_dir=server.data_dir)
+    token = rowkeep("token", "create", "--user", "stranger", data_dir=server.data_dir)
+    for hidden in (path, f"/datasets/{dataset}"):
+        headers = {"authorization": f"Bearer {token}"}
+        said = plainhttp.get(f"{server.url}{hidden}", headers=headers).json()["error_description"]
+        name = hidden.removeprefix("/datasets/")
+        assert said.startswith(f"There is no dataset {name} that you can see. Create one with")
+        assert dataset not in said.replace(name, "")
+        assert dataset not in plainhttp.get(f"{server.url}{path}").text
+
+
+def test_an_unknown_version_names_the_dataset(stream: Stream) -> None:
+    """Who sees the dataset learns that its version is what is missing."""
+    dataset, _ = names_of(stream)
+    said = said_of(stream, "GET", f"/datasets/{dataset}:v9.0")
+    assert f"There is no dataset {dataset}:v9.0" in said
+    assert f"Did you mean {dataset}?" in said
+
+
+def test_an_unknown_upload_shows_the_whole_path(stream: Stream) -> None:
+    """The line that creates one can be copied, and the nearest is named."""
+    said = said_of(stream, "POST", f"{stream.table_uri}/uploads/ss/rows", json={"rows": []})
+    assert f"POST /api/v1/tables/{'.'.join(names_of(stream))}/uploads {{" in said
+    assert "Did you mean s?" in said
+
+
+def test_an_unknown_variable_names_the_nearest(stream: Stream) -> None:
+    """And how a variable is added."""
+    said = stream.insert({"rows": [{"idd": 1}]}).json()["errors"][0]["message"]
+    assert "Did you mean id?" in said
+    assert '"updateSchema": true' in said
+
+
+def test_a_bare_list_is_put_into_an_object(stream: Stream) -> None:
+    """Rows without the object around them are told where they go."""
+    said = stream.insert(b'[{"id": 1}]').json()["error_description"]
+    assert 'as the value of `rows`: {"rows": [' in said
+
+
+@pytest.mark.parametrize("type_", [None, "streem"])
+def test_an_upload_without_a_type_is_told_of_streams(stream: Stream, type_: str | None) -> None:
+    """Literally, as it goes into the body."""
+    body = {"name": "x", "type": type_} if type_ else {"name": "x"}
+    assert '"type": "stream"' in said_of(stream, "POST", f"{stream.table_uri}/uploads", json=body)
+
+
+@pytest.mark.parametrize(
+    ("type_", "meant"), [("int", "integer"), ("datetime", "dateTime"), ("integr", "integer"), ("x", "")]
+)
+def test_an_unknown_type_lists_the_eight(stream: Stream, type_: str, meant: str) -> None:
+    """And suggests one where one is near."""
+    body = {"name": "x", "type": "stream", "schema": [{"name": "a", "type": type_}]}
+    said = said_of(stream, "POST", f"{stream.table_uri}/uploads", json=body)
+    assert "string, integer, float, boolean, date, dateTime, time, geography" in said
+    assert (f"use {meant}." in said) == bool(meant)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"where": "idd = 1"}, {"orderBy": "idd desc"}, {"selectedVariables": "idd"}, {"where": "i_d > 1"}],
+    ids=str,
+)
+def test_a_misspelt_variable_names_the_nearest(stream: Stream, asked: dict[str, str]) -> None:
+    """In every parameter that names variables."""
+    assert "Did you mean id?" in said_of(stream, "GET", f"{stream.table_uri}/rows", params=asked)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("SELECT idd FROM {table}", "Did you mean id?"),
+        ("SELECT COUN(id) FROM {table}", "Did you mean COUNT?"),
+        ("SELECT id FROM {table}s", "Did you mean"),
+    ],
+)
+def test_a_misspelt_name_in_a_query_names_the_nearest(stream: Stream, query: str, words: str) -> None:
+    """A column, a function and a table."""
+    text = query.format(table=".".join(names_of(stream)))
+    made = stream.client.post("/queries", json={"query": text}).json()
+    while made["status"] in ("queued", "running"):
+        made = stream.client.get(f"/queries/{made['id']}").json()
+    assert words in made["errorMessage"]
+
+
+@pytest.mark.parametrize("where", ["rows", "exports"])
+def test_a_misspelt_format_names_the_nearest(stream: Stream, where: str) -> None:
+    """And lists those there are."""
+    method, part = ("GET", "params") if where == "rows" else ("POST", "json")
+    said = said_of(stream, method, f"{stream.table_uri}/{where}", **{part: {"format": "xslx"}})
+    assert "Did you mean xlsx?" in said
+    assert "parquet" in said
+
+
+@pytest.mark.parametrize(
+    ("near", "meant"),
+    [
+        ("/api/v1/table/a.b.c", "/api/v1/tables/a.b.c"),
+        ("/api/v1/Tables/a.b.c/row", "/api/v1/tables/a.b.c/rows"),
+        ("/api/v1/tables/a.b.c/upload/s/rows", "/api/v1/tables/a.b.c/uploads/s/rows"),
+        ("/api/v1/dataset/a.b", "/api/v1/datasets/a.b"),
+        ("/api/v1/datasets/a.b/", "/api/v1/datasets/a.b"),
+        ("/api/v2/datasets/a.b", "/api/v1/datasets/a.b"),
+        ("/api/datasets/a.b", "/api/v1/datasets/a.b"),
+        ("/api/v1/user/me", "/api/v1/users/me"),
+    ],
+)
+def test_a_near_miss_of_a_path_names_the_path(server: ServerProcess, near: str, meant: str) -> None:
+    """Singular, another case, another version, a slash at the end."""
+    origin = server.url.removesuffix("/api/v1")
+    answer = plainhttp.request("GET", f"{origin}{near}")
+    assert answer.status_code == 404
+    assert f"Did you mean {meant}?" in answer.json()["error_description"]
+
+
+def test_what_is_near_to_nothing_suggests_nothing(server: ServerProcess) -> None:
+    """No path is named for one that is like none."""
+    answer = plainhttp.request("GET", f"{server.url}/something/else/entirely")
+    assert answer.json()["error_description"] == "There is nothing at this path."
+
+
+@pytest.mark.parametrize("path", ["/", "/api", "/api/v1"])
+def test_the_beginning_says_where_things_are(server: ServerProcess, path: str) -> None:
+    """To a program or a person who asks for it without a browser."""
+    said = plainhttp.request("GET", f"{server.url.removesuffix('/api/v1')}{path}").json()["error_description"]
+    assert all(place in said for place in ("/api/v1", "/console", "docs/"))
+
+
+def test_nobody_is_told_where_tokens_come_from(server: ServerProcess) -> None:
+    """Who sends no token at all learns who makes them."""
+    answer = plainhttp.request("GET", f"{server.url}/users/me")
+    assert "rowkeep token create" in answer.json()["error_description"]

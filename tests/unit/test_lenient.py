@@ -155,12 +155,14 @@ def test_a_value_that_does_not_fit_is_named(type_: str, text: str, words: str) -
         (
             b'{"w":1}',
             "w",
-            'unknown variable "w"; the variables of this upload are: v',
+            'unknown variable "w"; the variables of this upload are: v. '
+            'To add a variable, send "updateSchema": true with the rows',
         ),
         (
             b'{"w":null}',
             "w",
-            'unknown variable "w"; the variables of this upload are: v',
+            'unknown variable "w"; the variables of this upload are: v. '
+            'To add a variable, send "updateSchema": true with the rows',
         ),
     ],
 )

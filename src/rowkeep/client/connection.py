@@ -27,6 +27,9 @@ class NoAnswer(Exception):
     """No whole answer came: refused, broken, stalled or garbled. What became of the request is unknown."""
 
 
+API_PREFIX = "/api/v1"
+
+
 class Answer(msgspec.Struct, frozen=True):
     """An answer of the server, or of something before it. Header names are in lower case."""
 
@@ -44,9 +47,15 @@ class Address(msgspec.Struct, frozen=True):
     prefix: str
 
 
+def whole_url(url: str) -> str:
+    """The URL of an API: that of a server without a path gets the path that the API has there."""
+    plain = url.rstrip("/")
+    return plain if urlsplit(plain).path else plain + API_PREFIX
+
+
 def parse_address(url: str) -> Address:
-    """The address in a URL such as http://127.0.0.1:8080/api/v1. Raises ValueError."""
-    parts = urlsplit(url)
+    """The address in a URL such as http://127.0.0.1:8080/api/v1, or that of its server. Raises ValueError."""
+    parts = urlsplit(whole_url(url))
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url} is not the URL of an API; it looks like http://127.0.0.1:8080/api/v1")
     return Address(parts.scheme == "https", parts.hostname, parts.port, parts.path.rstrip("/"))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from rowkeep.client.connection import whole_url
 from rowkeep.client.folders import sync_folder
 
 
@@ -47,17 +48,17 @@ class Credentials:
 
     def token(self, url: str) -> str | None:
         """Returns the token for a server, None where the person has not signed in there."""
-        return next((one.token for one in self.servers() if one.url == _plain(url)), None)
+        return next((one.token for one in self.servers() if one.url == whole_url(url)), None)
 
     def add(self, url: str, token: str) -> None:
         """Stores a token, and its server as the one that commands use."""
-        new = SignedIn(_plain(url), token)
+        new = SignedIn(whole_url(url), token)
         self._write((new, *(one for one in self.servers() if one.url != new.url)))
 
     def remove(self, url: str) -> bool:
         """Forgets the token for a server; returns whether there was one."""
         servers = self.servers()
-        kept = tuple(one for one in servers if one.url != _plain(url))
+        kept = tuple(one for one in servers if one.url != whole_url(url))
         if len(kept) == len(servers):
             return False
         self._write(kept)
@@ -86,7 +87,3 @@ def credentials_path(environment: Mapping[str, str]) -> Path:
         return Path(given)
     settings = environment.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return Path(settings) / "rowkeep" / "credentials.json"
-
-
-def _plain(url: str) -> str:
-    return url.rstrip("/")

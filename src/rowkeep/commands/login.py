@@ -5,10 +5,8 @@ import sys
 import click
 
 from rowkeep.client.api import Api
-from rowkeep.client.connection import parse_address
+from rowkeep.client.connection import parse_address, whole_url
 from rowkeep.commands.remote import end, parsed, run_on, stored_credentials
-
-API_PREFIX = "/api/v1"
 
 
 @click.command("login")
@@ -52,5 +50,5 @@ def _user_name(api: Api) -> str:
 
 def _api_url(url: str) -> str:
     """Returns the URL of the API of a server whose URL may be that of its root."""
-    (address,) = parsed(parse_address, [url])
-    return url.rstrip("/") if address.prefix else url.rstrip("/") + API_PREFIX
+    parsed(parse_address, [url])
+    return whole_url(url)

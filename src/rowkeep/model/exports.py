@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from rowkeep.model.errors import RowkeepError, invalid_request
+from rowkeep.model.nearness import suggestion
 from rowkeep.model.resources import ReadStream, RowSlice, Segment
 from rowkeep.model.schema import Schema
 
@@ -99,7 +100,9 @@ def export_options(
         format_asked = ExportFormat(_SYNONYMS.get(name, name))
     except ValueError:
         known = ", ".join(ExportFormat)
-        raise invalid_request(f"`format` must be one of {known}, not {name[:60]!r}.") from None
+        raise invalid_request(
+            f"`format` must be one of {known}, not {name[:60]!r}.{suggestion(name, ExportFormat)}"
+        ) from None
     bytes_max = PART_BYTES_DEFAULT if part_bytes_max is None else part_bytes_max
     if bytes_max < PART_BYTES_MIN:
         raise invalid_request(f"`partBytesMax` must be {PART_BYTES_MIN} or more.")

@@ -38,11 +38,11 @@ from rowkeep.model.resources import (
     UploadType,
     Version,
 )
+from rowkeep.services.absent import no_dataset, no_table, no_upload
 from rowkeep.storage.catalog.catalog import CatalogView
 
 TokenHash = bytes
 
-SHOWN_UPLOADS_MAX = 10
 _NEW_TOKEN = "The server's operator makes tokens, with `rowkeep token create --user NAME`."
 
 
@@ -152,7 +152,7 @@ def visible_dataset(view: CatalogView, principal: Principal, reference: DatasetR
         raise _no_credentials()
     if dataset is not None and reference.version_tag == NEXT_TAG and dataset.user_level is AccessLevel.EDIT:
         raise _no_next_version(dataset)
-    raise not_found(f"There is no dataset {reference.text} that you can see.")
+    raise no_dataset(view, principal, reference)
 
 
 def _no_next_version(dataset: Dataset) -> RowkeepError:
@@ -229,7 +229,8 @@ def find_table(
     place = find_dataset(view, principal, reference.dataset_reference, level)
     table = view.tables.find(place.version.id, reference.table.key, reference.table.reference_id)
     if table is None or reference.table.is_sample:
-        raise not_found(f"There is no table {reference.table.name} in dataset {place.dataset.name}.")
+        name, may_edit = reference.table.name, place.is_editable
+        raise no_table(view, place.dataset, place.version, name, may_edit=may_edit)
     return place, table
 
 
@@ -242,19 +243,8 @@ def find_upload(
     if upload is None and (meant := decoded_again(upload_name)) is not None:
         upload = view.uploads.find(table.id, meant)
     if upload is None:
-        raise not_found(_no_upload(view, table, upload_name))
+        raise no_upload(view, place.dataset, table, upload_name)
     return place, table, upload
-
-
-def _no_upload(view: CatalogView, table: Table, upload_name: str) -> str:
-    found = view.uploads.page(table.id, 0, SHOWN_UPLOADS_MAX + 1)
-    names = ", ".join(upload.name for upload in found[:SHOWN_UPLOADS_MAX])
-    more = ", ..." if len(found) > SHOWN_UPLOADS_MAX else ""
-    there = f"It has {names}{more}." if found else "It has none yet."
-    return (
-        f"There is no upload {upload_name} in table {table.name}. {there} Create one with POST "
-        f'.../tables/TABLE/uploads {{"name": {msgspec.json.encode(upload_name).decode()}, "type": "stream"}}.'
-    )
 
 
 def written_reference(view: CatalogView, principal: Principal, reference: TableReference) -> TableReference:
@@ -330,5 +320,5 @@ def written_upload(
 
 def _no_credentials() -> RowkeepError:
     return invalid_token(
-        "No credentials were provided. Send an API token as `Authorization: Bearer <token>`."
+        f"No credentials were provided. Send an API token as `Authorization: Bearer <token>`. {_NEW_TOKEN}"
     )

@@ -186,11 +186,15 @@ class DatasetService:
         await self._doors.write_in_reserve(write)
 
 
+_WITH_ARTICLE = {OwnerKind.USER: "a user", OwnerKind.ORGANIZATION: "an organization"}
+
+
 def find_owner(view: CatalogView, kind: OwnerKind, name: str) -> Owner:
     """The user or organization of this name. Raises not_found_error."""
     owner = view.owners.find(name)
     if owner is None or owner.kind is not kind:
-        raise not_found(f"There is no {kind} {name}.")
+        other = "" if owner is None else f" {name} is {_WITH_ARTICLE[owner.kind]}."
+        raise not_found(f"There is no {kind} {name}.{other}")
     return owner
 
 

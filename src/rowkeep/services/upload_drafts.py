@@ -10,6 +10,7 @@ from rowkeep.model.errors import invalid_request
 from rowkeep.model.files import FileOptions, FileType
 from rowkeep.model.loads import LoadArguments
 from rowkeep.model.names import repaired_name
+from rowkeep.model.nearness import shortened, suggestion
 from rowkeep.model.resources import UploadType
 from rowkeep.model.schema import (
     Schema,
@@ -172,7 +173,9 @@ def check_file_draft(draft: UploadDraft) -> None:
     """Raises invalid_request_error for what no file can be."""
     if draft.type is not None and draft.type.lower() not in _TYPES:
         raise invalid_request(
-            f"Files of type {draft.type!r} are not served. Leave `type` out to have it found, or name one of "
+            f"There is no type of upload {shortened(draft.type)!r}."
+            f"{suggestion(draft.type, (UploadType.STREAM, *_TYPES))} A stream for rows that come one by one "
+            'is `"type": "stream"`. For a file, leave `type` out to have it found, or name one of '
             f"{', '.join(FileType)}."
         )
 

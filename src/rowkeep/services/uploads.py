@@ -197,7 +197,7 @@ def _sent_content(view: CatalogView, principal: Principal, table: Table, draft: 
     if draft.content is None:
         raise invalid_request(
             "An upload of a file needs the file: create a temporary upload, send the content there, and name "
-            "it in `tempUploadId`. For rows that come one by one, create an upload of type 'stream'."
+            'it in `tempUploadId`. For rows that come one by one, create a stream: say `"type": "stream"`.'
         )
     content = view.temp_uploads.find(draft.content)
     if content is None or content.user_id != principal.user_id or content.table_id != table.id:

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from rowkeep.model.access import AccessLevel
 from rowkeep.model.errors import invalid_request, not_found
+from rowkeep.model.nearness import listing, shortened, suggestion
 from rowkeep.model.references import parse_dataset_reference, parse_table_reference
 from rowkeep.model.schema import (
     Schema,
@@ -133,7 +134,9 @@ def find_variable(schema: Schema, name: str) -> tuple[int, Variable]:
     """A variable and its position, ignoring case. Raises not_found_error."""
     index = schema.position_by_key().get(name.lower())
     if index is None:
-        raise not_found(f"There is no variable {name}.")
+        names = [variable.name for variable in schema.variables]
+        known = suggestion(name, names) or (f" There are: {listing(names)}." if names else "")
+        raise not_found(f"There is no variable {shortened(name)}.{known}")
     return index, schema.variables[index]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from rowkeep.model.nearness import suggestion
 from rowkeep.sql.errors import refused
 from rowkeep.sql.expressions import handles, in_type, struct, supertype, translate
 from rowkeep.sql.fragments import Context, Fragment, Scope, filled, filled_safely
@@ -74,8 +75,10 @@ def _line_of(
 
 def unknown_function(context: Context, node: exp.Expr, name: str) -> Exception:
     """What is said of a function that is not on the list."""
+    known = {*SPECIAL, *(line.name for line in listed_functions())}
+    meant = suggestion(name, sorted(known))
     return refused(
-        context.text, node, f"The function {name} is not supported; docs/sql.md lists those that are."
+        context.text, node, f"The function {name} is not supported.{meant} docs/sql.md lists those that are."
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from rowkeep.model.nearness import listing, suggestion
 from rowkeep.sql.errors import QueryRefused, refused
 from rowkeep.sql.fragments import Column, Context, Fragment, Scope, cast_sql, integer, null_of, quoted
 from rowkeep.sql.literals import literal_text_in_type, parameter_value
@@ -214,11 +215,8 @@ def _check_grouped(context: Context, scope: Scope, node: exp.Expr, fragment: Fra
 
 
 def _near(scope: Scope, name: str) -> str:
-    for source in scope.sources:
-        for column in source.columns:
-            if column.name and column.name.replace("_", "").lower() == name.replace("_", "").lower():
-                return f" Did you mean {column.name}?"
-    return ""
+    names = [column.name for source in scope.sources for column in source.columns if column.name]
+    return suggestion(name, names) or (f" There are: {listing(names)}." if names else "")
 
 
 def _in_scope(

@@ -10,6 +10,7 @@ import re
 
 from sqlglot import exp
 
+from rowkeep.model.nearness import listing, shortened, suggestion
 from rowkeep.model.queries import RowFilter
 from rowkeep.model.types import VariableType
 from rowkeep.sql.errors import QueryRefused, refused
@@ -103,7 +104,9 @@ def _index(shape: TableShape, name: str, what: str) -> int:
     for index, variable in enumerate(shape.variables):
         if variable.name.lower() == name.lower():
             return index
-    raise QueryRefused(f"{what} names {name!r}, and there is no such variable.")
+    names = [variable.name for variable in shape.variables]
+    known = suggestion(name, names) or f" There are: {listing(names)}."
+    raise QueryRefused(f"{what} names {shortened(name)!r}, and there is no such variable.{known}")
 
 
 def _selected(scope: Scope, shape: TableShape, asked: RowFilter) -> list[int]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from rowkeep.model.nearness import suggestion
 from rowkeep.sql.errors import refused
 from rowkeep.sql.expressions import handles, translate
 from rowkeep.sql.fragments import Column, Context, Fragment, Relation, Scope, Source
@@ -123,7 +124,8 @@ def table_relation(context: Context, node: exp.Table) -> tuple[Relation, str | N
         return named, reference
     relation = context.tables.get(reference)
     if relation is None:
-        raise refused(context.text, node, f"There is no table {reference}.")
+        known = [*context.named_queries, *context.tables]
+        raise refused(context.text, node, f"There is no table {reference}.{suggestion(reference, known)}")
     last = reference.rpartition(".")[2]
     return relation, last.partition(":")[0]
 

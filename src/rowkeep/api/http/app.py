@@ -19,7 +19,7 @@ from rowkeep.api.http.asgi import Message, Receive, Scope, Send
 from rowkeep.api.http.cors import CorsPolicy
 from rowkeep.api.http.endpoint import answer_to, send_answer, send_complete
 from rowkeep.api.http.headers import asked_request_id, head_problem
-from rowkeep.api.http.hints import hint_of
+from rowkeep.api.http.hints import hint_of, near_path
 from rowkeep.api.http.incoming import IncomingBody, Lingering
 from rowkeep.api.http.server_timing import server_timing
 from rowkeep.api.http.traffic import Traffic
@@ -171,10 +171,14 @@ class RowkeepApplication:
         try:
             await self._router(routed, body, send)
         except HTTPException as error:
-            answer = answer_to(_refusal(error.status_code, scope, self._methods_at(routed)), request_id)
+            refusal = _refusal(error.status_code, scope, self._methods_at(routed), self._paths())
+            answer = answer_to(refusal, request_id)
             await send_answer(
                 body, send, head_answer(answer) if scope["method"] == "HEAD" else answer, request_id
             )
+
+    def _paths(self) -> list[str]:
+        return [route.path for route in self._router.routes if isinstance(route, Route)]
 
     def _methods_at(self, scope: Scope) -> list[str]:
         """Every method that a path knows, whichever route it belongs to."""
@@ -206,8 +210,10 @@ async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
     raise HTTPException(404)
 
 
-def _refusal(status: int, scope: Scope, methods: list[str]) -> RowkeepError:
+def _refusal(status: int, scope: Scope, methods: list[str], paths: list[str]) -> RowkeepError:
     path = scope["raw_path"].decode("latin-1")
     if status == 405:
         return MethodRefused(scope["method"], methods, hint_of(scope["method"], path))
-    return not_found(hint_of(scope["method"], path) or "There is nothing at this path.")
+    return not_found(
+        hint_of(scope["method"], path) or f"There is nothing at this path.{near_path(path, paths)}"
+    )

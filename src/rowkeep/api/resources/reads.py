@@ -128,6 +128,8 @@ class ReadHandlers:
     async def _list_rows(self, request: ApiRequest, upload_name: str | None) -> StreamAnswer | LiveAnswer:
         if request.truth("follow"):
             return await self._following.answer(request, upload_name)
+        if request.text("format") not in _FILE_FORMATS:
+            row_format(request.text("format") or RowFormat.JSON_LINES, _FILE_FORMATS)
         if _is_of_a_file(request):
             return await self._list_as_file(request, upload_name)
         if any(request.text(name) for name in ("where", "orderBy", "offset")):

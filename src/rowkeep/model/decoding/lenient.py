@@ -33,6 +33,7 @@ from rowkeep.model.decoding.values import Cells, decode_cells, decode_value, des
 from rowkeep.model.errors import ROW_ERRORS_MAX, RowError, RowsRefused
 from rowkeep.model.growth import SchemaChange, SchemaGrowth, schema_change
 from rowkeep.model.inserts import OffsetMove
+from rowkeep.model.nearness import listing, suggestion
 from rowkeep.model.quarantine import QuarantineBounds, Refusals, RefusedRows, Skipping
 from rowkeep.model.schema import VARIABLE_NAME_CHARACTERS_MAX, Schema, Variable
 
@@ -352,5 +353,8 @@ def _unknown_variable(
     if may_update:
         return SchemaGrowth.refusal(name, value, len(variables))
     known = [variable.name for variable in variables.values()]
-    listed = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
-    return f"unknown variable {shown_name(name)}; the variables of this upload are: {listed or '(none)'}"
+    listed = listing(known) or "(none)"
+    return (
+        f"unknown variable {shown_name(name)}; the variables of this upload are: {listed}."
+        f'{suggestion(name, known)} To add a variable, send "updateSchema": true with the rows'
+    )

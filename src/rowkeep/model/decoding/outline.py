@@ -124,6 +124,10 @@ def _outline_problem(reason: str) -> str:
     for token in ("offsetToken", "expectedOffsetToken"):
         if f"$.{token}" in reason:
             return f"`{token}` must be a text of 1 to {OFFSET_TOKEN_CHARACTERS_MAX} characters: {reason}."
+    if reason == "Expected `object`, got `array`":
+        return (
+            'The body is a list. Put it into an object, as the value of `rows`: {"rows": [{"name": "Jane"}]}.'
+        )
     if "missing required field" in reason:
         reason = "`rows` is missing; one row a line is sent with `Content-Type: application/x-ndjson`"
     return f'The body must be a JSON object such as {{"rows": [{{"name": "Jane", "age": 30}}]}}: {reason}.'

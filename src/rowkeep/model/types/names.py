@@ -1,5 +1,6 @@
 """The names of types that callers send: those of the API, and those of other systems, which are explained."""
 
+from rowkeep.model.nearness import nearest
 from rowkeep.model.types import VariableType
 
 # What other systems call the types.
@@ -33,7 +34,7 @@ def variable_type(name: str) -> VariableType:
     try:
         return VariableType(name)
     except ValueError:
-        meant = _TYPE_OF_OTHER_NAME.get(name.strip().lower())
+        meant = _TYPE_OF_OTHER_NAME.get(name.strip().lower()) or nearest(name, VariableType)
         suggestion = "" if meant is None else f"; use {meant}"
         raise ValueError(
             f"there is no type {name[:60]!r}{suggestion}. The types are {', '.join(VariableType)}"

@@ -13,6 +13,7 @@ import msgspec
 
 from rowkeep.model.access import AccessLevel, Principal, Scope
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, not_found
+from rowkeep.model.nearness import listing, shortened, suggestion
 from rowkeep.model.read_sessions import ReadSession, session_identifier
 from rowkeep.model.references import TableReference, parse_table_reference
 from rowkeep.model.resources import ReadGround, ReadStream, RowFormat, RowSlice, Table, Upload
@@ -253,7 +254,7 @@ def selected_schema(schema: Schema, names: Sequence[str] | None) -> Schema:
     for name in names:
         position = positions.get(name.lower())
         if position is None:
-            raise invalid_request(f"`selectedVariables` names {name!r}, and there is no such variable.")
+            raise no_such_variable("`selectedVariables`", name, schema)
         if name.lower() in selected:
             raise invalid_request(f"`selectedVariables` names {name!r} twice.")
         selected[name.lower()] = schema.variables[position]
@@ -284,11 +285,26 @@ def _kept(upload: Upload, removed: Sequence[RowSlice]) -> Iterator[RowSlice]:
         row = slice_.row_end
 
 
-def row_format(name: str) -> RowFormat:
-    """A format that a caller spelled. Raises invalid_request_error."""
+def no_such_variable(what: str, name: str, schema: Schema) -> RowkeepError:
+    """The error for a name that names no variable."""
+    names = [variable.name for variable in schema.variables]
+    return invalid_request(
+        f"{what} names {shortened(name)!r}, and there is no such variable."
+        f"{suggestion(name, names) or f' There are: {listing(names)}.'}"
+    )
+
+
+def row_format(name: str, others: Sequence[str] = ()) -> RowFormat:
+    """A format that a caller spelled; `others` can be asked for in the same place.
+
+    Raises invalid_request_error.
+    """
     names = {"ndjson": RowFormat.JSON_LINES, **{format_.value: format_ for format_ in RowFormat}}
     if name not in names:
-        raise invalid_request(f"`format` must be arrow, csv or jsonl, not {name!r}.")
+        raise invalid_request(
+            f"`format` must be one of {', '.join([*names, *others])}, not {shortened(name)!r}."
+            f"{suggestion(name, [*names, *others])}"
+        )
     return names[name]
 
 
