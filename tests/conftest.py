@@ -5,8 +5,8 @@ from collections.abc import Generator, Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.quietclock import at_most
-from tests.serverprocess import ServerProcess
+from tests.quiet_clock import at_most
+from tests.server_process import ServerProcess
 
 # How long an example takes, or the making of one, says something of the machine's load alone.
 settings.register_profile("any load", deadline=None, suppress_health_check=[HealthCheck.too_slow])

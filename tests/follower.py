@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from tests import plainhttp
+from tests import plain_http
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Follower:
         position = query.pop("last_event_id", None)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= {"Last-Event-ID": position} if position else {}
-        self._client = plainhttp.client(timeout=30)
+        self._client = plain_http.client(timeout=30)
         asked = {"follow": "true", "format": "sse", **query}
         request = self._client.build_request("GET", f"{url}{path}/rows", params=asked, headers=headers)
         self.response = self._client.send(request, stream=True)

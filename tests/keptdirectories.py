@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests import plainhttp
+from tests import plain_http
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tests" / "directories"
@@ -124,7 +124,7 @@ def _filled(work: Path, *, seals: bool) -> str:
 
 
 def _insert(url: str, token: str) -> None:
-    with plainhttp.client(headers={"Authorization": f"Bearer {token}"}) as client:
+    with plain_http.client(headers={"Authorization": f"Bearer {token}"}) as client:
 
         def send(path: str, body: object, **headers: str) -> None:
             content = json.dumps(body)

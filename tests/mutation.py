@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from tests.mutants import Mutant, mutants_of
-from tests.mutationrooms import ROOMS, MutationRoom
+from tests.mutation_rooms import ROOMS, MutationRoom
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("src", "rowkeep")

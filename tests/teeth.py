@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.toothlist import TEETH, Tooth
+from tests.tooth_list import TEETH, Tooth
 
 ROOT = Path(__file__).parents[1]
 # A change that makes the tests wait for ever is a bad change, and does not count as noticed.

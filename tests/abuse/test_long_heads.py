@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 MEBIBYTE = 1024 * 1024
 PATH_BYTES = 15_000

@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from tests.api.publishing import Publication
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 SESSIONS_MAX = 5
 VARIABLE_COUNT = 30

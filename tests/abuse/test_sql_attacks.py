@@ -10,8 +10,8 @@ import pytest
 from tests.abuse.attacks import HIDDEN_NAMES, PATHS, large_queries, read_attacks
 from tests.api.querying import QueryClient
 from tests.api.stream import Stream
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 SCHEMA = [{"name": "count", "type": "integer"}, {"name": "text", "type": "string"}]
 # How long a text may keep a worker busy before its query ends, whatever becomes of it.

@@ -11,7 +11,7 @@ import pytest
 
 from tests.abuse.attacks import read_attacks
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 MEBIBYTE = 1024 * 1024
 MEMORY_BYTES_MAX = 384 * MEBIBYTE

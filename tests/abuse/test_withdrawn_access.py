@@ -9,8 +9,8 @@ from itertools import count
 import pytest
 
 from tests.api.publishing import Publication
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 _numbers = count(1)
 ROWS = [{"a": 1}, {"a": 2}]

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.accessworld import World, open_world
+from tests.api.access_world import World, open_world
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 
 @pytest.fixture(scope="session")

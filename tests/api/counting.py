@@ -13,7 +13,7 @@ from rowkeep.storage.base import Connection, Database, Group, Record
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
-from tests import plainhttp
+from tests import plain_http
 
 # What runs beside the requests, now and then.
 OF_MAINTENANCE = frozenset(
@@ -123,7 +123,7 @@ async def counting_server(folder: Path) -> AsyncIterator[CountingServer]:
         async with application_over(database, directory, Settings()) as application:
             transport = httpx.ASGITransport(application)
             headers = {"Authorization": f"Bearer {token}"}
-            async with plainhttp.async_client(
+            async with plain_http.async_client(
                 transport=transport, base_url="http://rowkeep", headers=headers
             ) as client:
                 yield CountingServer(database, client)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.api.publishing import Json, Publication
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 UNFINISHED = ("queued", "running")
 SECONDS_MAX = 60

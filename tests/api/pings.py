@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests import plainhttp
-from tests.serverprocess import ServerProcess
+from tests import plain_http
+from tests.server_process import ServerProcess
 
 # An answer that takes longer was held up: alone on two cores beside one busy process, few take a third of it.
 HELD_UP_SECONDS = 0.06
@@ -32,7 +32,7 @@ def pinged(server: ServerProcess) -> Iterator[list[float]]:
     done = threading.Event()
 
     def ping() -> None:
-        with plainhttp.client(base_url=server.url.removesuffix("/api/v1")) as client:
+        with plain_http.client(base_url=server.url.removesuffix("/api/v1")) as client:
             while not done.is_set():
                 started = time.perf_counter()
                 assert client.get("/healthz").status_code == 200

@@ -2,7 +2,7 @@
 
 from tests.api.exporting import export
 from tests.api.publishing import Publication
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 
 class Places:

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pyarrow
 
-from tests import plainhttp
-from tests.arrowstreams import table_of
-from tests.serverprocess import ServerProcess
+from tests import plain_http
+from tests.arrow_streams import table_of
+from tests.server_process import ServerProcess
 
 Rows = list[dict[str, Any]]
 Json = dict[str, Any]
@@ -21,7 +21,7 @@ class Publication:
     """A dataset of a name of its own, and short ways to do things to it."""
 
     def __init__(self, server: ServerProcess, public_access_level: str = "none") -> None:
-        self.client = plainhttp.client(
+        self.client = plain_http.client(
             base_url=server.url,
             headers={"Authorization": f"Bearer {server.token}"},
             timeout=60,

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from tests import plainhttp
+from tests import plain_http
 
 ALL_TYPES = [
     {"name": "site", "type": "string"},
@@ -25,7 +25,9 @@ class Stream:
     """One upload of type stream in a dataset of its own."""
 
     def __init__(self, url: str, token: str, schema: list[dict[str, str]] | None, owner: str) -> None:
-        self.client = plainhttp.client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        self.client = plain_http.client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60
+        )
         name = f"dataset {next(_numbers)}"
         dataset = self.post(f"/users/{owner}/datasets", {"name": name, "publicAccessLevel": "none"})
         table = self.post(f"{dataset['uri']}/tables", {"name": "measurements"})

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import ALL_TYPES, Stream
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 ROW = {"rows": [{"site": "a"}]}
 
@@ -61,7 +61,7 @@ def ask(
 ) -> httpx.Response:
     """A request with a token, or with none."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    with plainhttp.client(base_url=stream.client.base_url, headers=headers) as client:
+    with plain_http.client(base_url=stream.client.base_url, headers=headers) as client:
         return client.request(method, path, json=body)
 
 

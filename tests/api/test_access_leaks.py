@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.api.accesstable import ACTIONS, API, CALLERS, DATA_ACTIONS, EXISTENCE, EXPECTED, NEEDS, may_edit
-from tests.api.accessworld import KINDS, ROLES, UPLOAD, Target, World, target_of
+from tests.api.access_table import ACTIONS, API, CALLERS, DATA_ACTIONS, EXISTENCE, EXPECTED, NEEDS, may_edit
+from tests.api.access_world import KINDS, ROLES, UPLOAD, Target, World, target_of
 from tests.api.caller import Reply
 
 ROUTES = [*DATA_ACTIONS, *(("HEAD", path) for method, path in DATA_ACTIONS if method == "GET")]

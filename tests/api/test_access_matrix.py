@@ -1,4 +1,4 @@
-"""The access matrix: every caller, on every target, over every route (the tables are in accesstable.py).
+"""The access matrix: every caller, on every target, over every route (the tables are in access_table.py).
 
 One server process holds everybody and everything. A changing route is used, where that is possible, with a
 body that is refused with 400 and only after access was checked: 400 then means allowed, and nothing has
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.accesstable import (
+from tests.api.access_table import (
     ACTIONS,
     API,
     CALLERS,
@@ -24,7 +24,7 @@ from tests.api.accesstable import (
     Action,
     may_edit,
 )
-from tests.api.accessworld import KINDS, ROLES, World, target_of
+from tests.api.access_world import KINDS, ROLES, World, target_of
 from tests.api.caller import Reply
 from tests.routes import OPERATIONS
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.publishing import Publication
-from tests.commandline import refusal, rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import refusal, rowkeep
+from tests.server_process import ServerProcess
 
 Json = dict[str, Any]
 SITE = [{"name": "site", "type": "string"}]
@@ -228,7 +228,7 @@ def _user_of(number: int) -> str:
 
 async def _delete_side_by_side(server: ServerProcess, publications: list[Publication], editor: str) -> None:
     """Deletes uploads over many connections at a time, those of odd numbers as the editor."""
-    async with plainhttp.async_client(base_url=server.url, timeout=60) as client:
+    async with plain_http.async_client(base_url=server.url, timeout=60) as client:
 
         async def delete(publication: Publication, number: int) -> None:
             headers = {

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 
 def rows(*values: str) -> bytes:

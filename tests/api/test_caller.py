@@ -4,7 +4,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from tests.api.caller import Caller
-from tests.serverprocess import wait_until
+from tests.server_process import wait_until
 
 
 class _ClosesAfterwards(BaseHTTPRequestHandler):

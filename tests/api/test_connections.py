@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 FILES = 256
 CONNECTIONS = 400

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from rowkeep.model.access import Caller
 from rowkeep.web.sessions import (
     ATTEMPTS_MAX,
     ATTEMPTS_SECONDS,
@@ -14,26 +15,27 @@ from rowkeep.web.sessions import (
     Attempts,
     Sessions,
 )
-from tests import plainhttp
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests import plain_http
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 SIGN_IN = "/console/sign-in"
+CALLER = Caller(b"hash of a token")
 
 
 @pytest.fixture
 def client(server: ServerProcess) -> Iterator[httpx.Client]:
     """A browser that is not signed in, at the server's root."""
-    with plainhttp.client(base_url=server.url.removesuffix("/api/v1"), headers=BROWSER) as opened:
+    with plain_http.client(base_url=server.url.removesuffix("/api/v1"), headers=BROWSER) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def signed_in(server: ServerProcess) -> Iterator[httpx.Client]:
     """A browser that is signed in. Tests share it: signing in is rate-limited."""
-    with plainhttp.client(base_url=server.url.removesuffix("/api/v1"), headers=BROWSER) as opened:
+    with plain_http.client(base_url=server.url.removesuffix("/api/v1"), headers=BROWSER) as opened:
         assert sign_in(opened, server.token).status_code == 303
         yield opened
 
@@ -66,7 +68,7 @@ def test_the_cookie_is_closed_to_scripts_and_other_sites(client: httpx.Client, s
     assert all("; HttpOnly; SameSite=Strict" in cookie for cookie in cookies)
     assert cookies[0] != cookies[1]
     first = cookies[0].partition(";")[0]
-    with plainhttp.client(base_url=client.base_url, headers={**BROWSER, "Cookie": first}) as other:
+    with plain_http.client(base_url=client.base_url, headers={**BROWSER, "Cookie": first}) as other:
         assert other.get("/console").headers["location"] == SIGN_IN  # the second sign-in ended the first
 
 
@@ -124,7 +126,7 @@ def test_a_revoked_token_ends_its_sessions(own_server: ServerProcess) -> None:
     """Rights are looked up at every request: a session can do no more than its token can now."""
     token = rowkeep("token", "create", "--user", own_server.user, data_dir=own_server.data_dir)
     listed = rowkeep("token", "list", data_dir=own_server.data_dir).splitlines()
-    with plainhttp.client(base_url=own_server.url.removesuffix("/api/v1"), headers=BROWSER) as client:
+    with plain_http.client(base_url=own_server.url.removesuffix("/api/v1"), headers=BROWSER) as client:
         assert sign_in(client, token).status_code == 303
         assert client.get("/console").status_code == 200
         rowkeep("token", "revoke", listed[-1].split()[0], data_dir=own_server.data_dir)
@@ -133,7 +135,7 @@ def test_a_revoked_token_ends_its_sessions(own_server: ServerProcess) -> None:
 
 def test_signing_in_is_rate_limited(own_server: ServerProcess) -> None:
     """So many attempts a minute, good or bad; then even a good token has to wait."""
-    with plainhttp.client(base_url=own_server.url.removesuffix("/api/v1"), headers=BROWSER) as client:
+    with plain_http.client(base_url=own_server.url.removesuffix("/api/v1"), headers=BROWSER) as client:
         statuses = [sign_in(client, "wrong").status_code for _ in range(ATTEMPTS_MAX)]
         assert statuses == [403] * ATTEMPTS_MAX
         answer = sign_in(client, own_server.token)
@@ -158,10 +160,10 @@ def test_sessions_end_when_idle_and_in_any_case() -> None:
     """A session lasts while it is used, and never longer than it may."""
     now = [0.0]
     sessions = Sessions(lambda: now[0])
-    idle = sessions.begin(b"token", "demo")
+    idle = sessions.begin(CALLER, "demo")
     now[0] = IDLE_SECONDS_MAX + 1
     assert sessions.find(idle) is None
-    used = sessions.begin(b"token", "demo")
+    used = sessions.begin(CALLER, "demo")
     began_at = now[0]
     while now[0] - began_at <= SESSION_SECONDS_MAX:
         assert sessions.find(used) is not None
@@ -172,9 +174,9 @@ def test_sessions_end_when_idle_and_in_any_case() -> None:
 def test_sessions_are_bounded() -> None:
     """Beyond the most there may be, the one that was idle longest goes."""
     sessions = Sessions()
-    first, second = sessions.begin(b"token", "a"), sessions.begin(b"token", "b")
+    first, second = sessions.begin(CALLER, "a"), sessions.begin(CALLER, "b")
     assert sessions.find(first) is not None
     for _ in range(SESSIONS_MAX - 1):
-        sessions.begin(b"token", "c")
+        sessions.begin(CALLER, "c")
     assert sessions.find(second) is None
     assert sessions.find(first) is not None

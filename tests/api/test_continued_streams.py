@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.api.publishing import Publication
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 SCHEMA = [
     {"name": "n", "type": "integer", "label": "Number", "description": "Counts", "valueLabels": {"1": "one"}},

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import plainhttp
-from tests.serverprocess import ServerProcess
+from tests import plain_http
+from tests.server_process import ServerProcess
 
 PAGE = "https://lab.example.org"
 STRANGER = "https://elsewhere.example.org"
@@ -28,7 +28,7 @@ def preflight(server: ServerProcess, origin: str, path: str) -> dict[str, str]:
         "access-control-request-method": "POST",
         "access-control-request-headers": "authorization,content-type",
     }
-    answer = plainhttp.request("OPTIONS", f"{server.url}{path}", headers=headers)
+    answer = plain_http.request("OPTIONS", f"{server.url}{path}", headers=headers)
     allowed = {name: value for name, value in answer.headers.items() if name.startswith("access-control")}
     return {"status": str(answer.status_code), **allowed}
 
@@ -48,14 +48,14 @@ def test_a_browser_that_asks_is_told(shared_server: ServerProcess, path: str) ->
 def test_a_strange_page_is_told_nothing(shared_server: ServerProcess) -> None:
     """A page of another origin gets no permission, neither in a preflight nor with an answer."""
     assert preflight(shared_server, STRANGER, "/datasets/a.b") == {"status": "405"}
-    answer = plainhttp.request("GET", f"{shared_server.url}/users/me", headers={"origin": STRANGER})
+    answer = plain_http.request("GET", f"{shared_server.url}/users/me", headers={"origin": STRANGER})
     assert "access-control-allow-origin" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/users/me", "/nothing", "/tables/a.b.c/uploads/u/rows"])
 def test_a_page_may_read_errors_too(shared_server: ServerProcess, path: str) -> None:
     """Every answer, also a refusal, can be read by the page, with the headers that clients look at."""
-    answer = plainhttp.request("POST", f"{shared_server.url}{path}", headers={"origin": PAGE}, content=b"{}")
+    answer = plain_http.request("POST", f"{shared_server.url}{path}", headers={"origin": PAGE}, content=b"{}")
     assert answer.status_code >= 400
     assert answer.headers["access-control-allow-origin"] == PAGE
     assert answer.headers["vary"] == "origin"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api.publishing import Publication
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 DECLARED = {
     "name": "n",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.api.publishing import Json, Publication
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 SCHEMA = [{"name": "Site", "type": "string", "label": "declared"}, {"name": "count", "type": "integer"}]
 

@@ -7,7 +7,7 @@ import pytest
 from tests.api.querying import QueryClient
 from tests.api.stream import ALL_TYPES, Stream
 from tests.api.test_queries import ROW
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 MEGABYTE = 1_000_000
 SIZES = [100_000, 4 * MEGABYTE, 20 * MEGABYTE]
@@ -31,7 +31,7 @@ def by_http_client(method: str, url: str, headers: dict[str, str], body: bytes) 
 
 
 def by_httpx(method: str, url: str, headers: dict[str, str], body: bytes) -> int:
-    return plainhttp.request(method, url, headers=headers, content=body, timeout=60).status_code
+    return plain_http.request(method, url, headers=headers, content=body, timeout=60).status_code
 
 
 def by_requests(method: str, url: str, headers: dict[str, str], body: bytes) -> int:
@@ -43,7 +43,7 @@ def by_requests(method: str, url: str, headers: dict[str, str], body: bytes) -> 
 def by_chunks(method: str, url: str, headers: dict[str, str], body: bytes) -> int:
     """Sends a body of no known length."""
     pieces = (body[start : start + 65_536] for start in range(0, len(body), 65_536))
-    sent = plainhttp.request(method, url, headers=headers, content=pieces, timeout=60)
+    sent = plain_http.request(method, url, headers=headers, content=pieces, timeout=60)
     return sent.status_code
 
 
@@ -190,14 +190,14 @@ def test_malformed_chunks(server: ServerProcess, stream: Stream, path: str, chun
 def test_methods_are_named(server: ServerProcess, stream: Stream) -> None:
     """405 says every method of the path, in words and in `Allow`."""
     headers = {"authorization": f"Bearer {server.token}"}
-    refused = plainhttp.request("PUT", rows_url(stream), headers=headers)
+    refused = plain_http.request("PUT", rows_url(stream), headers=headers)
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST")
     assert "GET, HEAD, POST" in refused.json()["error_description"]
 
 
 def test_rows_sent_to_a_table_are_shown_the_way(server: ServerProcess, stream: Stream) -> None:
     """Who posts rows to a table hears that an upload takes them."""
-    refused = plainhttp.request("POST", f"{base(stream)}/tables/a.b.c/rows", content=b"{}")
+    refused = plain_http.request("POST", f"{base(stream)}/tables/a.b.c/rows", content=b"{}")
     assert refused.status_code == 405
     assert "/uploads/UPLOAD/rows" in refused.json()["error_description"]
 
@@ -207,7 +207,7 @@ def test_rows_sent_to_a_table_are_shown_the_way(server: ServerProcess, stream: S
 )
 def test_what_is_not_served_is_named(server: ServerProcess, path: str) -> None:
     """What the official clients can ask for and rowkeep does not serve is called by its name."""
-    refused = plainhttp.request("GET", f"{server.url}/{path}")
+    refused = plain_http.request("GET", f"{server.url}/{path}")
     assert refused.status_code == 404
     assert "rowkeep does not serve" in refused.json()["error_description"]
 

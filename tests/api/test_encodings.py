@@ -17,7 +17,7 @@ from rowkeep.trials.processes import children_of, peak_memory_mib
 from tests.api.pings import held_up_share, pinged
 from tests.api.stream import ALL_TYPES, Stream
 from tests.api.test_bad_input import raw_request
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 MEBIBYTE = 1024 * 1024
 

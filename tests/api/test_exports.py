@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.exporting import content, download, ended, export, exported
 from tests.api.loading import load, parquet_of, workers_of
 from tests.api.publishing import Publication
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess, wait_until
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess, wait_until
 
 ROWS = [{"site": f"s{number}", "count": number} for number in range(100)]
 
@@ -219,9 +219,9 @@ def test_access_is_asked_again(server: ServerProcess) -> None:
     assert anonymous.status_code == 200, anonymous.text
     found = ended(made, anonymous.json())
     path = f"{server.url}{found['uri']}/download"
-    assert plainhttp.get(path).status_code == 200
+    assert plain_http.get(path).status_code == 200
     made.done("PATCH", made.dataset(), {"publicAccessLevel": "none"})
-    assert plainhttp.get(path).status_code == 401
+    assert plain_http.get(path).status_code == 401
     own = export(made, made.table("answers", "current"), format="csv")
     assert made.ask("GET", own["uri"], token="").status_code == 401
     made.close()
@@ -235,13 +235,13 @@ def test_a_link(server: ServerProcess, made: Publication) -> None:
     link = made.ask("POST", f"{found['uri']}/downloadLinks", {}, token=token).json()
     assert link["url"].endswith("/answers.csv")
     whole = content(made, found)
-    assert plainhttp.get(link["url"]).content == whole
-    assert plainhttp.get(link["url"], headers={"Range": "bytes=5-"}).content == whole[5:]
+    assert plain_http.get(link["url"]).content == whole
+    assert plain_http.get(link["url"], headers={"Range": "bytes=5-"}).content == whole[5:]
     changed = link["url"].replace("/answers.csv", "A/answers.csv")
-    assert plainhttp.get(changed).status_code == 404
+    assert plain_http.get(changed).status_code == 404
     listed = rowkeep("token", "list", data_dir=server.data_dir).splitlines()
     rowkeep("token", "revoke", listed[-1].split()[0], data_dir=server.data_dir)
-    assert plainhttp.get(link["url"]).status_code == 401
+    assert plain_http.get(link["url"]).status_code == 401
 
 
 def test_all_links_end_at_once(own_server: ServerProcess) -> None:
@@ -252,9 +252,9 @@ def test_all_links_end_at_once(own_server: ServerProcess) -> None:
     found = export(made, made.table("answers"), format="csv")
     before = made.done("POST", f"{found['uri']}/downloadLinks", {})["url"]
     rowkeep("token", "revoke-links", data_dir=own_server.data_dir)
-    assert plainhttp.get(before).status_code == 404
+    assert plain_http.get(before).status_code == 404
     after = made.done("POST", f"{found['uri']}/downloadLinks", {})["url"]
-    assert plainhttp.get(after).status_code == 200
+    assert plain_http.get(after).status_code == 200
     made.close()
 
 

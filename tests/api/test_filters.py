@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 ROWS = [
     {"site": "a", "count": 1, "temperature": 1.5, "day": "2024-01-01"},

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.api.stream import Stream
-from tests.commandline import rowkeep
+from tests.command_line import rowkeep
 from tests.follower import Follower
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 SCHEMA = [{"name": "count", "type": "integer"}]
 

@@ -12,7 +12,7 @@ from rowkeep.trials.processes import memory_mib
 from tests.api.stream import Stream
 from tests.api.test_sealing import metric
 from tests.follower import Follower
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 ROWS = 40_000
 PADDING = "x" * 1_000

@@ -8,7 +8,7 @@ import pytest
 from tests.api.stream import Stream
 from tests.api.test_sealing import metric
 from tests.follower import Follower
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 BEFORE = 12
 

@@ -12,8 +12,8 @@ import pytest
 from rowkeep.services.insert.turns import REQUESTS_MAX
 from tests.api.stream import Stream
 from tests.follower import Follower
-from tests.longproducer import LongProducer
-from tests.serverprocess import ServerProcess, wait_until
+from tests.long_producer import LongProducer
+from tests.server_process import ServerProcess, wait_until
 
 FAILURES = 2 * REQUESTS_MAX
 LARGE_ROWS = 150_000

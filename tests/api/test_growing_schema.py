@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
-from tests.arrowstreams import table_of
-from tests.serverprocess import ServerProcess
+from tests.arrow_streams import table_of
+from tests.server_process import ServerProcess
 
 WRITERS = 8
 REQUESTS = 12
@@ -57,7 +57,7 @@ def row_of(identity: int) -> dict[str, Any]:
 def write(stream: Stream, writer: int) -> list[dict[str, Any]]:
     """Sends rows of one writer, two a request; the schema updates that it was told of."""
     told: list[dict[str, Any]] = []
-    with plainhttp.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
+    with plain_http.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
         for request in range(REQUESTS):
             first = (writer * REQUESTS + request) * 2
             body = {"rows": [row_of(first), row_of(first + 1)], "updateSchema": True}
@@ -117,7 +117,7 @@ def test_readers_midway_see_one_schema(stream: Stream) -> None:
     reads: list[tuple[dict[str, str], list[int]]] = []
 
     def read() -> None:
-        with plainhttp.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
+        with plain_http.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
             while not done.is_set():
                 body = client.get(f"{stream.table_uri}/rows?format=arrow").content
                 table = table_of(body)

@@ -7,12 +7,12 @@ from urllib.parse import quote, unquote
 import httpx
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.places import Places
 from tests.api.publishing import Publication
-from tests.commandline import rowkeep
+from tests.command_line import rowkeep
 from tests.routes import OPERATIONS, has_errors, query_names
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 GETS = [path for method, path in OPERATIONS if method == "GET"]
 NAMED = [path for path in GETS if "{" in path]
@@ -61,7 +61,7 @@ def both(
     url = path.format(**{name: quote(value, safe="") for name, value in parameters.items()})
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     origin = server.url.removesuffix("/api/v1")
-    with plainhttp.client(base_url=origin, headers=headers) as client:
+    with plain_http.client(base_url=origin, headers=headers) as client:
         return client.get(url + query), client.head(url + query)
 
 
@@ -128,7 +128,7 @@ def test_an_error_in_another_script(head_server: ServerProcess) -> None:
 def test_no_such_route(head_server: ServerProcess, path: str, status: int) -> None:
     """A path that nothing answers, and one that does not answer GET, are refused alike by both."""
     origin = head_server.url.removesuffix("/api/v1")
-    get, head = (plainhttp.request(method, origin + path) for method in ("GET", "HEAD"))
+    get, head = (plain_http.request(method, origin + path) for method in ("GET", "HEAD"))
     assert (get.status_code, head.status_code, head.content) == (status, status, b"")
     payload = json.loads(unquote(head.headers["x-redivis-error-payload"]))
     assert payload["error"] == get.json()["error"]

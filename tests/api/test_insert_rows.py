@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from rowkeep.trials.processes import children_of, peak_memory_mib
-from tests import plainhttp
+from tests import plain_http
 from tests.api.pings import held_up_share, pinged
 from tests.api.stream import ALL_TYPES, Stream
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 
 def test_answer(stream: Stream) -> None:
@@ -71,7 +71,7 @@ def test_requests_stay_whole_and_in_order(stream: Stream) -> None:
     """Rows of one request stay together and in order, however many connections write at once."""
 
     def write(writer: int) -> None:
-        with plainhttp.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
+        with plain_http.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
             for request in range(25):
                 rows = [{"site": f"{writer}-{request}", "count": number} for number in range(7)]
                 response = client.post(f"{stream.upload_uri}/rows", json={"rows": rows})
@@ -149,7 +149,7 @@ def test_same_key_at_once(stream: Stream) -> None:
     barrier = threading.Barrier(12)
 
     def send(_: int) -> tuple[int, bytes, bool]:
-        with plainhttp.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
+        with plain_http.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
             barrier.wait()
             response = client.post(
                 f"{stream.upload_uri}/rows",
@@ -200,7 +200,7 @@ def test_keys_survive_a_restart(own_server: ServerProcess) -> None:
     stream.close()
     own_server.kill()
     own_server.start()
-    with plainhttp.client(
+    with plain_http.client(
         base_url=own_server.url, headers={"Authorization": f"Bearer {own_server.token}"}
     ) as client:
         again = client.post(
@@ -238,7 +238,7 @@ def test_concurrent_growth_converges(server: ServerProcess) -> None:
     stream = Stream(server.url, server.token, None, server.user)
 
     def write(number: int) -> None:
-        with plainhttp.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
+        with plain_http.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
             for step in range(5):
                 row = {f"v{(number + step) % 7}": number, "shared": number if step % 2 else "text"}
                 response = client.post(f"{stream.upload_uri}/rows", json={"rows": [row]}, timeout=60)

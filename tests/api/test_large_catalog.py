@@ -18,9 +18,9 @@ from rowkeep.storage.catalog.uploads import NewUpload
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
-from tests.api.accesstable import API
+from tests.api.access_table import API
 from tests.api.caller import Caller
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 pytestmark = pytest.mark.long
 

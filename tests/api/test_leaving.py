@@ -10,7 +10,7 @@ import pytest
 
 from tests.api.stream import Stream
 from tests.api.test_bad_input import request_head
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 ROWS = 20_000
 LEAVERS = 12

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.pings import held_up_share, pinged
 from tests.api.stream import ALL_TYPES, Stream
 from tests.api.test_bad_input import request_head
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_full_queue(narrow_server: ServerProcess) -> None:
 
     def send(number: int) -> list[int]:
         statuses: list[int] = []
-        with plainhttp.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
+        with plain_http.client(base_url=stream.client.base_url, headers=stream.client.headers) as client:
             for step in range(10):
                 response = client.post(
                     f"{stream.upload_uri}/rows",

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.api.loading import finished, load, long_load, parquet_of, worker_folders, workers_of
 from tests.api.publishing import Publication
 from tests.api.test_sealing import metric
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 
 def test_a_load_says_how_far_it_is(own_server: ServerProcess) -> None:

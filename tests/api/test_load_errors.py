@@ -6,7 +6,7 @@ import pytest
 
 from tests.api.loading import load
 from tests.api.publishing import Publication
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 JAGGED = b"id,name\n1,a\n2\n3,c\n4,d,more\n5,e\n"
 

@@ -8,7 +8,7 @@ from tests.api.loading import load
 from tests.api.publishing import Publication
 from tests.corpus.all_cases import CASES
 from tests.corpus.case import Refused, Table
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 # One of each family, and those whose library looks for files of its own: encodings, zones, coordinates.
 TRIED = (

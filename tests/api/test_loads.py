@@ -8,7 +8,7 @@ import pytest
 
 from tests.api.loading import begin_load, finished, load, parquet_of, send
 from tests.api.publishing import Publication
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 ROWS = {
     "id": [1, 2, 3],

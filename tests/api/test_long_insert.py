@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.api.stream import Stream
-from tests.commandline import rowkeep
-from tests.longproducer import LongProducer
-from tests.serverprocess import ServerProcess, wait_until
+from tests.command_line import rowkeep
+from tests.long_producer import LongProducer
+from tests.server_process import ServerProcess, wait_until
 
 Opens = Callable[..., LongProducer]
 

@@ -10,8 +10,8 @@ import pytest
 
 from rowkeep.trials.processes import memory_mib
 from tests.api.stream import Stream
-from tests.longproducer import LongProducer
-from tests.serverprocess import ServerProcess, wait_until
+from tests.long_producer import LongProducer
+from tests.server_process import ServerProcess, wait_until
 
 NOTE = "x" * 1_000
 PART_ROWS = 1_000

@@ -14,11 +14,11 @@ from rowkeep.storage.catalog.tables import NewTable
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
-from tests.api.accesstable import API
+from tests.api.access_table import API
 from tests.api.caller import Caller, Reply
-from tests.commandline import rowkeep
+from tests.command_line import rowkeep
 from tests.routes import OPERATIONS, query_names
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 ITEMS = 7
 ITEMS_MAX = 1000

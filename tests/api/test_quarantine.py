@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 SCHEMA = [{"name": "count", "type": "integer"}]
 
@@ -233,7 +233,7 @@ def test_replays_at_a_time(stream: Stream) -> None:
     url, headers = f"{stream.client.base_url}{stream.upload_uri}", dict(stream.client.headers)
 
     def run() -> None:
-        with plainhttp.client(headers=headers, timeout=60) as client:
+        with plain_http.client(headers=headers, timeout=60) as client:
             added.append(client.post(f"{url}/quarantine/replay", json={}).json()["rowsAdded"])
 
     threads = [threading.Thread(target=run) for _ in range(4)]
@@ -348,7 +348,7 @@ def test_kills_amid_a_replay(own_server: ServerProcess) -> None:
 
 def _replay_until_it_breaks(url: str, stream: Stream) -> None:
     headers = {"Authorization": stream.client.headers["Authorization"]}
-    with plainhttp.client(timeout=60) as client, contextlib.suppress(httpx.TransportError):
+    with plain_http.client(timeout=60) as client, contextlib.suppress(httpx.TransportError):
         client.post(f"{url}{stream.upload_uri}/quarantine/replay", headers=headers)
 
 

@@ -13,10 +13,10 @@ from rowkeep.model.resources import Segment
 from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.catalog.jobs import Lease, NewJob
 from rowkeep.storage.sqlite import SqliteDatabase
-from tests import plainhttp
+from tests import plain_http
 from tests.api.querying import QueryClient
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 ROW = {
     "site": "a",
@@ -209,7 +209,7 @@ def test_results_outlive_a_restart(tmp_path: Path) -> None:
     stream.close()
     server.kill()
     server.start()
-    again = plainhttp.client(base_url=server.url, headers={"Authorization": f"Bearer {server.token}"})
+    again = plain_http.client(base_url=server.url, headers={"Authorization": f"Bearer {server.token}"})
     assert again.get(query["uri"]).json() == query
     assert again.get(f"{query['uri']}/rows").json() == {"one": 1, "text": "x"}
     wait_until(lambda: again.get(running["uri"]).json()["status"] == "completed")

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.querying import QueryClient
 from tests.api.stream import Stream
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 SCHEMA = [{"name": "count", "type": "integer"}]
 
@@ -36,7 +36,7 @@ def dataset(stream: Stream) -> str:
 
 def queries_with(server: ServerProcess, token: str) -> QueryClient:
     """Queries with a token."""
-    return QueryClient(plainhttp.client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}))
+    return QueryClient(plain_http.client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}))
 
 
 def test_versions(stream: Stream, dataset: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from rowkeep.workers.held_file import HELD_BYTES_MAX
 from tests.api.querying import QueryClient
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 
 @pytest.mark.parametrize("row_count", [0, 1, 1000, 400_000])

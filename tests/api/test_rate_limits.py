@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
 from tests.api.test_bad_input import request_head
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 SCHEMA = [{"name": "site", "type": "string"}]
 ROW = {"rows": [{"site": "Bern"}]}
@@ -194,7 +194,7 @@ def test_a_client_that_still_sends_gets_the_answer(slow_uploads: ServerProcess) 
 def test_strangers_cannot_use_up_an_upload(slow_uploads: ServerProcess) -> None:
     """Requests that may not insert draw from nobody."""
     stream = fresh(slow_uploads)
-    with plainhttp.client(base_url=slow_uploads.url) as stranger:
+    with plain_http.client(base_url=slow_uploads.url) as stranger:
         for _ in range(5):
             answer = stranger.post(
                 f"{stream.upload_uri}/rows",
@@ -214,7 +214,7 @@ def test_a_crowd_over_the_limit(tmp_path_factory: pytest.TempPathFactory) -> Non
         started = time.monotonic()
 
         def send(_: int) -> list[int]:
-            with plainhttp.client(base_url=server.url, headers=stream.client.headers, timeout=60) as client:
+            with plain_http.client(base_url=server.url, headers=stream.client.headers, timeout=60) as client:
                 return [client.post(f"{stream.upload_uri}/rows", json=ROW).status_code for _ in range(40)]
 
         with concurrent.futures.ThreadPoolExecutor(16) as pool:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.api.publishing import Json, Publication
-from tests.arrowstreams import table_of
-from tests.commandline import rowkeep, run
-from tests.serverprocess import ServerProcess
+from tests.arrow_streams import table_of
+from tests.command_line import rowkeep, run
+from tests.server_process import ServerProcess
 
 PHOTO = b"\x89PNG not really \x00\xff" * 100
 TEXT = "Zürich\n".encode()

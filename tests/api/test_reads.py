@@ -12,10 +12,10 @@ import httpx
 import pyarrow
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import ALL_TYPES, Stream
-from tests.arrowstreams import arrow_batches, table_of
-from tests.serverprocess import ServerProcess
+from tests.arrow_streams import arrow_batches, table_of
+from tests.server_process import ServerProcess
 
 FULL_ROW = {
     "site": 'a "quoted", text',
@@ -140,7 +140,7 @@ def test_reads_show_themselves_to_editors_alone(server: ServerProcess, stream: S
         ("POST", f"{stream.upload_uri}/readSessions"),
         ("GET", f"/readStreams/{made['id']}"),
     ]:
-        assert plainhttp.request(method, f"{server.url}{path}").status_code == 401
+        assert plain_http.request(method, f"{server.url}{path}").status_code == 401
 
 
 def test_session_without_a_body(stream: Stream) -> None:

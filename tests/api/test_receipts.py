@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 Json = dict[str, Any]
 NOTHING = hashlib.sha256(b"").hexdigest()

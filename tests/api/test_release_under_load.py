@@ -19,10 +19,10 @@ import pytest
 
 from rowkeep.client import RowStream
 from tests.api.publishing import Publication
-from tests.e2e.insertcommand import start_insert
+from tests.e2e.insert_command import start_insert
 from tests.follower import Follower
-from tests.longproducer import LongProducer
-from tests.serverprocess import ServerProcess, wait_until
+from tests.long_producer import LongProducer
+from tests.server_process import ServerProcess, wait_until
 
 RELEASES = 4
 SCHEMA = [

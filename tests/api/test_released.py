@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.publishing import Publication
-from tests.arrowstreams import table_of
-from tests.serverprocess import ServerProcess, wait_until
+from tests.arrow_streams import table_of
+from tests.server_process import ServerProcess, wait_until
 
 WRITERS = 16
 
@@ -82,7 +82,7 @@ def test_inserts_racing_with_a_release(publication: Publication) -> None:
         kept: list[str] = []
         refused: list[int] = []
         target = schema_free if writer % 4 == 3 else uri
-        with plainhttp.client(
+        with plain_http.client(
             base_url=publication.client.base_url, headers=publication.client.headers
         ) as client:
             start.wait()

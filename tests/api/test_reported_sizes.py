@@ -7,7 +7,7 @@ import pytest
 
 from tests.api.publishing import Json, Publication, Rows
 from tests.api.stream import ALL_TYPES
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 COUNT = 400
 _MIXED: Json = {

@@ -22,12 +22,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.places import Places
 from tests.api.publishing import Json
-from tests.commandline import rowkeep
+from tests.command_line import rowkeep
 from tests.routes import OPERATIONS
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 EXAMPLES = 20
 EXAMPLES_OF_ALL = 300
@@ -98,7 +98,7 @@ def closed(schema: Any) -> Any:
 @pytest.fixture(scope="module")
 def document(tried_server: ServerProcess) -> Any:
     """What the server says of itself; answers are held to it, requests may hold more."""
-    served: Json = plainhttp.get(f"{tried_server.url}/openAPI.json").json()
+    served: Json = plain_http.get(f"{tried_server.url}/openAPI.json").json()
     schemas = served["components"]["schemas"]
     taken = {
         body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
@@ -148,7 +148,7 @@ def test_every_answer_is_documented(
 ) -> None:
     """Every answer has a status, a type and a shape that the route documents, and none is a server error."""
     origin = tried_server.url.removesuffix("/api/v1")
-    client = plainhttp.client(timeout=30)
+    client = plain_http.client(timeout=30)
 
     @settings(
         max_examples=examples,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 ROUNDS = 12
 
@@ -26,7 +26,7 @@ def sealing_server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 def metric(server: ServerProcess, name: str) -> float:
     """A figure of the server's."""
-    text = plainhttp.get(server.url.removesuffix("/api/v1") + "/metrics").text
+    text = plain_http.get(server.url.removesuffix("/api/v1") + "/metrics").text
     found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
     assert found is not None
     return float(found[1])
@@ -43,7 +43,7 @@ def test_a_server_seals_and_compacts(sealing_server: ServerProcess) -> None:
     stream.close()
     assert sealing_server.stop() == 0
     sealing_server.start()
-    again = plainhttp.get(
+    again = plain_http.get(
         f"{sealing_server.url}{stream.table_uri}/rows?format=csv&selectedVariables=count",
         headers={"Authorization": f"Bearer {sealing_server.token}"},
     )

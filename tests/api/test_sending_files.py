@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 CSV = b"site,n\nBern,1\nZurich,2\n"
 ROWS = [{"site": "Bern", "n": 1}, {"site": "Zurich", "n": 2}]
@@ -261,7 +261,7 @@ def test_a_server_that_is_killed_goes_on(own_server: ServerProcess) -> None:
     stream.close()
     own_server.kill()
     own_server.start()
-    with plainhttp.client(headers={"Authorization": f"Bearer {own_server.token}"}) as client:
+    with plain_http.client(headers={"Authorization": f"Bearer {own_server.token}"}) as client:
         url = own_server.url.removesuffix("/api/v1") + path
         asked = client.put(url, headers={"Content-Range": f"bytes */{len(CSV)}"})
         assert asked.headers["range"] == "bytes=0-9"
@@ -287,6 +287,6 @@ def test_a_file_is_its_senders_alone(server: ServerProcess, stream: Stream) -> N
     """Another caller, or none, finds nothing at the address."""
     made = temp_upload(stream, size=1)
     for headers in ({}, {"Authorization": "Bearer wrong"}):
-        answer = plainhttp.request("PUT", made["url"], content=b"x", headers=headers)
+        answer = plain_http.request("PUT", made["url"], content=b"x", headers=headers)
         assert answer.status_code in (401, 404)
-    assert plainhttp.request("PUT", f"{server.url}/tempUploads/none", content=b"x").status_code in (401, 404)
+    assert plain_http.request("PUT", f"{server.url}/tempUploads/none", content=b"x").status_code in (401, 404)

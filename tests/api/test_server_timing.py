@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 ALL = ["read", "decode", "queue", "commit", "fsync"]
 _phase = re.compile(r"(\w+);dur=(\d+\.\d{2})").fullmatch

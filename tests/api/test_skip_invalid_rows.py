@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.asking import LINES, Ask, Asking
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 # So many that their body is decoded elsewhere when they do not fit, in several slices.
 MANY = 12_000
@@ -239,7 +239,7 @@ def test_requests_in_one_commit(stream: Stream, server: ServerProcess) -> None:
     def send(number: int) -> tuple[int, int]:
         rows: list[Any] = [{"count": number}] * (number % 3) + ["bad"] * (number % 4)
         keyed = {**headers, **({"Idempotency-Key": f"k{number % 50}"} if number % 2 else {})}
-        answer = plainhttp.post(url, json={"rows": rows}, headers=keyed, timeout=60).json()
+        answer = plain_http.post(url, json={"rows": rows}, headers=keyed, timeout=60).json()
         return answer["rowsAdded"], answer["rowsSkipped"]
 
     numbers = range(100)

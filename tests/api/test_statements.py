@@ -11,7 +11,7 @@ import pytest
 
 from rowkeep.services.accounts import create_user
 from rowkeep.storage.doors import edit_catalog
-from tests.api.accesstable import API
+from tests.api.access_table import API
 from tests.api.counting import CountingServer, counting_server
 from tests.routes import OPERATIONS
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.pings import held_up_share, pinged
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 ROW = {
     "site": "Zurich",
@@ -88,7 +88,7 @@ def test_refusals(stream: Stream, server: ServerProcess) -> None:
     path = f"{stream.table_uri}/variables/count/statistics"
     assert stream.client.get(f"{stream.table_uri}/variables/none/statistics").status_code == 404
     assert stream.client.head(path).status_code == 200
-    assert plainhttp.get(f"{server.url}{path}").status_code == 401
+    assert plain_http.get(f"{server.url}{path}").status_code == 401
 
 
 @pytest.mark.alone

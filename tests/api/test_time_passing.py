@@ -15,9 +15,9 @@ from rowkeep.services.accounts import create_token, create_user
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
-from tests.api.accesstable import API
+from tests.api.access_table import API
 from tests.api.counting import CountingServer, counting_server
-from tests.wallclock import WallClock, wall_clock
+from tests.wall_clock import WallClock, wall_clock
 
 HOUR = 3_600
 TABLE = f"{API}/tables/ada.d.t"

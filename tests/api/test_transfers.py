@@ -9,8 +9,8 @@ import pytest
 from tests.api.loading import finished
 from tests.api.publishing import Json, Publication
 from tests.api.stream import ALL_TYPES
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 ROW: Json = {
     "site": "Zürich",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.publishing import Publication
-from tests.serverprocess import ServerProcess, rowkeep
+from tests.server_process import ServerProcess, rowkeep
 
 WITHOUT = ""
 

@@ -16,10 +16,10 @@ from rowkeep.services.insert import turns
 from rowkeep.services.insert.turns import REQUESTS_MAX
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
-from tests.api.accesstable import API
+from tests.api.access_table import API
 from tests.api.counting import CountingServer, counting_server
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 POLITE_REQUESTS = 200
 SENDERS = 4 * REQUESTS_MAX

@@ -7,8 +7,8 @@ import pytest
 
 from tests.api.asking import Ask, Asking
 from tests.api.stream import Stream
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 MANY = 60_000
 

@@ -8,7 +8,7 @@ import pyarrow
 import pytest
 
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 LINES = {"Content-Type": "application/x-ndjson"}
 

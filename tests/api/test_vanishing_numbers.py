@@ -6,7 +6,7 @@ import pytest
 
 from rowkeep.client import RowStream
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 LINES = "application/x-ndjson"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.api.publishing import Json, Publication, Rows
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import apsw
 import pytest
 
 from tests.api.publishing import Publication
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 DAY_MS = 86_400_000
 

@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from tests.api.publishing import Publication
-from tests.arrowstreams import table_of
-from tests.commandline import rowkeep
-from tests.longproducer import LongProducer
-from tests.serverprocess import ServerProcess
+from tests.arrow_streams import table_of
+from tests.command_line import rowkeep
+from tests.long_producer import LongProducer
+from tests.server_process import ServerProcess
 
 WARNING = "X-REDIVIS-WARNING"
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def stream(server: ServerProcess) -> Iterator[Stream]:
 
 def test_a_wrong_token_says_where_tokens_come_from(server: ServerProcess) -> None:
     """Who has no good token learns who makes them."""
-    answer = plainhttp.request("GET", f"{server.url}/users/me", headers={"authorization": "Bearer wrong"})
+    answer = plain_http.request("GET", f"{server.url}/users/me", headers={"authorization": "Bearer wrong"})
     assert answer.status_code == 401
     assert "rowkeep token create" in answer.json()["error_description"]
 
@@ -98,11 +98,11 @@ def test_a_near_miss_of_a_dataset_names_the_dataset(stream: Stream, server: Serv
     token = rowkeep("token", "create", "--user", "stranger", data_dir=server.data_dir)
     for hidden in (path, f"/datasets/{dataset}"):
         headers = {"authorization": f"Bearer {token}"}
-        said = plainhttp.get(f"{server.url}{hidden}", headers=headers).json()["error_description"]
+        said = plain_http.get(f"{server.url}{hidden}", headers=headers).json()["error_description"]
         name = hidden.removeprefix("/datasets/")
         assert said.startswith(f"There is no dataset {name} that you can see. Create one with")
         assert dataset not in said.replace(name, "")
-        assert dataset not in plainhttp.get(f"{server.url}{path}").text
+        assert dataset not in plain_http.get(f"{server.url}{path}").text
 
 
 def test_an_unknown_version_names_the_dataset(stream: Stream) -> None:
@@ -203,25 +203,27 @@ def test_a_misspelt_format_names_the_nearest(stream: Stream, where: str) -> None
 def test_a_near_miss_of_a_path_names_the_path(server: ServerProcess, near: str, meant: str) -> None:
     """Singular, another case, another version, a slash at the end."""
     origin = server.url.removesuffix("/api/v1")
-    answer = plainhttp.request("GET", f"{origin}{near}")
+    answer = plain_http.request("GET", f"{origin}{near}")
     assert answer.status_code == 404
     assert f"Did you mean {meant}?" in answer.json()["error_description"]
 
 
 def test_what_is_near_to_nothing_suggests_nothing(server: ServerProcess) -> None:
     """No path is named for one that is like none."""
-    answer = plainhttp.request("GET", f"{server.url}/something/else/entirely")
+    answer = plain_http.request("GET", f"{server.url}/something/else/entirely")
     assert answer.json()["error_description"] == "There is nothing at this path."
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/v1"])
 def test_the_beginning_says_where_things_are(server: ServerProcess, path: str) -> None:
     """To a program or a person who asks for it without a browser."""
-    said = plainhttp.request("GET", f"{server.url.removesuffix('/api/v1')}{path}").json()["error_description"]
+    said = plain_http.request("GET", f"{server.url.removesuffix('/api/v1')}{path}").json()[
+        "error_description"
+    ]
     assert all(place in said for place in ("/api/v1", "/console", "docs/"))
 
 
 def test_nobody_is_told_where_tokens_come_from(server: ServerProcess) -> None:
     """Who sends no token at all learns who makes them."""
-    answer = plainhttp.request("GET", f"{server.url}/users/me")
+    answer = plain_http.request("GET", f"{server.url}/users/me")
     assert "rowkeep token create" in answer.json()["error_description"]

@@ -83,10 +83,10 @@ def batch(
         catalog_version=uploads.catalog_version,
         schema=schema,
         row_count=len(values),
-        sha256=digest_of(row_decoder(schema).read(body)),
+        rows_sha256=digest_of(row_decoder(schema).read(body)),
         body=body if values else b"",
         key=key,
-        digest=hashlib.sha256(body).digest() if key is not None else None,
+        request_digest=hashlib.sha256(body).digest() if key is not None else None,
     )
 
 

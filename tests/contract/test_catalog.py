@@ -11,10 +11,10 @@ from rowkeep.model.resources import (
     Dataset,
     MemberRole,
     OwnerKind,
+    ReadFormat,
     ReadGround,
     ReadStream,
     Receipt,
-    RowFormat,
     RowSlice,
     Upload,
 )
@@ -275,7 +275,7 @@ def session(identifier: str, expires_at: int) -> ReadSession:
     slices = (RowSlice(1, 0, 5), RowSlice(2, 3, 4))
     grounds = (ReadGround(1, 2, 3, AccessLevel.DATA),)
     scope = Scope.DATA_DATA
-    whole = ReadStream(identifier, 7, scope, expires_at, RowFormat.ARROW, INTEGERS, slices, grounds)
+    whole = ReadStream(identifier, 7, scope, expires_at, ReadFormat.ARROW, INTEGERS, slices, grounds)
     return ReadSession(whole, 3, 7)
 
 

@@ -95,7 +95,7 @@ def test_rows_come_back_in_frames(tmp_path: Path) -> None:
     assert rows.row_count == 2 * SLICE_ROWS_MAX + 1
     assert values(rows) == list(range(rows.row_count))
     assert (rows.schema, rows.change) == (one("integer"), None)
-    assert rows.digest == hashlib.sha256(body).digest()
+    assert rows.body_sha256 == hashlib.sha256(body).digest()
 
 
 def test_growth_comes_back_with_the_rows(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_lines_come_back_in_frames(tmp_path: Path, coding: ContentCoding | None)
 
     rows = asyncio.run(run())
     assert values(rows) == list(range(count)) == list(range(rows.row_count))
-    assert rows.digest == hashlib.sha256(body).digest()
+    assert rows.body_sha256 == hashlib.sha256(body).digest()
 
 
 def test_a_bomb_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rowkeep.storage.doors import read_snapshot
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.opening import open_database
 from rowkeep.storage.verification import verify
-from tests.arrowstreams import table_of
+from tests.arrow_streams import table_of
 from tests.keptdirectories import (
     ADDED,
     KEY,
@@ -26,9 +26,9 @@ from tests.keptdirectories import (
     kept_numbers,
     unpack,
 )
-from tests.plainhttp import request
-from tests.serverprocess import ServerProcess
-from tests.unit.readworld import World
+from tests.plain_http import request
+from tests.server_process import ServerProcess
+from tests.unit.read_world import World
 
 ARCHIVE_BYTES_MAX = 64 * 1024
 NUMBERS = kept_numbers()

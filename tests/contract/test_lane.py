@@ -27,7 +27,7 @@ from tests.contract.journaling import (
     widening,
     widening_batch,
 )
-from tests.serverprocess import wait_until
+from tests.server_process import wait_until
 
 KIB = 1024
 

@@ -17,7 +17,7 @@ from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import Disk
 from rowkeep.storage.sqlite import SqliteConnection, SqliteDatabase
 from rowkeep.storage.verification import verify
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 SCHEMA = [{"name": "id", "type": "integer"}]
 

@@ -18,7 +18,7 @@ from rowkeep.storage.local_files import Disk
 from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.loading import LoadedRows, SegmentLoader
 from rowkeep.storage.verification import verify
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 SCHEMA = Schema(2, (Variable("id", VariableType.INTEGER), Variable("text", VariableType.STRING)))
 

@@ -18,8 +18,8 @@ from rowkeep.storage.local_files import Disk
 from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.sweep import SegmentSweep
 from rowkeep.storage.verification import verify
-from tests.arrowstreams import table_of
-from tests.unit.readworld import World
+from tests.arrow_streams import table_of
+from tests.unit.read_world import World
 
 ALL_TYPES = [{"name": f"a_{type_.value}", "type": type_.value} for type_ in VariableType]
 FULL_ROW = {

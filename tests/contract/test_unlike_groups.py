@@ -67,9 +67,13 @@ class ModelUpload:
         if member.is_stale:
             return StaleBatch()
         if asked.key is not None and asked.key in self.requests:
-            assert asked.digest is not None
+            assert asked.request_digest is not None
             digest, receipt = self.requests[asked.key]
-            return msgspec.structs.replace(receipt, replayed=True) if digest == asked.digest else KeyReused()
+            return (
+                msgspec.structs.replace(receipt, replayed=True)
+                if digest == asked.request_digest
+                else KeyReused()
+            )
         if asked.offset is not None and asked.offset.expects and asked.offset.expected != self.token:
             return OffsetMoved(self.token)
         if asked.offset is not None and asked.offset.token is not None:
@@ -80,13 +84,13 @@ class ModelUpload:
         numbers: dict[str, Any] = {"commit": None, "first_row": None}
         if member.values:
             numbers = {"commit": self.commits + 1, "first_row": len(self.rows)}
-            self.chain = next_chain(self.chain, asked.sha256)
+            self.chain = next_chain(self.chain, asked.rows_sha256)
         self.rows += member.values
         self.quarantined += member.skipped_count
-        receipt = Receipt(len(member.values), sha256=asked.sha256, chain=self.chain, **numbers)
+        receipt = Receipt(len(member.values), rows_sha256=asked.rows_sha256, chain=self.chain, **numbers)
         if asked.key is not None:
-            assert asked.digest is not None
-            self.requests[asked.key] = (asked.digest, receipt)
+            assert asked.request_digest is not None
+            self.requests[asked.key] = (asked.request_digest, receipt)
         return receipt
 
 
@@ -167,4 +171,4 @@ def test_the_digest_of_a_key_is_of_its_body() -> None:
     """What the model takes for granted: other values have another digest."""
     uploads = Uploads(1, 1, 2, 1)
     first, second = (batch(uploads, [number], key="a") for number in (1, 2))
-    assert first.digest != second.digest == hashlib.sha256(b'{"rows": [{"v": 2}]}').digest()
+    assert first.request_digest != second.request_digest == hashlib.sha256(b'{"rows": [{"v": 2}]}').digest()

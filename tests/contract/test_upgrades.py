@@ -214,7 +214,7 @@ def test_rows_of_every_earlier_version_go_on(tmp_path: Path, number: int) -> Non
     assert stored(database, 1) == VALUES
     known = read_snapshot(database, lambda view: view.receipts.find(1, "k"))
     assert isinstance(known, KnownRequest)
-    assert (known.digest, known.receipt.row_count) == (hashlib.sha256(BODY).digest(), len(VALUES))
+    assert (known.request_digest, known.receipt.row_count) == (hashlib.sha256(BODY).digest(), len(VALUES))
     outcomes = Journal().commit_group(
         database, [batch(uploads, VALUES, key="k"), batch(uploads, [3], key="new")]
     )

@@ -10,7 +10,7 @@ import pytest
 from rowkeep.storage.journal.journal import Journal
 from rowkeep.storage.verification import verify
 from tests.contract.journaling import Uploads, batch, make_uploads
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from rowkeep.storage.marker import MARKER
 from rowkeep.storage.opening import open_database
 from rowkeep.storage.sqlite import SqliteDatabase
 from tests.contract.journaling import make_uploads
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 
 @pytest.fixture

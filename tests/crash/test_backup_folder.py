@@ -17,8 +17,8 @@ from rowkeep.storage.backups.record import read_record
 from rowkeep.storage.backups.restoring import restore
 from rowkeep.storage.base import StorageError
 from rowkeep.storage.local_files import DataDirectory, hold_alone, holding_segments
-from tests.commandline import refusal, rowkeep, run
-from tests.unit.readworld import World
+from tests.command_line import refusal, rowkeep, run
+from tests.unit.read_world import World
 
 ROWS_PER_SEGMENT = 1_000
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tests.api.loading import finished, load, long_load, parquet_of, workers_of
 from tests.api.publishing import Publication
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess, wait_until
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess, wait_until
 
 
 def test_a_backup_beside_a_load(own_server: ServerProcess, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rowkeep.model.errors import RowkeepError
 from rowkeep.model.resources import Segment
 from rowkeep.storage.base import StorageError
 from rowkeep.storage.verification import verify
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 SCHEMA = [{"name": "id", "type": "integer"}, {"name": "text", "type": "string"}]
 ROWS = [{"id": number, "text": f"row {number}"} for number in range(5)]

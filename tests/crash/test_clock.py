@@ -13,8 +13,8 @@ from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert.requests import InsertRequest
 from rowkeep.services.upkeep import prune
 from rowkeep.storage.verification import verify
-from tests.unit.readworld import TABLE, World
-from tests.wallclock import WallClock, wall_clock
+from tests.unit.read_world import TABLE, World
+from tests.wall_clock import WallClock, wall_clock
 
 HOUR = 3_600 * 10**9
 JUMPS = {
@@ -48,9 +48,9 @@ def insert(world: World, number: int, key: str) -> bool:
     request = InsertRequest(world.owner, (TABLE, "s"), key)
 
     async def send() -> bool:
-        target = await world.ingest.look_up_target(request)
+        target = await world.inserts.look_up_target(request)
         body = msgspec.json.encode({"rows": [{"id": number}]})
-        return (await world.ingest.insert(request, target, body, InsertTimes(0.0))).replayed
+        return (await world.inserts.insert(request, target, body, InsertTimes(0.0))).replayed
 
     return world.run(send())
 

@@ -16,7 +16,7 @@ import pytest
 from rowkeep.services import maintenance as maintenance_module
 from rowkeep.storage.verification import verify
 from tests.crash.copies import CopyingDatabase, CopyingDisk, Points
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 SCHEMA = [{"name": "id", "type": "integer"}, {"name": "text", "type": "string"}]
 FILE_POINTS = {

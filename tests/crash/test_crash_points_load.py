@@ -20,7 +20,7 @@ from tests.crash.test_crash_points import (
     assert_nothing_is_left,
     start,
 )
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 STREAMED = list(range(20))
 LOADED = list(range(1_000, 1_300))

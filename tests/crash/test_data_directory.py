@@ -15,10 +15,10 @@ from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.marker import MARKER
 from rowkeep.storage.segments.sweep import SegmentSweep
 from rowkeep.storage.statements import load_migrations
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
-from tests.commandline import refusal, rowkeep, run
-from tests.serverprocess import ServerProcess, wait_until
+from tests.command_line import refusal, rowkeep, run
+from tests.server_process import ServerProcess, wait_until
 
 SEGMENT = "1-0-00000000.parquet"
 # Files of somebody else, some with names and in folders that rowkeep uses too.
@@ -198,7 +198,7 @@ def test_only_what_rowkeep_named_is_removed(tmp_path: Path) -> None:
 
 def metrics_of(server: ServerProcess) -> str:
     """The metrics of a running server."""
-    return plainhttp.get(server.url.removesuffix("/api/v1") + "/metrics").text
+    return plain_http.get(server.url.removesuffix("/api/v1") + "/metrics").text
 
 
 def test_an_older_database_beside_newer_segments(tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from rowkeep.storage.disk_reserve import DiskReserve
 from rowkeep.storage.doors import StorageDoors, read_snapshot
 from rowkeep.storage.journal.lane import Lane
 from rowkeep.storage.sqlite import SqliteDatabase
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
 from tests.contract.journaling import Uploads, batch, make_uploads, plain, stored
 from tests.crash.disks import FailingDisk
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 FAULTS: dict[str, tuple[str, Callable[[], Exception]]] = {
     "the disk is full": ("write", lambda: apsw.FullError("no space left on device")),
@@ -144,7 +144,7 @@ def test_a_server_whose_files_may_not_grow(own_server: ServerProcess) -> None:
     assert (response.status_code, response.json()["error"]) == (503, "unavailable")
     assert "Retry-After" in response.headers
     assert stream.insert({"rows": [{"text": "later"}]}).status_code == 503
-    ready = plainhttp.get(own_server.url.replace("/api/v1", "/readyz"))
+    ready = plain_http.get(own_server.url.replace("/api/v1", "/readyz"))
     assert (ready.status_code, ready.json()["status"]) == (503, "failed")
     assert len(stream.rows()) == acknowledged
     resource.prlimit(own_server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -7,7 +7,7 @@ from tests.api.exporting import content, ended
 from tests.api.loading import load, parquet_of, workers_of
 from tests.api.publishing import Json, Publication
 from tests.crash.test_kill_load import restart
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 ROWS = 200_000
 

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
 from tests.guides import python_of
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 GUIDE = (ROOT / "docs" / "guide-follow.md").read_text(encoding="utf-8")
 WRITERS = 3
@@ -52,7 +52,7 @@ class Writer:
         assert not self.thread.is_alive()
 
     def _write(self) -> None:
-        with plainhttp.client(timeout=REQUEST_SECONDS_MAX) as client:
+        with plain_http.client(timeout=REQUEST_SECONDS_MAX) as client:
             while not self._is_over.is_set():
                 row = {"writer": self._number, "number": self.acknowledged}
                 headers = {**self._headers, "Idempotency-Key": f"{self._number}-{self.acknowledged}"}

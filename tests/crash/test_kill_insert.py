@@ -17,9 +17,9 @@ import msgspec
 import pytest
 
 from tests.api.stream import Stream
-from tests.e2e.insertcommand import insert_command
-from tests.faultyproxy import FaultyProxy
-from tests.serverprocess import ServerProcess, wait_until
+from tests.e2e.insert_command import insert_command
+from tests.faulty_proxy import FaultyProxy
+from tests.server_process import ServerProcess, wait_until
 
 SCHEMA = [{"name": "number", "type": "integer"}, {"name": "note", "type": "string"}]
 BAD_EVERY = 1_000
@@ -50,7 +50,7 @@ def line(number: int, *, is_bad: bool = False) -> bytes:
     return json.dumps({"number": value, "note": f"the row numbered {number}"}).encode() + b"\n"
 
 
-class Insertion:
+class RunningInsert:
     """`rowkeep insert` of one file, run again whenever it or the server was killed."""
 
     def __init__(
@@ -131,12 +131,12 @@ def test_file_is_inserted_once(
     """A file goes in whole, over kills of both sides; in its order with one request at a time."""
     file = tmp_path / "rows.ndjson"
     file.write_bytes(b"".join(line(number) for number in range(extent.lines)))
-    with Insertion(own_server, file, seed=in_flight, in_flight=in_flight) as insertion:
+    with RunningInsert(own_server, file, seed=in_flight, in_flight=in_flight) as insert:
         for _ in range(extent.kills):
-            insertion.kill_once(loses_state=loses_state)
-        assert insertion.end() == 0
-        assert insertion.kills >= extent.kills_at_work_min
-        numbers = insertion.stored()
+            insert.kill_once(loses_state=loses_state)
+        assert insert.end() == 0
+        assert insert.kills >= extent.kills_at_work_min
+        numbers = insert.stored()
     assert (numbers if in_flight == 1 else sorted(numbers)) == list(range(extent.lines))
 
 
@@ -162,17 +162,17 @@ def test_growing_file_is_inserted_once(own_server: ServerProcess, tmp_path: Path
                 written += len(lines)
 
     writer = threading.Thread(target=append)
-    with Insertion(own_server, file, "--follow", seed=7) as insertion:
+    with RunningInsert(own_server, file, "--follow", seed=7) as insert:
         writer.start()
         for _ in range(extent.kills):
-            insertion.kill_once()
+            insert.kill_once()
         is_over.set()
         writer.join()
         wait_until(lambda: has_caught_up(file), 300)
-        insertion.process.send_signal(signal.SIGTERM)
-        assert insertion.end() == 0
-        assert insertion.kills >= extent.kills_at_work_min
-        numbers = insertion.stored()
+        insert.process.send_signal(signal.SIGTERM)
+        assert insert.end() == 0
+        assert insert.kills >= extent.kills_at_work_min
+        numbers = insert.stored()
     assert numbers == list(range(written))
 
 
@@ -190,12 +190,12 @@ def test_quarantine_holds_each_refused_line_once(
     file = tmp_path / "rows.ndjson"
     bad = range(0, extent.lines, BAD_EVERY)
     file.write_bytes(b"".join(line(number, is_bad=number in bad) for number in range(extent.lines)))
-    with Insertion(own_server, file, "--on-error", "quarantine", seed=3) as insertion:
+    with RunningInsert(own_server, file, "--on-error", "quarantine", seed=3) as insert:
         for _ in range(extent.kills):
-            insertion.kill_once()
-        assert insertion.end() in (0, 4)  # 4 if the last run met a bad line
-        assert insertion.kills >= extent.kills_at_work_min
-        numbers = insertion.stored()
+            insert.kill_once()
+        assert insert.end() in (0, 4)  # 4 if the last run met a bad line
+        assert insert.kills >= extent.kills_at_work_min
+        numbers = insert.stored()
     assert numbers == [number for number in range(extent.lines) if number not in bad]
     kept = Path(f"{file}.rowkeep-quarantine.jsonl").read_text().splitlines()
     assert [json.loads(entry)["row"] - 1 for entry in kept] == list(bad)

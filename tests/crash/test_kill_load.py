@@ -8,8 +8,8 @@ import pytest
 
 from tests.api.loading import begin_load, finished, load, parquet_of, worker_folders, workers_of
 from tests.api.publishing import Publication
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess, wait_until
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess, wait_until
 
 ROWS = 200_000
 CONTENT = parquet_of(id=list(range(ROWS)), text=[f"text {number}" for number in range(ROWS)])

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.api.stream import Stream
-from tests.commandline import rowkeep
+from tests.command_line import rowkeep
 from tests.guides import python_of
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 GUIDE = (ROOT / "docs" / "guide-long-inserts.md").read_text(encoding="utf-8")
 PRODUCERS = 4

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.api.stream import Stream
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess, wait_until
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess, wait_until
 
 GROUP_AND_OTHERS = 0o077
 

@@ -34,7 +34,7 @@ from tests.crash.disks import (
     Sync,
     state_after,
 )
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 STEPS = 120
 CHECKPOINT_PAGES = 24

@@ -12,8 +12,8 @@ from rowkeep.services import maintenance as maintenance_module
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.segments.parquet import RECOVERY_FACTS, SegmentWriter
 from rowkeep.storage.verification import verify
-from tests.commandline import Done, refusal, rowkeep, run
-from tests.unit.readworld import World
+from tests.command_line import Done, refusal, rowkeep, run
+from tests.unit.read_world import World
 
 SCHEMA = [{"name": "id", "type": "integer"}, {"name": "place", "type": "geography"}]
 POINT = "POINT (1 2)"

@@ -20,7 +20,7 @@ from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.sealer import SegmentSealer
 from rowkeep.storage.verification import verify
 from rowkeep.workers.sealing_worker import SealingJob, run_job
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 SCHEMA = [{"name": "id", "type": "integer"}, {"name": "text", "type": "string"}]
 EAGER = SealingPolicy(seal_bytes_min=1, seal_minutes_max=10.0, journal_bytes_max=2**30)

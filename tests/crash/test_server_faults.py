@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from rowkeep.storage.sqlite import SqliteDatabase
-from tests import plainhttp
+from tests import plain_http
 from tests.api.loading import load, send
 from tests.api.publishing import Publication
 from tests.api.stream import Stream
 from tests.api.test_sealing import metric
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess, wait_until
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess, wait_until
 
 SCHEMA = [{"name": "n", "type": "integer"}, {"name": "text", "type": "string"}]
 SIZE_MIB = 24
@@ -69,7 +69,7 @@ def numbers(stream: Stream) -> list[int]:
 
 def is_ready(server: ServerProcess) -> bool:
     """What `/readyz` says."""
-    return plainhttp.get(server.url.replace("/api/v1", "/readyz")).status_code == 200
+    return plain_http.get(server.url.replace("/api/v1", "/readyz")).status_code == 200
 
 
 def test_a_full_disk(server: ServerProcess, small_disk: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_disk_that_has_become_read_only(server: ServerProcess, small_disk: Pat
     assert mounted("-o", "remount,rw", str(small_disk))
     server.start()
     stream.close()
-    again = plainhttp.get(
+    again = plain_http.get(
         f"{server.url}{stream.table_uri}/rows",
         headers={"Authorization": f"Bearer {server.token}"},
     )

@@ -12,10 +12,10 @@ import pytest
 from rowkeep import __version__
 from rowkeep.config import Settings
 from rowkeep.model.access import DEFAULT_SCOPES, Scope
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
-from tests.commandline import refusal, rowkeep, run
-from tests.serverprocess import ServerProcess
+from tests.command_line import refusal, rowkeep, run
+from tests.server_process import ServerProcess
 
 
 def run_process(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -28,7 +28,7 @@ def run_process(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def whoami(server: ServerProcess, token: str) -> httpx.Response:
     """Asks the server whose token this is."""
     headers = {"Authorization": f"Bearer {token}"}
-    return plainhttp.get(f"{server.url}/users/me", headers=headers)
+    return plain_http.get(f"{server.url}/users/me", headers=headers)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
-from tests.commandline import refusal, rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import refusal, rowkeep
+from tests.server_process import ServerProcess
 
 ROW = {"rows": [{"name": "Jane"}]}
 
@@ -96,7 +96,7 @@ def test_administrators(server: ServerProcess, friend: str) -> None:
     rowkeep("organization", "create", organization, "--admin", server.user, data_dir=data_dir)
     headers = {"Authorization": f"Bearer {friend}"}
     url = f"{server.url}/organizations/{organization}/members"
-    with plainhttp.client(headers=headers) as client:
+    with plain_http.client(headers=headers) as client:
         rowkeep("organization", "add-member", organization, "friend", "--admin", data_dir=data_dir)
         roles = {item["user"]["name"]: item["role"] for item in client.get(url).json()["results"]}
         assert roles == {server.user: "administrator", "friend": "administrator"}

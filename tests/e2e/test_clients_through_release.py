@@ -15,8 +15,8 @@ import pytest
 from rowkeep.client import RequestRefused, RetryPolicy, RowStream
 from rowkeep.commands.insert import EXIT_REQUEST_REFUSED
 from tests.api.stream import Stream
-from tests.e2e.insertcommand import InsertCommand
-from tests.serverprocess import ServerProcess, wait_until
+from tests.e2e.insert_command import InsertCommand
+from tests.server_process import ServerProcess, wait_until
 
 COUNT = [{"name": "count", "type": "integer"}]
 

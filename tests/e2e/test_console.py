@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request
 
 from tests.e2e.browser import chromium
-from tests.e2e.consoleworld import (
+from tests.e2e.console_world import (
     ATTRIBUTE,
     ROW_COUNT,
     SCRIPT,
@@ -19,7 +19,7 @@ from tests.e2e.consoleworld import (
     publish,
     sign_in,
 )
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 PHONE = {"width": 375, "height": 700}
 _numbers = itertools.count(1)

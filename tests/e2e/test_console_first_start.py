@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import plainhttp
-from tests.commandline import rowkeep
+from tests import plain_http
+from tests.command_line import rowkeep
 from tests.e2e.browser import chromium
-from tests.e2e.consoleworld import open_page
+from tests.e2e.console_world import open_page
 
 _link = re.compile(r"rowkeep: no users yet; make the first at (http://\S+)").match
 
@@ -61,11 +61,11 @@ def test_a_code_is_worth_nothing_once_there_is_a_user(empty: tuple[str, Path]) -
     link, data_dir = empty
     address, _, code = link.partition("?code=")
     own_page = {"Sec-Fetch-Site": "same-origin"}
-    assert plainhttp.get(f"{address}?code=wrong").status_code == 404
+    assert plain_http.get(f"{address}?code=wrong").status_code == 404
     form = {"code": code, "user": "eve", "dataset": "Study", "table": "answers"}
-    assert plainhttp.post(address, data={**form, "code": "wrong"}, headers=own_page).status_code == 404
-    assert plainhttp.post(address, data={**form, "table": "?"}, headers=own_page).status_code == 400
+    assert plain_http.post(address, data={**form, "code": "wrong"}, headers=own_page).status_code == 404
+    assert plain_http.post(address, data={**form, "table": "?"}, headers=own_page).status_code == 400
     rowkeep("user", "create", "ada", data_dir=data_dir)
-    refused = plainhttp.post(address, data=form, headers=own_page)
+    refused = plain_http.post(address, data=form, headers=own_page)
     assert refused.status_code == 403
     assert "There is a user already." in refused.text

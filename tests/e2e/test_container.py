@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.house.sources import ROOT
-from tests.plainhttp import request
-from tests.serverprocess import wait_until
+from tests.plain_http import request
+from tests.server_process import wait_until
 
 BUILDERS = ("podman", "docker")
 PULL_SECONDS_MAX = 120

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from rowkeep.commands.insert import EXIT_ROWS_LEFT_OUT, EXIT_ROWS_REFUSED, insert_command
 from tests.api.stream import ALL_TYPES, Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 names = itertools.count(1)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 README_ORIGIN = "http://127.0.0.1:8080"
 

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.api.publishing import Publication
-from tests.commandline import Done, run
-from tests.serverprocess import ServerProcess
+from tests.command_line import Done, run
+from tests.server_process import ServerProcess
 
 Export = Callable[..., Done]
 ROWS = [{"site": "a", "count": 1}, {"site": None, "count": 2}]

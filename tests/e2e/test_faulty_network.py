@@ -1,7 +1,7 @@
 """Rows through a network that fails: each is there once, those of a writer in order.
 
 Writers stream numbered rows through a proxy that loses, delays, doubles and cuts requests and answers
-(tests/faultyproxy.py). What is then in the table is compared with what they appended.
+(tests/faulty_proxy.py). What is then in the table is compared with what they appended.
 """
 
 import threading
@@ -11,8 +11,8 @@ import pytest
 
 from rowkeep.client import RetryPolicy, RowStream
 from tests.api.stream import Stream
-from tests.faultyproxy import FaultyProxy
-from tests.serverprocess import ServerProcess
+from tests.faulty_proxy import FaultyProxy
+from tests.server_process import ServerProcess
 
 SCHEMA = [{"name": "writer", "type": "integer"}, {"name": "number", "type": "integer"}]
 WRITERS = 12

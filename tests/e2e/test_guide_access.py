@@ -12,7 +12,7 @@ import pytest
 from rowkeep.model.access import SCOPE_OF_LEVEL, AccessLevel
 from tests.guides import blocks_of
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 GUIDE = (ROOT / "docs" / "guide-access.md").read_text(encoding="utf-8")
 ORIGIN = "http://127.0.0.1:8080"

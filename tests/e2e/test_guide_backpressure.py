@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.test_demo import README_ORIGIN, announce, paste
 from tests.guides import blocks_of
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 GUIDE = (ROOT / "docs" / "guide-backpressure.md").read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste
 from tests.guides import blocks_of
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 __all__ = ["folder"]  # a fixture, shared with the demo
 

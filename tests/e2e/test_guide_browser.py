@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
 from tests.e2e.browser import chromium
 from tests.guides import blocks_of
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 
 def example(page: str) -> str:
@@ -92,4 +92,4 @@ def test_a_page_of_no_named_origin_is_refused(page_url: str, server: ServerProce
         page.goto(page_url)
         script = "(url) => fetch(url).then(() => 'read', () => 'refused')"
         assert page.evaluate(script, f"{server.url}/openAPI.json") == "refused"
-    assert plainhttp.get(f"{server.url}/openAPI.json").status_code == 200
+    assert plain_http.get(f"{server.url}/openAPI.json").status_code == 200

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste
 from tests.guides import blocks_of, python_of
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 __all__ = ["folder"]  # a fixture, shared with the demo
 
@@ -61,7 +61,7 @@ def test_the_function_works_as_pasted(
     def insert(counts: range) -> None:
         rows = [{"count": count} for count in counts]
         url = f"{own_server.url}{table}/uploads/live/rows"
-        assert plainhttp.post(url, json={"rows": rows}, headers=authorization).status_code == 201
+        assert plain_http.post(url, json={"rows": rows}, headers=authorization).status_code == 201
 
     insert(range(3))
     came: list[tuple[int, str]] = []

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests import plainhttp
+from tests import plain_http
 from tests.e2e.test_demo import README_ORIGIN, announce, folder, paste
 from tests.guides import blocks_of, python_of
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 __all__ = ["folder"]  # a fixture, shared with the demo
 
@@ -58,7 +58,7 @@ def test_the_class_works_as_pasted(own_server: ServerProcess, folder: Path) -> N
     successor.insert({"count": {}})
     with pytest.raises(RuntimeError, match="Row 301: "):
         successor.flush()
-    rows = plainhttp.get(
+    rows = plain_http.get(
         f"{own_server.url}/tables/demo.weather.measurements/rows",
         headers={"Authorization": f"Bearer {own_server.token}"},
     )

@@ -5,11 +5,11 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests import plainhttp
+from tests import plain_http
 from tests.api.querying import QueryClient
 from tests.guides import blocks_of
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 PAGE = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
 SCHEMA = [
@@ -21,7 +21,9 @@ SCHEMA = [
 
 def test_the_pages_queries_and_commands(server: ServerProcess, tmp_path: Path) -> None:
     """The first query has the rows that one expects of it; the commands print a query and rows."""
-    with plainhttp.client(base_url=server.url, headers={"Authorization": f"Bearer {server.token}"}) as client:
+    with plain_http.client(
+        base_url=server.url, headers={"Authorization": f"Bearer {server.token}"}
+    ) as client:
         client.post(f"/users/{server.user}/datasets", json={"name": "survey"})
         client.post(f"/datasets/{server.user}.survey/tables", json={"name": "answers"})
         path = f"/tables/{server.user}.survey.answers/uploads"

@@ -16,8 +16,8 @@ import pytest
 
 from rowkeep.client import sending
 from rowkeep.client.connection import Answer, Connection, NoAnswer
-from tests.commandline import Done, run
-from tests.serverprocess import ServerProcess
+from tests.command_line import Done, run
+from tests.server_process import ServerProcess
 
 Ask = Callable[..., Done]
 SURVEY = 'Person,age,joined,note\n01,34,2026-01-31,"likes tea"\n02,NA,2026-02-01,\n03,29,2026-02-03,ok\n'

@@ -16,8 +16,8 @@ from rowkeep.commands.insert import (
     EXIT_ROWS_REFUSED,
     EXIT_UNREACHABLE,
 )
-from tests.e2e.insertcommand import SCHEMA, InsertCommand, insert_command
-from tests.serverprocess import ServerProcess, wait_until
+from tests.e2e.insert_command import SCHEMA, InsertCommand, insert_command
+from tests.server_process import ServerProcess, wait_until
 
 ONE_ROW = {"ndjson": '{"count": 1}\n', "csv": "count\n1\n"}
 
@@ -279,7 +279,7 @@ def test_one_process_at_a_time(command: InsertCommand, tmp_path: Path) -> None:
 
 
 def test_what_goes_wrong_has_a_status_and_a_reason(command: InsertCommand, tmp_path: Path) -> None:
-    """The server refuses, is not there, the file is not there, the state is of another insertion."""
+    """The server refuses, is not there, the file is not there, the state is of another insert."""
     file = tmp_path / "rows.ndjson"
     file.write_text(counts(range(3)))
 

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 from rowkeep.client.files.checkpoint import CUTS_MAX
 from rowkeep.commands.insert import EXIT_REQUEST_REFUSED, EXIT_SERVER_DIFFERS, insert_command
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 COUNT = [{"name": "count", "type": "integer"}]
 

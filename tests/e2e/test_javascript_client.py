@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.stream import ALL_TYPES, Stream
-from tests.e2e.clientprocess import SCRIPTS, Facts, drive, javascript_client
+from tests.e2e.client_process import SCRIPTS, Facts, drive, javascript_client
 from tests.e2e.test_python_clients import NAMES, ROWS, TYPES
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 VERSION = "0.3.10"
 

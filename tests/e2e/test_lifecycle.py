@@ -17,10 +17,10 @@ import pytest
 
 from rowkeep.config import Settings
 from rowkeep.server import DRAIN_SECONDS_MAX
-from tests import plainhttp
+from tests import plain_http
 from tests.api.stream import Stream
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess, wait_until
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess, wait_until
 
 
 def origin_of(server: ServerProcess) -> str:
@@ -30,7 +30,7 @@ def origin_of(server: ServerProcess) -> str:
 
 def get(server: ServerProcess, path: str) -> httpx.Response:
     """Asks without a token."""
-    return plainhttp.get(origin_of(server) + path)
+    return plain_http.get(origin_of(server) + path)
 
 
 def connect(server: ServerProcess) -> socket.socket:
@@ -170,7 +170,7 @@ class Sender(threading.Thread):
     def __init__(self, server: ServerProcess, path: str, first: int) -> None:
         super().__init__()
         self._numbers = range(first, first + 1_000_000)
-        self._client = plainhttp.client(
+        self._client = plain_http.client(
             base_url=server.url, headers={"Authorization": f"Bearer {server.token}"}
         )
         self._path = path

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from rowkeep.config import Settings
-from tests import plainhttp
-from tests.commandline import run
-from tests.serverprocess import ServerProcess, wait_until
+from tests import plain_http
+from tests.command_line import run
+from tests.server_process import ServerProcess, wait_until
 
 Json = dict[str, Any]
 
@@ -60,7 +60,7 @@ def test_each_request_is_a_line(talkative: ServerProcess) -> None:
     """Who asked for what, what they got and how long it took; no token, and of the query the names alone."""
     headers = {"Authorization": f"Bearer {talkative.token}", "X-Request-Id": "mine", "User-Agent": "probe"}
     path = "/users/me/nothing?where=secret+%3D+1"
-    plainhttp.get(f"{talkative.url}{path}", headers=headers)
+    plain_http.get(f"{talkative.url}{path}", headers=headers)
     wait_until(lambda: any(line["request_id"] == "mine" for line in lines_of(talkative.log(), "request")))
     (line,) = [line for line in lines_of(talkative.log(), "request") if line["request_id"] == "mine"]
     assert (line["method"], line["path"], line["status"]) == ("GET", "/api/v1/users/me/nothing", 404)
@@ -75,7 +75,7 @@ def test_each_request_is_a_line(talkative: ServerProcess) -> None:
 def test_debug_says_why_a_request_was_refused(talkative: ServerProcess) -> None:
     """The code and the message, under the id of the request."""
     headers = {"Authorization": f"Bearer {talkative.token}", "X-Request-Id": "refused-one"}
-    plainhttp.get(f"{talkative.url}/datasets/demo.no_such", headers=headers)
+    plain_http.get(f"{talkative.url}/datasets/demo.no_such", headers=headers)
     refusals = lines_of(talkative.log(), "refused")
     (line,) = [line for line in refusals if line["request_id"] == "refused-one"]
     assert (line["code"], line["level"]) == ("not_found_error", "debug")
@@ -84,7 +84,7 @@ def test_debug_says_why_a_request_was_refused(talkative: ServerProcess) -> None:
 
 def test_requests_are_no_lines_by_default(server: ServerProcess) -> None:
     """Where nobody asked for it, a request leaves no trace in the log."""
-    plainhttp.get(f"{server.url.removesuffix('/api/v1')}/healthz", headers={"X-Request-Id": "quiet"})
+    plain_http.get(f"{server.url.removesuffix('/api/v1')}/healthz", headers={"X-Request-Id": "quiet"})
     assert not lines_of(server.log(), "request")
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.api.publishing import Publication
-from tests.e2e.clientprocess import python_of
+from tests.e2e.client_process import python_of
 from tests.e2e.official.data import write_data
 from tests.e2e.test_python_clients import INSTALLED, VERSIONS
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 HERE = Path(__file__).parent / "official"
 SUITE_SECONDS_MAX = 900

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.commandline import Done, rowkeep, run
-from tests.serverprocess import ServerProcess
+from tests.command_line import Done, rowkeep, run
+from tests.server_process import ServerProcess
 
 Ask = Callable[..., Done]
 _numbers = itertools.count(1)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.api.publishing import Publication
-from tests.commandline import Done, run
-from tests.serverprocess import ServerProcess
+from tests.command_line import Done, run
+from tests.server_process import ServerProcess
 
 Ask = Callable[..., Done]
 ROWS = [{"site": "a", "t": 1.5}, {"site": "\x1b[2J", "t": 22.0}, {"site": None, "t": None}]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.api.stream import ALL_TYPES
-from tests.commandline import rowkeep
-from tests.e2e.clientprocess import SCRIPTS, Facts, drive, python_of
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.e2e.client_process import SCRIPTS, Facts, drive, python_of
+from tests.server_process import ServerProcess
 
 INSTALLED = "0.21.1"  # beside the tests; the others have environments of their own
 VERSIONS = ("0.15.19", "0.18.20", "0.20.6", INSTALLED)

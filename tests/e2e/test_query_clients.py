@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.stream import ALL_TYPES, Stream
-from tests.e2e.clientprocess import SCRIPTS, Facts, drive, javascript_client, python_of
+from tests.e2e.client_process import SCRIPTS, Facts, drive, javascript_client, python_of
 from tests.e2e.test_javascript_client import VERSION as JAVASCRIPT_VERSION
 from tests.e2e.test_python_clients import INSTALLED, NAMES
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 ROW = dict.fromkeys(NAMES) | {"site": "a", "count": 1, "measured_at": "2024-01-31T12:00:00.000"}
 

@@ -16,8 +16,8 @@ import pyarrow
 import pytest
 
 from tests.api.stream import ALL_TYPES
-from tests.arrowstreams import arrow_batches
-from tests.serverprocess import ServerProcess, wait_until
+from tests.arrow_streams import arrow_batches
+from tests.server_process import ServerProcess, wait_until
 
 USER_AGENT = "redivis-r/0.12.12 (x86_64-pc-linux-gnu; R/4.5.1)"
 # What URLencode(reserved = FALSE) leaves as it is.

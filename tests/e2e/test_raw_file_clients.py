@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.api.publishing import Publication
-from tests.e2e.clientprocess import SCRIPTS, Facts, drive, python_of
+from tests.e2e.client_process import SCRIPTS, Facts, drive, python_of
 from tests.e2e.test_python_clients import INSTALLED, VERSIONS
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 FILES = {"a.txt": "first\nsecond\n", "deep/b.txt": "Zürich\n", "empty": ""}
 BY_HAND = {"by hand.txt": "text by hand"}

@@ -14,7 +14,7 @@ import redivis
 from redivis.common import exceptions
 
 from tests.api.stream import ALL_TYPES
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 ROWS: list[dict[str, Any]] = [
     {

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.publishing import Publication
-from tests.commandline import Done, run
-from tests.serverprocess import ServerProcess
+from tests.command_line import Done, run
+from tests.server_process import ServerProcess
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from rowkeep.client import (
     ServerUnreachable,
 )
 from tests.api.stream import Stream
-from tests.e2e.insertcommand import SCHEMA
-from tests.serverprocess import ServerProcess, wait_until
+from tests.e2e.insert_command import SCHEMA
+from tests.server_process import ServerProcess, wait_until
 
 Open = Callable[..., RowStream]
 

@@ -12,7 +12,7 @@ from tests.api.loading import load, parquet_of
 from tests.api.publishing import Publication
 from tests.api.querying import QueryClient
 from tests.house.sources import ROOT
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 from tests.systemdunit import allowed_calls
 
 UNIT = ROOT / "deploy" / "rowkeep.service"

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from rowkeep.client import InsertError, RequestRefused, RowNotTaken, RowStream, ledger, rowstream
+from rowkeep.client import InsertError, RequestRefused, RowNotTaken, RowStream, ledger, row_stream
 from rowkeep.client.batches import Batch, Outcome, frame
 from rowkeep.client.ledger import Ledger
 from rowkeep.client.pipeline import Pipeline
 from tests.api.stream import Stream
-from tests.e2e.insertcommand import SCHEMA
-from tests.serverprocess import ServerProcess, wait_until
+from tests.e2e.insert_command import SCHEMA
+from tests.server_process import ServerProcess, wait_until
 
 Open = Callable[..., RowStream]
 FULL_DISK = Path("/dev/full")
@@ -115,7 +115,7 @@ def test_threads_lose_no_row(open_rows: Open) -> None:
 
 def test_rows_after_the_failure_are_bounded(open_rows: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who goes on appending is told each time; beyond a bound rows are not taken, and the error says so."""
-    monkeypatch.setattr(rowstream, "LATE_BYTES_MAX", 1_000)
+    monkeypatch.setattr(row_stream, "LATE_BYTES_MAX", 1_000)
     rows = open_rows(token="wrong", batch_rows_max=1)
     given: list[int] = []
     values = itertools.count()

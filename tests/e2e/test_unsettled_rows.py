@@ -25,8 +25,8 @@ from rowkeep.client.batches import Batch, insert_fitting
 from rowkeep.client.errors import Reason
 from rowkeep.client.retrying import Receipt, RowErrors
 from tests.api.stream import ALL_TYPES, Stream
-from tests.faultyproxy import FaultyProxy
-from tests.serverprocess import ServerProcess
+from tests.faulty_proxy import FaultyProxy
+from tests.server_process import ServerProcess
 
 Open = Callable[..., RowStream]
 HASTY = RetryPolicy(seconds_max=0.3, wait_seconds_max=0.1)

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests import commandline, plainhttp
+from tests import command_line, plain_http
 from tests.api.stream import Stream
-from tests.commandline import Done
-from tests.serverprocess import ServerProcess
+from tests.command_line import Done
+from tests.server_process import ServerProcess
 
 SCHEMA = [{"name": "n", "type": "integer"}, {"name": "text", "type": "string"}]
 
 
 def run(*arguments: str, data_dir: Path) -> Done:
     """Runs a command, whatever becomes of it."""
-    return commandline.run(*arguments, "--data-dir", str(data_dir))
+    return command_line.run(*arguments, "--data-dir", str(data_dir))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_backup_is_one_moment_of_a_busy_server(own_server: ServerProcess, tmp_
     acknowledged = [0]
 
     def insert() -> None:
-        with plainhttp.client(headers={"Authorization": f"Bearer {own_server.token}"}) as client:
+        with plain_http.client(headers={"Authorization": f"Bearer {own_server.token}"}) as client:
             while not stop.is_set():
                 rows = [{"n": acknowledged[0]}] * 10
                 response = client.post(f"{own_server.url}{stream.upload_uri}/rows", json={"rows": rows})

@@ -6,18 +6,18 @@ UPDATE_GOLDEN=1 scripts/test tests/house/test_openapi.py writes it anew.
 import json
 import os
 
-from tests import plainhttp
+from tests import plain_http
 from tests.routes import GOLDEN
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 
 def test_document_is_the_golden_one(server: ServerProcess) -> None:
     """What the server serves, as JSON and as YAML, is what was reviewed."""
-    served = plainhttp.get(f"{server.url}/openAPI.json").json()
+    served = plain_http.get(f"{server.url}/openAPI.json").json()
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.parent.mkdir(exist_ok=True)
         GOLDEN.write_text(json.dumps(served, indent=1) + "\n", encoding="utf-8")
     assert served == json.loads(GOLDEN.read_text(encoding="utf-8"))
-    yaml = plainhttp.get(f"{server.url}/openAPI.yaml")
+    yaml = plain_http.get(f"{server.url}/openAPI.yaml")
     assert yaml.headers["content-type"] == "application/yaml"
     assert yaml.json() == served

@@ -1,9 +1,9 @@
-"""The teeth (tests/toothlist.py) are of the code as it is; whether they bite, `scripts/teeth` finds out."""
+"""The teeth (tests/tooth_list.py) are of the code as it is; whether they bite, `scripts/teeth` finds out."""
 
 import pytest
 
 from tests.house.sources import ROOT
-from tests.toothlist import TEETH, Tooth
+from tests.tooth_list import TEETH, Tooth
 
 
 @pytest.mark.parametrize("tooth", TEETH, ids=lambda tooth: tooth.name)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sql.smallengine import SmallEngine, small_engine
+from tests.sql.small_engine import SmallEngine, small_engine
 
 
 @pytest.fixture(scope="session")

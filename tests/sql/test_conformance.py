@@ -5,8 +5,8 @@ import pytest
 from rowkeep.sql.errors import QueryRefused
 from rowkeep.sql.fragments import Parameters
 from rowkeep.sql.signatures import listed_functions
-from tests.sql.casefiles import Case, cases
-from tests.sql.smallengine import SmallEngine
+from tests.sql.case_files import Case, cases
+from tests.sql.small_engine import SmallEngine
 
 CASES = cases()
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from rowkeep.services.insert.checking import InsertRequest
 
 from rowkeep.model.timing import InsertTimes
-from tests.sql.casefiles import cases
-from tests.sql.smallengine import ROWS, VARIABLES, StoredEngine
-from tests.unit.readworld import TABLE, Rows, World
+from rowkeep.services.insert.requests import InsertRequest
+from tests.sql.case_files import cases
+from tests.sql.small_engine import ROWS, VARIABLES, StoredEngine
+from tests.unit.read_world import TABLE, Rows, World
 
 READING = [case for case in cases() if case.rows is not None and " t" in case.sql]
 SCHEMA = [{"name": variable.name, "type": variable.type.value} for variable in VARIABLES]
@@ -23,9 +23,9 @@ def insert_and_undo(world: World, key: str) -> None:
     request = InsertRequest(world.owner, (TABLE, "first"), key)
 
     async def run() -> None:
-        target = await world.ingest.look_up_target(request)
+        target = await world.inserts.look_up_target(request)
         body = msgspec.json.encode({"rows": [DECOY]})
-        await world.ingest.insert(request, target, body, InsertTimes(0.0))
+        await world.inserts.insert(request, target, body, InsertTimes(0.0))
         await world.receipts.undo(world.owner, TABLE, "first", key)
 
     world.run(run())

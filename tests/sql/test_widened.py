@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sql.smallengine import StoredEngine
-from tests.unit.readworld import Rows, World
+from tests.sql.small_engine import StoredEngine
+from tests.unit.read_world import Rows, World
 
 TYPES = ("integer", "float", "boolean", "date", "dateTime", "time", "geography")
 SCHEMA = [{"name": type_, "type": type_} for type_ in TYPES]

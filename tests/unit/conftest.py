@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 
 @pytest.fixture(params=["journal", "segments"])

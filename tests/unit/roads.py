@@ -152,7 +152,7 @@ def large(body: bytes, schema: Schema, asked: Asked, written_as: BodyFormat) -> 
     skipped = content[position:]
     refused = msgspec.msgpack.decode(skipped, type=RefusedRows) if skipped else None
     outcome = _stored(answer.schema or schema, bodies, refused)
-    assert outcome.digest == answer.sha256
+    assert outcome.digest == answer.rows_sha256
     return outcome
 
 

@@ -17,7 +17,7 @@ from rowkeep.formats.json_lines import JsonLinesEncoder
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.statistics import BoundingBox, Point
 from rowkeep.model.types import VariableType
-from tests.arrowstreams import arrow_batches
+from tests.arrow_streams import arrow_batches
 
 ALL_TYPES = Schema(
     1,

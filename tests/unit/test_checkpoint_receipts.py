@@ -1,4 +1,4 @@
-"""Which receipts the state of an insertion keeps: those of which one is the newest."""
+"""Which receipts the state of an insert keeps: those of which one is the newest."""
 
 import os
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ from rowkeep.model.errors import RowkeepError
 from rowkeep.model.exports import COMPRESSIONS, ExportFormat, check_fits, export_options
 from rowkeep.model.schema import Schema, ValueLabel, Variable
 from rowkeep.model.types import VariableType
-from tests.unit.exportfiles import (
+from tests.unit.export_files import (
     CELLS,
     SCHEMA,
     SMALL_CELLS,

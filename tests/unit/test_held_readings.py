@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from rowkeep.model.resources import ReadStream, RowFormat
+from rowkeep.model.resources import ReadFormat, ReadStream
 from rowkeep.services.read.held import HOLDING_MAX, MOMENT_SECONDS
 from rowkeep.services.read.read import read_request, whole_stream
 from rowkeep.storage.doors import read_snapshot
 from rowkeep.storage.segments import reader
-from tests.arrowstreams import table_of
-from tests.unit.readworld import TABLE, World
+from tests.arrow_streams import table_of
+from tests.unit.read_world import TABLE, World
 
 SCHEMA = [{"name": "n", "type": "integer"}, {"name": "text", "type": "string"}]
 MEBIBYTE = 2**20
@@ -40,9 +40,9 @@ def stream(world: World, format_name: str) -> ReadStream:
     return read_snapshot(world.database, lambda view: whole_stream(view, world.owner, asked))
 
 
-@pytest.mark.parametrize("format_", RowFormat)
+@pytest.mark.parametrize("format_", ReadFormat)
 def test_a_reading_goes_on_after_it_let_go(
-    world: World, format_: RowFormat, monkeypatch: pytest.MonkeyPatch
+    world: World, format_: ReadFormat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether it lets go after each step or never, the rows are the same, each once and in order."""
     monkeypatch.setattr(reader, "STEP_BYTES_MAX", 10_000)
@@ -57,7 +57,7 @@ def test_a_reading_goes_on_after_it_let_go(
                 reading.let_go()
         assert len(parts) > 3
         bodies.append(b"".join(parts))
-    if format_ is RowFormat.ARROW:
+    if format_ is ReadFormat.ARROW:
         assert table_of(bodies[0]).equals(table_of(bodies[1]))
         assert table_of(bodies[1])["n"].to_pylist() == list(range(7, 9_000))
     else:

@@ -19,7 +19,7 @@ from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.unit.inserting import insert_service
-from tests.unit.readworld import TABLE, World
+from tests.unit.read_world import TABLE, World
 
 Result = TypeVar("Result")
 BODY = b'{"rows":[{"id":1}]}'
@@ -39,14 +39,14 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_targets_that_are_forgotten_are_looked_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many are kept; one more, and all are looked up again, which nobody notices."""
     monkeypatch.setattr(bounded_cache, "_SHARE", 1)
-    monkeypatch.setattr(world.ingest, "_targets", bounded_cache.BoundedCache(2 * DECODER_BYTES_EACH))
+    monkeypatch.setattr(world.inserts, "_targets", bounded_cache.BoundedCache(2 * DECODER_BYTES_EACH))
     requests = {name: InsertRequest(world.owner, (TABLE, name), None) for name in ("s", "t")}
     for name in ("s", "t"):
         world.insert(name, [{"id": 1}])
-    assert world.ingest.kept_target(requests["s"]) is None
-    assert world.ingest.kept_target(requests["t"]) is not None
+    assert world.inserts.kept_target(requests["s"]) is None
+    assert world.inserts.kept_target(requests["t"]) is not None
     world.insert("s", [{"id": 2}])
-    assert world.ingest.kept_target(requests["s"]) is not None
+    assert world.inserts.kept_target(requests["s"]) is not None
     assert world.listed()["id"].to_pylist() == [1, 2, 1]
 
 

@@ -14,7 +14,7 @@ from rowkeep.services import jobs as jobs_module
 from rowkeep.services.jobs import JobFailure, JobOutcome, JobService, next_job
 from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.catalog.jobs import Lease, NewJob
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 SECONDS_MAX = 30
 

@@ -21,7 +21,7 @@ from rowkeep.services.datasets import DatasetChanges, DatasetDraft, DatasetServi
 from rowkeep.services.tables import TableChanges, TableDraft, TableService
 from rowkeep.services.uploads import UploadDraft
 from rowkeep.services.versions import ReleaseDraft, VersionService
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 # A dot, a colon and a percent sign before two hex digits mean something in a reference: such names go by
 # their escaped form.

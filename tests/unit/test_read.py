@@ -8,15 +8,16 @@ import msgspec
 import pyarrow
 import pytest
 
+from rowkeep.model.access import NOBODY
 from rowkeep.model.errors import ErrorCode, RowkeepError
-from rowkeep.model.resources import ReadStream, RowFormat
+from rowkeep.model.resources import ReadFormat, ReadStream
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert.requests import InsertRequest
 from rowkeep.services.read.read import ReadService, SessionLimits
 from rowkeep.storage.segments import reader
 from tests.api.stream import ALL_TYPES
-from tests.arrowstreams import arrow_batches, table_of
-from tests.unit.readworld import TABLE, Rows, World
+from tests.arrow_streams import arrow_batches, table_of
+from tests.unit.read_world import TABLE, Rows, World
 
 ID_ONLY = [{"name": "id", "type": "integer"}]
 
@@ -249,14 +250,14 @@ def test_a_stream_is_read_by_its_maker_alone(world: World) -> None:
     [stream] = world.session().streams
     callers = [
         (world.token("eve"), ErrorCode.NOT_FOUND),
-        (None, ErrorCode.INVALID_TOKEN),
+        (NOBODY, ErrorCode.INVALID_TOKEN),
         (world.token("ada", "data.data"), ErrorCode.INSUFFICIENT_SCOPE),
     ]
     for caller, code in callers:
         with pytest.raises(RowkeepError) as refusal:
-            world.open_stream(stream, token=caller)
+            world.open_stream(stream, caller)
         assert refusal.value.code is code
-    assert world.rest(world.open_stream(stream, token=world.token("ada")))
+    assert world.rest(world.open_stream(stream, world.token("ada")))
 
 
 def test_streams_expire(world: World) -> None:
@@ -277,7 +278,7 @@ def test_text_formats_are_streamed_too(world: World) -> None:
     for format_name, body in (("csv", b'"id"\n1\n""\n'), ("jsonl", b'{"id":1}\n{"id":null}\n')):
         [stream] = world.session(format_name=format_name).streams
         assert world.streamed(stream, with_sentinel=True) == body
-        assert stream.format is RowFormat(format_name)
+        assert stream.format is ReadFormat(format_name)
     with pytest.raises(RowkeepError, match="arrow, csv or jsonl, not 'xml'"):
         world.parts(format_name="xml")
 
@@ -302,10 +303,10 @@ def test_wide_rows_are_decoded_piece_by_piece(world: World, monkeypatch: pytest.
 
     async def insert_at_once() -> None:
         request = InsertRequest(world.owner, (TABLE, "s"), None)
-        target = await world.ingest.look_up_target(request)
+        target = await world.inserts.look_up_target(request)
         bodies = [b'{"rows": [{"v3": %d}, {}]}' % number for number in range(40)]
         await asyncio.gather(
-            *(world.ingest.insert(request, target, body, InsertTimes(0.0)) for body in bodies)
+            *(world.inserts.insert(request, target, body, InsertTimes(0.0)) for body in bodies)
         )
 
     world.run(insert_at_once())

@@ -11,7 +11,7 @@ from rowkeep.services.insert.receipts import ReceiptService
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.opening import open_segments
 from rowkeep.storage.segments.chaining import ChainReading
-from tests.unit.readworld import TABLE, World
+from tests.unit.read_world import TABLE, World
 
 
 @pytest.fixture

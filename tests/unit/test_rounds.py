@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rowkeep.api.resources.follow import EventFraming, LineFraming
+from rowkeep.model.access import Caller
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.resources import ReadStream
-from rowkeep.services.access import TokenHash
 from rowkeep.services.read.following import FollowReading, FollowRequest, Framing
 from rowkeep.services.read.read import read_request
 from rowkeep.services.read.rounds import Rounds, read_together
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.engines import RowReading, RowReadings
-from tests.unit.readworld import TABLE, World
+from tests.unit.read_world import TABLE, World
 
 ALL = None
 
@@ -40,7 +40,7 @@ class Followed:
 
     def opened(
         self,
-        token: TokenHash | None = None,
+        caller: Caller | None = None,
         framing: Callable[[], Framing] = LineFraming,
         *,
         upload: str | None = None,
@@ -52,7 +52,7 @@ class Followed:
         """A reading that has found where it begins."""
         rows = read_request(TABLE, upload, "jsonl", names, rows_max)
         asked = FollowRequest(rows, position=None, tail=tail)
-        reading = FollowReading(token or self.world.owner, asked, readings or self._reading, framing())
+        reading = FollowReading(caller or self.world.owner, asked, readings or self._reading, framing())
         self.world.run(self.world.doors.read(reading.open))
         return reading
 
@@ -138,7 +138,7 @@ def test_a_refusal_is_one_readers_alone(followed: Followed) -> None:
     readings = [followed.opened(), followed.opened(revoked), followed.opened()]
     broken = followed.opened(names=["a"], readings=_broken)
     with followed.world.database.writing() as connection:
-        connection.raw.execute("DELETE FROM tokens WHERE hash = ?", (revoked,))
+        connection.raw.execute("DELETE FROM tokens WHERE hash = ?", (revoked.token_hash,))
     followed.insert(5)
     good, refused, good_too, failed = followed.round(*readings, broken)
     assert good == good_too != b""
@@ -177,7 +177,7 @@ def test_a_token_that_goes_in_the_middle_of_a_round(followed: Followed) -> None:
     assert kept.is_under_way
     assert ended.is_under_way
     with followed.world.database.writing() as connection:
-        connection.raw.execute("DELETE FROM tokens WHERE hash = ?", (revoked,))
+        connection.raw.execute("DELETE FROM tokens WHERE hash = ?", (revoked.token_hash,))
         connection.records("catalog_changed")
     bodies = [first]
     while bodies[-1]:

@@ -35,7 +35,7 @@ from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.storage.engines import LargeBody
 from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.unit.inserting import INFLATED_BYTES_MAX, insert_service
-from tests.unit.readworld import TABLE, World
+from tests.unit.read_world import TABLE, World
 
 Result = TypeVar("Result")
 KIBIBYTE = 1024

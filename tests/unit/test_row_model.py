@@ -28,13 +28,13 @@ from rowkeep.services.upkeep import prune
 from rowkeep.storage.backups.making import back_up
 from rowkeep.storage.backups.restoring import restore
 from rowkeep.storage.verification import verify
-from tests.unit.insertmachine import InsertMachine
-from tests.unit.rowmachine import ANY, TABLES, Reading, Session, reference_of
-from tests.unit.rowmodel import (
+from tests.unit.insert_machine import InsertMachine
+from tests.unit.row_machine import ANY, TABLES, Reading, Session, reference_of
+from tests.unit.row_model import (
     TypedTable,
     expected,
 )
-from tests.unit.versionmodel import ModelVersion
+from tests.unit.version_model import ModelVersion
 
 POLICY = SealingPolicy(seal_bytes_min=200, seal_minutes_max=10.0, journal_bytes_max=1_000)
 FORMATS = ("arrow", "csv", "jsonl")

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rowkeep.model.access import Scope
-from rowkeep.model.resources import ReadStream, RowFormat
+from rowkeep.model.resources import ReadFormat, ReadStream
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.statistics import BoundingBox, Point, Statistics
 from rowkeep.model.types import VariableType
 from rowkeep.services.read.read import slices_of
 from rowkeep.storage.doors import read_snapshot
 from rowkeep.storage.duck import FREQUENCIES_MAX, DuckStatistics
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 
 TYPES = [type_.value for type_ in VariableType]
 
@@ -42,7 +42,7 @@ class Measured:
             self._world.database, lambda view: slices_of(view, view.uploads.page(1, 0, 10_000)[-1:], None)
         )
         schema = Schema(1, (Variable("v", VariableType(type_)),))
-        stream = ReadStream("", None, Scope.PUBLIC, 0, RowFormat.ARROW, schema, tuple(slices))
+        stream = ReadStream("", None, Scope.PUBLIC, 0, ReadFormat.ARROW, schema, tuple(slices))
         return self._world.run(self._engine.compute(stream))
 
     def close(self) -> None:

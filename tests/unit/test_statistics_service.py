@@ -10,7 +10,7 @@ import structlog
 from rowkeep.services import statistics
 from rowkeep.services.statistics import ComputationStatus, StatisticsService, StatisticsView
 from rowkeep.storage.duck import DuckStatistics
-from tests.unit.readworld import TABLE, World
+from tests.unit.read_world import TABLE, World
 
 NAMES = ("a", "b", "c")
 

@@ -6,7 +6,7 @@ import pytest
 
 from rowkeep.model.errors import RowkeepError
 from rowkeep.services.insert.turns import BYTES_MAX, REQUESTS_MAX, SHARED_SECONDS, Turns
-from tests.skippingloop import run_skipping
+from tests.skipping_loop import run_skipping
 
 FLOOD, POLITE, THIRD = 1, 2, 3
 SMALL = 100

@@ -24,7 +24,7 @@ from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.types import VariableType
 from rowkeep.model.types.records import RECORDS, widened
 from rowkeep.sql.types import TYPE_OF_VARIABLE, VARIABLE_OF_TYPE, duckdb_type
-from tests.unit.readworld import World
+from tests.unit.read_world import World
 from tests.unit.test_statistics import Measured
 
 

@@ -26,8 +26,8 @@ from rowkeep.services.tables import TableChanges, TableDraft, TableService
 from rowkeep.services.uploads import UploadDraft
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import ReleaseDraft, VersionService
-from tests.unit.readworld import World
-from tests.unit.versionmodel import ModelDataset, ModelTable, ModelUpload, ModelVersion, Row
+from tests.unit.read_world import World
+from tests.unit.version_model import ModelDataset, ModelTable, ModelUpload, ModelVersion, Row
 
 Result = TypeVar("Result")
 
@@ -191,9 +191,9 @@ class Versions(RuleBasedStateMachine):
         request = InsertRequest(self.owner, (reference, upload), None)
 
         async def insert() -> int:
-            ingest = self.world.ingest
-            target = ingest.kept_target(request) or await ingest.look_up_target(request)
-            receipt = await ingest.insert(
+            inserts = self.world.inserts
+            target = inserts.kept_target(request) or await inserts.look_up_target(request)
+            receipt = await inserts.insert(
                 request, target, msgspec.json.encode({"rows": rows}), InsertTimes(0.0)
             )
             return receipt.row_count

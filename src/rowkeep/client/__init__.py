@@ -17,7 +17,7 @@ from rowkeep.client.errors import (
     ValueRefused,
 )
 from rowkeep.client.patience import RetryPolicy
-from rowkeep.client.rowstream import RowStream
+from rowkeep.client.row_stream import RowStream
 
 __all__ = [
     "InsertError",

@@ -13,7 +13,7 @@ from rowkeep.client.connection import parse_address
 from rowkeep.client.errors import NAMED_ROWS_MAX, InsertError, RequestRefused, RowsRefused, ServerUnreachable
 from rowkeep.client.files.advice import advice_on
 from rowkeep.client.files.delimited import Dialect
-from rowkeep.client.files.run import BATCH_BYTES_MAX, InsertionOptions, InsertionReport, run_insertion
+from rowkeep.client.files.run import BATCH_BYTES_MAX, FileInsertOptions, FileInsertReport, run_file_insert
 from rowkeep.client.files.standing import ServerDiffers
 from rowkeep.client.files.taps import InputChanged
 from rowkeep.client.patience import RetryPolicy
@@ -109,7 +109,7 @@ def insert_command(**given: Any) -> None:
     A run that was interrupted, by whatever, is run again: no row is lost or doubled.
     """
     options = _options(**given)
-    report = InsertionReport()
+    report = FileInsertReport()
     is_stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: _stop(is_stopping))
@@ -128,9 +128,9 @@ def _stop(is_stopping: threading.Event) -> None:
     is_stopping.set()
 
 
-def _run(options: InsertionOptions, report: InsertionReport, is_stopping: threading.Event) -> int:
+def _run(options: FileInsertOptions, report: FileInsertReport, is_stopping: threading.Event) -> int:
     try:
-        run_insertion(options, report, is_stopping, _tell)
+        run_file_insert(options, report, is_stopping, _tell)
     except (InsertError, InputChanged, ServerDiffers, OSError, ValueError) as error:
         click.echo(f"rowkeep: {_message(error, options)}", err=True)
         return _status_of(error)
@@ -143,7 +143,7 @@ def _tell(notice: str) -> None:
     click.echo(f"rowkeep: {notice}", err=True)
 
 
-def _message(error: Exception, options: InsertionOptions) -> str:
+def _message(error: Exception, options: FileInsertOptions) -> str:
     if not isinstance(error, RowsRefused):
         return str(error)
     place = "line" if options.file is None else f"{options.file}, line"
@@ -163,7 +163,7 @@ def _status_of(error: Exception) -> int:
     return EXIT_UNREACHABLE if isinstance(error, ServerUnreachable) else EXIT_OTHER
 
 
-def _options(**given: Any) -> InsertionOptions:
+def _options(**given: Any) -> FileInsertOptions:
     file: Path | None = None if str(given["file"]) == "-" else given["file"]
     form = given["form"] or _FORMS.get("" if file is None else file.suffix.lower())
     if form is None:
@@ -176,7 +176,7 @@ def _options(**given: Any) -> InsertionOptions:
         parse_address(given["url"])
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return InsertionOptions(
+    return FileInsertOptions(
         url=given["url"],
         token=given["token"],
         table=given["table"],

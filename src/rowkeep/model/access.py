@@ -1,4 +1,4 @@
-"""Scopes, access levels and the principal: who calls and what they could do at most.
+"""Scopes, access levels, the caller and the principal: who calls and what they could do at most.
 
 A call needs both: the level on the dataset and the scope on the token. Source: contract 2.
 """
@@ -61,8 +61,28 @@ SCOPE_OF_LEVEL = {
 }
 
 
+class Caller(msgspec.Struct, frozen=True, cache_hash=True):
+    """Who calls, as a request says it: somebody with a token, which is kept as its hash, or nobody.
+
+    Whose token it is and whether it counts is looked up at each call (services/access.py).
+    """
+
+    token_hash: bytes | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the call came without credentials."""
+        return self.token_hash is None
+
+
+NOBODY = Caller()
+
+
 class Principal(msgspec.Struct, frozen=True):
-    """Who calls. `user_id` is None for an anonymous caller, who holds only the scope `public`."""
+    """The user behind a caller, with the scopes of the token.
+
+    `user_id` is None for an anonymous caller, who holds only the scope `public`.
+    """
 
     user_id: int | None
     user_name: str | None

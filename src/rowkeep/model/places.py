@@ -5,9 +5,10 @@ those who have a token, and no token can shut out the others.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rowkeep.model.access import Caller
 from rowkeep.model.errors import ErrorCode, RowkeepError, unavailable
 
 RETRY_SECONDS = 5
@@ -21,7 +22,7 @@ class Places:
         self._share_max = share_max
         self._noun = noun
         self._advice = advice
-        self._taken: Counter[Hashable] = Counter()
+        self._taken: Counter[Caller] = Counter()
 
     @property
     def taken_count(self) -> int:
@@ -29,10 +30,10 @@ class Places:
         return self._taken.total()
 
     @contextmanager
-    def take(self, caller: Hashable) -> Iterator[None]:
-        """Keeps a place for a caller, None without a token. Raises rate_limit_exceeded and unavailable."""
+    def take(self, caller: Caller) -> Iterator[None]:
+        """Keeps a place for a caller. Raises rate_limit_exceeded and unavailable."""
         if self._taken[caller] >= self._share_max:
-            whose = "Callers without a token have" if caller is None else "This token has"
+            whose = "Callers without a token have" if caller.is_anonymous else "This token has"
             raise RowkeepError(
                 ErrorCode.RATE_LIMIT_EXCEEDED,
                 f"{whose} {self._taken[caller]} {self._noun} at this moment, as many as one caller may. "

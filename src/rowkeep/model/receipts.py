@@ -14,7 +14,7 @@ class KnownRequest(msgspec.Struct, frozen=True):
     it was undone.
     """
 
-    digest: bytes | None
+    request_digest: bytes | None
     receipt: Receipt
     upload_id: int
     committed_at: int | None = None

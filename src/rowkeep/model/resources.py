@@ -231,8 +231,8 @@ class Batch(msgspec.Struct, frozen=True):
 
     `body` is one line of JSON that the reading decoder of `schema` takes; a large batch has `frames`
     instead. `catalog_version` is what the catalog said when the batch was checked: if it has moved,
-    the batch must be checked again. `change` is set when `schema` is new with this batch. `sha256` is the
-    digest of its rows (model/chain.py), `digest` what its key stands for.
+    the batch must be checked again. `change` is set when `schema` is new with this batch. `rows_sha256` is
+    the digest of its rows (model/chain.py), `request_digest` what its key stands for.
     `refused` are rows of the request that were skipped; `replayed` are the ids of the quarantined rows that
     these rows were.
     """
@@ -241,11 +241,11 @@ class Batch(msgspec.Struct, frozen=True):
     catalog_version: int
     schema: Schema
     row_count: int
-    sha256: bytes
+    rows_sha256: bytes
     body: bytes = b""
     frames: tuple[Frame, ...] = ()
     key: str | None = None
-    digest: bytes | None = None
+    request_digest: bytes | None = None
     change: SchemaChange | None = None
     offset: OffsetMove | None = None
     refused: RefusedRows | None = None
@@ -269,8 +269,8 @@ class Receipt(msgspec.Struct, frozen=True):
     """What an insert answers: how many rows went in and what became of the schema.
 
     With `validate_only`, how many would and what would. The rows are those from `first_row` on, written by
-    the upload's commit number `commit`; both are None when there are none. `sha256` is their digest, `chain`
-    the upload's after them (model/chain.py); None in receipts from before there were chains.
+    the upload's commit number `commit`; both are None when there are none. `rows_sha256` is their digest,
+    `chain` the upload's after them (model/chain.py); None in receipts from before there were chains.
     `skipped` is None when every row went in. `version_tag` is that of the version that holds the rows.
     """
 
@@ -280,7 +280,7 @@ class Receipt(msgspec.Struct, frozen=True):
     validate_only: bool = False
     commit: int | None = None
     first_row: int | None = None
-    sha256: bytes | None = None
+    rows_sha256: bytes | None = None
     chain: bytes | None = None
     skipped: SkippedRows | None = None
     version_tag: str = NEXT_TAG
@@ -348,7 +348,7 @@ class UnsealedUpload(msgspec.Struct, frozen=True):
     oldest_at: int
 
 
-class RowFormat(StrEnum):
+class ReadFormat(StrEnum):
     """How rows are sent to a reader."""
 
     ARROW = "arrow"
@@ -376,7 +376,7 @@ class ReadStream(msgspec.Struct, frozen=True):
     user_id: int | None
     scope: Scope
     expires_at: int
-    format: RowFormat
+    format: ReadFormat
     schema: Schema
     slices: tuple["RowSlice", ...]
     grounds: tuple[ReadGround, ...] = ()

@@ -17,7 +17,7 @@ from enum import StrEnum
 
 import msgspec
 
-from rowkeep.model.access import ANONYMOUS, SCOPE_OF_LEVEL, AccessLevel, Principal, Scope
+from rowkeep.model.access import ANONYMOUS, SCOPE_OF_LEVEL, AccessLevel, Caller, Principal, Scope
 from rowkeep.model.errors import (
     RowkeepError,
     forbidden,
@@ -41,8 +41,6 @@ from rowkeep.model.resources import (
 from rowkeep.services.absent import no_dataset, no_table, no_upload
 from rowkeep.storage.catalog.catalog import CatalogView
 
-TokenHash = bytes
-
 _NEW_TOKEN = "The server's operator makes tokens, with `rowkeep token create --user NAME`."
 
 
@@ -63,16 +61,21 @@ class Place(msgspec.Struct, frozen=True):
         return self.scoped_level is AccessLevel.EDIT
 
 
-def token_hash(token: bytes) -> TokenHash:
+def token_hash(token: bytes) -> bytes:
     """What is stored and looked up instead of a token. A token has 256 random bits, so one hash does."""
     return hashlib.sha256(token).digest()
 
 
-def principal_of(view: CatalogView, hash_: TokenHash | None) -> Principal:
-    """Who calls. Raises invalid_token for credentials that do not count; none at all is anonymous."""
-    if hash_ is None:
+def caller_with(token: bytes) -> Caller:
+    """Returns who calls with a token."""
+    return Caller(token_hash(token))
+
+
+def principal_of(view: CatalogView, caller: Caller) -> Principal:
+    """Returns the user behind a caller. Raises invalid_token for credentials that do not count."""
+    if caller.token_hash is None:
         return ANONYMOUS
-    principal = view.tokens.principal(hash_)
+    principal = view.tokens.principal(caller.token_hash)
     if principal is None:
         raise invalid_token(f"This token is not known or was revoked. {_NEW_TOKEN}")
     if has_expired(principal.expires_at_ms):

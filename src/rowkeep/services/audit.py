@@ -1,13 +1,12 @@
 """Reading the audit log: who owns a thing, or administers its owner, may see what was done to it."""
 
-from rowkeep.model.access import AccessLevel, Scope
+from rowkeep.model.access import AccessLevel, Caller, Scope
 from rowkeep.model.audit import AuditEntry
 from rowkeep.model.errors import not_found
 from rowkeep.model.references import parse_dataset_reference
 from rowkeep.model.resources import OwnerKind
 from rowkeep.services.access import (
     OwnersAction,
-    TokenHash,
     find_dataset,
     principal_of,
     require_administrator,
@@ -25,24 +24,24 @@ class AuditService:
         self._doors = doors
 
     async def of_owner(
-        self, token_hash: TokenHash | None, owner_name: str | None, before_id: int, count: int
+        self, caller: Caller, owner_name: str | None, before_id: int, count: int
     ) -> list[AuditEntry]:
         """Returns what was done to what belongs to an organization, or to the caller when none is named."""
 
         def read(view: CatalogView) -> list[AuditEntry]:
-            owner_id = _administered_id(view, token_hash, owner_name)
+            owner_id = _administered_id(view, caller, owner_name)
             return view.audit.of_owner(owner_id, before_id, count)
 
         return await self._doors.read(read)
 
     async def of_dataset(
-        self, token_hash: TokenHash | None, reference: str, before_id: int, count: int
+        self, caller: Caller, reference: str, before_id: int, count: int
     ) -> list[AuditEntry]:
         """Returns what was done to a dataset and to what is in it."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> list[AuditEntry]:
-            principal = principal_of(view, token_hash)
+            principal = principal_of(view, caller)
             dataset = find_dataset(view, principal, parsed, AccessLevel.EDIT).dataset
             require_administrator(view, principal, dataset.owner, OwnersAction.SEE_AUDIT)
             return view.audit.of_dataset(dataset.identifier, before_id, count)
@@ -50,9 +49,9 @@ class AuditService:
         return await self._doors.read(read)
 
 
-def _administered_id(view: CatalogView, token_hash: TokenHash | None, owner_name: str | None) -> int:
+def _administered_id(view: CatalogView, caller: Caller, owner_name: str | None) -> int:
     """Whose things it is about. Raises forbidden unless the caller is that user or an administrator."""
-    principal = signed_in(principal_of(view, token_hash))
+    principal = signed_in(principal_of(view, caller))
     if owner_name is None:
         require_scope(principal, Scope.DATA_EDIT)
         return principal.user_id or 0

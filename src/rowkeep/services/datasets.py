@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from rowkeep.model.access import LEVEL_OF_NAME, PUBLIC_ACCESS_LEVELS, AccessLevel, Principal, Scope
+from rowkeep.model.access import LEVEL_OF_NAME, PUBLIC_ACCESS_LEVELS, AccessLevel, Caller, Principal, Scope
 from rowkeep.model.audit import AuditAction, dataset_subject
 from rowkeep.model.errors import RowkeepError, invalid_request, not_found
 from rowkeep.model.references import checked_name, parse_dataset_reference
@@ -14,7 +14,6 @@ from rowkeep.model.resources import Dataset, Owner, OwnerKind, Sizes, Version
 from rowkeep.services.access import (
     OwnersAction,
     Place,
-    TokenHash,
     find_dataset,
     place_at,
     principal_of,
@@ -75,26 +74,26 @@ class DatasetService:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
-    async def principal(self, token_hash: TokenHash | None) -> Principal:
+    async def principal(self, caller: Caller) -> Principal:
         """Who calls; invalid_token for an anonymous caller."""
-        return await self._doors.read(lambda view: signed_in(principal_of(view, token_hash)))
+        return await self._doors.read(lambda view: signed_in(principal_of(view, caller)))
 
-    async def check_token(self, token_hash: TokenHash | None) -> None:
+    async def check_token(self, caller: Caller) -> None:
         """Raises invalid_token for a token that is not good; a caller without one is anonymous."""
-        await self._doors.read(lambda view: principal_of(view, token_hash))
+        await self._doors.read(lambda view: principal_of(view, caller))
 
-    async def owner(self, token_hash: TokenHash | None, kind: OwnerKind, name: str) -> Owner:
+    async def owner(self, caller: Caller, kind: OwnerKind, name: str) -> Owner:
         """A user or an organization; that they exist is not a secret."""
 
         def read(view: CatalogView) -> Owner:
-            principal_of(view, token_hash)
+            principal_of(view, caller)
             return find_owner(view, kind, name)
 
         return await self._doors.read(read)
 
     async def page(
         self,
-        token_hash: TokenHash | None,
+        caller: Caller,
         kind: OwnerKind,
         owner_name: str,
         after_id: int,
@@ -107,17 +106,17 @@ class DatasetService:
         """
 
         def read(view: CatalogView) -> list[DatasetView]:
-            principal = principal_of(view, token_hash)
+            principal = principal_of(view, caller)
             owner = find_owner(view, kind, owner_name)
             return _page(view, principal, owner, after_id, count, labels)
 
         return await self._doors.read(read)
 
-    async def given(self, token_hash: TokenHash | None, before_id: int, count: int) -> list[DatasetView]:
+    async def given(self, caller: Caller, before_id: int, count: int) -> list[DatasetView]:
         """The datasets of any owner that the caller was given, by ownership, membership or grant."""
 
         def read(view: CatalogView) -> list[DatasetView]:
-            principal = signed_in(principal_of(view, token_hash))
+            principal = signed_in(principal_of(view, caller))
             require_scope(principal, Scope.DATA_OVERVIEW)
             datasets = view.datasets.given_to(
                 principal.user_id or 0, before_id, count, sees_unreleased=principal.holds(Scope.DATA_EDIT)
@@ -127,12 +126,12 @@ class DatasetService:
         return await self._doors.read(read)
 
     async def create(
-        self, token_hash: TokenHash | None, kind: OwnerKind, owner_name: str, draft: DatasetDraft
+        self, caller: Caller, kind: OwnerKind, owner_name: str, draft: DatasetDraft
     ) -> DatasetView:
         """Creates a dataset with an empty, unreleased version. Source: contract 4.2."""
 
         def write(editor: CatalogEditor) -> DatasetView:
-            principal = signed_in(principal_of(editor, token_hash))
+            principal = signed_in(principal_of(editor, caller))
             owner = find_owner(editor, kind, owner_name)
             require_scope(principal, Scope.DATA_EDIT)
             require_administrator(editor, principal, owner, OwnersAction.CREATE_DATASET)
@@ -140,24 +139,22 @@ class DatasetService:
 
         return await self._doors.write(write)
 
-    async def find(self, token_hash: TokenHash | None, reference: str) -> DatasetView:
+    async def find(self, caller: Caller, reference: str) -> DatasetView:
         """The dataset a reference names."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> DatasetView:
-            principal = principal_of(view, token_hash)
+            principal = principal_of(view, caller)
             return dataset_view(view, find_dataset(view, principal, parsed, AccessLevel.OVERVIEW))
 
         return await self._doors.read(read)
 
-    async def update(
-        self, token_hash: TokenHash | None, reference: str, changes: DatasetChanges
-    ) -> DatasetView:
+    async def update(self, caller: Caller, reference: str, changes: DatasetChanges) -> DatasetView:
         """Changes what is said of a dataset; it is the same for all its versions. Source: contract 4.2."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> DatasetView:
-            principal = principal_of(editor, token_hash)
+            principal = principal_of(editor, caller)
             place = find_dataset(editor, principal, parsed, AccessLevel.EDIT)
             changed = _changed(place.dataset, changes)
             if changed == place.dataset:
@@ -173,12 +170,12 @@ class DatasetService:
 
         return await self._doors.write_in_reserve(write)
 
-    async def delete(self, token_hash: TokenHash | None, reference: str) -> None:
+    async def delete(self, caller: Caller, reference: str) -> None:
         """Deletes a dataset with all it holds."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> None:
-            principal = principal_of(editor, token_hash)
+            principal = principal_of(editor, caller)
             dataset = find_dataset(editor, principal, parsed, AccessLevel.EDIT).dataset
             editor.datasets.delete(dataset.id)
             editor.audit.add(AuditAction.DELETE_DATASET, dataset_subject(dataset))

@@ -15,7 +15,7 @@ from functools import partial
 
 import msgspec
 
-from rowkeep.model.access import Scope
+from rowkeep.model.access import Caller, Scope
 from rowkeep.model.errors import ErrorCode, RowkeepError, conflict, invalid_request, not_found
 from rowkeep.model.exports import (
     MEDIA_TYPES,
@@ -30,9 +30,9 @@ from rowkeep.model.exports import (
 from rowkeep.model.jobs import Job, JobKind, JobStatus
 from rowkeep.model.links import LINK_SECONDS, DownloadLink, checked, signed
 from rowkeep.model.references import parse_table_reference
-from rowkeep.model.resources import ReadStream, RowFormat
+from rowkeep.model.resources import ReadFormat, ReadStream
 from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure
-from rowkeep.services.access import TokenHash, principal_of, require_scope, signed_in
+from rowkeep.services.access import principal_of, require_scope, signed_in
 from rowkeep.services.export_rows import export_rows
 from rowkeep.services.jobs import JobFailure, JobOutcome, JobService
 from rowkeep.services.queries import rows_of_query
@@ -126,15 +126,15 @@ class ExportService:
         self._files = files
 
     async def create(
-        self, token_hash: TokenHash | None, table: str, upload_name: str | None, draft: ExportDraft
+        self, caller: Caller, table: str, upload_name: str | None, draft: ExportDraft
     ) -> ExportView:
         """Queues an export of a table, or of one upload of it; a small one is completed by then."""
-        find = partial(_of_table, token_hash, table, upload_name, draft)
-        return await self._held(await self._add(token_hash, find))
+        find = partial(_of_table, caller, table, upload_name, draft)
+        return await self._held(await self._add(caller, find))
 
     async def rows_as_file(
         self,
-        token_hash: TokenHash | None,
+        caller: Caller,
         table: str,
         upload_name: str | None,
         draft: ExportDraft,
@@ -142,18 +142,18 @@ class ExportService:
     ) -> Download:
         """The rows of a table as one file for one request, which waits for it; nothing is kept."""
         said = msgspec.structs.replace(draft, part_bytes_max=ONE_FILE_BYTES)
-        find = partial(_of_table, token_hash, table, upload_name, said, rows_max=rows_max)
-        begun = await self._add(token_hash, find)
+        find = partial(_of_table, caller, table, upload_name, said, rows_max=rows_max)
+        begun = await self._add(caller, find)
         identifier = begun.job.identifier
         try:
             await self._end_of(begun.job, REQUEST_SECONDS_MAX)
-            return await self.download(token_hash, identifier, 0)
+            return await self.download(caller, identifier, 0)
         except RowkeepError as error:
             if error.code is ErrorCode.CONFLICT:
                 raise invalid_request(error.message) from error
             raise
         finally:
-            await self.delete(token_hash, identifier)
+            await self.delete(caller, identifier)
 
     async def _held(self, begun: ExportView) -> ExportView:
         return export_view(await self._end_of(begun.job, HOLD_SECONDS))
@@ -175,21 +175,17 @@ class ExportService:
             raise not_found("The export was deleted.")
         return found
 
-    async def create_of_query(
-        self, token_hash: TokenHash | None, identifier: str, draft: ExportDraft
-    ) -> ExportView:
+    async def create_of_query(self, caller: Caller, identifier: str, draft: ExportDraft) -> ExportView:
         """Queues an export of a query's result; a small one is completed by then."""
-        find = partial(_of_query, token_hash, identifier, draft)
-        return await self._held(await self._add(token_hash, find))
+        find = partial(_of_query, caller, identifier, draft)
+        return await self._held(await self._add(caller, find))
 
-    async def _add(
-        self, token_hash: TokenHash | None, find: Callable[[CatalogView], ExportArguments]
-    ) -> ExportView:
+    async def _add(self, caller: Caller, find: Callable[[CatalogView], ExportArguments]) -> ExportView:
         # Whoever is refused, and the lists of large tables, stay off the writer's thread.
         arguments = await self._doors.read(find)
 
         def add(editor: CatalogEditor) -> Job:
-            user_id = principal_of(editor, token_hash).user_id or 0
+            user_id = principal_of(editor, caller).user_id or 0
             if editor.exports.unfinished_count(user_id) >= UNFINISHED_MAX:
                 raise RowkeepError(
                     ErrorCode.RATE_LIMIT_EXCEEDED,
@@ -203,24 +199,24 @@ class ExportService:
         self._jobs.wake()
         return ExportView(job, arguments, None)
 
-    async def find(self, token_hash: TokenHash | None, identifier: str) -> ExportView:
+    async def find(self, caller: Caller, identifier: str) -> ExportView:
         """An export of the caller's."""
-        return await self._doors.read(lambda view: find_export(view, token_hash, identifier))
+        return await self._doors.read(lambda view: find_export(view, caller, identifier))
 
-    async def page(self, token_hash: TokenHash | None, before_id: int | None, count: int) -> list[ExportView]:
+    async def page(self, caller: Caller, before_id: int | None, count: int) -> list[ExportView]:
         """The caller's exports, newest first, those before one."""
 
         def read(view: CatalogView) -> list[ExportView]:
-            user_id = signed_in(principal_of(view, token_hash)).user_id or 0
+            user_id = signed_in(principal_of(view, caller)).user_id or 0
             return [export_view(job) for job in view.exports.of_user(user_id, before_id or 2**62, count)]
 
         return await self._doors.read(read)
 
-    async def delete(self, token_hash: TokenHash | None, identifier: str) -> None:
+    async def delete(self, caller: Caller, identifier: str) -> None:
         """Cancels an export that is not finished; deletes one that is, with its files."""
 
         def delete(editor: CatalogEditor) -> ExportView:
-            found = find_export(editor, token_hash, identifier)
+            found = find_export(editor, caller, identifier)
             if not editor.jobs.cancel(found.job.id):
                 editor.exports.delete(found.job.id)
             return found
@@ -230,12 +226,12 @@ class ExportService:
         for file in found.result.files if found.result else ():
             await self._files.remove(file.name)
 
-    async def download(self, token_hash: TokenHash | None, identifier: str, part: int) -> Download:
+    async def download(self, caller: Caller, identifier: str, part: int) -> Download:
         """A file of a completed export, for who may still read what it is of."""
 
         def find(view: CatalogView) -> ExportView:
-            found = find_export(view, token_hash, identifier)
-            check_access(view, token_hash, found.arguments)
+            found = find_export(view, caller, identifier)
+            check_access(view, caller, found.arguments)
             return found
 
         found = await self._doors.read(find)
@@ -243,14 +239,14 @@ class ExportService:
         name = found.arguments.file_name(part, len(found.result.files) if found.result else 0)
         return Download(file, name, found.arguments.options, self._files.open(file.name))
 
-    async def link(self, token_hash: TokenHash | None, identifier: str, part: int) -> SharedFile:
+    async def link(self, caller: Caller, identifier: str, part: int) -> SharedFile:
         """A link by which anybody can fetch a file of a completed export for an hour."""
         now = time.time_ns() // 1_000_000
-        link = DownloadLink(identifier, part, token_hash, now + LINK_SECONDS * 1_000)
+        link = DownloadLink(identifier, part, caller.token_hash, now + LINK_SECONDS * 1_000)
 
         def sign(view: CatalogView) -> SharedFile:
-            found = find_export(view, token_hash, identifier)
-            check_access(view, token_hash, found.arguments)
+            found = find_export(view, caller, identifier)
+            check_access(view, caller, found.arguments)
             file_of(found, part)
             name = found.arguments.file_name(part, len(found.result.files) if found.result else 0)
             return SharedFile(signed(link, view.exports.link_secret()), name, link.expires_at)
@@ -261,7 +257,7 @@ class ExportService:
         """The file that a link says, if who gave the link out may still read it."""
         now = time.time_ns() // 1_000_000
         link = await self._doors.read(lambda view: checked(text, view.exports.link_secret(), now))
-        return await self.download(link.token_hash, link.export, link.part)
+        return await self.download(Caller(link.token_hash), link.export, link.part)
 
 
 def export_view(job: Job) -> ExportView:
@@ -272,12 +268,12 @@ def export_view(job: Job) -> ExportView:
     return ExportView(job, msgspec.json.decode(job.arguments, type=ExportArguments), result)
 
 
-def find_export(view: CatalogView, token_hash: TokenHash | None, identifier: str) -> ExportView:
+def find_export(view: CatalogView, caller: Caller, identifier: str) -> ExportView:
     """An export of the caller's. Raises not_found_error for any other.
 
     One that nobody in particular asked for, of public data, is anybody's who knows its id.
     """
-    principal = principal_of(view, token_hash)
+    principal = principal_of(view, caller)
     job = view.jobs.find_named(identifier)
     if job is None or job.kind is not JobKind.EXPORT or job.user_id not in (0, principal.user_id):
         signed_in(principal)
@@ -296,9 +292,9 @@ def file_of(found: ExportView, part: int) -> ExportedFile:
     return files[part]
 
 
-def check_access(view: CatalogView, token_hash: TokenHash | None, arguments: ExportArguments) -> None:
+def check_access(view: CatalogView, caller: Caller, arguments: ExportArguments) -> None:
     """Raises what a read of the same rows would, unless the caller may read them now."""
-    principal = principal_of(view, token_hash)
+    principal = principal_of(view, caller)
     stream = arguments.stream
     absent = not_found("What was exported is not there any more, or you can no longer see it.")
     require_grounds(view, principal, stream.grounds, absent)
@@ -307,7 +303,7 @@ def check_access(view: CatalogView, token_hash: TokenHash | None, arguments: Exp
 
 
 def _of_table(
-    token_hash: TokenHash | None,
+    caller: Caller,
     table: str,
     upload_name: str | None,
     draft: ExportDraft,
@@ -316,19 +312,17 @@ def _of_table(
     rows_max: int | None = None,
 ) -> ExportArguments:
     request = ReadRequest(
-        parse_table_reference(table), upload_name, RowFormat.ARROW, draft.selected_variables, None
+        parse_table_reference(table), upload_name, ReadFormat.ARROW, draft.selected_variables, None
     )
-    source = find_source(view, token_hash, request)
+    source = find_source(view, caller, request)
     uploads = source.uploads(view)
     stream = stream_of(source, request, source.schema(uploads), slices_of(view, uploads, rows_max))
     name = source.table.name if upload_name is None else f"{source.table.name} {upload_name}"
     return _arguments(stream, draft, name, source.table.name)
 
 
-def _of_query(
-    token_hash: TokenHash | None, identifier: str, draft: ExportDraft, view: CatalogView
-) -> ExportArguments:
-    find = rows_of_query(token_hash, identifier, RowFormat.ARROW, draft.selected_variables, None)
+def _of_query(caller: Caller, identifier: str, draft: ExportDraft, view: CatalogView) -> ExportArguments:
+    find = rows_of_query(caller, identifier, ReadFormat.ARROW, draft.selected_variables, None)
     return _arguments(find(view), draft, f"query {identifier}", None)
 
 

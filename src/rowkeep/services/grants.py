@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from rowkeep.model.access import LEVEL_OF_NAME, AccessLevel
+from rowkeep.model.access import LEVEL_OF_NAME, AccessLevel, Caller
 from rowkeep.model.audit import AuditAction, dataset_subject
 from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.references import parse_dataset_reference
@@ -13,7 +13,6 @@ from rowkeep.model.resources import Dataset, Grant, Owner
 from rowkeep.services.access import (
     OwnersAction,
     Place,
-    TokenHash,
     find_dataset,
     principal_of,
     require_administrator,
@@ -44,51 +43,47 @@ class GrantService:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
-    async def page(
-        self, token_hash: TokenHash | None, reference: str, after_id: int, count: int
-    ) -> list[GrantView]:
+    async def page(self, caller: Caller, reference: str, after_id: int, count: int) -> list[GrantView]:
         """The grants on a dataset."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> list[GrantView]:
-            place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.EDIT)
+            place = find_dataset(view, principal_of(view, caller), parsed, AccessLevel.EDIT)
             return [GrantView(place, grant) for grant in view.grants.page(place.dataset.id, after_id, count)]
 
         return await self._doors.read(read)
 
-    async def find(self, token_hash: TokenHash | None, reference: str, grantee_name: str) -> GrantView:
+    async def find(self, caller: Caller, reference: str, grantee_name: str) -> GrantView:
         """What one user or organization was granted."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> GrantView:
-            place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.EDIT)
+            place = find_dataset(view, principal_of(view, caller), parsed, AccessLevel.EDIT)
             return GrantView(place, find_grant(view, place.dataset, grantee_name))
 
         return await self._doors.read(read)
 
-    async def set(
-        self, token_hash: TokenHash | None, reference: str, grantee_name: str, draft: GrantDraft
-    ) -> GrantView:
+    async def set(self, caller: Caller, reference: str, grantee_name: str, draft: GrantDraft) -> GrantView:
         """Grants a level, in place of what was granted before."""
 
         def write(editor: CatalogEditor) -> GrantView:
-            place = _owned(editor, token_hash, reference)
+            place = _owned(editor, caller, reference)
             return GrantView(place, set_grant(editor, place.dataset, grantee_name, draft.access_level))
 
         return await self._doors.write(write)
 
-    async def delete(self, token_hash: TokenHash | None, reference: str, grantee_name: str) -> None:
+    async def delete(self, caller: Caller, reference: str, grantee_name: str) -> None:
         """Takes a grant back; the next request of the grantee is refused."""
 
         def write(editor: CatalogEditor) -> None:
-            place = _owned(editor, token_hash, reference)
+            place = _owned(editor, caller, reference)
             delete_grant(editor, place.dataset, grantee_name)
 
         await self._doors.write_in_reserve(write)
 
 
-def _owned(view: CatalogView, token_hash: TokenHash | None, reference: str) -> Place:
-    principal = principal_of(view, token_hash)
+def _owned(view: CatalogView, caller: Caller, reference: str) -> Place:
+    principal = principal_of(view, caller)
     place = find_dataset(view, principal, parse_dataset_reference(reference), AccessLevel.EDIT)
     require_administrator(view, principal, place.dataset.owner, OwnersAction.GRANT)
     return place

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from rowkeep.model.access import Principal, Scope
+from rowkeep.model.access import Caller, Principal, Scope
 from rowkeep.model.audit import AuditAction, owner_subject
 from rowkeep.model.errors import forbidden, invalid_request, not_found
 from rowkeep.model.resources import Member, MemberRole, Owner, OwnerKind
-from rowkeep.services.access import TokenHash, may_administer, principal_of, require_scope
+from rowkeep.services.access import may_administer, principal_of, require_scope
 from rowkeep.services.accounts import find_user
 from rowkeep.services.datasets import find_owner
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
@@ -32,51 +32,47 @@ class OrganizationService:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
-    async def page(
-        self, token_hash: TokenHash | None, name: str, after_id: int, count: int
-    ) -> list[MemberView]:
+    async def page(self, caller: Caller, name: str, after_id: int, count: int) -> list[MemberView]:
         """The members of an organization."""
 
         def read(view: CatalogView) -> list[MemberView]:
-            organization = _administered(view, token_hash, name, Scope.ORGANIZATION_READ)
+            organization = _administered(view, caller, name, Scope.ORGANIZATION_READ)
             members = view.members.page(organization.id, after_id, count)
             return [MemberView(organization, member) for member in members]
 
         return await self._doors.read(read)
 
-    async def find(self, token_hash: TokenHash | None, name: str, user_name: str) -> MemberView:
+    async def find(self, caller: Caller, name: str, user_name: str) -> MemberView:
         """One member."""
 
         def read(view: CatalogView) -> MemberView:
-            organization = _administered(view, token_hash, name, Scope.ORGANIZATION_READ)
+            organization = _administered(view, caller, name, Scope.ORGANIZATION_READ)
             return MemberView(organization, find_member(view, organization, user_name))
 
         return await self._doors.read(read)
 
-    async def set(
-        self, token_hash: TokenHash | None, name: str, user_name: str, draft: MemberDraft
-    ) -> MemberView:
+    async def set(self, caller: Caller, name: str, user_name: str, draft: MemberDraft) -> MemberView:
         """Makes a user a member, or changes what they are."""
 
         def write(editor: CatalogEditor) -> MemberView:
-            organization = _administered(editor, token_hash, name, Scope.ORGANIZATION_WRITE)
+            organization = _administered(editor, caller, name, Scope.ORGANIZATION_WRITE)
             member = set_member(editor, organization, user_name, draft.role)
             return MemberView(organization, member)
 
         return await self._doors.write(write)
 
-    async def delete(self, token_hash: TokenHash | None, name: str, user_name: str) -> None:
+    async def delete(self, caller: Caller, name: str, user_name: str) -> None:
         """Ends a membership."""
 
         def write(editor: CatalogEditor) -> None:
-            organization = _administered(editor, token_hash, name, Scope.ORGANIZATION_WRITE)
+            organization = _administered(editor, caller, name, Scope.ORGANIZATION_WRITE)
             delete_member(editor, organization, user_name)
 
         await self._doors.write_in_reserve(write)
 
 
-def _administered(view: CatalogView, token_hash: TokenHash | None, name: str, scope: Scope) -> Owner:
-    principal: Principal = principal_of(view, token_hash)
+def _administered(view: CatalogView, caller: Caller, name: str, scope: Scope) -> Owner:
+    principal: Principal = principal_of(view, caller)
     organization = find_owner(view, OwnerKind.ORGANIZATION, name)
     require_scope(principal, scope)
     if not may_administer(view, principal, organization):

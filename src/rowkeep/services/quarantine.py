@@ -21,6 +21,7 @@ from functools import partial
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.audit import AuditAction, upload_subject
 from rowkeep.model.chain import digest_of
 from rowkeep.model.errors import unavailable
@@ -30,7 +31,7 @@ from rowkeep.model.quarantine import QuarantineBounds, QuarantinedRow, Skipping
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt, Table, Upload
 from rowkeep.model.schema import Schema
-from rowkeep.services.access import Place, TokenHash, editable_stream, principal_of, written_upload
+from rowkeep.services.access import Place, editable_stream, principal_of, written_upload
 from rowkeep.services.insert.shared_variables import sharing_schema
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
@@ -82,23 +83,21 @@ class QuarantineService:
         self._doors = doors
         self._large_bodies = large_bodies
 
-    async def page(
-        self, token_hash: TokenHash | None, path: tuple[str, str], after_id: int, count: int
-    ) -> QuarantinePage:
+    async def page(self, caller: Caller, path: tuple[str, str], after_id: int, count: int) -> QuarantinePage:
         """Rows after an id, oldest first. `path` is the table reference and the upload's name."""
 
         def read(view: CatalogView) -> QuarantinePage:
-            upload_id = _visible_upload(view, token_hash, path)[2].id
+            upload_id = _visible_upload(view, caller, path)[2].id
             rows = view.quarantine.rows(upload_id, after_id, count)
             return QuarantinePage(rows, view.quarantine.find(upload_id).dropped_count)
 
         return await self._doors.read(read)
 
     async def rows(
-        self, token_hash: TokenHash | None, path: tuple[str, str], after_id: int
+        self, caller: Caller, path: tuple[str, str], after_id: int
     ) -> AsyncIterator[list[QuarantinedRow]]:
         """All rows after an id, oldest first, some at a time."""
-        upload_id = await self._doors.read(lambda view: _visible_upload(view, token_hash, path)[2].id)
+        upload_id = await self._doors.read(lambda view: _visible_upload(view, caller, path)[2].id)
         return self._parts(upload_id, after_id)
 
     async def _parts(self, upload_id: int, after_id: int) -> AsyncIterator[list[QuarantinedRow]]:
@@ -106,11 +105,11 @@ class QuarantineService:
             yield rows
             after_id = rows[-1].id
 
-    async def empty(self, token_hash: TokenHash | None, path: tuple[str, str]) -> None:
+    async def empty(self, caller: Caller, path: tuple[str, str]) -> None:
         """Throws the rows away. Also where the version is released: its rows do not change by that."""
 
         def write(editor: CatalogEditor) -> None:
-            place, table, upload = _visible_upload(editor, token_hash, path)
+            place, table, upload = _visible_upload(editor, caller, path)
             row_count = editor.quarantine.find(upload.id).row_count
             editor.quarantine.empty(upload.id)
             subject = upload_subject(place.dataset, place.version, table, upload)
@@ -118,16 +117,14 @@ class QuarantineService:
 
         await self._doors.write_in_reserve(write)
 
-    async def replay(
-        self, token_hash: TokenHash | None, path: tuple[str, str], draft: ReplayDraft
-    ) -> ReplayReport:
+    async def replay(self, caller: Caller, path: tuple[str, str], draft: ReplayDraft) -> ReplayReport:
         """Tries the rows again: those that fit become rows of the upload and leave the quarantine."""
         options = InsertOptions(update_schema=draft.update_schema)
-        upload, last_id = await self._doors.write(lambda editor: _begin(editor, token_hash, path))
+        upload, last_id = await self._doors.write(lambda editor: _begin(editor, caller, path))
         row_count = remaining_count = after_id = 0
         schema = upload.schema
         while after_id < last_id:
-            part, batch = await self._replay_part(token_hash, path, options, after_id, last_id)
+            part, batch = await self._replay_part(caller, path, options, after_id, last_id)
             if part.upload.origin_id != upload.origin_id or not part.rows:
                 break
             after_id = part.rows[-1].id
@@ -138,7 +135,7 @@ class QuarantineService:
 
     async def _replay_part(
         self,
-        token_hash: TokenHash | None,
+        caller: Caller,
         path: tuple[str, str],
         options: InsertOptions,
         after_id: int,
@@ -147,7 +144,7 @@ class QuarantineService:
         """The next rows and those of them that went in, looked at again whenever the catalog has moved."""
         for _ in range(ATTEMPTS_MAX):
             part = await self._doors.read(
-                lambda view: _part(view, token_hash, path, options, (after_id, last_id))
+                lambda view: _part(view, caller, path, options, (after_id, last_id))
             )
             batch = await self._fitting(part, options)
             if not batch.row_count or isinstance(await self._doors.submit(batch), Receipt):
@@ -160,7 +157,7 @@ class QuarantineService:
     async def _fitting(self, part: _Part, options: InsertOptions) -> Batch:
         """Those rows of a part that fit, as a batch."""
         upload = part.upload
-        batch = Batch(upload.id, part.catalog_version, upload.schema, 0, sha256=digest_of(()))
+        batch = Batch(upload.id, part.catalog_version, upload.schema, 0, rows_sha256=digest_of(()))
         if not part.rows:
             return batch
         updates = options.updates(by_default=upload.updates_by_default)
@@ -171,7 +168,7 @@ class QuarantineService:
             schema=rows.schema.stored(),
             row_count=rows.row_count,
             frames=rows.frames,
-            sha256=rows.sha256,
+            rows_sha256=rows.rows_sha256,
             change=rows.change,
             replayed=tuple(row.id for index, row in enumerate(part.rows) if index not in refused),
         )
@@ -198,18 +195,16 @@ def _rows(
     )
 
 
-def _visible_upload(
-    view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]
-) -> tuple[Place, Table, Upload]:
+def _visible_upload(view: CatalogView, caller: Caller, path: tuple[str, str]) -> tuple[Place, Table, Upload]:
     table_reference, name = path
-    principal = principal_of(view, token_hash)
+    principal = principal_of(view, caller)
     return written_upload(view, principal, parse_table_reference(table_reference), name)
 
 
-def _begin(editor: CatalogEditor, token_hash: TokenHash | None, path: tuple[str, str]) -> tuple[Upload, int]:
+def _begin(editor: CatalogEditor, caller: Caller, path: tuple[str, str]) -> tuple[Upload, int]:
     """Where rows are to go, and the last of those that are there. The audit log has that it began."""
-    upload = _changeable_upload(editor, token_hash, path)
-    place, table, _ = _visible_upload(editor, token_hash, path)
+    upload = _changeable_upload(editor, caller, path)
+    place, table, _ = _visible_upload(editor, caller, path)
     subject = upload_subject(place.dataset, place.version, table, upload)
     row_count = editor.quarantine.find(upload.id).row_count
     editor.audit.add(AuditAction.REPLAY_QUARANTINE, subject, rows=str(row_count))
@@ -218,22 +213,22 @@ def _begin(editor: CatalogEditor, token_hash: TokenHash | None, path: tuple[str,
 
 def _part(
     view: CatalogView,
-    token_hash: TokenHash | None,
+    caller: Caller,
     path: tuple[str, str],
     options: InsertOptions,
     between: tuple[int, int],
 ) -> _Part:
     """The next rows of a quarantine, after one id up to another."""
     after_id, last_id = between
-    upload = _changeable_upload(view, token_hash, path)
+    upload = _changeable_upload(view, caller, path)
     rows = _rows(view, upload_id=upload.id, after_id=after_id, last_id=last_id)
-    schema = sharing_schema(view, token_hash, path, upload, asks_for_updates=bool(options.update_schema))
+    schema = sharing_schema(view, caller, path, upload, asks_for_updates=bool(options.update_schema))
     return _Part(view.catalog_version(), upload, schema, rows)
 
 
-def _changeable_upload(view: CatalogView, token_hash: TokenHash | None, path: tuple[str, str]) -> Upload:
+def _changeable_upload(view: CatalogView, caller: Caller, path: tuple[str, str]) -> Upload:
     table_reference, name = path
-    return editable_stream(view, principal_of(view, token_hash), parse_table_reference(table_reference), name)
+    return editable_stream(view, principal_of(view, caller), parse_table_reference(table_reference), name)
 
 
 def _change(before: Schema, after: Schema) -> SchemaChange | None:

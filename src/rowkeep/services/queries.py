@@ -16,7 +16,7 @@ from functools import partial
 
 import msgspec
 
-from rowkeep.model.access import Principal, Scope
+from rowkeep.model.access import Caller, Principal, Scope
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, not_found
 from rowkeep.model.jobs import Job, JobKind, JobStatus
 from rowkeep.model.queries import (
@@ -31,9 +31,9 @@ from rowkeep.model.queries import (
     result_upload_id,
 )
 from rowkeep.model.references import parse_dataset_reference
-from rowkeep.model.resources import ReadStream, RowFormat, RowSlice
+from rowkeep.model.resources import ReadFormat, ReadStream, RowSlice
 from rowkeep.model.worker_jobs import WorkerFailedError, WorkerFailure
-from rowkeep.services.access import TokenHash, principal_of, require_scope, signed_in
+from rowkeep.services.access import principal_of, require_scope, signed_in
 from rowkeep.services.jobs import JobFailure, JobOutcome, JobService
 from rowkeep.services.query_snapshot import permit_filter, snapshot
 from rowkeep.services.read.grounds import require_grounds
@@ -88,7 +88,7 @@ class FilteredRows(msgspec.Struct, frozen=True):
     view: "QueryView"
     result: QueryResult
 
-    def stream(self, format_: RowFormat) -> ReadStream:
+    def stream(self, format_: ReadFormat) -> ReadStream:
         """The rows as one stream without a name. Only who asked for them may read it."""
         found = result_stream(self.view, self.result, format_, None, None)
         if self.view.job.user_id:
@@ -119,14 +119,14 @@ class QueryService:
         self._doors = doors
         self._jobs = jobs
 
-    async def create(self, token_hash: TokenHash | None, draft: QueryDraft) -> QueryView:
+    async def create(self, caller: Caller, draft: QueryDraft) -> QueryView:
         """Queues a query, and waits for its end as long as the caller says."""
         hold_ms = HOLD_MS_DEFAULT if draft.timeout_ms is None else draft.timeout_ms
         if not 0 <= hold_ms <= HOLD_MS_MAX:
             raise invalid_request(f"`timeoutMs` must be from 0 to {HOLD_MS_MAX}.")
 
         def add(editor: CatalogEditor) -> Job:
-            principal = signed_in(principal_of(editor, token_hash))
+            principal = signed_in(principal_of(editor, caller))
             arguments = _arguments(draft, principal)
             if editor.queries.unfinished_count(arguments.user_id) >= UNFINISHED_MAX:
                 raise RowkeepError(
@@ -160,11 +160,11 @@ class QueryService:
             raise not_found("The query was deleted.")
         return found
 
-    async def filter(self, token_hash: TokenHash | None, asked: RowFilter) -> FilteredRows:
+    async def filter(self, caller: Caller, asked: RowFilter) -> FilteredRows:
         """The rows of a table that a reader asks for, as a result. Raises invalid_request_error."""
 
         def add(editor: CatalogEditor) -> Job:
-            principal = principal_of(editor, token_hash)
+            principal = principal_of(editor, caller)
             user_id = principal.user_id or 0
             arguments = QueryArguments(
                 text="",
@@ -188,32 +188,32 @@ class QueryService:
             raise invalid_request(view.job.error or "The rows took longer to find than a request may take.")
         return FilteredRows(view, view.result)
 
-    async def find(self, token_hash: TokenHash | None, identifier: str) -> QueryView:
+    async def find(self, caller: Caller, identifier: str) -> QueryView:
         """A query of the caller's."""
-        return await self._doors.read(lambda view: find_query(view, token_hash, identifier))
+        return await self._doors.read(lambda view: find_query(view, caller, identifier))
 
-    async def completed(self, token_hash: TokenHash | None, identifier: str) -> tuple[QueryView, QueryResult]:
+    async def completed(self, caller: Caller, identifier: str) -> tuple[QueryView, QueryResult]:
         """A completed query of the caller's, and its result."""
-        return await self._doors.read(lambda view: completed_query(view, token_hash, identifier))
+        return await self._doors.read(lambda view: completed_query(view, caller, identifier))
 
-    async def page(self, token_hash: TokenHash | None, before_id: int | None, count: int) -> list[QueryView]:
+    async def page(self, caller: Caller, before_id: int | None, count: int) -> list[QueryView]:
         """The caller's queries, newest first, those before one."""
 
         def read(view: CatalogView) -> list[QueryView]:
-            principal = signed_in(principal_of(view, token_hash))
+            principal = signed_in(principal_of(view, caller))
             user_id = principal.user_id or 0
             jobs = view.queries.of_user(user_id, before_id or 2**62, count)
             return [query_view(job) for job in jobs]
 
         return await self._doors.read(read)
 
-    async def cancel(self, token_hash: TokenHash | None, identifier: str) -> QueryView:
+    async def cancel(self, caller: Caller, identifier: str) -> QueryView:
         """Ends a query of the caller's, if it is not finished."""
 
         def cancel(editor: CatalogEditor) -> QueryView:
-            found = find_query(editor, token_hash, identifier)
+            found = find_query(editor, caller, identifier)
             editor.jobs.cancel(found.job.id)
-            return find_query(editor, token_hash, identifier)
+            return find_query(editor, caller, identifier)
 
         view = await self._doors.write_in_reserve(cancel)
         await self._jobs.forget([view.job.id])
@@ -231,21 +231,19 @@ def _check_room(view: CatalogView, user_id: int) -> None:
         )
 
 
-def find_query(view: CatalogView, token_hash: TokenHash | None, identifier: str) -> QueryView:
+def find_query(view: CatalogView, caller: Caller, identifier: str) -> QueryView:
     """A query of the caller's. Raises not_found_error for any other."""
-    principal = signed_in(principal_of(view, token_hash))
+    principal = signed_in(principal_of(view, caller))
     job = view.jobs.find_named(identifier)
     if job is None or job.kind is not JobKind.QUERY or job.user_id != principal.user_id:
         raise not_found(f"There is no query {identifier}, or its result has expired; send it again.")
     return query_view(job)
 
 
-def completed_query(
-    view: CatalogView, token_hash: TokenHash | None, identifier: str
-) -> tuple[QueryView, QueryResult]:
+def completed_query(view: CatalogView, caller: Caller, identifier: str) -> tuple[QueryView, QueryResult]:
     """A query of the caller's whose rows can be read. Raises invalid_request_error until it is completed."""
-    found = find_query(view, token_hash, identifier)
-    principal = principal_of(view, token_hash)
+    found = find_query(view, caller, identifier)
+    principal = principal_of(view, caller)
     require_scope(principal, Scope.DATA_DATA)
     if found.result is None:
         reason = found.job.error or f"It is {found.job.status.value}."
@@ -258,7 +256,7 @@ def completed_query(
 def result_stream(
     found: QueryView,
     result: QueryResult,
-    format_: RowFormat,
+    format_: ReadFormat,
     selected_variables: Sequence[str] | None,
     rows_max: int | None,
 ) -> ReadStream:
@@ -278,16 +276,16 @@ def result_stream(
 
 
 def rows_of_query(
-    token_hash: TokenHash | None,
+    caller: Caller,
     identifier: str,
-    format_: RowFormat,
+    format_: ReadFormat,
     selected_variables: Sequence[str] | None,
     rows_max: int | None,
 ) -> Callable[[CatalogView], ReadStream]:
     """What finds the rows of a query's result that a caller asks for."""
 
     def find(view: CatalogView) -> ReadStream:
-        found, result = completed_query(view, token_hash, identifier)
+        found, result = completed_query(view, caller, identifier)
         return result_stream(found, result, format_, selected_variables, rows_max)
 
     return find

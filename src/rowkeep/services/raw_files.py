@@ -23,7 +23,7 @@ from functools import partial
 
 import msgspec
 
-from rowkeep.model.access import AccessLevel, Principal
+from rowkeep.model.access import AccessLevel, Caller, Principal
 from rowkeep.model.audit import AuditAction, raw_file_subject
 from rowkeep.model.errors import RowkeepError, invalid_request, not_found
 from rowkeep.model.raw_files import (
@@ -40,7 +40,6 @@ from rowkeep.model.resources import Table, Upload, UploadType
 from rowkeep.model.temp_uploads import TempUpload
 from rowkeep.services.access import (
     Place,
-    TokenHash,
     editable_table,
     find_table,
     permit,
@@ -93,18 +92,16 @@ class RawFileService:
         self._append_rows = append_rows
 
     async def add(
-        self, token_hash: TokenHash | None, table_reference: str, drafts: Sequence[RawFileDraft]
+        self, caller: Caller, table_reference: str, drafts: Sequence[RawFileDraft]
     ) -> list[RawFile]:
         """Adds files to a file index table, all or none. Returns them in the order of the drafts."""
-        find = partial(_sent, token_hash, table_reference, drafts)
+        find = partial(_sent, caller, table_reference, drafts)
         sent = await self._doors.read(find)
         async with self._temp_uploads.claimed([each.identifier for each in sent]):
             digests = {each.identifier: await self._digest(each) for each in sent}
             contents = {digest.sha256: identifier for identifier, digest in digests.items()}
             async with self._contents.kept(contents):
-                added = await self._doors.write(
-                    partial(self._add, token_hash, table_reference, drafts, digests)
-                )
+                added = await self._doors.write(partial(self._add, caller, table_reference, drafts, digests))
         await self._temp_uploads.discard(list(digests))
         return added
 
@@ -116,16 +113,16 @@ class RawFileService:
 
     def _add(
         self,
-        token_hash: TokenHash | None,
+        caller: Caller,
         table_reference: str,
         drafts: Sequence[RawFileDraft],
         digests: dict[str, ContentDigest],
         editor: CatalogEditor,
     ) -> list[RawFile]:
-        sent = {each.identifier: each for each in _sent(token_hash, table_reference, drafts, editor)}
+        sent = {each.identifier: each for each in _sent(caller, table_reference, drafts, editor)}
         if not sent.keys() <= digests.keys():
             raise invalid_request("The files have changed while they were added; send the request again.")
-        _, table = _file_index(editor, principal_of(editor, token_hash), table_reference)
+        _, table = _file_index(editor, principal_of(editor, caller), table_reference)
         upload = _upload_of(editor, table)
         said = [
             _new(upload, sent[draft.temp_upload_id], draft, digests[draft.temp_upload_id])
@@ -146,12 +143,12 @@ class RawFileService:
         for row, each in enumerate(new, first_row):
             editor.raw_files.add(msgspec.structs.replace(each, row=row))
 
-    async def find_list(self, token_hash: TokenHash | None, table_reference: str) -> FileList:
+    async def find_list(self, caller: Caller, table_reference: str) -> FileList:
         """Returns the files of a file index table."""
         parsed = parse_table_reference(table_reference)
 
         def read(view: CatalogView) -> tuple[Table, int]:
-            _, table = find_table(view, principal_of(view, token_hash), parsed, AccessLevel.DATA)
+            _, table = find_table(view, principal_of(view, caller), parsed, AccessLevel.DATA)
             if not table.is_file_index:
                 raise invalid_request(f"{table.name} is no file index table, so it has no files.")
             return table, view.raw_files.changed_at(table.id)
@@ -169,11 +166,11 @@ class RawFileService:
                 return
             after_id = files[-1].id
 
-    async def open(self, token_hash: TokenHash | None, identifier: str) -> FoundFile:
+    async def open(self, caller: Caller, identifier: str) -> FoundFile:
         """Opens a file, for who may read a version that holds it."""
 
         def read(view: CatalogView) -> RawFile:
-            principal = principal_of(view, token_hash)
+            principal = principal_of(view, caller)
             found = _found(view, principal, identifier)
             _require_reader(view, principal, found)
             return found
@@ -181,11 +178,11 @@ class RawFileService:
         file = await self._doors.read(read)
         return FoundFile(file, self._contents.open(file.sha256))
 
-    async def delete(self, token_hash: TokenHash | None, identifier: str) -> None:
+    async def delete(self, caller: Caller, identifier: str) -> None:
         """Removes a file from the unreleased version that it was added to."""
 
         def write(editor: CatalogEditor) -> None:
-            principal = principal_of(editor, token_hash)
+            principal = principal_of(editor, caller)
             found = _found(editor, principal, identifier)
             place = _own_place(editor, principal, found)
             permit(principal, place, AccessLevel.EDIT)
@@ -213,10 +210,10 @@ def _file_index(view: CatalogView, principal: Principal, reference: str) -> tupl
 
 
 def _sent(
-    token_hash: TokenHash | None, reference: str, drafts: Sequence[RawFileDraft], view: CatalogView
+    caller: Caller, reference: str, drafts: Sequence[RawFileDraft], view: CatalogView
 ) -> list[TempUpload]:
     """Returns the temporary uploads that are to become files; not those that have in an earlier request."""
-    principal = principal_of(view, token_hash)
+    principal = principal_of(view, caller)
     _, table = _file_index(view, principal, reference)
     if len(drafts) > FILES_PER_REQUEST_MAX:
         raise invalid_request(f"At most {FILES_PER_REQUEST_MAX:,} files are added at a time.")

@@ -12,12 +12,12 @@ from enum import StrEnum
 import msgspec
 import structlog
 
-from rowkeep.model.access import AccessLevel, Scope
+from rowkeep.model.access import AccessLevel, Caller, Scope
 from rowkeep.model.references import parse_table_reference
-from rowkeep.model.resources import ReadStream, RowFormat, RowSlice
+from rowkeep.model.resources import ReadFormat, ReadStream, RowSlice
 from rowkeep.model.schema import Schema, Variable
 from rowkeep.model.statistics import Statistics
-from rowkeep.services.access import TokenHash, find_table, find_upload, principal_of
+from rowkeep.services.access import find_table, find_upload, principal_of
 from rowkeep.services.queries import QueryView, completed_query, result_stream
 from rowkeep.services.read.read import slices_of
 from rowkeep.services.tables import TableView, content_uploads, table_view
@@ -73,12 +73,12 @@ class StatisticsService:
         self._results: OrderedDict[_Key, Statistics] = OrderedDict()
         self._running: dict[_Key, asyncio.Task[Statistics]] = {}
 
-    async def of_table(self, token_hash: TokenHash | None, reference: str, name: str) -> StatisticsView:
+    async def of_table(self, caller: Caller, reference: str, name: str) -> StatisticsView:
         """The statistics of a table's variable."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> _Question:
-            principal = principal_of(view, token_hash)
+            principal = principal_of(view, caller)
             found = table_view(view, *find_table(view, principal, parsed, AccessLevel.METADATA))
             index, variable = find_variable(described_table_schema(view, found), name)
             slices = slices_of(view, list(content_uploads(view, found.table.id)), None)
@@ -86,27 +86,25 @@ class StatisticsService:
 
         return await self._answer(await self._doors.read(read))
 
-    async def of_upload(
-        self, token_hash: TokenHash | None, reference: str, upload_name: str, name: str
-    ) -> StatisticsView:
+    async def of_upload(self, caller: Caller, reference: str, upload_name: str, name: str) -> StatisticsView:
         """The statistics of an upload's variable."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> _Question:
-            found = UploadView(*find_upload(view, principal_of(view, token_hash), parsed, upload_name))
+            found = UploadView(*find_upload(view, principal_of(view, caller), parsed, upload_name))
             index, variable = find_variable(found.upload.schema, name)
             stream = _stream(variable, slices_of(view, [found.upload], None))
             return _Question(found, index, variable, upload_hash(found.upload), stream)
 
         return await self._answer(await self._doors.read(read))
 
-    async def of_query(self, token_hash: TokenHash | None, identifier: str, name: str) -> StatisticsView:
+    async def of_query(self, caller: Caller, identifier: str, name: str) -> StatisticsView:
         """The statistics of a variable of a query's result."""
 
         def read(view: CatalogView) -> _Question:
-            found, result = completed_query(view, token_hash, identifier)
+            found, result = completed_query(view, caller, identifier)
             index, variable = find_variable(result.schema, name)
-            slices = result_stream(found, result, RowFormat.ARROW, None, None).slices
+            slices = result_stream(found, result, ReadFormat.ARROW, None, None).slices
             return _Question(found, index, variable, f"query {identifier}", _stream(variable, list(slices)))
 
         return await self._answer(await self._doors.read(read))
@@ -149,7 +147,7 @@ def _stream(variable: Variable, slices: list[RowSlice]) -> ReadStream:
         user_id=None,
         scope=Scope.PUBLIC,
         expires_at=0,
-        format=RowFormat.ARROW,
+        format=ReadFormat.ARROW,
         schema=Schema(0, (variable,)),
         slices=tuple(slices),
     )

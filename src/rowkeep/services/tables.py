@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from rowkeep.model.access import AccessLevel
+from rowkeep.model.access import AccessLevel, Caller
 from rowkeep.model.audit import AuditAction, table_subject
 from rowkeep.model.errors import RowkeepError, invalid_request
 from rowkeep.model.references import checked_name, parse_dataset_reference, parse_table_reference
@@ -13,7 +13,6 @@ from rowkeep.model.resources import Content, MergeStrategy, Table, Upload
 from rowkeep.model.schema import Schema, merged_schema
 from rowkeep.services.access import (
     Place,
-    TokenHash,
     find_dataset,
     find_table,
     principal_of,
@@ -65,48 +64,46 @@ class TableService:
         self._doors = doors
 
     async def page(
-        self, token_hash: TokenHash | None, dataset_reference: str, after_id: int, count: int
+        self, caller: Caller, dataset_reference: str, after_id: int, count: int
     ) -> list[TableView]:
         """The tables of a dataset."""
         parsed = parse_dataset_reference(dataset_reference)
 
         def read(view: CatalogView) -> list[TableView]:
-            place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.OVERVIEW)
+            place = find_dataset(view, principal_of(view, caller), parsed, AccessLevel.OVERVIEW)
             tables = view.tables.page(place.version.id, after_id, count)
             contents = view.tables.contents([table.id for table in tables])
             return [TableView(place, table, contents[table.id]) for table in tables]
 
         return await self._doors.read(read)
 
-    async def create(
-        self, token_hash: TokenHash | None, dataset_reference: str, draft: TableDraft
-    ) -> TableView:
+    async def create(self, caller: Caller, dataset_reference: str, draft: TableDraft) -> TableView:
         """Creates an empty table in an unreleased version. Source: contract 4.4."""
         parsed = parse_dataset_reference(dataset_reference)
 
         def write(editor: CatalogEditor) -> TableView:
-            place = find_dataset(editor, principal_of(editor, token_hash), parsed, AccessLevel.EDIT)
+            place = find_dataset(editor, principal_of(editor, caller), parsed, AccessLevel.EDIT)
             require_unreleased(place)
             return table_view(editor, place, _create(editor, place, draft))
 
         return await self._doors.write(write)
 
-    async def find(self, token_hash: TokenHash | None, reference: str) -> TableView:
+    async def find(self, caller: Caller, reference: str) -> TableView:
         """The table a reference names."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> TableView:
-            principal = principal_of(view, token_hash)
+            principal = principal_of(view, caller)
             return table_view(view, *find_table(view, principal, parsed, AccessLevel.OVERVIEW))
 
         return await self._doors.read(read)
 
-    async def update(self, token_hash: TokenHash | None, reference: str, changes: TableChanges) -> TableView:
+    async def update(self, caller: Caller, reference: str, changes: TableChanges) -> TableView:
         """Changes what is said of a table; of a released one only its description."""
         parsed = parse_table_reference(reference)
 
         def write(editor: CatalogEditor) -> TableView:
-            principal = principal_of(editor, token_hash)
+            principal = principal_of(editor, caller)
             place, table = find_table(editor, principal, parsed, AccessLevel.EDIT)
             changed = _changed(table, changes)
             if changed != msgspec.structs.replace(table, description=changed.description):
@@ -120,12 +117,12 @@ class TableService:
 
         return await self._doors.write(write)
 
-    async def delete(self, token_hash: TokenHash | None, reference: str) -> None:
+    async def delete(self, caller: Caller, reference: str) -> None:
         """Deletes a table from an unreleased version."""
         parsed = parse_table_reference(reference)
 
         def write(editor: CatalogEditor) -> None:
-            place, table = find_table(editor, principal_of(editor, token_hash), parsed, AccessLevel.EDIT)
+            place, table = find_table(editor, principal_of(editor, caller), parsed, AccessLevel.EDIT)
             require_unreleased(place)
             editor.tables.delete(table.id)
             editor.audit.add(AuditAction.DELETE_TABLE, table_subject(place.dataset, place.version, table))

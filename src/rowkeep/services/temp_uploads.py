@@ -25,10 +25,11 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.errors import conflict, invalid_request, not_found, unavailable
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.temp_uploads import ContentPiece, TempUpload
-from rowkeep.services.access import TokenHash, editable_table, principal_of, signed_in
+from rowkeep.services.access import editable_table, principal_of, signed_in
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.catalog.temp_uploads import NewTempUpload
@@ -61,13 +62,13 @@ class TempUploadService:
         self._claimed: set[str] = set()
 
     async def create(
-        self, token_hash: TokenHash | None, table_reference: str, drafts: Sequence[TempUploadDraft]
+        self, caller: Caller, table_reference: str, drafts: Sequence[TempUploadDraft]
     ) -> list[TempUpload]:
         """Makes room for files. Raises what editing the table would, and `unavailable` when there is none."""
         parsed = parse_table_reference(table_reference)
 
         def write(editor: CatalogEditor) -> list[TempUpload]:
-            principal = principal_of(editor, token_hash)
+            principal = principal_of(editor, caller)
             _, table = editable_table(editor, principal, parsed)
             if principal.user_id is None:
                 raise LookupError("a table was edited by nobody")
@@ -80,11 +81,11 @@ class TempUploadService:
 
         return await self._doors.write(write)
 
-    async def find(self, token_hash: TokenHash | None, identifier: str) -> TempUpload:
+    async def find(self, caller: Caller, identifier: str) -> TempUpload:
         """Returns a temporary upload of the caller. Raises not_found_error when there is none, or no more."""
 
         def read(view: CatalogView) -> TempUpload:
-            principal = signed_in(principal_of(view, token_hash))
+            principal = signed_in(principal_of(view, caller))
             found = view.temp_uploads.find(identifier)
             if found is None or found.user_id != principal.user_id or _has_expired(found):
                 raise not_found("There is no such temporary upload, or it has expired; create another.")

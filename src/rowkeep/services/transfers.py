@@ -11,15 +11,15 @@ from functools import partial
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.exports import ExportFormat, ExportPlan, export_options
 from rowkeep.model.files import FileOptions
 from rowkeep.model.jobs import Job
 from rowkeep.model.loads import LoadArguments
-from rowkeep.model.resources import ReadStream, RowFormat
+from rowkeep.model.resources import ReadFormat, ReadStream
 from rowkeep.model.schema import VariableMetadata
 from rowkeep.model.transfers import TABLE, Source, TableTransfer, Transfer, UrlTransfer, checked_url
-from rowkeep.services.access import TokenHash
 from rowkeep.services.export_rows import export_rows
 from rowkeep.services.read.read import read_request, whole_stream
 from rowkeep.storage.catalog.catalog import CatalogView
@@ -34,11 +34,11 @@ class TransferPermits(msgspec.Struct, frozen=True):
 
     hosts: frozenset[tuple[str, int | None]] = frozenset()
 
-    def transfer(self, view: CatalogView, token_hash: TokenHash | None, source: Source) -> Transfer:
+    def transfer(self, view: CatalogView, caller: Caller, source: Source) -> Transfer:
         """Returns what is to be fetched, if the caller may read it. Raises RowkeepError."""
         if source.kind == TABLE:
-            asked = read_request(source.path, None, RowFormat.ARROW, None, None)
-            stream = whole_stream(view, token_hash, asked)
+            asked = read_request(source.path, None, ReadFormat.ARROW, None, None)
+            stream = whole_stream(view, caller, asked)
             if not stream.schema.variables:
                 raise invalid_request(
                     f"The table {source.path} has no variables yet, so nothing can be copied."

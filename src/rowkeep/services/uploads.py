@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 import msgspec
 
-from rowkeep.model.access import AccessLevel, Principal
+from rowkeep.model.access import AccessLevel, Caller, Principal
 from rowkeep.model.audit import AuditAction, upload_subject
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.jobs import Job, JobKind
@@ -17,7 +17,6 @@ from rowkeep.model.temp_uploads import TempUpload
 from rowkeep.model.transfers import Transfer, source_of
 from rowkeep.services.access import (
     Place,
-    TokenHash,
     editable_table,
     editable_upload,
     existing_upload,
@@ -67,27 +66,23 @@ class UploadService:
         self._jobs = jobs
         self._transfers = transfers
 
-    async def page(
-        self, token_hash: TokenHash | None, table_reference: str, after_id: int, count: int
-    ) -> list[UploadView]:
+    async def page(self, caller: Caller, table_reference: str, after_id: int, count: int) -> list[UploadView]:
         """The uploads that a table got in its version."""
         parsed = parse_table_reference(table_reference)
 
         def read(view: CatalogView) -> list[UploadView]:
-            principal = principal_of(view, token_hash)
+            principal = principal_of(view, caller)
             place, table = find_table(view, principal, parsed, AccessLevel.EDIT)
             return _views(view, place, table, view.uploads.page(table.id, after_id, count))
 
         return await self._doors.read(read)
 
-    async def create(
-        self, token_hash: TokenHash | None, table_reference: str, draft: UploadDraft
-    ) -> UploadView:
+    async def create(self, caller: Caller, table_reference: str, draft: UploadDraft) -> UploadView:
         """Creates an upload, under a free name when its own is taken. Source: contract 4.5, 7.12, 7.14."""
         parsed = parse_table_reference(table_reference)
 
         def write(editor: CatalogEditor) -> UploadView:
-            principal = principal_of(editor, token_hash)
+            principal = principal_of(editor, caller)
             place, table = editable_table(editor, principal, parsed)
             if table.is_file_index:
                 raise invalid_request(
@@ -97,7 +92,7 @@ class UploadService:
             if draft.type == UploadType.STREAM:
                 return UploadView(place, table, _create_stream(editor, table, draft))
             check_file_draft(draft)
-            content = self._content(editor, token_hash, principal, table, draft)
+            content = self._content(editor, caller, principal, table, draft)
             return _create_load(editor, place, table, draft, content)
 
         view = await self._doors.write(write)
@@ -108,7 +103,7 @@ class UploadService:
     def _content(
         self,
         editor: CatalogEditor,
-        token_hash: TokenHash | None,
+        caller: Caller,
         principal: Principal,
         table: Table,
         draft: UploadDraft,
@@ -119,38 +114,38 @@ class UploadService:
         if draft.content is not None:
             raise invalid_request("Send `tempUploadId` or `transferSpecification`, not both.")
         source = source_of(draft.transfer_specification)
-        transfer = self._transfers.transfer(editor, token_hash, source)
+        transfer = self._transfers.transfer(editor, caller, source)
         place = new_temp_upload(table.id, principal.user_id or 0, TempUploadDraft())
         made = editor.temp_uploads.add(place)
         editor.temp_uploads.complete(made.identifier, 0)
         return _Content(made, self._transfers.file_name(source), transfer)
 
-    async def find(self, token_hash: TokenHash | None, table_reference: str, name: str) -> UploadView:
+    async def find(self, caller: Caller, table_reference: str, name: str) -> UploadView:
         """The upload of this name."""
         parsed = parse_table_reference(table_reference)
 
         def read(view: CatalogView) -> UploadView:
-            place, table, upload = find_upload(view, principal_of(view, token_hash), parsed, name)
+            place, table, upload = find_upload(view, principal_of(view, caller), parsed, name)
             return _views(view, place, table, [upload])[0]
 
         return await self._doors.read(read)
 
-    async def existing(self, token_hash: TokenHash | None, table_reference: str, name: str) -> UploadView:
+    async def existing(self, caller: Caller, table_reference: str, name: str) -> UploadView:
         """The upload of this name, for who asks whether it exists: absent for who may not edit."""
         parsed = parse_table_reference(table_reference)
 
         def read(view: CatalogView) -> UploadView:
-            place, table, upload = existing_upload(view, principal_of(view, token_hash), parsed, name)
+            place, table, upload = existing_upload(view, principal_of(view, caller), parsed, name)
             return _views(view, place, table, [upload])[0]
 
         return await self._doors.read(read)
 
-    async def delete(self, token_hash: TokenHash | None, table_reference: str, name: str) -> None:
+    async def delete(self, caller: Caller, table_reference: str, name: str) -> None:
         """Deletes an upload with all its rows; a load that fills it ends."""
         parsed = parse_table_reference(table_reference)
 
         def write(editor: CatalogEditor) -> list[int]:
-            place, table, upload = editable_upload(editor, principal_of(editor, token_hash), parsed, name)
+            place, table, upload = editable_upload(editor, principal_of(editor, caller), parsed, name)
             loads = editor.jobs.of_uploads([upload.id]).values()
             editor.uploads.delete(upload.id)
             subject = upload_subject(place.dataset, place.version, table, upload)

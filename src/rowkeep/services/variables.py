@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from rowkeep.model.access import AccessLevel
+from rowkeep.model.access import AccessLevel, Caller
 from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.nearness import listing, shortened, suggestion
 from rowkeep.model.references import parse_dataset_reference, parse_table_reference
@@ -24,7 +24,6 @@ from rowkeep.model.schema import (
 )
 from rowkeep.services.access import (
     Place,
-    TokenHash,
     find_dataset,
     find_table,
     find_upload,
@@ -73,35 +72,35 @@ class VariableService:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
-    async def of_table(self, token_hash: TokenHash | None, reference: str) -> VariablesView:
+    async def of_table(self, caller: Caller, reference: str) -> VariablesView:
         """The variables of a table."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> VariablesView:
-            principal = principal_of(view, token_hash)
+            principal = principal_of(view, caller)
             found = table_view(view, *find_table(view, principal, parsed, AccessLevel.METADATA))
             return VariablesView(found, described_table_schema(view, found))
 
         return await self._doors.read(read)
 
-    async def of_upload(self, token_hash: TokenHash | None, reference: str, name: str) -> VariablesView:
+    async def of_upload(self, caller: Caller, reference: str, name: str) -> VariablesView:
         """The variables of an upload."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> VariablesView:
-            found = UploadView(*find_upload(view, principal_of(view, token_hash), parsed, name))
+            found = UploadView(*find_upload(view, principal_of(view, caller), parsed, name))
             return VariablesView(found, found.upload.schema)
 
         return await self._doors.read(read)
 
     async def update(
-        self, token_hash: TokenHash | None, reference: str, changes: Sequence[NamedVariableChanges]
+        self, caller: Caller, reference: str, changes: Sequence[NamedVariableChanges]
     ) -> VariablesView:
         """Says something of a table's variables. Raises not_found_error for a name that is none."""
         parsed = parse_table_reference(reference)
 
         def write(editor: CatalogEditor) -> VariablesView:
-            principal = principal_of(editor, token_hash)
+            principal = principal_of(editor, caller)
             found = table_view(editor, *find_table(editor, principal, parsed, AccessLevel.EDIT))
             (unknown,) = _update(editor, [found], changes)
             if unknown:
@@ -111,13 +110,13 @@ class VariableService:
         return await self._doors.write(write)
 
     async def update_in_dataset(
-        self, token_hash: TokenHash | None, reference: str, changes: Sequence[NamedVariableChanges]
+        self, caller: Caller, reference: str, changes: Sequence[NamedVariableChanges]
     ) -> None:
         """The same for every table of a dataset that has the variable; one at least must have it."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> None:
-            place = find_dataset(editor, principal_of(editor, token_hash), parsed, AccessLevel.EDIT)
+            place = find_dataset(editor, principal_of(editor, caller), parsed, AccessLevel.EDIT)
             unknown = {change.name.lower(): change.name for change in changes}
             for page in _table_pages(editor, place):
                 for names in _update(editor, page, changes):

@@ -23,7 +23,7 @@ import time
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from rowkeep.model.access import AccessLevel
+from rowkeep.model.access import AccessLevel, Caller
 from rowkeep.model.audit import AuditAction, version_subject
 from rowkeep.model.errors import invalid_request, not_found
 from rowkeep.model.references import (
@@ -34,7 +34,7 @@ from rowkeep.model.references import (
 )
 from rowkeep.model.resources import Content, Version
 from rowkeep.model.schema import VariableMetadata, declared_metadata, described_schema, merged_schema
-from rowkeep.services.access import Place, TokenHash, find_dataset, principal_of, visible_dataset
+from rowkeep.services.access import Place, find_dataset, principal_of, visible_dataset
 from rowkeep.services.version_differences import (
     next_tag_after,
     release_problem,
@@ -83,14 +83,12 @@ class VersionService:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
-    async def page(
-        self, token_hash: TokenHash | None, reference: str, after_id: int, count: int
-    ) -> list[VersionView]:
+    async def page(self, caller: Caller, reference: str, after_id: int, count: int) -> list[VersionView]:
         """The versions of a dataset that the caller may see, oldest first."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> list[VersionView]:
-            place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.OVERVIEW)
+            place = find_dataset(view, principal_of(view, caller), parsed, AccessLevel.OVERVIEW)
             versions = view.versions.page(
                 place.dataset.id, after_id, count, sees_unreleased=place.is_editable
             )
@@ -98,56 +96,52 @@ class VersionService:
 
         return await self._doors.read(read)
 
-    async def find(self, token_hash: TokenHash | None, reference: str, tag: str) -> VersionView:
+    async def find(self, caller: Caller, reference: str, tag: str) -> VersionView:
         """One version of a dataset."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> VersionView:
-            place = find_dataset(view, principal_of(view, token_hash), parsed, AccessLevel.OVERVIEW)
+            place = find_dataset(view, principal_of(view, caller), parsed, AccessLevel.OVERVIEW)
             return _version_view(view, place, _tagged(view, place, tag))
 
         return await self._doors.read(read)
 
-    async def create(self, token_hash: TokenHash | None, reference: str) -> VersionView:
+    async def create(self, caller: Caller, reference: str) -> VersionView:
         """Creates the next version, with the tables of the current one."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> VersionView:
-            place = _editable(editor, token_hash, parsed)
+            place = _editable(editor, caller, parsed)
             dataset = place.dataset
             if dataset.next_version_id is not None or dataset.current_version_id is None:
                 raise invalid_request(f"Dataset {dataset.name} has an unreleased version already; use :next.")
             parent = editor.versions.by_id([dataset.current_version_id])[dataset.current_version_id]
-            return _again(editor, token_hash, parsed, _open_next(editor, parent))
+            return _again(editor, caller, parsed, _open_next(editor, parent))
 
         return await self._doors.write(write)
 
-    async def update(
-        self, token_hash: TokenHash | None, reference: str, tag: str, changes: VersionChanges
-    ) -> VersionView:
+    async def update(self, caller: Caller, reference: str, tag: str, changes: VersionChanges) -> VersionView:
         """Changes the label and the release notes, of released versions too."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> VersionView:
-            place = _editable(editor, token_hash, parsed)
+            place = _editable(editor, caller, parsed)
             version = _tagged(editor, place, tag)
             said = {
                 name: value for name, value in msgspec.structs.asdict(changes).items() if value is not UNSET
             }
             _check_texts(**said)
             changed = editor.versions.update(msgspec.structs.replace(version, **said))
-            return _again(editor, token_hash, parsed, changed)
+            return _again(editor, caller, parsed, changed)
 
         return await self._doors.write(write)
 
-    async def release(
-        self, token_hash: TokenHash | None, reference: str, tag: str, draft: ReleaseDraft
-    ) -> VersionView:
+    async def release(self, caller: Caller, reference: str, tag: str, draft: ReleaseDraft) -> VersionView:
         """Freezes the next version and makes it the current one; its streams may go on in a new one."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> VersionView:
-            place = _editable(editor, token_hash, parsed)
+            place = _editable(editor, caller, parsed)
             version = _tagged(editor, place, tag)
             if version.is_released:
                 raise invalid_request(f"Version {version.tag} is released already.")
@@ -162,29 +156,29 @@ class VersionService:
             editor.audit.add(AuditAction.RELEASE_VERSION, version_subject(place.dataset, released))
             if draft.continue_streams:
                 _continue_streams(editor, released)
-            return _again(editor, token_hash, parsed, released)
+            return _again(editor, caller, parsed, released)
 
         return await self._doors.write(write)
 
-    async def unrelease(self, token_hash: TokenHash | None, reference: str, tag: str) -> VersionView:
+    async def unrelease(self, caller: Caller, reference: str, tag: str) -> VersionView:
         """Makes the current version the next one again, within a week of its release."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> VersionView:
-            place = _editable(editor, token_hash, parsed)
+            place = _editable(editor, caller, parsed)
             version = _tagged(editor, place, tag)
             _check_unrelease(editor, place, version)
             editor.audit.add(AuditAction.UNRELEASE_VERSION, version_subject(place.dataset, version))
-            return _again(editor, token_hash, parsed, editor.versions.unrelease(version.id))
+            return _again(editor, caller, parsed, editor.versions.unrelease(version.id))
 
         return await self._doors.write(write)
 
-    async def delete(self, token_hash: TokenHash | None, reference: str, tag: str) -> VersionView:
+    async def delete(self, caller: Caller, reference: str, tag: str) -> VersionView:
         """Hides a released version, or deletes the unreleased one for good."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> VersionView:
-            place = _editable(editor, token_hash, parsed)
+            place = _editable(editor, caller, parsed)
             version = _tagged(editor, place, tag)
             if version.is_deleted:
                 raise invalid_request(f"Version {version.tag} is deleted already.")
@@ -200,18 +194,18 @@ class VersionService:
 
         return await self._doors.write_in_reserve(write)
 
-    async def undelete(self, token_hash: TokenHash | None, reference: str, tag: str) -> VersionView:
+    async def undelete(self, caller: Caller, reference: str, tag: str) -> VersionView:
         """Shows a released version again that was deleted."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> VersionView:
-            place = _editable(editor, token_hash, parsed)
+            place = _editable(editor, caller, parsed)
             version = _tagged(editor, place, tag)
             if not version.is_deleted:
                 raise invalid_request(f"Version {version.tag} is not deleted.")
             _check_undelete(editor, place, version)
             editor.audit.add(AuditAction.UNDELETE_VERSION, version_subject(place.dataset, version))
-            return _again(editor, token_hash, parsed, editor.versions.show(version.id))
+            return _again(editor, caller, parsed, editor.versions.show(version.id))
 
         return await self._doors.write(write)
 
@@ -242,8 +236,8 @@ def _continue_streams(editor: CatalogEditor, released: Version) -> None:
     editor.receipts.carry_rejections(version_id)
 
 
-def _editable(view: CatalogView, token_hash: TokenHash | None, reference: DatasetReference) -> Place:
-    return find_dataset(view, principal_of(view, token_hash), reference, AccessLevel.EDIT)
+def _editable(view: CatalogView, caller: Caller, reference: DatasetReference) -> Place:
+    return find_dataset(view, principal_of(view, caller), reference, AccessLevel.EDIT)
 
 
 def _tagged(view: CatalogView, place: Place, tag: str) -> Version:
@@ -262,12 +256,10 @@ def _tagged(view: CatalogView, place: Place, tag: str) -> Version:
     return version
 
 
-def _again(
-    view: CatalogView, token_hash: TokenHash | None, reference: DatasetReference, version: Version
-) -> VersionView:
+def _again(view: CatalogView, caller: Caller, reference: DatasetReference, version: Version) -> VersionView:
     """A changed version and its neighbours, whatever the change made of the reference's own tag."""
     unversioned = msgspec.structs.replace(reference, version_tag=None)
-    place = visible_dataset(view, principal_of(view, token_hash), unversioned)
+    place = visible_dataset(view, principal_of(view, caller), unversioned)
     return _version_view(view, place, version)
 
 

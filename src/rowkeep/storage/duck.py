@@ -17,7 +17,7 @@ import duckdb
 
 from rowkeep.formats.arrow import ColumnMeasures
 from rowkeep.formats.columns import text_of
-from rowkeep.model.resources import ReadStream, RowFormat
+from rowkeep.model.resources import ReadFormat, ReadStream
 from rowkeep.model.statistics import Statistics
 from rowkeep.model.types import VariableType
 from rowkeep.model.types.records import RECORDS
@@ -74,7 +74,7 @@ class DuckStatistics:
             stream.user_id,
             stream.scope,
             stream.expires_at,
-            RowFormat.ARROW,
+            ReadFormat.ARROW,
             stream.schema,
             stream.slices,
         )

@@ -97,16 +97,16 @@ class LargeBody(msgspec.Struct, frozen=True):
 class LargeRows(msgspec.Struct, frozen=True):
     """The rows of a large body, checked and ready for the journal.
 
-    `digest` is that of the inflated body, `sha256` that of its rows (model/chain.py); `refused` are the rows
-    that were skipped; `validate_only` and `offset` are what the body says, if it does.
+    `body_sha256` is the digest of the inflated body, `rows_sha256` that of its rows (model/chain.py);
+    `refused` are the rows that were skipped; `validate_only` and `offset` are what the body says, if it does.
     """
 
     row_count: int
     frames: tuple[Frame, ...]
     schema: Schema
     change: SchemaChange | None
-    digest: bytes
-    sha256: bytes
+    body_sha256: bytes
+    rows_sha256: bytes
     validate_only: bool | None
     offset: OffsetMove | None
     refused: RefusedRows | None = None
@@ -126,7 +126,7 @@ class LargeBodyDecoder(Protocol):
         Raises RowsRefused, invalid_request_error or payload_too_large.
         """
 
-    async def digest(self, body: LargeBody) -> bytes:
+    async def body_sha256(self, body: LargeBody) -> bytes:
         """The SHA-256 of a body as it was before any coding. Raises as `decode` does."""
 
 

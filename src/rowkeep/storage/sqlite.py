@@ -134,9 +134,9 @@ def _group_parameters(group: Group) -> dict[str, object]:
 
 def _receipt_parameters(batch: Batch, receipt: Receipt) -> list[object]:
     change = None if batch.change is None else _json_text(batch.change)
-    digest = batch.digest.hex() if batch.digest is not None else ""
+    digest = batch.request_digest.hex() if batch.request_digest is not None else ""
     numbers = [receipt.commit, receipt.first_row]
-    proof = [batch.sha256.hex(), None if receipt.chain is None else receipt.chain.hex()]
+    proof = [batch.rows_sha256.hex(), None if receipt.chain is None else receipt.chain.hex()]
     skipped = None if receipt.skipped is None else _json_text(receipt.skipped)
     return [batch.upload_id, batch.key, digest, batch.row_count, change, *numbers, *proof, skipped]
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import structlog
 
+from rowkeep.model.access import NOBODY
 from rowkeep.model.audit import Origin, origin_of_call
 from rowkeep.model.errors import ErrorCode, RowkeepError, forbidden, not_found
 from rowkeep.web.answers import PageAnswer, Send, html_answer, redirect
@@ -60,8 +61,8 @@ class Console:
         """Answers one request."""
         request = PageRequest(scope, receive)
         session = self._sessions.find(request.cookie(self._cookie.name))
-        token_hash = None if session is None else session.token_hash
-        origin_of_call.set(Origin(token_hash, request.address, scope["request_id"].decode()))
+        caller = NOBODY if session is None else session.caller
+        origin_of_call.set(Origin(caller.token_hash, request.address, scope["request_id"].decode()))
         try:
             answer = await self._answer(request, session)
         except RowkeepError as error:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from rowkeep.services.access import TokenHash
+from rowkeep.model.access import Caller
 
 SESSIONS_MAX = 10_000
 IDLE_SECONDS_MAX = 2 * 3600
@@ -35,7 +35,7 @@ Clock = Callable[[], float]
 class Session(msgspec.Struct):
     """One browser that is signed in."""
 
-    token_hash: TokenHash
+    caller: Caller
     user_name: str
     began_at: float
     seen_at: float
@@ -52,11 +52,11 @@ class Sessions:
         self._clock = clock
         self._by_hash: OrderedDict[bytes, Session] = OrderedDict()
 
-    def begin(self, token_hash: TokenHash, user_name: str) -> str:
+    def begin(self, caller: Caller, user_name: str) -> str:
         """Begins a session and returns its id, which is kept nowhere."""
         identifier = secrets.token_urlsafe(32)
         now = self._clock()
-        self._by_hash[_hash(identifier)] = Session(token_hash, user_name, now, now)
+        self._by_hash[_hash(identifier)] = Session(caller, user_name, now, now)
         while len(self._by_hash) > SESSIONS_MAX:
             self._by_hash.popitem(last=False)
         return identifier

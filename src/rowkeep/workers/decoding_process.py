@@ -81,14 +81,14 @@ class DecodingProcesses:
             frames=frames,
             schema=answer.schema or schema,
             change=answer.change,
-            digest=answer.digest,
-            sha256=answer.sha256,
+            body_sha256=answer.body_sha256,
+            rows_sha256=answer.rows_sha256,
             refused=refused,
             validate_only=answer.validate_only,
             offset=answer.offset,
         )
 
-    async def digest(self, body: LargeBody) -> bytes:
+    async def body_sha256(self, body: LargeBody) -> bytes:
         """The SHA-256 of a body as it was before any coding."""
         if not isinstance(body.spool, FileSpool):
             raise TypeError("a body is spooled by the process that decodes it")

@@ -61,8 +61,8 @@ class DecodingAnswer(msgspec.Struct, frozen=True):
     row_count: int = 0
     schema: Schema | None = None
     change: SchemaChange | None = None
-    digest: bytes = b""
-    sha256: bytes = b""
+    body_sha256: bytes = b""
+    rows_sha256: bytes = b""
     frames: tuple[FramePlace, ...] = ()
     refused_bytes: int = 0
     validate_only: bool | None = None
@@ -94,15 +94,15 @@ def _decode(job: DecodingJob) -> DecodingAnswer:
         view = _view(file)
         frames = _Frames(output)
         outcome = _outcome(view, job, frames)
-        digest = hashlib.sha256(view).digest()
+        body_sha256 = hashlib.sha256(view).digest()
         refused = b"" if outcome.refused is None else msgspec.msgpack.encode(outcome.refused)
         output.write(refused)
     return DecodingAnswer(
         row_count=outcome.row_count,
         schema=outcome.schema,
         change=outcome.change,
-        digest=digest,
-        sha256=frames.sha256,
+        body_sha256=body_sha256,
+        rows_sha256=frames.rows_sha256,
         frames=tuple(frames.places),
         refused_bytes=len(refused),
         validate_only=outcome.validate_only,
@@ -185,7 +185,7 @@ class _Frames:
         self._sha256 = hashlib.sha256()
 
     @property
-    def sha256(self) -> bytes:
+    def rows_sha256(self) -> bytes:
         """The digest of all rows."""
         return self._sha256.digest()
 

@@ -92,7 +92,7 @@ class Endpoint:
     ) -> None:
         with ExitStack() as stack:
             try:
-                stack.enter_context(self._streaming.places.take(request.token_hash))
+                stack.enter_context(self._streaming.places.take(request.caller))
             except RowkeepError as error:
                 refusal = answer_to(error, request_id)
             else:

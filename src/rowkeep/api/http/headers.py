@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from rowkeep.model.access import NOBODY, Caller
 from rowkeep.model.bounded_cache import remembered
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, invalid_token
 from rowkeep.model.inflating import ContentCoding, EncodingRefused
 from rowkeep.model.inserts import BodyFormat
-from rowkeep.services.access import TokenHash, token_hash
+from rowkeep.services.access import caller_with
 
 IDEMPOTENCY_KEY_CHARACTERS_MAX = 255
 CACHE_BYTES_MAX = 1024 * 1024
@@ -21,18 +22,18 @@ _request_id = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 _visible_ascii = re.compile(rb"[\x21-\x7e]+").fullmatch
 
 
-def bearer_hash(authorization: bytes | None) -> TokenHash | None:
-    """The hash of the bearer token; None without credentials. Raises invalid_token for another scheme."""
-    return None if authorization is None else _bearer_hash(authorization)
+def caller_of(authorization: bytes | None) -> Caller:
+    """Returns who calls, by the header Authorization. Raises invalid_token for another scheme than Bearer."""
+    return NOBODY if authorization is None else _bearer(authorization)
 
 
 @remembered(CACHE_BYTES_MAX)  # the same few headers come with every request
-def _bearer_hash(authorization: bytes) -> TokenHash:
+def _bearer(authorization: bytes) -> Caller:
     scheme, _, token = authorization.partition(b" ")
     token = token.strip()
     if scheme.lower() != b"bearer" or not token:
         raise invalid_token("Send an API token as `Authorization: Bearer <token>`.")
-    return token_hash(token)
+    return caller_with(token)
 
 
 def head_problem(

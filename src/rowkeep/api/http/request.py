@@ -13,16 +13,16 @@ import msgspec
 
 from rowkeep.api.http.asgi import Receive, Scope
 from rowkeep.api.http.body import BodyReader
-from rowkeep.api.http.headers import bearer_hash, check_json, content_coding
+from rowkeep.api.http.headers import caller_of, check_json, content_coding
 from rowkeep.api.http.shapes import ListShape
 from rowkeep.api.http.warnings import ignored_parameters, ignored_properties
 from rowkeep.api.http.wire import Answer, json_answer
+from rowkeep.model.access import Caller
 from rowkeep.model.audit import Origin
 from rowkeep.model.decoding.envelope import doubled, first_doubled
 from rowkeep.model.decoding.row_lines import BYTE_ORDER_MARK
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.inflating import InflatedTooMuch, inflated, inflated_too_large
-from rowkeep.services.access import TokenHash
 from rowkeep.storage.engines import Spool
 
 Body = TypeVar("Body")
@@ -30,7 +30,7 @@ Item = TypeVar("Item")
 List = TypeVar("List", bound=ListShape)
 
 # Room for the longest texts there are, a million characters (services/datasets.py, model/schema.py).
-CheckToken = Callable[[TokenHash | None], Awaitable[object]]
+CheckToken = Callable[[Caller], Awaitable[object]]
 
 JSON_BYTES_MAX = 4 * 1024 * 1024
 PAGE_ITEMS_DEFAULT = 100
@@ -72,9 +72,9 @@ class ApiRequest:
         return [*self.warnings, *([ignored_parameters(unread, self._asked)] if unread else [])]
 
     @property
-    def token_hash(self) -> TokenHash | None:
-        """The hash of the caller's token; None for an anonymous caller."""
-        return bearer_hash(self.headers.get(b"authorization"))
+    def caller(self) -> Caller:
+        """Who calls. Raises invalid_token for credentials of another kind."""
+        return caller_of(self.headers.get(b"authorization"))
 
     @property
     def origin(self) -> Origin:
@@ -82,7 +82,7 @@ class ApiRequest:
         client: tuple[str, int] | None = self._scope.get("client")
         request_id: bytes = self._scope["request_id"]
         with suppress(RowkeepError):
-            return Origin(self.token_hash, client[0] if client else None, request_id.decode())
+            return Origin(self.caller.token_hash, client[0] if client else None, request_id.decode())
         return Origin(None, client[0] if client else None, request_id.decode())
 
     @property
@@ -133,7 +133,7 @@ class ApiRequest:
 
         Raises invalid_request_error naming what does not fit, and invalid_token.
         """
-        await self._check_token(self.token_hash)
+        await self._check_token(self.caller)
         check_json(self.headers.get(b"content-type"))
         body = await self._body()
         made = read_json(body, type_)
@@ -155,7 +155,7 @@ class ApiRequest:
 
         Raises invalid_token, request_timeout and BodyBroken.
         """
-        await self._check_token(self.token_hash)
+        await self._check_token(self.caller)
         async for part in self._bodies.parts(self._receive):
             yield part
 

@@ -56,26 +56,24 @@ class GrantHandlers:
         """A page of the access granted to a dataset."""
         page = page_of(request)
         views = await self._grants.page(
-            request.token_hash, request.segment("dataset"), page.after_id, page.count + 1
+            request.caller, request.segment("dataset"), page.after_id, page.count + 1
         )
         return listed(AccessGrantList, views, page, access_grant, lambda view: view.grant.id)
 
     async def get(self, request: ApiRequest) -> Answer:
         """What a user or an organization was granted."""
-        view = await self._grants.find(
-            request.token_hash, request.segment("dataset"), request.segment("grantee")
-        )
+        view = await self._grants.find(request.caller, request.segment("dataset"), request.segment("grantee"))
         return json_answer(access_grant(view))
 
     async def set(self, request: ApiRequest) -> Answer:
         """Grants a user, or everyone in an organization, access to a dataset."""
         draft = await request.json(GrantDraft)
         view = await self._grants.set(
-            request.token_hash, request.segment("dataset"), request.segment("grantee"), draft
+            request.caller, request.segment("dataset"), request.segment("grantee"), draft
         )
         return json_answer(access_grant(view))
 
     async def delete(self, request: ApiRequest) -> Answer:
         """Takes a grant back."""
-        await self._grants.delete(request.token_hash, request.segment("dataset"), request.segment("grantee"))
+        await self._grants.delete(request.caller, request.segment("dataset"), request.segment("grantee"))
         return ok_answer()

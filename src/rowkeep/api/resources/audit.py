@@ -52,7 +52,7 @@ class AuditHandlers:
         """A page of what was done to what belongs to the caller, or to an organization."""
         page = page_of(request)
         entries = await self._audit.of_owner(
-            request.token_hash, request.text("owner"), _before_id(page), page.count + 1
+            request.caller, request.text("owner"), _before_id(page), page.count + 1
         )
         return listed(AuditEntryList, entries, page, _resource, lambda entry: entry.id)
 
@@ -60,7 +60,7 @@ class AuditHandlers:
         """A page of what was done to a dataset and to what is in it."""
         page = page_of(request)
         entries = await self._audit.of_dataset(
-            request.token_hash, request.segment("dataset"), _before_id(page), page.count + 1
+            request.caller, request.segment("dataset"), _before_id(page), page.count + 1
         )
         return listed(AuditEntryList, entries, page, _resource, lambda entry: entry.id)
 

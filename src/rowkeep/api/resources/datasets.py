@@ -182,7 +182,7 @@ class DatasetHandlers:
     async def _list(self, request: ApiRequest, kind: OwnerKind) -> Answer:
         page = page_of(request)
         views = await self._datasets.page(
-            request.token_hash,
+            request.caller,
             kind,
             request.segment("owner"),
             page.after_id,
@@ -201,18 +201,18 @@ class DatasetHandlers:
 
     async def _create(self, request: ApiRequest, kind: OwnerKind) -> Answer:
         draft = await request.json(DatasetDraft)
-        view = await self._datasets.create(request.token_hash, kind, request.segment("owner"), draft)
+        view = await self._datasets.create(request.caller, kind, request.segment("owner"), draft)
         return json_answer(dataset_resource(view), 201)
 
     async def get(self, request: ApiRequest) -> Answer:
         """A dataset."""
-        view = await self._datasets.find(request.token_hash, request.segment("dataset"))
+        view = await self._datasets.find(request.caller, request.segment("dataset"))
         return json_answer(dataset_resource(view))
 
     async def update(self, request: ApiRequest) -> Answer:
         """Changes what is said of a dataset."""
         changes = await request.json(DatasetChanges)
-        view = await self._datasets.update(request.token_hash, request.segment("dataset"), changes)
+        view = await self._datasets.update(request.caller, request.segment("dataset"), changes)
         return json_answer(dataset_resource(view))
 
     async def update_by_post(self, request: ApiRequest) -> Answer:
@@ -221,5 +221,5 @@ class DatasetHandlers:
 
     async def delete(self, request: ApiRequest) -> Answer:
         """Deletes a dataset."""
-        await self._datasets.delete(request.token_hash, request.segment("dataset"))
+        await self._datasets.delete(request.caller, request.segment("dataset"))
         return ok_answer()

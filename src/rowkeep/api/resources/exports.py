@@ -131,35 +131,33 @@ class ExportHandlers:
     async def _create(self, request: ApiRequest, upload_name: str | None) -> Answer:
         draft = await request.json(ExportDraft)
         table = request.segment("table")
-        return json_answer(
-            _resource(await self._exports.create(request.token_hash, table, upload_name, draft))
-        )
+        return json_answer(_resource(await self._exports.create(request.caller, table, upload_name, draft)))
 
     async def create_of_query(self, request: ApiRequest) -> Answer:
         """Begins an export of a query's result."""
         draft = await request.json(ExportDraft)
-        found = await self._exports.create_of_query(request.token_hash, request.segment("query"), draft)
+        found = await self._exports.create_of_query(request.caller, request.segment("query"), draft)
         return json_answer(_resource(found))
 
     async def list_own(self, request: ApiRequest) -> Answer:
         """A page of the caller's exports, newest first."""
         page = page_of(request, EXPORTS_PER_PAGE_MAX)
-        found = await self._exports.page(request.token_hash, page.after_id or None, page.count + 1)
+        found = await self._exports.page(request.caller, page.after_id or None, page.count + 1)
         return listed(ExportList, found, page, _resource, lambda view: view.job.id)
 
     async def get(self, request: ApiRequest) -> Answer:
         """An export of the caller's."""
-        return json_answer(_resource(await self._exports.find(request.token_hash, request.segment("export"))))
+        return json_answer(_resource(await self._exports.find(request.caller, request.segment("export"))))
 
     async def delete(self, request: ApiRequest) -> Answer:
         """Cancels an export that is not finished, deletes one that is with its files."""
-        await self._exports.delete(request.token_hash, request.segment("export"))
+        await self._exports.delete(request.caller, request.segment("export"))
         return ok_answer()
 
     async def download(self, request: ApiRequest) -> StreamAnswer:
         """A file of a completed export, or a range of its bytes."""
         part = request.natural("filePart") or 0
-        found = await self._exports.download(request.token_hash, request.segment("export"), part)
+        found = await self._exports.download(request.caller, request.segment("export"), part)
         return exported_answer(request, found)
 
     async def create_link(self, request: ApiRequest) -> Answer:
@@ -167,7 +165,7 @@ class ExportHandlers:
         draft = await request.json(DownloadLinkDraft)
         if draft.file_part < 0:
             raise invalid_request("`filePart` counts from 0.")
-        shared = await self._exports.link(request.token_hash, request.segment("export"), draft.file_part)
+        shared = await self._exports.link(request.caller, request.segment("export"), draft.file_part)
         base = self._public_url or f"http://{request.host}"
         url = f"{base}{API}/downloads/{shared.link}/{quote(shared.name)}"
         return json_answer(DownloadLink(url=url, expires_at=shared.expires_at))

@@ -21,7 +21,7 @@ from rowkeep.api.http.request import ApiRequest
 from rowkeep.api.http.wire import Headers, error_resource
 from rowkeep.model.errors import RowkeepError, invalid_request
 from rowkeep.model.line_breaks import with_escaped_breaks
-from rowkeep.model.resources import RowFormat
+from rowkeep.model.resources import ReadFormat
 from rowkeep.services.read.follow import Follower, FollowPart, FollowService, tail_count
 from rowkeep.services.read.following import FollowRequest
 from rowkeep.services.read.read import read_request
@@ -109,14 +109,14 @@ class FollowAnswers:
             rows=read_request(
                 request.segment("table"),
                 upload_name,
-                RowFormat.JSON_LINES,
+                ReadFormat.JSON_LINES,
                 request.names("selectedVariables"),
                 request.natural("maxResults"),
             ),
             position=_position(request),
             tail=tail_count(request.text("tail")),
         )
-        follower = await self._follows.open(request.token_hash, asked, framing)
+        follower = await self._follows.open(request.caller, asked, framing)
         headers = [
             (b"content-type", framing.media_type),
             (b"cache-control", b"no-store"),

@@ -14,7 +14,7 @@ import msgspec
 
 from rowkeep.api.http.asgi import Receive, Scope
 from rowkeep.api.http.body import BodyReader
-from rowkeep.api.http.headers import bearer_hash, content_coding, idempotency_key, rows_format
+from rowkeep.api.http.headers import caller_of, content_coding, idempotency_key, rows_format
 from rowkeep.api.http.request import ApiRequest
 from rowkeep.api.http.routes import ASKED_ERRORS, Route
 from rowkeep.api.http.shapes import Count, RowErrors
@@ -107,7 +107,7 @@ class InsertRows:
         times.read_at = perf_counter()
         if self._limits is not None and length is None:
             byte_count = len(content) if isinstance(content, bytes) else content.byte_count
-            self._limits.charge(request.token_hash, target.upload.id, byte_count)
+            self._limits.charge(request.caller, target.upload.id, byte_count)
         body = await self._inserts.take_in(content, request.format, coding)
         try:
             receipt = await self._inserts.insert(request, target, body, times)
@@ -121,7 +121,7 @@ def insert_request(path: tuple[str, str], headers: dict[bytes, bytes], query: by
     """What a request says before its body. Raises 400, 401 and 415 errors."""
     key = headers.get(b"idempotency-key")
     return InsertRequest(
-        bearer_hash(headers.get(b"authorization")),
+        caller_of(headers.get(b"authorization")),
         path,
         None if key is None else idempotency_key(key),
         rows_format(headers.get(b"content-type")),
@@ -133,7 +133,7 @@ def _admit(
     limits: InsertLimits, request: InsertRequest, target: InsertTarget, length: bytes | None
 ) -> Headers:
     """Draws on the limits; what to say of them in the answer. Raises RateLimited."""
-    states = limits.admit(request.token_hash, target.upload.id, 0 if length is None else int(length))
+    states = limits.admit(request.caller, target.upload.id, 0 if length is None else int(length))
     return rate_limit_headers(states)
 
 
@@ -170,7 +170,7 @@ def _validation(receipt: Receipt) -> InsertRowsValidation:
 
 def _plain(receipt: Receipt, first_row: int) -> bytes:
     """The common answer, without making a dictionary of it."""
-    count, proof = receipt.row_count, ((receipt.sha256 or b"").hex(), (receipt.chain or b"").hex())
+    count, proof = receipt.row_count, ((receipt.rows_sha256 or b"").hex(), (receipt.chain or b"").hex())
     return (
         _PLAIN % (count, receipt.version_tag, receipt.commit or 0, first_row, first_row + count - 1, *proof)
     ).encode()

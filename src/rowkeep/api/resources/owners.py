@@ -85,7 +85,7 @@ class OwnerHandlers:
 
     async def who_am_i(self, request: ApiRequest) -> Answer:
         """The user that the token belongs to."""
-        principal = await self._datasets.principal(request.token_hash)
+        principal = await self._datasets.principal(request.caller)
         return json_answer(
             owner_resource(Owner(principal.user_id or 0, OwnerKind.USER, principal.user_name or ""))
         )
@@ -99,7 +99,7 @@ class OwnerHandlers:
         return await self._get(request, OwnerKind.ORGANIZATION)
 
     async def _get(self, request: ApiRequest, kind: OwnerKind) -> Answer:
-        owner = await self._datasets.owner(request.token_hash, kind, request.segment("owner"))
+        owner = await self._datasets.owner(request.caller, kind, request.segment("owner"))
         return json_answer(owner_resource(owner))
 
     async def list_members(self, request: ApiRequest) -> Answer:
@@ -107,7 +107,7 @@ class OwnerHandlers:
         page = page_of(request)
         labels, statuses = request.names("labels"), request.names("statuses")
         views = await self._organizations.page(
-            request.token_hash, request.segment("owner"), page.after_id, page.count + 1
+            request.caller, request.segment("owner"), page.after_id, page.count + 1
         )
         if labels is not None or (statuses is not None and APPROVED not in statuses):
             views = []
@@ -116,7 +116,7 @@ class OwnerHandlers:
     async def get_member(self, request: ApiRequest) -> Answer:
         """A member of an organization."""
         view = await self._organizations.find(
-            request.token_hash, request.segment("owner"), request.segment("user")
+            request.caller, request.segment("owner"), request.segment("user")
         )
         return json_answer(member_resource(view))
 
@@ -124,13 +124,11 @@ class OwnerHandlers:
         """Makes a user a member or an administrator of an organization."""
         draft = await request.json(MemberDraft)
         view = await self._organizations.set(
-            request.token_hash, request.segment("owner"), request.segment("user"), draft
+            request.caller, request.segment("owner"), request.segment("user"), draft
         )
         return json_answer(member_resource(view))
 
     async def delete_member(self, request: ApiRequest) -> Answer:
         """Ends a membership."""
-        await self._organizations.delete(
-            request.token_hash, request.segment("owner"), request.segment("user")
-        )
+        await self._organizations.delete(request.caller, request.segment("owner"), request.segment("user"))
         return ok_answer()

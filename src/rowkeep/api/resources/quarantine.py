@@ -90,9 +90,9 @@ class QuarantineHandlers:
         if format_ not in FORMATS:
             raise invalid_request(f"The format of a quarantine is json or jsonl, not {format_[:60]!r}.")
         if format_ == "jsonl":
-            parts = await self._quarantine.rows(request.token_hash, _path(request), page.after_id)
+            parts = await self._quarantine.rows(request.caller, _path(request), page.after_id)
             return StreamAnswer([(b"content-type", b"application/x-ndjson")], _lines(parts))
-        found = await self._quarantine.page(request.token_hash, _path(request), page.after_id, page.count + 1)
+        found = await self._quarantine.page(request.caller, _path(request), page.after_id, page.count + 1)
         rows = found.rows
         last_id = rows[: page.count][-1].id if rows else None
         answer = page_of_results(
@@ -106,13 +106,13 @@ class QuarantineHandlers:
 
     async def empty(self, request: ApiRequest) -> Answer:
         """Throws the rows in an upload's quarantine away."""
-        await self._quarantine.empty(request.token_hash, _path(request))
+        await self._quarantine.empty(request.caller, _path(request))
         return ok_answer()
 
     async def replay(self, request: ApiRequest) -> Answer:
         """Tries the rows in an upload's quarantine again."""
         draft = await request.json(ReplayDraft)
-        report = await self._quarantine.replay(request.token_hash, _path(request), draft)
+        report = await self._quarantine.replay(request.caller, _path(request), draft)
         return json_answer(
             QuarantineReplay(
                 rows_added=report.row_count,

@@ -37,7 +37,7 @@ from rowkeep.api.resources.variables import (
 )
 from rowkeep.model.jobs import JobStatus
 from rowkeep.model.queries import Dialect, QueryResult
-from rowkeep.model.resources import RowFormat
+from rowkeep.model.resources import ReadFormat
 from rowkeep.model.types import VariableType
 from rowkeep.services.queries import (
     QueryDraft,
@@ -131,27 +131,27 @@ class QueryHandlers:
     async def create(self, request: ApiRequest) -> Answer:
         """Runs a query; the answer comes when it is finished, or when `timeoutMs` is over."""
         draft = await request.json(QueryDraft)
-        return json_answer(_resource(await self._queries.create(request.token_hash, draft)))
+        return json_answer(_resource(await self._queries.create(request.caller, draft)))
 
     async def list_own(self, request: ApiRequest) -> Answer:
         """A page of the caller's queries, newest first."""
         page = page_of(request, QUERIES_PER_PAGE_MAX)
         before_id = page.after_id or None
-        found = await self._queries.page(request.token_hash, before_id, page.count + 1)
+        found = await self._queries.page(request.caller, before_id, page.count + 1)
         return listed(QueryList, found, page, _resource, lambda view: view.job.id)
 
     async def get(self, request: ApiRequest) -> Answer:
         """A query of the caller's."""
-        view = await self._queries.find(request.token_hash, request.segment("query"))
+        view = await self._queries.find(request.caller, request.segment("query"))
         return json_answer(_resource(view))
 
     async def cancel(self, request: ApiRequest) -> Answer:
         """Ends a query that is not finished."""
-        view = await self._queries.cancel(request.token_hash, request.segment("query"))
+        view = await self._queries.cancel(request.caller, request.segment("query"))
         return json_answer(_resource(view))
 
     async def _result(self, request: ApiRequest) -> tuple[QueryView, QueryResult]:
-        return await self._queries.completed(request.token_hash, request.segment("query"))
+        return await self._queries.completed(request.caller, request.segment("query"))
 
     async def list_variables(self, request: ApiRequest) -> Answer:
         """A page of the variables of a query's result."""
@@ -172,27 +172,27 @@ class QueryHandlers:
     async def get_statistics(self, request: ApiRequest) -> Answer:
         """Statistics of a variable of a query's result; ask again while they are running."""
         view = await self._statistics.of_query(
-            request.token_hash, request.segment("query"), request.segment("variable")
+            request.caller, request.segment("query"), request.segment("variable")
         )
         return json_answer(statistics_resource(view))
 
     async def list_rows(self, request: ApiRequest) -> StreamAnswer:
         """The rows of a query's result."""
-        format_ = row_format(request.text("format") or RowFormat.JSON_LINES)
+        format_ = row_format(request.text("format") or ReadFormat.JSON_LINES)
         names, count = request.names("selectedVariables"), request.natural("maxResults")
-        find = rows_of_query(request.token_hash, request.segment("query"), format_, names, count)
+        find = rows_of_query(request.caller, request.segment("query"), format_, names, count)
         parts = await self._reads.list_stream(find)
         return StreamAnswer([(b"content-type", MEDIA_TYPES[format_])], parts)
 
     async def open_session(self, request: ApiRequest) -> Answer:
         """Creates a read session of a query's result."""
         draft = await request.json(ReadSessionDraft)
-        format_ = row_format(draft.format or RowFormat.ARROW)
+        format_ = row_format(draft.format or ReadFormat.ARROW)
         names, count = draft.selected_variables, session_count("maxResults", draft.max_results)
-        find = rows_of_query(request.token_hash, request.segment("query"), format_, names, count)
+        find = rows_of_query(request.caller, request.segment("query"), format_, names, count)
         stream_count = session_count("requestedStreamCount", draft.requested_stream_count)
         stream_count = 1 if stream_count is None else stream_count
-        session = await self._reads.open_session_of(request.token_hash, find, stream_count)
+        session = await self._reads.open_session_of(request.caller, find, stream_count)
         return json_answer(session_resource(session))
 
 

@@ -92,14 +92,14 @@ class RawFileHandlers:
     async def add(self, request: ApiRequest) -> Answer:
         """Adds files that were sent as temporary uploads."""
         drafts = (await request.json(RawFileDrafts)).files
-        added = await self._raw_files.add(request.token_hash, request.segment("table"), drafts)
+        added = await self._raw_files.add(request.caller, request.segment("table"), drafts)
         return json_answer(RawFileList(results=[_resource(file) for file in added]), 201)
 
     async def list(self, request: ApiRequest) -> StreamAnswer | Answer:
         """The files of a table; 304 where the list is as it was at the time of If-Modified-Since."""
         if (request.text("format") or "arrow") != "arrow":
             raise invalid_request("Files are listed with `format=arrow`; the rows of the table say the same.")
-        found = await self._raw_files.find_list(request.token_hash, request.segment("table"))
+        found = await self._raw_files.find_list(request.caller, request.segment("table"))
         changed_at = datetime.fromtimestamp(found.changed_at // 1000, UTC)
         headers: Headers = [(b"last-modified", format_datetime(changed_at, usegmt=True).encode())]
         if _is_as_it_was(request.headers.get(b"if-modified-since"), found.changed_at):
@@ -113,7 +113,7 @@ class RawFileHandlers:
 
     async def download(self, request: ApiRequest) -> StreamAnswer:
         """The content of a file, or a range of it."""
-        found = await self._raw_files.open(request.token_hash, request.segment("file"))
+        found = await self._raw_files.open(request.caller, request.segment("file"))
         file = found.file
         name = PurePosixPath(file.name).name
         media_type = _media_type(name)
@@ -121,7 +121,7 @@ class RawFileHandlers:
 
     async def delete(self, request: ApiRequest) -> Answer:
         """Removes a file from the unreleased version that it was added to."""
-        await self._raw_files.delete(request.token_hash, request.segment("file"))
+        await self._raw_files.delete(request.caller, request.segment("file"))
         return ok_answer()
 
 

@@ -26,15 +26,15 @@ from rowkeep.api.resources.exports import exported_answer
 from rowkeep.api.resources.follow import FollowAnswers
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.queries import RowFilter
-from rowkeep.model.resources import RowFormat
+from rowkeep.model.resources import ReadFormat
 from rowkeep.services.exports import ExportDraft, ExportService
 from rowkeep.services.queries import QueryService
 from rowkeep.services.read.read import OpenedSession, ReadService, read_request, row_format
 
 MEDIA_TYPES = {
-    RowFormat.ARROW: b"application/vnd.apache.arrow.stream",
-    RowFormat.CSV: b"text/csv; charset=utf-8",
-    RowFormat.JSON_LINES: b"application/x-ndjson",
+    ReadFormat.ARROW: b"application/vnd.apache.arrow.stream",
+    ReadFormat.CSV: b"text/csv; charset=utf-8",
+    ReadFormat.JSON_LINES: b"application/x-ndjson",
 }
 _FILE_FORMATS = ("parquet", "avro", "xlsx", "dta", "sav")
 _LISTED = (
@@ -57,7 +57,7 @@ _FOLLOWED_TYPES = (*ROW_TYPES, "text/event-stream", FILE_TYPE)
 class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller says of a read session to create."""
 
-    format: Annotated[str | None, msgspec.Meta(extra_json_schema={"enum": (*RowFormat, None)})] = None
+    format: Annotated[str | None, msgspec.Meta(extra_json_schema={"enum": (*ReadFormat, None)})] = None
     max_results: int | float | str | None = None
     selected_variables: tuple[str, ...] | None = None
     requested_stream_count: int | float | str | None = None
@@ -129,7 +129,7 @@ class ReadHandlers:
         if request.truth("follow"):
             return await self._following.answer(request, upload_name)
         if request.text("format") not in _FILE_FORMATS:
-            row_format(request.text("format") or RowFormat.JSON_LINES, _FILE_FORMATS)
+            row_format(request.text("format") or ReadFormat.JSON_LINES, _FILE_FORMATS)
         if _is_of_a_file(request):
             return await self._list_as_file(request, upload_name)
         if any(request.text(name) for name in ("where", "orderBy", "offset")):
@@ -137,11 +137,11 @@ class ReadHandlers:
         asked = read_request(
             request.segment("table"),
             upload_name,
-            request.text("format") or RowFormat.JSON_LINES,
+            request.text("format") or ReadFormat.JSON_LINES,
             request.names("selectedVariables"),
             request.natural("maxResults"),
         )
-        parts = await self._reads.list_rows(request.token_hash, asked)
+        parts = await self._reads.list_rows(request.caller, asked)
         return StreamAnswer([(b"content-type", MEDIA_TYPES[asked.format])], parts)
 
     async def _list_as_file(self, request: ApiRequest, upload_name: str | None) -> StreamAnswer:
@@ -157,11 +157,11 @@ class ReadHandlers:
             raise invalid_request("A file of filtered rows is the export of a query: send POST /queries.")
         rows_max = request.natural("maxResults")
         table = request.segment("table")
-        found = await self._exports.rows_as_file(request.token_hash, table, upload_name, draft, rows_max)
+        found = await self._exports.rows_as_file(request.caller, table, upload_name, draft, rows_max)
         return exported_answer(request, found)
 
     async def _list_filtered(self, request: ApiRequest, upload_name: str | None) -> StreamAnswer:
-        format_ = row_format(request.text("format") or RowFormat.JSON_LINES)
+        format_ = row_format(request.text("format") or ReadFormat.JSON_LINES)
         names = request.names("selectedVariables")
         asked = RowFilter(
             table=request.segment("table"),
@@ -172,7 +172,7 @@ class ReadHandlers:
             offset=request.natural("offset") or 0,
             rows_max=request.natural("maxResults"),
         )
-        rows = await self._queries.filter(request.token_hash, asked)
+        rows = await self._queries.filter(request.caller, asked)
         parts = await self._reads.list_stream(lambda _: rows.stream(format_))
         return StreamAnswer([(b"content-type", MEDIA_TYPES[format_])], parts)
 
@@ -193,17 +193,17 @@ class ReadHandlers:
         asked = read_request(
             request.segment("table"),
             upload_name,
-            draft.format or RowFormat.ARROW,
+            draft.format or ReadFormat.ARROW,
             draft.selected_variables,
             session_count("maxResults", draft.max_results),
         )
-        session = await self._reads.open_session(request.token_hash, asked, stream_count)
+        session = await self._reads.open_session(request.caller, asked, stream_count)
         return json_answer(session_resource(session))
 
     async def _open_filtered(
         self, request: ApiRequest, upload_name: str | None, draft: ReadSessionDraft, stream_count: int
     ) -> Answer:
-        format_ = row_format(draft.format or RowFormat.ARROW)
+        format_ = row_format(draft.format or ReadFormat.ARROW)
         asked = RowFilter(
             table=request.segment("table"),
             upload_name=upload_name,
@@ -213,16 +213,16 @@ class ReadHandlers:
             offset=session_count("offset", draft.offset) or 0,
             rows_max=session_count("maxResults", draft.max_results),
         )
-        rows = await self._queries.filter(request.token_hash, asked)
+        rows = await self._queries.filter(request.caller, asked)
         session = await self._reads.open_session_of(
-            request.token_hash, lambda _: rows.stream(format_), stream_count
+            request.caller, lambda _: rows.stream(format_), stream_count
         )
         return json_answer(session_resource(session))
 
     async def read_stream(self, request: ApiRequest) -> StreamAnswer:
         """The rows of a read stream, from an offset on."""
         format_, parts = await self._reads.read_stream(
-            request.token_hash,
+            request.caller,
             request.segment("stream"),
             offset=request.natural("offset") or 0,
             with_sentinel=(request.text("eosSentinel") or "").lower() == "true",

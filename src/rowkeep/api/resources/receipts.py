@@ -12,6 +12,7 @@ from rowkeep.api.http.routes import API, ASKED_ERRORS, SEEN_ERRORS, Route, Route
 from rowkeep.api.http.shapes import Count, ListShape, LocatedShape, RowErrors, Shape, Time, located
 from rowkeep.api.http.wire import Answer, json_answer
 from rowkeep.api.resources.places import upload_uri
+from rowkeep.model.access import Caller
 from rowkeep.model.errors import ErrorCode
 from rowkeep.model.receipts import RequestPosition
 from rowkeep.model.resources import Receipt
@@ -104,7 +105,7 @@ def receipt_proof(receipt: Receipt) -> dict[str, Any]:
         "commit": receipt.commit,
         "first_row": receipt.first_row,
         "last_row": receipt.last_row,
-        "sha256": _hex(receipt.sha256),
+        "sha256": _hex(receipt.rows_sha256),
         "chain": _hex(receipt.chain),
     }
 
@@ -177,7 +178,7 @@ class ReceiptHandlers:
         page = page_of(request)
         position = _position(page.after_id)
         views = await self._receipts.page(
-            request.token_hash, request.segment("table"), request.segment("upload"), position, page.count + 1
+            request.caller, request.segment("table"), request.segment("upload"), position, page.count + 1
         )
         results = [_request(view) for view in views]
         token = _token(views[: page.count], position)
@@ -194,7 +195,7 @@ class ReceiptHandlers:
     async def verify(self, request: ApiRequest) -> Answer:
         """Recomputes the chain of an upload from the rows that are stored."""
         view = await self._receipts.verify(
-            request.token_hash, request.segment("table"), request.segment("upload")
+            request.caller, request.segment("table"), request.segment("upload")
         )
         return json_answer(_verification(view))
 
@@ -216,6 +217,6 @@ def _token(views: Sequence[RequestView], position: RequestPosition) -> int | Non
     return time * SAME_TIME_MAX + before + skipped
 
 
-def _path(request: ApiRequest) -> tuple[bytes | None, str, str, str]:
+def _path(request: ApiRequest) -> tuple[Caller, str, str, str]:
     table, upload, key = (request.segment(name) for name in ("table", "upload", "key"))
-    return request.token_hash, table, upload, key
+    return request.caller, table, upload, key

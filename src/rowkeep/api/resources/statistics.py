@@ -67,14 +67,14 @@ class StatisticsHandlers:
     async def get_of_table(self, request: ApiRequest) -> Answer:
         """Statistics of a variable of a table; ask again while they are running."""
         view = await self._statistics.of_table(
-            request.token_hash, request.segment("table"), request.segment("variable")
+            request.caller, request.segment("table"), request.segment("variable")
         )
         return json_answer(statistics_resource(view))
 
     async def get_of_upload(self, request: ApiRequest) -> Answer:
         """Statistics of a variable of an upload; ask again while they are running."""
         view = await self._statistics.of_upload(
-            request.token_hash,
+            request.caller,
             request.segment("table"),
             request.segment("upload"),
             request.segment("variable"),

@@ -122,28 +122,28 @@ class TableHandlers:
         """A page of a dataset's tables."""
         page = page_of(request)
         views = await self._tables.page(
-            request.token_hash, request.segment("dataset"), page.after_id, page.count + 1
+            request.caller, request.segment("dataset"), page.after_id, page.count + 1
         )
         return listed(TableList, views, page, table_in_list, lambda view: view.table.id)
 
     async def create(self, request: ApiRequest) -> Answer:
         """Creates a table."""
         draft = await request.json(TableDraft)
-        view = await self._tables.create(request.token_hash, request.segment("dataset"), draft)
+        view = await self._tables.create(request.caller, request.segment("dataset"), draft)
         return json_answer(table_resource(view), 201)
 
     async def get(self, request: ApiRequest) -> Answer:
         """A table."""
-        view = await self._tables.find(request.token_hash, request.segment("table"))
+        view = await self._tables.find(request.caller, request.segment("table"))
         return json_answer(table_resource(view))
 
     async def update(self, request: ApiRequest) -> Answer:
         """Changes what is said of a table."""
         changes = await request.json(TableChanges)
-        view = await self._tables.update(request.token_hash, request.segment("table"), changes)
+        view = await self._tables.update(request.caller, request.segment("table"), changes)
         return json_answer(table_resource(view))
 
     async def delete(self, request: ApiRequest) -> Answer:
         """Deletes a table."""
-        await self._tables.delete(request.token_hash, request.segment("table"))
+        await self._tables.delete(request.caller, request.segment("table"))
         return ok_answer()

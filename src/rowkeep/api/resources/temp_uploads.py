@@ -89,7 +89,7 @@ class TempUploadHandlers:
     async def create(self, request: ApiRequest) -> Answer:
         """Makes temporary uploads, to which files are sent."""
         drafts = (await request.json(TempUploadDrafts)).temp_uploads
-        made = await self._temp_uploads.create(request.token_hash, request.segment("table"), drafts)
+        made = await self._temp_uploads.create(request.caller, request.segment("table"), drafts)
         results = [
             TempUploadResource(
                 id=temp_upload.identifier,
@@ -107,7 +107,7 @@ class TempUploadHandlers:
         draft = await request.json(ResumableUploadDraft)
         size = request.natural("size") if draft.size is None else draft.size
         new = TempUploadDraft(name=draft.name, size=size, resumable=True)
-        made = await self._temp_uploads.create(request.token_hash, request.segment("table"), [new])
+        made = await self._temp_uploads.create(request.caller, request.segment("table"), [new])
         return json_answer(ResumableUpload(id=made[0].identifier, url=self._url(request, made[0])))
 
     async def open_session(self, request: ApiRequest) -> Answer:
@@ -145,7 +145,7 @@ class TempUploadHandlers:
         )
 
     async def _find(self, request: ApiRequest) -> TempUpload:
-        return await self._temp_uploads.find(request.token_hash, request.segment("tempUpload"))
+        return await self._temp_uploads.find(request.caller, request.segment("tempUpload"))
 
     def _url(self, request: ApiRequest, temp_upload: TempUpload) -> str:
         origin = self._public_url or f"http://{request.host}"

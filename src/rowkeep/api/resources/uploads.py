@@ -170,7 +170,7 @@ class UploadHandlers:
         """A page of a table's uploads."""
         page = page_of(request)
         views = await self._uploads.page(
-            request.token_hash, request.segment("table"), page.after_id, page.count + 1
+            request.caller, request.segment("table"), page.after_id, page.count + 1
         )
         return listed(UploadList, views, page, upload_resource, lambda view: view.upload.id)
 
@@ -182,7 +182,7 @@ class UploadHandlers:
         else:
             draft = await request.json(UploadDraft)
             draft = msgspec.structs.replace(draft, name=request.text("name") or draft.name)
-        view = await self._uploads.create(request.token_hash, request.segment("table"), draft)
+        view = await self._uploads.create(request.caller, request.segment("table"), draft)
         warning = renaming_warning(view.upload.schema)
         if warning is not None:
             request.warnings.append(warning)
@@ -195,7 +195,7 @@ class UploadHandlers:
         form = MultipartForm(content_type, request.parts()) if is_multipart(content_type) else None
         parts = request.parts() if form is None else form.file_parts()
         new = TempUploadDraft(name=in_query.name)
-        made = await self._temp_uploads.create(request.token_hash, request.segment("table"), [new])
+        made = await self._temp_uploads.create(request.caller, request.segment("table"), [new])
         try:
             await self._temp_uploads.receive(made[0], parts)
             draft = in_query if form is None else _draft_of_form(form, in_query)
@@ -207,12 +207,12 @@ class UploadHandlers:
     async def get(self, request: ApiRequest) -> Answer:
         """An upload."""
         find = self._uploads.existing if request.is_head else self._uploads.find
-        view = await find(request.token_hash, request.segment("table"), request.segment("upload"))
+        view = await find(request.caller, request.segment("table"), request.segment("upload"))
         return json_answer(upload_resource(view))
 
     async def delete(self, request: ApiRequest) -> Answer:
         """Deletes an upload."""
-        await self._uploads.delete(request.token_hash, request.segment("table"), request.segment("upload"))
+        await self._uploads.delete(request.caller, request.segment("table"), request.segment("upload"))
         return ok_answer()
 
 

@@ -97,7 +97,7 @@ class VariableHandlers:
         return _variable(request, await self._of_table(request))
 
     async def _of_table(self, request: ApiRequest) -> VariablesView:
-        return await self._variables.of_table(request.token_hash, request.segment("table"))
+        return await self._variables.of_table(request.caller, request.segment("table"))
 
     async def list_of_upload(self, request: ApiRequest) -> Answer:
         """A page of an upload's variables."""
@@ -109,29 +109,27 @@ class VariableHandlers:
 
     async def _of_upload(self, request: ApiRequest) -> VariablesView:
         return await self._variables.of_upload(
-            request.token_hash, request.segment("table"), request.segment("upload")
+            request.caller, request.segment("table"), request.segment("upload")
         )
 
     async def update(self, request: ApiRequest) -> Answer:
         """Says what a variable of a table means."""
         changes = await request.json(VariableChanges)
         named = NamedVariableChanges(name=request.segment("variable"), **msgspec.structs.asdict(changes))
-        view = await self._variables.update(request.token_hash, request.segment("table"), [named])
+        view = await self._variables.update(request.caller, request.segment("table"), [named])
         return _variable(request, view)
 
     async def update_several(self, request: ApiRequest) -> Answer:
         """Says what several variables of a table mean."""
         changes = await request.json(VariablesChanges)
-        await self._variables.update(request.token_hash, request.segment("table"), changes.variables)
+        await self._variables.update(request.caller, request.segment("table"), changes.variables)
         _warn_of_nothing(request, changes)
         return ok_answer()
 
     async def update_in_dataset(self, request: ApiRequest) -> Answer:
         """Says what variables mean in every table of a dataset that has them."""
         changes = await request.json(VariablesChanges)
-        await self._variables.update_in_dataset(
-            request.token_hash, request.segment("dataset"), changes.variables
-        )
+        await self._variables.update_in_dataset(request.caller, request.segment("dataset"), changes.variables)
         _warn_of_nothing(request, changes)
         return ok_answer()
 

@@ -129,45 +129,45 @@ class VersionHandlers:
         """A page of a dataset's versions."""
         page = page_of(request)
         views = await self._versions.page(
-            request.token_hash, request.segment("dataset"), page.after_id, page.count + 1
+            request.caller, request.segment("dataset"), page.after_id, page.count + 1
         )
         return listed(VersionList, views, page, version_in_list, lambda view: view.version.id)
 
     async def create(self, request: ApiRequest) -> Answer:
         """Creates the next version."""
-        view = await self._versions.create(request.token_hash, request.segment("dataset"))
+        view = await self._versions.create(request.caller, request.segment("dataset"))
         return json_answer(version_resource(view), 201)
 
     async def get(self, request: ApiRequest) -> Answer:
         """A version: by its tag, `current` or `next`."""
-        view = await self._versions.find(request.token_hash, *_path(request))
+        view = await self._versions.find(request.caller, *_path(request))
         return json_answer(version_resource(view))
 
     async def update(self, request: ApiRequest) -> Answer:
         """Changes a version's label and release notes."""
         changes = await request.json(VersionChanges)
-        view = await self._versions.update(request.token_hash, *_path(request), changes)
+        view = await self._versions.update(request.caller, *_path(request), changes)
         return json_answer(version_resource(view))
 
     async def delete(self, request: ApiRequest) -> Answer:
         """Deletes a version; a released one can be undeleted."""
-        view = await self._versions.delete(request.token_hash, *_path(request))
+        view = await self._versions.delete(request.caller, *_path(request))
         return json_answer(version_resource(view))
 
     async def undelete(self, request: ApiRequest) -> Answer:
         """Brings a deleted version back."""
-        view = await self._versions.undelete(request.token_hash, *_path(request))
+        view = await self._versions.undelete(request.caller, *_path(request))
         return json_answer(version_resource(view))
 
     async def release(self, request: ApiRequest) -> Answer:
         """Releases the next version: it becomes current and does not change any more."""
         draft = await request.json(ReleaseDraft)
-        view = await self._versions.release(request.token_hash, *_path(request), draft)
+        view = await self._versions.release(request.caller, *_path(request), draft)
         return json_answer(version_resource(view))
 
     async def unrelease(self, request: ApiRequest) -> Answer:
         """Makes the current version the next one again."""
-        view = await self._versions.unrelease(request.token_hash, *_path(request))
+        view = await self._versions.unrelease(request.caller, *_path(request))
         return json_answer(version_resource(view))
 
 

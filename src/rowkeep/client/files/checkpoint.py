@@ -1,4 +1,4 @@
-"""What is remembered of an insertion beside its input, so that it can go on after a crash.
+"""What is remembered of an insert beside its input, so that it can go on after a crash.
 
 Theory
 ------
@@ -105,7 +105,7 @@ class _Sent(msgspec.Struct, frozen=True):
 
 
 class Checkpoint:
-    """The state of one insertion, on disk. Takes notes from any thread."""
+    """The state of one insert, on disk. Takes notes from any thread."""
 
     def __init__(self, path: Path, descriptor: int, state: State) -> None:
         self._path = path
@@ -323,7 +323,7 @@ def _decoded(path: Path, content: bytes, fresh: State) -> State:
         was, is_now = getattr(kept, name), getattr(fresh, name)
         if was != is_now:
             raise InputChanged(
-                f"{path} is the state of an insertion with another {name} ({was}, now {is_now}). "
+                f"{path} is the state of an insert with another {name} ({was}, now {is_now}). "
                 "Repeat that one, send all to the new one with --restart, or name another file with --state."
             )
     return kept

@@ -39,7 +39,7 @@ BATCH_BYTES_MAX = 1_000_000
 REQUEST_SECONDS_MAX = 60.0
 
 
-class InsertionOptions(msgspec.Struct, frozen=True):
+class FileInsertOptions(msgspec.Struct, frozen=True):
     """What to insert, where to and how. `file` is None for the standard input."""
 
     url: str
@@ -61,7 +61,7 @@ class InsertionOptions(msgspec.Struct, frozen=True):
     retry: RetryPolicy
 
 
-class InsertionReport(msgspec.Struct):
+class FileInsertReport(msgspec.Struct):
     """What came of it so far. `repeated` of the inserted rows were in already, from an earlier run."""
 
     inserted: int = 0
@@ -81,8 +81,8 @@ class InsertionReport(msgspec.Struct):
         )
 
 
-def run_insertion(
-    options: InsertionOptions, report: InsertionReport, is_stopping: threading.Event, notice: Notice
+def run_file_insert(
+    options: FileInsertOptions, report: FileInsertReport, is_stopping: threading.Event, notice: Notice
 ) -> None:
     """Inserts, until the input is over or `is_stopping` is set, and keeps `report` up to date.
 
@@ -93,16 +93,16 @@ def run_insertion(
     began_at = time.monotonic()
     try:
         with ExitStack() as stack:
-            _Insertion(options, report, is_stopping, notice, stack).run()
+            _FileInsert(options, report, is_stopping, notice, stack).run()
     finally:
         report.seconds = time.monotonic() - began_at
 
 
-class _Insertion:
+class _FileInsert:
     def __init__(
         self,
-        options: InsertionOptions,
-        report: InsertionReport,
+        options: FileInsertOptions,
+        report: FileInsertReport,
         is_stopping: threading.Event,
         notice: Notice,
         stack: ExitStack,

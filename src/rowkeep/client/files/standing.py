@@ -1,4 +1,4 @@
-"""Whether the server still has what the state of an insertion says was sent.
+"""Whether the server still has what the state of an insert says was sent.
 
 Theory
 ------

@@ -11,11 +11,11 @@ from rowkeep.model.inserts import BodyFormat, OffsetMove, offset_move
 class StrictRows(msgspec.Struct, frozen=True):
     """What the rows of a body come to; `validate_only` and `offset` are what the body says, if it does.
 
-    `sha256` is the digest of the rows (model/chain.py).
+    `rows_sha256` is the digest of the rows (model/chain.py).
     """
 
     row_count: int
-    sha256: bytes
+    rows_sha256: bytes
     validate_only: bool | None = None
     offset: OffsetMove | None = None
 

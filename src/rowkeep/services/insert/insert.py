@@ -22,6 +22,7 @@ from time import perf_counter
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.bounded_cache import BoundedCache
 from rowkeep.model.decoding.strict import DECODER_BYTES_EACH, row_decoder
 from rowkeep.model.errors import (
@@ -38,7 +39,7 @@ from rowkeep.model.receipts import KeyReused, KeyUndone, OffsetMoved, Outcome, R
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import Batch, Receipt
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.access import TokenHash, editable_stream, has_expired, principal_of
+from rowkeep.services.access import editable_stream, has_expired, principal_of
 from rowkeep.services.insert.looking import CatalogLooks
 from rowkeep.services.insert.requests import InsertRequest, InsertTarget
 from rowkeep.services.insert.routing import BodyRouting
@@ -60,23 +61,23 @@ class InsertService:
         self._routing = routing
         self._looks = CatalogLooks(doors)
         self._turns = turns
-        self._targets: BoundedCache[tuple[TokenHash | None, tuple[str, str]], InsertTarget] = BoundedCache(
+        self._targets: BoundedCache[tuple[Caller, tuple[str, str]], InsertTarget] = BoundedCache(
             TARGETS_BYTES_MAX
         )
 
     def kept_target(self, request: InsertRequest) -> InsertTarget | None:
         """The target of an earlier request like this one; it may be out of date (see above)."""
-        kept = self._targets.get((request.token_hash, request.path))
+        kept = self._targets.get((request.caller, request.path))
         return None if kept is None or has_expired(kept.expires_at_ms) else kept
 
     async def look_up_target(self, request: InsertRequest) -> InsertTarget:
         """Who calls and where to, before the body is read. Raises 401, 403 and 404 errors."""
-        self._targets.drop((request.token_hash, request.path))
+        self._targets.drop((request.caller, request.path))
         target = await self._doors.read(lambda view: _find_target(view, request))
         byte_count = sum(map(sys.getsizeof, request.path)) + DECODER_BYTES_EACH * len(
             target.upload.schema.variables
         )
-        self._targets.keep((request.token_hash, request.path), target, byte_count)
+        self._targets.keep((request.caller, request.path), target, byte_count)
         return target
 
     def spool(self) -> Spool:
@@ -156,7 +157,7 @@ class InsertService:
             batch.change,
             skipped=_skipped(batch),
             validate_only=True,
-            sha256=batch.sha256,
+            rows_sha256=batch.rows_sha256,
         )
 
     async def _earlier_answer(
@@ -172,7 +173,7 @@ class InsertService:
         known = await self._doors.read(lambda view: view.receipts.find(target.upload.id, key))
         if known is None:
             return None
-        if known.digest != await self._routing.digest(request, body):
+        if known.request_digest != await self._routing.digest(request, body):
             raise _refusal(KeyReused())
         if known.removed_at is not None:
             raise _refusal(KeyUndone())
@@ -198,7 +199,7 @@ class InsertService:
 
 
 def _find_target(view: CatalogView, request: InsertRequest) -> InsertTarget:
-    principal = principal_of(view, request.token_hash)
+    principal = principal_of(view, request.caller)
     table_reference, upload_name = request.path
     upload = editable_stream(view, principal, parse_table_reference(table_reference), upload_name)
     return InsertTarget(

@@ -26,6 +26,7 @@ from time import perf_counter
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.errors import RowsRefused, conflict, unavailable
 from rowkeep.model.long_inserts import first_row_of, group_key
 from rowkeep.model.places import Places
@@ -33,7 +34,6 @@ from rowkeep.model.quarantine import numbered_from
 from rowkeep.model.rate_limits import InsertLimits, RateLimited
 from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.access import TokenHash
 from rowkeep.services.insert.insert import InsertService
 from rowkeep.services.insert.requests import InsertRequest
 from rowkeep.storage.catalog.catalog import CatalogView
@@ -46,10 +46,10 @@ class LongInsertService:
     """All long inserts. One per process; used on the event loop."""
 
     def __init__(
-        self, doors: Doors, ingest: InsertService, limits: InsertLimits | None, *, places: Places
+        self, doors: Doors, inserts: InsertService, limits: InsertLimits | None, *, places: Places
     ) -> None:
         self._doors = doors
-        self._ingest = ingest
+        self._inserts = inserts
         self._limits = limits
         self._places = places
         self._enders: set[Callable[[], None]] = set()
@@ -70,9 +70,9 @@ class LongInsertService:
 
         Raises what insertRows would before it reads a row, and conflict for rows that would leave a gap.
         """
-        target = await self._ingest.look_up_target(request)
+        target = await self._inserts.look_up_target(request)
         if self._limits is not None:
-            self._limits.admit(request.token_hash, target.upload.id, 0)
+            self._limits.admit(request.caller, target.upload.id, 0)
         key, row_count = request.key, 0
         if key is not None:
             row_count = await self._doors.read(lambda view: _settled_count(view, target.upload.id, key))
@@ -81,7 +81,7 @@ class LongInsertService:
                 f"The first {row_count} rows of this Idempotency-Key are in, and this request begins behind "
                 f"{first_row}. Nothing was inserted; send the rows behind the first {row_count}."
             )
-        return LongInsert(self, self._ingest, request, row_count, 0 if first_row is None else first_row)
+        return LongInsert(self, self._inserts, request, row_count, 0 if first_row is None else first_row)
 
     @contextmanager
     def place(self, insert: "LongInsert", end: Callable[[], None]) -> Iterator[None]:
@@ -90,7 +90,7 @@ class LongInsertService:
             raise unavailable(
                 "The server is shutting down. Nothing was inserted.", retry_after_seconds=RETRY_SECONDS
             )
-        with self._places.take(insert.token_hash):
+        with self._places.take(insert.caller):
             self._enders.add(end)
             try:
                 yield
@@ -99,10 +99,10 @@ class LongInsertService:
 
     async def admit(self, request: InsertRequest, byte_count: int) -> bool:
         """Waits until the limits let a group in; false when the server stops before."""
-        target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
+        target = self._inserts.kept_target(request) or await self._inserts.look_up_target(request)
         while self._limits is not None and not self.is_stopping:
             try:
-                self._limits.admit(request.token_hash, target.upload.id, byte_count)
+                self._limits.admit(request.caller, target.upload.id, byte_count)
                 break
             except RateLimited as error:
                 with suppress(TimeoutError):
@@ -122,21 +122,21 @@ class LongInsert:
     def __init__(
         self,
         service: LongInsertService,
-        ingest: InsertService,
+        inserts: InsertService,
         request: InsertRequest,
         row_count: int,
         first_row: int,
     ) -> None:
         self._service = service
-        self._ingest = ingest
+        self._inserts = inserts
         self._request = request
         self.row_count = row_count
         self._known_count = row_count - first_row
 
     @property
-    def token_hash(self) -> TokenHash | None:
+    def caller(self) -> Caller:
         """Whose it is."""
-        return self._request.token_hash
+        return self._request.caller
 
     async def insert(self, lines: Sequence[bytes]) -> Receipt | None:
         """Inserts the next rows, one a line. None when all of them are in already, or the server stops.
@@ -155,9 +155,9 @@ class LongInsert:
 
     async def _insert(self, body: bytes) -> Receipt:
         request, times = self._group_request(), InsertTimes(perf_counter())
-        target = self._ingest.kept_target(request) or await self._ingest.look_up_target(request)
+        target = self._inserts.kept_target(request) or await self._inserts.look_up_target(request)
         try:
-            receipt = await self._ingest.insert(request, target, body, times)
+            receipt = await self._inserts.insert(request, target, body, times)
         except RowsRefused as error:
             raise self._renumbered(error) from error
         if receipt.skipped is None:

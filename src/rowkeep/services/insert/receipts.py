@@ -10,12 +10,12 @@ from enum import StrEnum
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.audit import AuditAction, upload_subject
 from rowkeep.model.errors import conflict, invalid_request, not_found, unavailable
 from rowkeep.model.receipts import ChainOutcome, KnownRequest, Rejection, RequestPosition
 from rowkeep.model.references import parse_table_reference
 from rowkeep.services.access import (
-    TokenHash,
     editable_upload,
     find_upload,
     principal_of,
@@ -76,19 +76,19 @@ class ReceiptService:
         self._chain_readings = chain_readings
         self._verifications = 0
 
-    async def find(self, token_hash: TokenHash | None, reference: str, upload: str, key: str) -> RequestView:
+    async def find(self, caller: Caller, reference: str, upload: str, key: str) -> RequestView:
         """What became of the request with a key. Raises not_found_error for one that never came."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> RequestView:
-            parent = UploadView(*written_upload(view, principal_of(view, token_hash), parsed, upload))
+            parent = UploadView(*written_upload(view, principal_of(view, caller), parsed, upload))
             return _request(view, parent, key)
 
         return await self._doors.read(read)
 
     async def page(
         self,
-        token_hash: TokenHash | None,
+        caller: Caller,
         reference: str,
         upload: str,
         position: RequestPosition,
@@ -98,17 +98,17 @@ class ReceiptService:
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> list[RequestView]:
-            parent = UploadView(*written_upload(view, principal_of(view, token_hash), parsed, upload))
+            parent = UploadView(*written_upload(view, principal_of(view, caller), parsed, upload))
             return _requests(view, parent, view.receipts.keys(parent.upload.id, position, count))
 
         return await self._doors.read(read)
 
-    async def undo(self, token_hash: TokenHash | None, reference: str, upload: str, key: str) -> RequestView:
+    async def undo(self, caller: Caller, reference: str, upload: str, key: str) -> RequestView:
         """Removes the rows of a request; again, it only tells so. Raises conflict where it cannot."""
         parsed = parse_table_reference(reference)
 
         def write(editor: CatalogEditor) -> RequestView:
-            principal = principal_of(editor, token_hash)
+            principal = principal_of(editor, caller)
             parent = UploadView(*editable_upload(editor, principal, parsed, upload))
             found = _request(editor, parent, key)
             _check_undoable(parent, found)
@@ -120,12 +120,12 @@ class ReceiptService:
 
         return await self._doors.write_in_reserve(write)
 
-    async def verify(self, token_hash: TokenHash | None, reference: str, upload: str) -> VerificationView:
+    async def verify(self, caller: Caller, reference: str, upload: str) -> VerificationView:
         """Recomputes the chain of an upload from its rows, in steps. Raises unavailable when many ask."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> UploadView:
-            return UploadView(*find_upload(view, principal_of(view, token_hash), parsed, upload))
+            return UploadView(*find_upload(view, principal_of(view, caller), parsed, upload))
 
         parent = await self._doors.read(read)
         if self._verifications >= VERIFICATIONS_MAX:

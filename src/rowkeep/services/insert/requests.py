@@ -4,10 +4,10 @@ import hashlib
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.decoding.strict import RowDecoder
 from rowkeep.model.inserts import NO_OPTIONS, BodyFormat, InsertOptions
 from rowkeep.model.resources import Upload
-from rowkeep.services.access import TokenHash
 
 
 class InsertTarget(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class InsertTarget(msgspec.Struct, frozen=True):
 class InsertRequest(msgspec.Struct, frozen=True):
     """What one insertRows request says. `path` is the table reference and the upload's name, decoded."""
 
-    token_hash: TokenHash | None
+    caller: Caller
     path: tuple[str, str]
     key: str | None
     format: BodyFormat = BodyFormat.JSON

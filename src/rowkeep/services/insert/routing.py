@@ -185,7 +185,7 @@ class BodyRouting:
         return await self._doors.read(
             lambda view: sharing_schema(
                 view,
-                request.token_hash,
+                request.caller,
                 request.path,
                 target.upload,
                 asks_for_updates=bool(request.options.update_schema),
@@ -195,7 +195,7 @@ class BodyRouting:
     async def digest(self, request: InsertRequest, body: bytes | LargeBody) -> bytes:
         """Returns what the key of a request stands for (`request_digest`)."""
         if isinstance(body, LargeBody):
-            return request_digest(request, await self._decoder.digest(body))
+            return request_digest(request, await self._decoder.body_sha256(body))
         return request_digest(request, hashlib.sha256(body).digest())
 
 
@@ -209,10 +209,10 @@ def _strict_batch(
         catalog_version=target.catalog_version,
         schema=target.upload.schema,
         row_count=rows.row_count,
-        sha256=rows.sha256,
+        rows_sha256=rows.rows_sha256,
         body=line if rows.row_count else b"",
         key=request.key,
-        digest=None if request.key is None else _digest(request, body),
+        request_digest=None if request.key is None else _digest(request, body),
         offset=rows.offset or options.offset,
     )
     asks = rows.validate_only is not None or options is not NO_OPTIONS
@@ -239,10 +239,10 @@ def _lenient_batch(
         catalog_version=target.catalog_version,
         schema=rows.schema.stored(),
         row_count=rows.row_count,
-        sha256=digest_of(row_decoder(rows.schema).read(rows.body)),
+        rows_sha256=digest_of(row_decoder(rows.schema).read(rows.body)),
         body=rows.body if rows.row_count else b"",
         key=request.key,
-        digest=_digest(request, body),
+        request_digest=_digest(request, body),
         change=rows.change,
         offset=rows.offset or request.options.offset,
         refused=rows.refused,
@@ -257,10 +257,10 @@ def _large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) 
         catalog_version=target.catalog_version,
         schema=rows.schema.stored(),
         row_count=rows.row_count,
-        sha256=rows.sha256,
+        rows_sha256=rows.rows_sha256,
         frames=rows.frames,
         key=request.key,
-        digest=None if request.key is None else request_digest(request, rows.digest),
+        request_digest=None if request.key is None else request_digest(request, rows.body_sha256),
         change=rows.change,
         offset=rows.offset or request.options.offset,
         refused=rows.refused,

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.references import parse_table_reference, reference_id
 from rowkeep.model.resources import Table, Upload, Version
 from rowkeep.model.schema import Schema, merged_schema
-from rowkeep.services.access import TokenHash, editable_upload, principal_of
+from rowkeep.services.access import editable_upload, principal_of
 from rowkeep.storage.catalog.catalog import CatalogView
 
 UPLOADS_PER_PAGE = 1_000
@@ -20,7 +21,7 @@ UPLOADS_PER_PAGE = 1_000
 
 def sharing_schema(
     view: CatalogView,
-    token_hash: TokenHash | None,
+    caller: Caller,
     path: tuple[str, str],
     upload: Upload,
     *,
@@ -33,7 +34,7 @@ def sharing_schema(
     if not upload.updates_by_default:
         return upload.schema
     reference, upload_name = path
-    principal = principal_of(view, token_hash)
+    principal = principal_of(view, caller)
     place, table, _ = editable_upload(view, principal, parse_table_reference(reference), upload_name)
     schemas = [*_earlier_schemas(view, place.version, table), *_declared_schemas(view, table)]
     shared = tuple(variable for variable in merged_schema(schemas).variables if not variable.is_empty)

@@ -21,10 +21,10 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.errors import RowkeepError, invalid_request, unavailable
 from rowkeep.model.places import Places
 from rowkeep.model.resources import Batch
-from rowkeep.services.access import TokenHash
 from rowkeep.services.read.following import FollowReading, FollowRequest, Framing, Snapshot
 from rowkeep.services.read.rounds import Rounds
 from rowkeep.storage.catalog.doors import Doors
@@ -57,9 +57,9 @@ class Follower:
         self._is_too_slow = False
 
     @property
-    def token_hash(self) -> TokenHash | None:
+    def caller(self) -> Caller:
         """Whose it is."""
-        return self._reading.token_hash
+        return self._reading.caller
 
     def opening(self) -> FollowPart:
         """What is sent first."""
@@ -132,9 +132,9 @@ class FollowService:
         """How many follow now."""
         return len(self._followers)
 
-    async def open(self, token_hash: TokenHash | None, request: FollowRequest, framing: Framing) -> Follower:
+    async def open(self, caller: Caller, request: FollowRequest, framing: Framing) -> Follower:
         """A follower that has found where it begins. Raises what listRows would."""
-        reading = FollowReading(token_hash, request, self._readings, framing)
+        reading = FollowReading(caller, request, self._readings, framing)
         await self._doors.read(reading.open)
         return Follower(self, reading, framing)
 
@@ -143,7 +143,7 @@ class FollowService:
         """Keeps one of the places while a follower is sent rows. Raises what `Places.take` does."""
         if self.is_stopping:
             raise unavailable("The server is shutting down.", retry_after_seconds=RETRY_SECONDS)
-        with self._places.take(follower.token_hash):
+        with self._places.take(follower.caller):
             if not self._followers:
                 self._commits.listen(self._notice)
             self._followers.add(follower)

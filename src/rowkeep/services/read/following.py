@@ -23,10 +23,10 @@ from typing import Protocol
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.positions import UPLOADS_MAX, Positions, parse_positions
 from rowkeep.model.resources import RowSlice, Upload
-from rowkeep.services.access import TokenHash
 from rowkeep.services.read.read import ReadRequest, ReadSource, find_source, slices_of, stream_of
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.engines import RowReading, RowReadings
@@ -74,13 +74,13 @@ class Snapshot:
     def __init__(self, view: CatalogView) -> None:
         self.view = view
         self.rounds: dict[tuple[object, ...], _Round] = {}
-        self._sources: dict[tuple[TokenHash | None, ReadRequest], ReadSource] = {}
+        self._sources: dict[tuple[Caller, ReadRequest], ReadSource] = {}
 
-    def source(self, token_hash: TokenHash | None, request: ReadRequest) -> ReadSource:
+    def source(self, caller: Caller, request: ReadRequest) -> ReadSource:
         """What a caller asks for, found and permitted. Raises what `find_source` does."""
-        asked = token_hash, request
+        asked = caller, request
         if asked not in self._sources:
-            self._sources[asked] = find_source(self.view, token_hash, request)
+            self._sources[asked] = find_source(self.view, caller, request)
         return self._sources[asked]
 
 
@@ -88,9 +88,9 @@ class FollowReading:
     """One follower's reading. One thread at a time uses it."""
 
     def __init__(
-        self, token_hash: TokenHash | None, request: FollowRequest, readings: RowReadings, framing: Framing
+        self, caller: Caller, request: FollowRequest, readings: RowReadings, framing: Framing
     ) -> None:
-        self.token_hash = token_hash
+        self.caller = caller
         self._request = request
         self._readings = readings
         self._framing = framing
@@ -151,7 +151,7 @@ class FollowReading:
 
     def _look_up(self, snapshot: Snapshot) -> ReadSource:
         self._source_version = snapshot.view.catalog_version()
-        return snapshot.source(self.token_hash, self._request.rows)
+        return snapshot.source(self.caller, self._request.rows)
 
     def _begin_round(self, snapshot: Snapshot, source: ReadSource) -> bytes:
         """The first step of a round, which readings that stand and want alike take over from each other."""

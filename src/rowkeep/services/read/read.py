@@ -11,15 +11,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 
 import msgspec
 
-from rowkeep.model.access import AccessLevel, Principal, Scope
+from rowkeep.model.access import AccessLevel, Caller, Principal, Scope
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request, not_found
 from rowkeep.model.nearness import listing, shortened, suggestion
 from rowkeep.model.read_sessions import ReadSession, session_identifier
 from rowkeep.model.references import TableReference, parse_table_reference
-from rowkeep.model.resources import ReadGround, ReadStream, RowFormat, RowSlice, Table, Upload
+from rowkeep.model.resources import ReadFormat, ReadGround, ReadStream, RowSlice, Table, Upload
 from rowkeep.model.schema import Schema, Variable, merged_schema
 from rowkeep.services.access import (
-    TokenHash,
     find_table,
     find_upload,
     permit,
@@ -45,7 +44,7 @@ class ReadRequest(msgspec.Struct, frozen=True):
 
     table: TableReference
     upload_name: str | None
-    format: RowFormat
+    format: ReadFormat
     selected_variables: tuple[str, ...] | None
     rows_max: int | None
 
@@ -77,31 +76,29 @@ class ReadService:
         self._held = HeldReadings()
 
     async def list_rows(
-        self, token_hash: TokenHash | None, request: ReadRequest, *, offset: int = 0
+        self, caller: Caller, request: ReadRequest, *, offset: int = 0
     ) -> AsyncIterator[bytes]:
         """The body with the rows as of now, without the first `offset`. Errors come before its first part."""
-        stream = await self._doors.read(lambda view: whole_stream(view, token_hash, request))
+        stream = await self._doors.read(lambda view: whole_stream(view, caller, request))
         return await self._body(stream, offset=offset, with_sentinel=False)
 
     async def list_stream(self, find: Callable[[CatalogView], ReadStream]) -> AsyncIterator[bytes]:
         """The body with the rows that a function finds."""
         return await self._body(await self._doors.read(find), offset=0, with_sentinel=False)
 
-    async def open_session(
-        self, token_hash: TokenHash | None, request: ReadRequest, stream_count: int
-    ) -> OpenedSession:
+    async def open_session(self, caller: Caller, request: ReadRequest, stream_count: int) -> OpenedSession:
         """Remembers the rows as of now, in at most `stream_count` streams (1 to 64)."""
         return await self.open_session_of(
-            token_hash, lambda view: whole_stream(view, token_hash, request), stream_count
+            caller, lambda view: whole_stream(view, caller, request), stream_count
         )
 
     async def open_session_of(
-        self, token_hash: TokenHash | None, find: Callable[[CatalogView], ReadStream], stream_count: int
+        self, caller: Caller, find: Callable[[CatalogView], ReadStream], stream_count: int
     ) -> OpenedSession:
         """Remembers the rows that a function finds. Raises rate_limit_exceeded for too many sessions."""
 
         def look(view: CatalogView) -> ReadSession:
-            return self._session(find(view), stream_count, principal_of(view, token_hash).user_id or 0)
+            return self._session(find(view), stream_count, principal_of(view, caller).user_id or 0)
 
         def add(editor: CatalogEditor) -> None:
             self._require_room(editor, session.opener_id)
@@ -133,13 +130,13 @@ class ReadService:
             )
 
     async def read_stream(
-        self, token_hash: TokenHash | None, identifier: str, *, offset: int, with_sentinel: bool
-    ) -> tuple[RowFormat, AsyncIterator[bytes]]:
+        self, caller: Caller, identifier: str, *, offset: int, with_sentinel: bool
+    ) -> tuple[ReadFormat, AsyncIterator[bytes]]:
         """The body of a session's stream from a row on. Only who made the session may read it.
 
         A session over public data is for whoever knows its id, which nobody can guess, and may see the data.
         """
-        stream = await self._doors.read(lambda view: find_stream(view, token_hash, identifier))
+        stream = await self._doors.read(lambda view: find_stream(view, caller, identifier))
         return stream.format, await self._body(stream, offset=offset, with_sentinel=with_sentinel)
 
     async def _body(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> AsyncIterator[bytes]:
@@ -160,10 +157,10 @@ class ReadService:
         return parts()
 
 
-def find_stream(view: CatalogView, token_hash: TokenHash | None, identifier: str) -> ReadStream:
+def find_stream(view: CatalogView, caller: Caller, identifier: str) -> ReadStream:
     """Returns a stream that the caller may read now. Raises not_found_error for any other."""
     absent = not_found("There is no such read stream, or it has expired; create a read session.")
-    principal = principal_of(view, token_hash)
+    principal = principal_of(view, caller)
     session = view.sessions.find(session_identifier(identifier), _now())
     found = None if session is None else session.stream(identifier)
     if found is None or found.user_id not in (None, principal.user_id):
@@ -203,9 +200,9 @@ class ReadSource(msgspec.Struct, frozen=True):
         )
 
 
-def find_source(view: CatalogView, token_hash: TokenHash | None, request: ReadRequest) -> ReadSource:
+def find_source(view: CatalogView, caller: Caller, request: ReadRequest) -> ReadSource:
     """Looks up what is asked for. Raises invalid_token, not_found_error and 403 errors."""
-    principal = principal_of(view, token_hash)
+    principal = principal_of(view, caller)
     if request.upload_name is None:
         place, table = find_table(view, principal, request.table, AccessLevel.DATA)
         scope = permit(principal, place, AccessLevel.DATA)
@@ -219,9 +216,9 @@ def find_source(view: CatalogView, token_hash: TokenHash | None, request: ReadRe
     )
 
 
-def whole_stream(view: CatalogView, token_hash: TokenHash | None, request: ReadRequest) -> ReadStream:
+def whole_stream(view: CatalogView, caller: Caller, request: ReadRequest) -> ReadStream:
     """All that is asked for as one stream without a name."""
-    source = find_source(view, token_hash, request)
+    source = find_source(view, caller, request)
     uploads = source.uploads(view)
     schema = source.schema(uploads)
     return stream_of(source, request, schema, slices_of(view, uploads, request.rows_max))
@@ -294,12 +291,12 @@ def no_such_variable(what: str, name: str, schema: Schema) -> RowkeepError:
     )
 
 
-def row_format(name: str, others: Sequence[str] = ()) -> RowFormat:
+def row_format(name: str, others: Sequence[str] = ()) -> ReadFormat:
     """A format that a caller spelled; `others` can be asked for in the same place.
 
     Raises invalid_request_error.
     """
-    names = {"ndjson": RowFormat.JSON_LINES, **{format_.value: format_ for format_ in RowFormat}}
+    names = {"ndjson": ReadFormat.JSON_LINES, **{format_.value: format_ for format_ in ReadFormat}}
     if name not in names:
         raise invalid_request(
             f"`format` must be one of {', '.join([*names, *others])}, not {shortened(name)!r}."

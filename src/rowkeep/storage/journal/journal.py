@@ -107,7 +107,9 @@ class Journal:
                     outcome = msgspec.structs.replace(outcome, skipped=skipped)
                 written.append((batch, outcome))
                 if batch.key is not None:
-                    known[batch.upload_id, batch.key] = KnownRequest(batch.digest, outcome, batch.upload_id)
+                    known[batch.upload_id, batch.key] = KnownRequest(
+                        batch.request_digest, outcome, batch.upload_id
+                    )
             outcomes.append(outcome)
         if written:
             self._write(connection, editor, written, placement, version)
@@ -195,7 +197,7 @@ def _settle(editor: CatalogEditor, batch: Batch, version: int, known: _KnownRequ
     earlier = None if batch.key is None else known.get((batch.upload_id, batch.key))
     if earlier is None:
         return None
-    if earlier.digest != batch.digest:
+    if earlier.request_digest != batch.request_digest:
         return KeyReused()
     if earlier.removed_at is not None:
         return KeyUndone()

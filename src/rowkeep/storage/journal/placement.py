@@ -63,8 +63,8 @@ class Placement:
         """Places a batch behind those before it. Returns its receipt."""
         end = self.after[batch.upload_id]
         if not batch.row_count:
-            return Receipt(0, batch.change, sha256=batch.sha256, chain=end.chain)
-        chain = next_chain(end.chain, batch.sha256)
+            return Receipt(0, batch.change, rows_sha256=batch.rows_sha256, chain=end.chain)
+        chain = next_chain(end.chain, batch.rows_sha256)
         commit = self.before[batch.upload_id].commit_count + 1
         self.after[batch.upload_id] = StreamEnd(end.row_count + batch.row_count, chain, commit)
         return Receipt(
@@ -72,7 +72,7 @@ class Placement:
             batch.change,
             commit=commit,
             first_row=end.row_count,
-            sha256=batch.sha256,
+            rows_sha256=batch.rows_sha256,
             chain=chain,
         )
 

@@ -23,7 +23,7 @@ from rowkeep.formats.columns import Column, columns_of
 from rowkeep.formats.json_lines import JsonLinesEncoder
 from rowkeep.model.decoding.strict import Row, RowDecoder, row_decoder
 from rowkeep.model.errors import not_found
-from rowkeep.model.resources import Entry, ReadStream, RowFormat, RowSlice
+from rowkeep.model.resources import Entry, ReadFormat, ReadStream, RowSlice
 from rowkeep.model.schema import Schema
 from rowkeep.storage.base import SegmentStore
 from rowkeep.storage.catalog.catalog import CatalogView
@@ -64,10 +64,10 @@ class Encoder(Protocol):
     def end(self) -> bytes: ...
 
 
-_ENCODERS: dict[RowFormat, Callable[[Schema], Encoder]] = {
-    RowFormat.ARROW: ArrowEncoder,
-    RowFormat.CSV: CsvEncoder,
-    RowFormat.JSON_LINES: JsonLinesEncoder,
+_ENCODERS: dict[ReadFormat, Callable[[Schema], Encoder]] = {
+    ReadFormat.ARROW: ArrowEncoder,
+    ReadFormat.CSV: CsvEncoder,
+    ReadFormat.JSON_LINES: JsonLinesEncoder,
 }
 
 
@@ -192,7 +192,7 @@ class StreamReader:
         return max(1, min(BATCH_ROWS_MAX, BATCH_CELLS_MAX // width, fitting))
 
     def _segment_batch_rows(self, rows: ArrowRows) -> int:
-        if self._format is not RowFormat.ARROW:
+        if self._format is not ReadFormat.ARROW:
             return self._batch_rows(rows.row_count, rows.byte_count)
         fitting = ARROW_BATCH_BYTES_MAX * rows.row_count // max(1, rows.byte_count)
         return max(1, min(ARROW_BATCH_ROWS_MAX, fitting))

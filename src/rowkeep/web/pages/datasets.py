@@ -39,11 +39,11 @@ class DatasetPages:
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
         """A data set at one of its versions."""
         (reference,) = request.segments
-        token = session.token_hash
-        view = await self._datasets.find(token, reference)
+        caller = session.caller
+        view = await self._datasets.find(caller, reference)
         reference = dataset_reference(view.place)
-        tables = await self._tables.page(token, reference, 0, TABLES_MAX)
-        versions = await self._versions.page(token, reference, 0, VERSIONS_MAX)
+        tables = await self._tables.page(caller, reference, 0, TABLES_MAX)
+        versions = await self._versions.page(caller, reference, 0, VERSIONS_MAX)
         page = render(
             "dataset.html",
             session=session,
@@ -62,7 +62,7 @@ class DatasetPages:
         """Who was given what; None for a person who may not see that."""
         if not view.place.is_editable:
             return None
-        return await self._grants.page(session.token_hash, dataset_reference(view.place), 0, GRANTS_MAX)
+        return await self._grants.page(session.caller, dataset_reference(view.place), 0, GRANTS_MAX)
 
     async def release(self, request: PageRequest, session: Session) -> PageAnswer:
         """Releases the next version, and shows it."""
@@ -70,7 +70,7 @@ class DatasetPages:
         form = await request.form()
         notes = form.get("notes", "").strip() or None
         draft = ReleaseDraft(release_notes=notes, continue_streams=form.get("continue") == "yes")
-        released = await self._versions.release(session.token_hash, reference, "next", draft)
+        released = await self._versions.release(session.caller, reference, "next", draft)
         dataset = released.place.dataset
         tag = released.version.tag.replace(".", "_")
         shown = f"{dataset.owner_name}.{dataset.name_key}:{tag}"

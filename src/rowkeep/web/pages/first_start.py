@@ -2,7 +2,7 @@
 
 from rowkeep.model.references import checked_name, upload_segment
 from rowkeep.model.resources import OwnerKind
-from rowkeep.services.access import token_hash
+from rowkeep.services.access import caller_with
 from rowkeep.services.datasets import DatasetDraft, DatasetService
 from rowkeep.services.first_start import FirstStart
 from rowkeep.services.tables import TableDraft, TableService
@@ -54,14 +54,14 @@ class FirstStartPages:
         dataset_name = checked_name("dataset", form.get("dataset", ""))
         table_name = checked_name("table", form.get("table", ""))
         user = await self._first_start.make_user(form["code"], form.get("user", "").strip())
-        hash_ = token_hash(user.token.encode())
+        caller = caller_with(user.token.encode())
         draft = DatasetDraft(dataset_name)
-        dataset = await self._datasets.create(hash_, OwnerKind.USER, user.name, draft)
+        dataset = await self._datasets.create(caller, OwnerKind.USER, user.name, draft)
         place = dataset.place
-        table = await self._tables.create(hash_, dataset_reference(place), TableDraft(table_name))
+        table = await self._tables.create(caller, dataset_reference(place), TableDraft(table_name))
         reference = f"{place.dataset.owner_name}.{place.dataset.name_key}.{table.table.name_key}"
-        stream = await self._uploads.create(hash_, reference, UploadDraft(name=STREAM, type="stream"))
-        identifier = self._signing_in.sessions.begin(hash_, user.name)
+        stream = await self._uploads.create(caller, reference, UploadDraft(name=STREAM, type="stream"))
+        identifier = self._signing_in.sessions.begin(caller, user.name)
         page = render(
             "first_rows.html",
             session=self._signing_in.sessions.find(identifier),

@@ -25,7 +25,7 @@ class HomePages:
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
         """A page of data sets, newest first."""
         before_id = request.natural("before") or _NEWEST
-        found = await self._datasets.given(session.token_hash, before_id, DATASETS_PER_PAGE + 1)
+        found = await self._datasets.given(session.caller, before_id, DATASETS_PER_PAGE + 1)
         views = found[:DATASETS_PER_PAGE]
         page = render(
             "home.html",

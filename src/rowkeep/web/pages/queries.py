@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rowkeep.model.resources import RowFormat
+from rowkeep.model.resources import ReadFormat
 from rowkeep.model.schema import Variable
 from rowkeep.services.queries import QueryDraft, QueryService, QueryView, rows_of_query
 from rowkeep.services.read.read import ReadService
@@ -40,7 +40,7 @@ class QueryPages:
 
     async def write(self, request: PageRequest, session: Session) -> PageAnswer:
         """A form for a query, of the data set that the link names if any, and the person's latest queries."""
-        recent = await self._queries.page(session.token_hash, None, RECENT_MAX)
+        recent = await self._queries.page(session.caller, None, RECENT_MAX)
         dataset = request.text("dataset")
         return html_answer(_page(session, None, dataset, recent=recent))
 
@@ -52,13 +52,13 @@ class QueryPages:
             default_dataset=form.get("dataset", "").strip() or None,
             timeout_ms=HOLD_MS,
         )
-        view = await self._queries.create(session.token_hash, draft)
+        view = await self._queries.create(session.caller, draft)
         return redirect(f"{SQL}/{view.job.identifier}")
 
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
         """A query with the first rows of its result, with what it failed of, or while it runs."""
         (identifier,) = request.segments
-        view = await self._queries.find(session.token_hash, identifier)
+        view = await self._queries.find(session.caller, identifier)
         variables = () if view.result is None else view.result.variables[:VARIABLES_SHOWN_MAX]
         rows = await self._first_rows(session, view, variables)
         dataset = view.arguments.default_dataset or ""
@@ -69,20 +69,20 @@ class QueryPages:
             return []
         names = [variable.name for variable in variables]
         find = rows_of_query(
-            session.token_hash, view.job.identifier, RowFormat.JSON_LINES, names, ROWS_SHOWN_MAX
+            session.caller, view.job.identifier, ReadFormat.JSON_LINES, names, ROWS_SHOWN_MAX
         )
         return await cells_of(await self._reads.list_stream(find), names)
 
     async def cancel(self, request: PageRequest, session: Session) -> PageAnswer:
         """Ends a query that is not finished."""
         (identifier,) = request.segments
-        view = await self._queries.cancel(session.token_hash, identifier)
+        view = await self._queries.cancel(session.caller, identifier)
         return redirect(f"{SQL}/{view.job.identifier}")
 
     async def csv(self, request: PageRequest, session: Session) -> PageAnswer:
         """All rows of a result as a file."""
         (identifier,) = request.segments
-        find = rows_of_query(session.token_hash, identifier, RowFormat.CSV, None, None)
+        find = rows_of_query(session.caller, identifier, ReadFormat.CSV, None, None)
         return csv_answer("query.csv", await self._reads.list_stream(find))
 
 

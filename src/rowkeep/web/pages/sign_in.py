@@ -4,7 +4,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from rowkeep.model.errors import ErrorCode, RowkeepError, not_found
-from rowkeep.services.access import token_hash
+from rowkeep.services.access import caller_with
 from rowkeep.services.datasets import DatasetService
 from rowkeep.web.answers import PageAnswer, html_answer, redirect
 from rowkeep.web.rendering import render
@@ -51,15 +51,15 @@ class SignInPages:
         if wait_seconds:
             message = f"There were too many attempts from your address. Try again in {wait_seconds} seconds."
             return _form(following, message, HTTPStatus.TOO_MANY_REQUESTS)
-        hash_ = token_hash(form.get("token", "").strip().encode())
+        caller = caller_with(form.get("token", "").strip().encode())
         try:
-            principal = await self._datasets.principal(hash_)
+            principal = await self._datasets.principal(caller)
         except RowkeepError as error:
             if error.code is not ErrorCode.INVALID_TOKEN:
                 raise
             return _form(following, _REFUSED, HTTPStatus.FORBIDDEN)
         self._sessions.end(request.cookie(self._cookie.name))
-        identifier = self._sessions.begin(hash_, principal.user_name or "")
+        identifier = self._sessions.begin(caller, principal.user_name or "")
         return redirect(_own_page(following), self._cookie.set_to(identifier))
 
     async def sign_out(self, request: PageRequest) -> PageAnswer:

@@ -4,7 +4,7 @@ However wide or heavy a table is, a page shows a bounded part of it: some rows o
 a number of bytes, long cells cut. What was cut off says so, and leads to the whole.
 """
 
-from rowkeep.model.resources import RowFormat
+from rowkeep.model.resources import ReadFormat
 from rowkeep.model.schema import Variable
 from rowkeep.services.read.read import ReadService, read_request
 from rowkeep.services.tables import TableService, TableView
@@ -66,15 +66,15 @@ class TablePages:
         if not variables:
             return []
         names = [variable.name for variable in variables]
-        asked = read_request(reference, None, RowFormat.JSON_LINES, names, offset + ROWS_PER_PAGE)
-        parts = await self._reads.list_rows(session.token_hash, asked, offset=offset)
+        asked = read_request(reference, None, ReadFormat.JSON_LINES, names, offset + ROWS_PER_PAGE)
+        parts = await self._reads.list_rows(session.caller, asked, offset=offset)
         return await cells_of(parts, names)
 
     async def csv(self, request: PageRequest, session: Session) -> PageAnswer:
         """All rows as a file."""
         view = await self._find(request, session)
-        asked = read_request(table_reference(view), None, RowFormat.CSV, None, None)
-        parts = await self._reads.list_rows(session.token_hash, asked)
+        asked = read_request(table_reference(view), None, ReadFormat.CSV, None, None)
+        parts = await self._reads.list_rows(session.caller, asked)
         return csv_answer(f"{view.table.name_key}.csv", parts)
 
     async def variables(self, request: PageRequest, session: Session) -> PageAnswer:
@@ -100,7 +100,7 @@ class TablePages:
 
     async def _find(self, request: PageRequest, session: Session) -> TableView:
         (reference,) = request.segments
-        return await self._tables.find(session.token_hash, reference)
+        return await self._tables.find(session.caller, reference)
 
 
 def _common(session: Session, view: TableView, tab: str) -> dict[str, object]:

@@ -34,8 +34,8 @@ ROOMS = {
         model/decoding
         """,
         """
-        unit/test_decoding.py unit/test_lenient.py unit/test_lenientcolumns.py unit/test_large.py
-        unit/test_rowlines.py unit/test_skipping.py unit/test_types.py
+        unit/test_decoding.py unit/test_lenient.py unit/test_lenient_columns.py unit/test_large.py
+        unit/test_row_lines.py unit/test_skipping.py unit/test_types.py
         """,
     ),
     "insert": _room(
@@ -117,7 +117,8 @@ ROOMS = {
         client
         """,
         """
-        unit/test_insertion.py unit/test_client.py unit/test_client_connection.py unit/test_client_waiting.py
+        unit/test_insert_files.py unit/test_client.py unit/test_client_connection.py
+        unit/test_client_waiting.py
         e2e/test_row_stream.py e2e/test_insert_command.py e2e/test_faulty_network.py
         crash/test_client_power_loss.py
         """,

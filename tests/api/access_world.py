@@ -12,9 +12,9 @@ from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.doors import edit_catalog
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.sqlite import SqliteDatabase
-from tests.api.accesstable import API, CALLERS, TARGETS
+from tests.api.access_table import API, CALLERS, TARGETS
 from tests.api.caller import Caller
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 GRANTS = {
     "sees_overview": "overview",

@@ -7,7 +7,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page
 
 from tests.api.caller import Caller
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 SCRIPT = "<script>window.ran = 1</script><img src=x onerror='window.ran = 1'>"
 ATTRIBUTE = "\"><svg onload='window.ran = 1'>"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "clients"

@@ -36,7 +36,7 @@ CLIENT_TEETH = (
         f"{CLIENT_FILES}/ndjson.py",
         "if row_count != line_count:",
         "if False:",
-        "tests/unit/test_insertion.py",
+        "tests/unit/test_insert_files.py",
     ),
     Tooth(
         "where a batch ends for want of more is known before it is sent",

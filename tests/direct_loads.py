@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 
+from rowkeep.model.access import Caller
 from rowkeep.model.jobs import JobKind
 from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.worker_jobs import WorkerJob, WorkerLimits
-from rowkeep.services.access import TokenHash
 from rowkeep.services.jobs import JobService
 from rowkeep.services.loads import LoadRunner
 from rowkeep.services.temp_uploads import TempUploadDraft, TempUploadService
@@ -46,9 +46,9 @@ class DirectLoads:
         self.jobs = JobService(doors, {JobKind.LOAD: LoadRunner(loader, files)}, {JobKind.LOAD: 1})
         self._temp_uploads = TempUploadService(doors, files, bytes_max=2**30)
 
-    async def send(self, token_hash: TokenHash, table: str, content: bytes) -> str:
+    async def send(self, caller: Caller, table: str, content: bytes) -> str:
         """Sends a file. Returns the identifier of its temporary upload."""
-        [temp_upload] = await self._temp_uploads.create(token_hash, table, [TempUploadDraft()])
+        [temp_upload] = await self._temp_uploads.create(caller, table, [TempUploadDraft()])
 
         async def parts() -> AsyncIterator[bytes]:
             yield content

@@ -13,8 +13,8 @@ from rowkeep.model.resources import Receipt
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert.receipts import RequestState, RequestView
 from rowkeep.services.insert.requests import InsertRequest
-from tests.unit.rowmachine import ANY, TABLES, TYPES, CatalogMachine, reference_of
-from tests.unit.rowmodel import NUMBERS, TEXTS, Proof, Refused, Row, TypedTable, TypedUpload, inferred
+from tests.unit.row_machine import ANY, TABLES, TYPES, CatalogMachine, reference_of
+from tests.unit.row_model import NUMBERS, TEXTS, Proof, Refused, Row, TypedTable, TypedUpload, inferred
 
 # A variable for each type, and some that no upload declares; the last is one of them in other letters.
 NAMES = [*(f"a_{type_}" for type_ in TYPES), "new", "more", "A_STRING"]
@@ -146,15 +146,15 @@ class InsertMachine(CatalogMachine):
         request = InsertRequest(self.owner, (reference_of(table), upload.name), key)
 
         async def insert() -> Receipt:
-            ingest = self.world.ingest
-            target = ingest.kept_target(request) or await ingest.look_up_target(request)
-            return await ingest.insert(request, target, body, InsertTimes(0.0))
+            inserts = self.world.inserts
+            target = inserts.kept_target(request) or await inserts.look_up_target(request)
+            return await inserts.insert(request, target, body, InsertTimes(0.0))
 
         return self.world.run(insert())
 
 
 def proof_of(receipt: Receipt) -> Proof:
     """What a receipt says beside the change of the schema."""
-    assert receipt.sha256 is not None
+    assert receipt.rows_sha256 is not None
     assert receipt.chain is not None
-    return Proof(receipt.row_count, receipt.commit, receipt.first_row, receipt.sha256, receipt.chain)
+    return Proof(receipt.row_count, receipt.commit, receipt.first_row, receipt.rows_sha256, receipt.chain)

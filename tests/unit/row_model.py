@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 import pyarrow
 
-from tests.arrowstreams import arrow_batches
-from tests.unit.versionmodel import ModelTable, ModelUpload
+from tests.arrow_streams import arrow_batches
+from tests.unit.version_model import ModelTable, ModelUpload
 
 Row = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """The lines that durability rests on, each with the tests that must fail without it."""
 
-from tests.toothlist_client import CLIENT_TEETH, Tooth
+from tests.tooth_list_client import CLIENT_TEETH, Tooth
 
 STORAGE = "src/rowkeep/storage"
 

@@ -24,7 +24,7 @@ from rowkeep.workers.entries_file import write_entry
 from rowkeep.workers.query.engine import EngineError, QueryEngine
 from rowkeep.workers.query.failures import failure_message
 from rowkeep.workers.query.tables import TableViews
-from tests.unit.readworld import TABLE, World
+from tests.unit.read_world import TABLE, World
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5)
 MEBIBYTE = 1024 * 1024

@@ -18,9 +18,9 @@ from rowkeep.model.types import VariableType
 from rowkeep.services.tables import TableDraft, TableService
 from rowkeep.services.uploads import UploadDraft
 from rowkeep.services.versions import ReleaseDraft, VersionService
-from tests.unit.readworld import World
-from tests.unit.rowmodel import Expected, ModelVariable, TypedTable, TypedUpload
-from tests.unit.versionmodel import ModelDataset, ModelVersion
+from tests.unit.read_world import World
+from tests.unit.row_model import Expected, ModelVariable, TypedTable, TypedUpload
+from tests.unit.version_model import ModelDataset, ModelVersion
 
 BOUNDS = {
     "storage.segments.reader.READ_BYTES_MAX": 150,

@@ -12,7 +12,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from tests.commandline import rowkeep
+from tests.command_line import rowkeep
 
 START_SECONDS_MAX = 30
 _listening = re.compile(r"rowkeep: listening on (http://\S+)").match

@@ -13,11 +13,12 @@ from pyarrow import parquet
 
 from rowkeep.compose.storage import open_storage
 from rowkeep.config import Settings
+from rowkeep.model.access import Caller
 from rowkeep.model.chain import digest_of
 from rowkeep.model.decoding.strict import row_decoder
 from rowkeep.model.resources import Batch, OwnerKind, ReadStream, Receipt, Segment, Upload
 from rowkeep.model.timing import InsertTimes
-from rowkeep.services.access import TokenHash, token_hash
+from rowkeep.services.access import caller_with
 from rowkeep.services.accounts import create_token, create_user
 from rowkeep.services.datasets import DatasetDraft, DatasetService
 from rowkeep.services.insert.receipts import ReceiptService
@@ -35,8 +36,8 @@ from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.segments.chaining import ChainReading
 from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.workers.decoding_process import DecodingProcesses
-from tests.arrowstreams import table_of
-from tests.directloads import DirectLoads
+from tests.arrow_streams import table_of
+from tests.direct_loads import DirectLoads
 from tests.sealing import POLICY, DirectSealer, seal_all
 from tests.unit.inserting import insert_service
 
@@ -88,7 +89,7 @@ class World:
         self.uploads = UploadService(self.doors, self.loads.jobs)
         self.receipts = ReceiptService(self.doors, partial(ChainReading, storage.segments))
         decoding = DecodingProcesses(folder, inflated_bytes_max=2**20)
-        self.ingest = insert_service(self.doors, decoding)
+        self.inserts = insert_service(self.doors, decoding)
 
     def maintenance_under(self, policy: SealingPolicy) -> Maintenance:
         """Another maintenance of the same data, with bounds of its own."""
@@ -106,7 +107,7 @@ class World:
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self._runner.run(work)
 
-    def token(self, user: str, *scopes: str) -> TokenHash:
+    def token(self, user: str, *scopes: str) -> Caller:
         """A new token of a user, who is created when there is none."""
 
         def edit(editor: CatalogEditor) -> str:
@@ -114,7 +115,7 @@ class World:
                 create_user(editor, user)
             return create_token(editor, user, scopes, None)
 
-        return token_hash(edit_catalog(self.database, edit).encode())
+        return caller_with(edit_catalog(self.database, edit).encode())
 
     def create(self, upload: str, schema: list[dict[str, str]] | None = None) -> None:
         draft = msgspec.convert({"name": upload, "type": "stream", "schema": schema}, UploadDraft)
@@ -124,8 +125,8 @@ class World:
         request = InsertRequest(self.owner, (TABLE, upload), None)
 
         async def insert() -> None:
-            target = await self.ingest.look_up_target(request)
-            await self.ingest.insert(
+            target = await self.inserts.look_up_target(request)
+            await self.inserts.insert(
                 request, target, msgspec.json.encode({"rows": rows, **flags}), InsertTimes(0.0)
             )
 
@@ -265,9 +266,9 @@ class World:
         request = read_request(TABLE, upload, format_name, names, rows_max)
         return self.run(self.reads.open_session(self.owner, request, stream_count))
 
-    def open_stream(self, stream: ReadStream, **caller: TokenHash | None) -> AsyncIterator[bytes]:
+    def open_stream(self, stream: ReadStream, caller: Caller | None = None) -> AsyncIterator[bytes]:
         reading = self.reads.read_stream(
-            caller.get("token", self.owner), stream.identifier, offset=0, with_sentinel=False
+            caller or self.owner, stream.identifier, offset=0, with_sentinel=False
         )
         return self.run(reading)[1]
 
