@@ -1,11 +1,13 @@
 """The command line `rowkeep`: a group whose commands are loaded when they are called. See design 6.
 
 Each command is a file in `commands/`, imported only when it runs, so that `rowkeep token create` does not
-wait for libraries that only the server needs. This is the one place that imports by name.
+wait for libraries that only the server needs. This is the one place that imports by name. The package
+rowkeep-client (packages/client) is made of the same files and lacks the server's commands.
 """
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import click
@@ -56,12 +58,17 @@ COMMANDS = {
 }
 
 
+def _is_here(name: str) -> bool:
+    """Whether a command is installed: rowkeep-client has those alone that talk to a server."""
+    return find_spec(f"rowkeep.commands.{COMMANDS[name].module}") is not None
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands by name and imports one when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         """Returns the names of all commands."""
-        return sorted(COMMANDS)
+        return sorted(name for name in COMMANDS if _is_here(name))
 
     def get_command(
         self,
@@ -72,6 +79,11 @@ class LazyGroup(click.Group):
         place = COMMANDS.get(cmd_name)
         if place is None:
             return None
+        if not _is_here(cmd_name):
+            raise click.UsageError(
+                f"`rowkeep {cmd_name}` works on the server's machine, where the package rowkeep is "
+                "installed. This is rowkeep-client."
+            )
         command: click.Command = getattr(import_module(f"rowkeep.commands.{place.module}"), place.attribute)
         return command
 
