@@ -16,7 +16,7 @@ from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.opening import open_database
 from rowkeep.storage.verification import verify
 from tests.arrow_streams import table_of
-from tests.keptdirectories import (
+from tests.kept_directories import (
     ADDED,
     KEY,
     RELEASED,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.sources import ROOT
-from tests.plainhttp import request
+from tests.plain_http import request
 
 BUILD = ROOT / "scripts" / "build_wheels.py"
 CLIENT_BYTES_MAX = 20 * 1024 * 1024

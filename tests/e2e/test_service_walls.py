@@ -13,7 +13,7 @@ from tests.api.publishing import Publication
 from tests.api.querying import QueryClient
 from tests.house.sources import ROOT
 from tests.server_process import ServerProcess, wait_until
-from tests.systemdunit import allowed_calls
+from tests.systemd_unit import allowed_calls
 
 UNIT = ROOT / "deploy" / "rowkeep.service"
 

@@ -10,7 +10,7 @@ import pytest
 
 from rowkeep.config import Settings
 from tests.house.sources import ROOT
-from tests.systemdunit import values_of
+from tests.systemd_unit import values_of
 
 DEPLOY = ROOT / "deploy"
 UNITS = sorted([*DEPLOY.glob("*.service"), *DEPLOY.glob("*.timer")])

@@ -11,7 +11,7 @@ from rowkeep.storage.sqlite import SqliteDatabase
 from rowkeep.storage.statements import load_migrations
 from tests.contract.journaling import batch, make_uploads, plain
 from tests.house.sources import PACKAGE
-from tests.keptdirectories import kept_numbers
+from tests.kept_directories import kept_numbers
 
 WHOLE_MAX = 7  # the last migration from before there were pairs
 _half = re.compile(r"\d{4}_\w+\.(pre|post)\.sql").fullmatch
