@@ -1,5 +1,6 @@
 """What is not rowkeep's is left alone, and a data directory that lost its database is not begun anew."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from rowkeep.storage import raw_contents
 from rowkeep.storage.local_files import DataDirectory, Disk
 from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.marker import MARKER
@@ -276,6 +278,30 @@ def test_what_is_put_there_while_the_server_runs_is_set_aside(tmp_path: Path) ->
     assert store.names() == set()
     assert [file.name for file in (tmp_path / "lost+found").iterdir()] == [foreign]
     assert sweep.set_aside_count == 1
+
+
+def test_contents_that_an_older_database_does_not_know_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server kept and let go is removed; a content that it never knew goes to lost+found."""
+    monkeypatch.setattr(raw_contents, "GRACE_SECONDS", 0.0)
+    named, foreign = (hashlib.sha256(text).hexdigest() for text in (b"named", b"foreign"))
+    for name in (named, foreign):
+        put(tmp_path, f"raw_files/{name}")
+    folder = raw_contents.RawContentFolder(tmp_path / "raw_files", tmp_path / "temp_uploads", Disk())
+
+    async def sweep_twice() -> list[int]:
+        async def names() -> set[str]:
+            return {named}
+
+        async def none() -> set[str]:
+            return set()
+
+        return [await folder.sweep(names), await folder.sweep(none)]
+
+    assert asyncio.run(sweep_twice()) == [1, 1]
+    assert list((tmp_path / "raw_files").iterdir()) == []
+    assert [file.name for file in (tmp_path / "lost+found" / "raw_files").iterdir()] == [foreign]
 
 
 def test_what_cannot_be_moved_stays(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ Only rowkeep.db knew the rest, and it is not in the new one:
   also those that were deleted or replaced shortly before;
 - which requests were undone: their rows are shown again; and the keys of requests: a repeat inserts again;
 - labels, descriptions and notes; rows in quarantine; files that waited to be loaded; queries and exports;
+- which content the files of file index tables have: a server moves the contents to lost+found/raw_files;
 - the audit log.
 Names are as they were when each segment was written."""
 NAMELESS_SEGMENTS = (

@@ -20,6 +20,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -188,6 +189,31 @@ def _lockable(folder: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def log_moved(file: Path, place: str, reason: str) -> None:
+    """Says in the log that a file of the data directory was moved."""
+    _log.info("file moved", file=f"{file.parent.name}/{file.name}", to=place, reason=reason)
+
+
+def set_aside(disk: "Disk", file: Path, root: Path, folder: str) -> str:
+    """Moves a file durably to a folder of a data directory, and notes when in its time of change.
+
+    A file that lies there under the same name is kept too: this one gets the time in its name. Returns where
+    it is, from the data directory on.
+    """
+    target = root / folder
+    made = [target, *(parent for parent in target.parents if parent == root or root in parent.parents)]
+    for missing in reversed(made):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    place = target / file.name
+    if place.exists():
+        place = target / f"{file.name}.{time.time_ns()}"
+    os.utime(file)
+    disk.rename(file, place)
+    for changed in (file.parent, *made):
+        disk.sync_directory(changed)
+    return str(place.relative_to(root))
 
 
 def _remove(file: Path) -> None:

@@ -3,12 +3,11 @@
 import os
 import re
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rowkeep.storage.local_files import HELD_PREFIX, Disk, holding_segments
+from rowkeep.storage.local_files import HELD_PREFIX, Disk, holding_segments, set_aside
 from rowkeep.storage.segments.naming import LOST_AND_FOUND, UNFINISHED, is_segment_file
 
 _time = re.compile(r"\.\d+$", re.ASCII)
@@ -16,11 +15,6 @@ _time = re.compile(r"\.\d+$", re.ASCII)
 
 def _is_set_aside(name: str) -> bool:
     return is_segment_file(_time.sub("", name))
-
-
-def _up_to(folder: Path, root: Path) -> list[Path]:
-    """A folder and those that it lies in, up to another."""
-    return [folder, *(parent for parent in folder.parents if parent == root or root in parent.parents)]
 
 
 class LocalSegments:
@@ -73,22 +67,8 @@ class LocalSegments:
         self._disk.remove(self._folder / name)
 
     def set_aside(self, name: str, folder: str) -> str:
-        """Moves a file durably to a folder of the data directory, and notes when in its time of change.
-
-        A file that lies there under the same name is kept too: this one gets the time in its name.
-        """
-        root = self._folder.parent
-        target = root / folder
-        for missing in reversed(_up_to(target, root)):
-            missing.mkdir(mode=0o700, exist_ok=True)
-        file, place = self._folder / name, target / name
-        if place.exists():
-            place = target / f"{name}.{time.time_ns()}"
-        os.utime(file)
-        self._disk.rename(file, place)
-        for changed in (self._folder, *_up_to(target, root)):
-            self._disk.sync_directory(changed)
-        return str(place.relative_to(root))
+        """Moves a file durably to a folder of the data directory, and notes when in its time of change."""
+        return set_aside(self._disk, self._folder / name, self._folder.parent, folder)
 
     def forget_set_aside(self, before: float) -> int:
         """Removes files of segments that were set aside before a time. Returns how many."""

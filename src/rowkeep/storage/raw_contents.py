@@ -3,6 +3,9 @@
 The content of a file that is added is there already, as that of a temporary upload; it gets its second name
 here (a hard link), durable before the transaction that names it. Content that no file names may be about to
 be named, so sweeping and adding take turns: what is swept is looked up and removed in one turn.
+
+Content that this server neither kept nor has seen named is no garbage of its own: an older database was put
+here, or a new one was made of the segments. It is moved to `lost+found/raw_files`, where nothing is removed.
 """
 
 import asyncio
@@ -15,10 +18,11 @@ from pathlib import Path
 
 from rowkeep.model.errors import not_found
 from rowkeep.model.raw_files import ContentDigest
-from rowkeep.storage.local_files import Disk, no_room, remove_and_log
+from rowkeep.storage.local_files import Disk, log_moved, no_room, remove_and_log, set_aside
 from rowkeep.storage.sent_file import SentFile
 
 READ_BYTES = 1024 * 1024
+LOST_CONTENTS = "lost+found/raw_files"
 GRACE_SECONDS = 600.0
 _is_content = re.compile(r"[0-9a-f]{64}", re.ASCII).fullmatch
 
@@ -32,6 +36,8 @@ class RawContentFolder:
         self._disk = disk
         self._turn = asyncio.Lock()
         self._unnamed_since: dict[str, float] = {}
+        # Contents that this server kept, or that had a name when it last looked.
+        self._known: set[str] = set()
 
     async def digest(self, temp_upload: str) -> ContentDigest:
         """Reads what was sent. Raises not_found_error when it is gone."""
@@ -53,6 +59,7 @@ class RawContentFolder:
     def _keep(self, contents: Mapping[str, str]) -> None:
         for sha256, temp_upload in contents.items():
             self._disk.link(self._sent / temp_upload, self._folder / sha256)
+            self._known.add(sha256)
         self._disk.sync_directory(self._folder)
 
     def open(self, sha256: str) -> SentFile:
@@ -63,19 +70,26 @@ class RawContentFolder:
             raise not_found("The content of this file is not on the server any more.") from error
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Removes contents that no file has named for a while. Returns how many."""
+        """Takes away contents that no file has named for a while. Returns how many."""
         async with self._turn:
-            present = await asyncio.to_thread(self._names)
-            unnamed = present - await named()
+            present, names = await asyncio.to_thread(self._names), await named()
+            unnamed = present - names
             now = time.monotonic()
             self._unnamed_since = {name: self._unnamed_since.get(name, now) for name in unnamed}
             since = self._unnamed_since.items()
             removable = [name for name, first_seen in since if now - first_seen >= GRACE_SECONDS]
             for name in removable:
-                await asyncio.to_thread(
-                    remove_and_log, self._disk, self._folder / name, "no file has this content"
-                )
+                await asyncio.to_thread(self._take_away, name)
+            self._known = (self._known & unnamed) | names
         return len(removable)
+
+    def _take_away(self, name: str) -> None:
+        """Removes a content that is known to be garbage, and sets any other aside."""
+        if name in self._known:
+            remove_and_log(self._disk, self._folder / name, "no file has this content")
+        else:
+            place = set_aside(self._disk, self._folder / name, self._folder.parent, LOST_CONTENTS)
+            log_moved(self._folder / name, place, "the catalog names no file with this content")
 
     def _names(self) -> set[str]:
         """The names that rowkeep gave; a file of another name is not rowkeep's to remove."""
