@@ -235,3 +235,25 @@ def test_the_room_of_results_is_bounded(tmp_path: Path) -> None:
         assert editor.queries.result_bytes(7) == 0
         assert editor.uploads.forgettable(0, 10) == [result_upload_id(job.id)]
     database.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("SELECT CAST('secret' AS INT64)", "ValueError in a function"),
+        ("SELECT 9223372036854775807 * 4711", "Out of Range Error"),
+        ("SELECT ERROR('secret')", "Error"),
+        ("SELECT secret FROM", "it is not valid, or asks for what is not served"),
+    ],
+)
+def test_the_log_says_of_what_kind_a_failure_is(
+    server: ServerProcess, queries: QueryClient, sql: str, kind: str
+) -> None:
+    """And nothing of what the query says or reads."""
+    before = len(server.log())
+    query = queries.send(sql)
+    assert query["status"] == "failed", query
+    said = [json.loads(line) for line in server.log()[before:].splitlines() if "a job failed" in line]
+    (line,) = [line for line in said if line["job"] == query["id"]]
+    assert kind in line["detail"]
+    assert not any(word in json.dumps(line) for word in ("secret", "4711"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,7 +128,7 @@ def test_a_line_is_one_object_or_refused(command: InsertCommand, line: str) -> N
     text = f'{{"count": 0}}\n{line}\n{{"count": 3}}\n'
     refused = command.run("--format", "ndjson", text=text)
     assert refused.returncode == EXIT_ROWS_REFUSED
-    assert "line 2: it is not one JSON object" in refused.stderr
+    assert re.search("line 2: it (is not one JSON object|holds (NaN|half a surrogate))", refused.stderr)
     assert command.stream.row_count() == 0
     skipped = command.run("--format", "ndjson", "--on-error", "skip", text=text)
     assert skipped.returncode == EXIT_ROWS_LEFT_OUT

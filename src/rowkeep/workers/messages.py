@@ -61,10 +61,11 @@ class Result(msgspec.Struct, frozen=True, tag=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, tag=True):
-    """From a worker, last: an error that is the caller's to hear."""
+    """From a worker, last: an error that is the caller's to hear; `detail` is for the log."""
 
     code: ErrorCode
     message: str
+    detail: str | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, tag=True):

@@ -218,7 +218,7 @@ class _Worker:
                 if isinstance(message, Progress):
                     listener(message.fraction)
                 elif isinstance(message, Refusal):
-                    raise RowkeepError(message.code, message.message)
+                    raise RowkeepError(message.code, message.message, detail=message.detail)
                 elif isinstance(message, Failure):
                     raise WorkerFailedError(message.failure, f"{message.detail} {self._last_words()!r}")
                 else:

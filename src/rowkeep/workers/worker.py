@@ -109,7 +109,7 @@ def _outcome(function: JobFunction, work: Work) -> FromWorker:
     try:
         return Result(msgspec.Raw(msgspec.json.encode(function(work))))
     except RowkeepError as error:
-        return Refusal(error.code, error.message)
+        return Refusal(error.code, error.message, error.detail)
     except MemoryError as error:
         return Failure(WorkerFailure.MEMORY, repr(error))
     except OSError as error:

@@ -39,19 +39,36 @@ def _bearer(authorization: bytes) -> Caller:
 def head_problem(
     raw_path: bytes, query_string: bytes, headers: Iterable[tuple[bytes, bytes]]
 ) -> RowkeepError | None:
-    """Returns what is wrong with a request whose path, query or headers are longer than any may be."""
+    """Returns what is wrong with a request whatever it asks for: its size, or how its body is sent."""
     if len(raw_path) > PATH_BYTES_MAX or len(query_string) > QUERY_BYTES_MAX:
         return RowkeepError(
             ErrorCode.URI_TOO_LONG,
             f"A path has at most {PATH_BYTES_MAX:,} bytes, and a query {QUERY_BYTES_MAX:,}. Send long lists "
             "in the body of a request that takes them there, such as POST readSessions.",
         )
-    if sum(len(name) + len(value) for name, value in headers) > HEADERS_BYTES_MAX:
+    byte_count = 0
+    transfer_codings: list[bytes] = []
+    for name, value in headers:
+        byte_count += len(name) + len(value)
+        if name == b"transfer-encoding":
+            transfer_codings.append(value)
+    if byte_count > HEADERS_BYTES_MAX:
         return RowkeepError(
             ErrorCode.HEADERS_TOO_LARGE,
             f"The headers of a request have at most {HEADERS_BYTES_MAX:,} bytes together.",
         )
-    return None
+    return _transfer_problem(transfer_codings) if transfer_codings else None
+
+
+def _transfer_problem(codings: Sequence[bytes]) -> RowkeepError | None:
+    """The HTTP server takes away chunks, and no coding below them: what is left would be taken for rows."""
+    named = b", ".join(codings).decode("latin-1")
+    if named.strip().lower() == "chunked":
+        return None
+    return invalid_request(
+        f"The body is sent with `Transfer-Encoding: {named[:60]}`, and only `chunked` is read. Nothing was "
+        "done; a compressed body is named by `Content-Encoding`."
+    )
 
 
 def asked_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

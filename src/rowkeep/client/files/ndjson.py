@@ -11,6 +11,8 @@ them); and these are as many as there are lines. Any other chunk is looked at li
 ends of Windows, lines that are not one object and are refused here.
 """
 
+import re
+
 import msgspec
 
 from rowkeep.client.batches import Batch, frame, frame_joined
@@ -94,8 +96,29 @@ def _problem(row: bytes) -> str | None:
     except RecursionError:
         return "it is nested too deeply"
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return f"it is not one JSON object: {error}"
+        return _defect(row) or f"it is not one JSON object: {error}"
     return None
 
 
+def _defect(row: bytes) -> str | None:
+    """What is wrong within a value of a row; None where that is not what is wrong, or is nothing common."""
+    half = next((found for found in _escapes(row) if found["half"]), None)
+    if half is not None:
+        return (
+            f"it holds half a surrogate pair ({half[0].decode()}) at byte {half.start()}, which is not a "
+            "character; write both halves, or the character as UTF-8"
+        )
+    number = _no_number(_text.sub(b'""', row))
+    if number is not None:
+        return f"it holds {number[1].decode()}, and JSON has no such number; write null for a missing one"
+    return None
+
+
+# Escapes one after the other: neither a second backslash nor a second half is taken for a first.
+_escapes = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+).finditer
+_text = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
+_no_number = re.compile(rb"[:,\[]\s*+(-?Infinity|NaN|nan)\b").search
 _decoder = msgspec.json.Decoder(_AnyObject)

@@ -5,9 +5,23 @@ import re
 MEMORY = (
     "The query needs more memory than a query may have. Read fewer columns or rows, or group before joining."
 )
+# What a query failed of, in the words of the log.
+NOT_SERVED = "it is not valid, or asks for what is not served"
+OTHER = "another error of DuckDB"
+_kind = re.compile(r"((?:[A-Z][A-Za-z]*)(?: [A-Za-z]+){0,2} Error):").match
 _prefix = re.compile(r"^(?:[A-Z][A-Za-z]* )(?:[a-zA-Z]+ ){0,2}Error: ")
 _python = re.compile(r"Python exception occurred while executing the UDF: \w+: (.*?)(?:\n\nAt:|$)", re.DOTALL)
+_python_kind = re.compile(r".*Python exception occurred while executing the UDF: (\w+):", re.DOTALL).match
 _internal = re.compile(r"\b[rtv]\d+\.c\d+\b|\bbq_\w+|/proc/\S+")
+
+
+def failure_kind(message: str) -> str:
+    """What kind of error of DuckDB's it is, in its own words; nothing of a query and no value is in it."""
+    python = _python_kind(message)
+    if python is not None:
+        return f"{python[1]} in a function"
+    found = _kind(message)
+    return OTHER if found is None else found[1]
 
 
 def failure_message(message: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 
 from rowkeep.formats.arrow import arrow_schema
-from rowkeep.model.errors import invalid_request
+from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
 from rowkeep.model.queries import (
     RESULT_SCHEMA_VERSION,
     Dialect,
@@ -37,7 +37,7 @@ from rowkeep.storage.segments.naming import new_name
 from rowkeep.storage.segments.parquet import SegmentWriter
 from rowkeep.workers.held_file import HeldFile
 from rowkeep.workers.query.engine import EngineError, QueryEngine
-from rowkeep.workers.query.failures import failure_message
+from rowkeep.workers.query.failures import NOT_SERVED, failure_kind, failure_message
 from rowkeep.workers.query.tables import TableViews
 from rowkeep.workers.worker import Work
 
@@ -69,7 +69,7 @@ def name_tables(work: Work) -> list[NamedTable]:
     try:
         return _named_tables(job)
     except QueryRefused as error:
-        raise invalid_request(error.message) from error
+        raise _failed(error.message, NOT_SERVED) from error
 
 
 def _named_tables(job: ParseJob) -> list[NamedTable]:
@@ -102,9 +102,14 @@ def run_query(work: Work) -> QueryAnswer:
         query, engine = _prepared(work.folder, plan)
         return _written(work.folder, plan, query, engine.run(query.sql))
     except QueryRefused as error:
-        raise invalid_request(error.message) from error
+        raise _failed(error.message, NOT_SERVED) from error
     except EngineError as error:
-        raise invalid_request(failure_message(str(error))) from error
+        raise _failed(failure_message(str(error)), failure_kind(str(error))) from error
+
+
+def _failed(message: str, kind: str) -> RowkeepError:
+    """The error of a query. Its message may quote values, so the log gets the kind alone."""
+    return RowkeepError(ErrorCode.INVALID_REQUEST, message, detail=kind)
 
 
 def _translated(plan: QueryPlan) -> Translation:
