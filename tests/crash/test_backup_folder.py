@@ -98,6 +98,16 @@ def test_what_is_no_longer_whole_is_not_shared(world: World, tmp_path: Path) -> 
     assert numbers_in(tmp_path / "second", tmp_path / "restored") == [0, 1, 2]
 
 
+def test_nothing_is_shared_with_what_is_no_backup(world: World, tmp_path: Path) -> None:
+    """Neither with the data directory itself nor with what was interrupted; nothing is made then."""
+    back_up(world.directory, tmp_path / "first")
+    (tmp_path / "first").rename(tmp_path / "first.unfinished")
+    for earlier in (world.folder, tmp_path / "first.unfinished", tmp_path / "none"):
+        with pytest.raises(StorageError, match="is no whole backup"):
+            back_up(world.directory, tmp_path / "second", earlier=earlier)
+    assert not (tmp_path / "second").exists()
+
+
 def test_a_folder_keeps_the_newest(world: World, tmp_path: Path) -> None:
     """Each is after the one before; the oldest go, nothing else does, and what is left is whole."""
     folder = tmp_path / "backups"
@@ -205,10 +215,10 @@ def test_the_commands(tmp_path: Path) -> None:
     made = [Path(rowkeep("backup", "--into", str(folder), "--keep", "1", data_dir=data)) for _ in range(2)]
     assert [path.exists() for path in made] == [False, True]
     assert read_record(made[1]) is not None
-    (made[1] / "backup.json").write_text("half")
-    assert "backup is damaged" in refusal("restore", str(made[1]), data_dir=tmp_path / "restored")
     since = ("backup", str(tmp_path / "next"), "--since", str(made[1]))
     assert rowkeep(*since, data_dir=data) == str(tmp_path / "next")
+    (made[1] / "backup.json").write_text("half")
+    assert "backup is damaged" in refusal("restore", str(made[1]), data_dir=tmp_path / "restored")
     for wrong in (
         [],
         [str(tmp_path / "a"), "--into", str(folder)],

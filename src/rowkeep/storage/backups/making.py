@@ -16,7 +16,7 @@ It is made under another name (unfinished.py), and ends with a record that says 
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rowkeep.storage.backups.record import BackupRecord, write_record
+from rowkeep.storage.backups.record import RECORD, BackupRecord, read_record, write_record
 from rowkeep.storage.backups.unfinished import finish, is_unfinished, unfinished
 from rowkeep.storage.base import SegmentStore, StorageError, StoredFile
 from rowkeep.storage.catalog.catalog import CatalogView
@@ -39,8 +39,9 @@ def back_up(directory: DataDirectory, destination: Path, *, earlier: Path | None
         raise StorageError(f"{destination} has the ending of an unfinished backup; choose another name.")
     if not directory.database.exists():
         raise StorageError(f"{directory.path} holds no data.")
-    if earlier is not None and not DataDirectory.database_of(earlier).exists():
-        raise StorageError(f"{earlier} holds no backup.")
+    if earlier is not None and (is_unfinished(earlier) or read_record(earlier) is None):
+        # A data directory is none either: a backup that shared its files would be lost with it.
+        raise StorageError(f"{earlier} is no whole backup with a {RECORD}; share with another, or with none.")
     made_at = datetime.now(UTC)
     with unfinished(destination) as copy:
         copy.reserve_database()
