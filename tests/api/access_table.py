@@ -214,6 +214,8 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("DELETE", _MEMBER): Action("write", None, _REFUSED),
     ("POST", f"{_TABLE}/exports"): Action("data", {"format": "unheard of"}, _REFUSED),
     ("POST", f"{_UPLOAD}/exports"): Action("edit", {"format": "unheard of"}, _REFUSED),
+    ("POST", f"{_TABLE}/downloadLinks"): Action("data", {"format": "unheard of"}, _REFUSED),
+    ("POST", f"{_UPLOAD}/downloadLinks"): Action("edit", {"format": "unheard of"}, _REFUSED),
     ("POST", f"{API}/queries/{{query}}/exports"): Action("gone", {}),
     ("POST", f"{_TABLE}/tempUploads"): Action("edit", {"tempUploads": [{"size": -1}]}, _REFUSED),
     ("POST", f"{_TABLE}/resumableUpload"): Action("edit", {"size": -1}, _REFUSED),
@@ -239,6 +241,7 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("POST", f"{API}/exports/{{export}}/downloadLinks"): Action("gone", {}),
     # The link that is asked for is none; a token has no bearing on it.
     ("GET", f"{API}/downloads/{{link}}/{{name}}"): Action("open", None, (404, 404, 404)),
+    ("GET", f"{API}/downloads/rows/{{rowLink}}/{{name}}"): Action("open", None, (404, 404, 404)),
     ("GET", f"{API}/readStreams/{{stream}}"): Action("own"),
     ("GET", f"{API}/openAPI.json"): Action("open"),
     ("GET", f"{API}/openAPI.yaml"): Action("open"),

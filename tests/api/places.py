@@ -42,6 +42,7 @@ class Places:
         made.done("PUT", f"/organizations/{self._server.organization}/members/grace", {})
         found = export(made, made.table("answers"))
         link = made.done("POST", f"{found['uri']}/downloadLinks", {})
+        rows = made.done("POST", f"{made.table('answers')}/downloadLinks", {})
         sent = made.done("POST", f"{made.table('answers')}/tempUploads", {"tempUploads": [{}]})
         files = made.add_table("files", isFileIndex=True)["uri"]
         draft = made.done("POST", f"{files}/tempUploads", {"tempUploads": [{}]})["results"][0]
@@ -62,6 +63,7 @@ class Places:
             "export": found["id"],
             "tempUpload": sent["results"][0]["id"],
             "link": link["url"].split("/")[-2],
+            "rowLink": rows["url"].split("/")[-2],
             "name": "rows.csv",
             "grantee": "grace",
             "user": "grace",

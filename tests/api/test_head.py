@@ -32,8 +32,10 @@ ABSENT = {
     "export": "0000-none",
     "link": "none",
     "file": "0000-none",
+    "rowLink": "none",
 }
-LINKED = "/api/v1/downloads/{link}/{name}"  # takes no token, and its name is for people alone
+# They take no token, and their names are for people alone.
+LINKED = ("/api/v1/downloads/{link}/{name}", "/api/v1/downloads/rows/{rowLink}/{name}")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def test_what_is_not_there(head_server: ServerProcess, places: Places, path: str
 def test_a_bad_token(head_server: ServerProcess, places: Places, path: str) -> None:
     """401 by both, since clients sign in anew when a HEAD says so; health and links need no token."""
     get, head = both(head_server, path, places.of(path), "unknown")
-    if path in ("/readyz", LINKED):
+    if path in ("/readyz", *LINKED):
         assert (get.status_code, head.status_code) == (200, 200)
         return
     assert head.status_code == 401

@@ -47,6 +47,8 @@ GOOD_BODIES: dict[tuple[str, str], Json] = {
     ("POST", "/api/v1/tables/{table}/uploads/{upload}/exports"): {"format": "csv"},
     ("POST", "/api/v1/queries/{query}/exports"): {"format": "csv"},
     ("POST", "/api/v1/exports/{export}/downloadLinks"): {"filePart": 0},
+    ("POST", "/api/v1/tables/{table}/downloadLinks"): {"format": "csv"},
+    ("POST", "/api/v1/tables/{table}/uploads/{upload}/downloadLinks"): {"format": "csv"},
 }
 REQUEST_PARTS = {"method", "url", "headers", "params", "data", "json", "cookies", "files"}
 # What a release or a deletion made possible and nothing here does; test_versions.py does.

@@ -79,6 +79,7 @@ READS_ROWS = {
     f"{API}/queries/{{query}}/variables/{{variable}}/statistics",
     f"{API}/exports/{{export}}/download",
     f"{API}/downloads/{{link}}/{{name}}",
+    f"{API}/downloads/rows/{{rowLink}}/{{name}}",
 }
 # What a job says of itself: one look for the job, or one page of them.
 OF_JOBS = {

@@ -17,6 +17,7 @@ from rowkeep.api.resources.queries import QueryHandlers
 from rowkeep.api.resources.raw_files import RawFileHandlers
 from rowkeep.api.resources.reads import ReadHandlers
 from rowkeep.api.resources.receipts import ReceiptHandlers
+from rowkeep.api.resources.row_links import RowLinkHandlers
 from rowkeep.api.resources.statistics import StatisticsHandlers
 from rowkeep.api.resources.tables import TableHandlers
 from rowkeep.api.resources.temp_uploads import TempUploadHandlers
@@ -32,6 +33,7 @@ from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService
 from rowkeep.services.insert.receipts import ReceiptService
 from rowkeep.services.organizations import OrganizationService
+from rowkeep.services.row_links import RowLinkService
 from rowkeep.services.tables import TableService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
@@ -56,6 +58,7 @@ def route_table(storage: Storage, services: Services, traffic: Traffic, settings
         *QuarantineHandlers(services.quarantine).table(),
         *StatisticsHandlers(services.statistics).table(),
         *ExportHandlers(services.exports, url).table(),
+        *RowLinkHandlers(RowLinkService(doors), services.reads, services.exports, url).table(),
         *QueryHandlers(services.queries, services.reads, services.statistics).table(),
         *UploadHandlers(services.uploads, services.temp_uploads).table(),
         *TempUploadHandlers(services.temp_uploads, url).table(),

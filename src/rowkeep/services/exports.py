@@ -256,7 +256,9 @@ class ExportService:
     async def download_linked(self, text: str) -> Download:
         """The file that a link says, if who gave the link out may still read it."""
         now = time.time_ns() // 1_000_000
-        link = await self._doors.read(lambda view: checked(text, view.exports.link_secret(), now))
+        link = await self._doors.read(
+            lambda view: checked(text, view.exports.link_secret(), now, DownloadLink)
+        )
         return await self.download(Caller(link.token_hash), link.export, link.part)
 
 

@@ -59,7 +59,7 @@ def _headers(file: SentFile) -> Headers:
         (b"content-type", file.media_type.encode()),
         # The type is what the name says: a browser is not to guess another.
         (b"x-content-type-options", b"nosniff"),
-        (b"content-disposition", _disposition(file.name)),
+        (b"content-disposition", disposition(file.name)),
         (b"accept-ranges", b"bytes"),
         (b"etag", _entity_tag(file)),
         (b"content-digest", b"md5=:%b:" % digest),
@@ -67,7 +67,7 @@ def _headers(file: SentFile) -> Headers:
     ]
 
 
-def _disposition(name: str) -> bytes:
+def disposition(name: str) -> bytes:
     """Says what a file is called. A plain name is said once: older Python clients stumble over the other."""
     if _is_plain(name):
         return f'attachment; filename="{name}"'.encode()

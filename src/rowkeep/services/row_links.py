@@ -1,0 +1,100 @@
+"""Links to rows of tables: for an hour, whoever has one reads them as they are by then, without a token.
+
+A link is worth what its token is worth (model/links.py): each fetch is a read as the one who made it. It is
+for rows that fit a request; files of an export have links of their own (services/exports.py).
+"""
+
+import re
+import time
+
+import msgspec
+
+from rowkeep.model.access import Caller
+from rowkeep.model.errors import invalid_request
+from rowkeep.model.exports import ExportFormat, export_options
+from rowkeep.model.links import LINK_SECONDS, RowLink, checked, signed
+from rowkeep.model.resources import RowFormat
+from rowkeep.services.exports import SharedFile
+from rowkeep.services.read.read import ReadRequest, read_request, whole_stream
+from rowkeep.storage.catalog.catalog import CatalogView
+from rowkeep.storage.catalog.doors import Doors
+
+# Spreadsheets cut addresses that are longer.
+LINK_CHARACTERS_MAX = 1_800
+_no_word = re.compile(r"\W+")
+
+
+class RowLinkDraft(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller says of a link to rows."""
+
+    format: str | None = None
+    compression: str | None = None
+    null_marker: str | None = None
+    bom: bool | None = None
+    selected_variables: tuple[str, ...] | None = None
+    max_results: int | None = None
+
+
+class RowLinkService:
+    """Makes links, and says what a link is of."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._doors = doors
+
+    async def create(
+        self, caller: Caller, table: str, upload_name: str | None, draft: RowLinkDraft
+    ) -> SharedFile:
+        """A link to rows that the caller may read. Raises RowkeepError as reading them would."""
+        if draft.max_results is not None and draft.max_results < 0:
+            raise invalid_request("`maxResults` counts from 0.")
+        link = RowLink(
+            table=table,
+            upload_name=upload_name,
+            format=draft.format or ExportFormat.CSV,
+            compression=draft.compression,
+            null_marker=draft.null_marker,
+            bom=bool(draft.bom),
+            selected_variables=draft.selected_variables,
+            rows_max=draft.max_results,
+            token_hash=caller.token_hash,
+            expires_at=time.time_ns() // 1_000_000 + LINK_SECONDS * 1_000,
+        )
+
+        def sign(view: CatalogView) -> SharedFile:
+            whole_stream(view, caller, rows_of(link))
+            text = signed(link, view.exports.link_secret())
+            if len(text) > LINK_CHARACTERS_MAX:
+                raise invalid_request("The link would be too long for some programs. Select fewer variables.")
+            return SharedFile(text, file_name(link), link.expires_at)
+
+        return await self._doors.read(sign)
+
+    async def open(self, text: str) -> RowLink:
+        """What a link says. Raises not_found_error for one that is none, or has expired."""
+        now = time.time_ns() // 1_000_000
+        return await self._doors.read(lambda view: checked(text, view.exports.link_secret(), now, RowLink))
+
+
+def is_of_a_file(link: RowLink) -> bool:
+    """Whether the rows are written as an export is, for their format or its options."""
+    has_options = link.bom or link.null_marker is not None or link.compression is not None
+    return has_options or link.format not in {RowFormat.CSV, RowFormat.JSON_LINES, RowFormat.ARROW}
+
+
+def rows_of(link: RowLink) -> ReadRequest:
+    """The rows that a link is of. Raises invalid_request_error for a format that there is not."""
+    format_ = RowFormat.ARROW.value if is_of_a_file(link) else link.format
+    return read_request(link.table, link.upload_name, format_, link.selected_variables, link.rows_max)
+
+
+def file_name(link: RowLink) -> str:
+    """What the rows of a link are called as a file. Raises invalid_request_error for unknown options."""
+    options = export_options(
+        link.format,
+        compression=link.compression,
+        null_marker=link.null_marker,
+        bom=link.bom,
+        part_bytes_max=None,
+    )
+    name = link.upload_name or link.table.rpartition(".")[2].partition(":")[0]
+    return f"{_no_word.sub('_', name).strip('_').lower() or 'rows'}{options.suffix}"
