@@ -13,7 +13,7 @@ from rowkeep.model.access import Caller
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.exports import ExportFormat, export_options
 from rowkeep.model.links import LINK_SECONDS, RowLink, checked, signed
-from rowkeep.model.resources import RowFormat
+from  import RowFormat
 from rowkeep.services.exports import SharedFile
 from rowkeep.services.read.read import ReadRequest, read_request, whole_stream
 from rowkeep.storage.catalog.catalog import CatalogView
