@@ -13,7 +13,7 @@ from rowkeep.model.access import Caller
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.exports import ExportFormat, export_options
 from rowkeep.model.links import LINK_SECONDS, RowLink, checked, signed
-from  import RowFormat
+from rowkeep.model.resources import ReadFormat
 from rowkeep.services.exports import SharedFile
 from rowkeep.services.read.read import ReadRequest, read_request, whole_stream
 from rowkeep.storage.catalog.catalog import CatalogView
@@ -78,12 +78,12 @@ class RowLinkService:
 def is_of_a_file(link: RowLink) -> bool:
     """Whether the rows are written as an export is, for their format or its options."""
     has_options = link.bom or link.null_marker is not None or link.compression is not None
-    return has_options or link.format not in {RowFormat.CSV, RowFormat.JSON_LINES, RowFormat.ARROW}
+    return has_options or link.format not in {ReadFormat.CSV, ReadFormat.JSON_LINES, ReadFormat.ARROW}
 
 
 def rows_of(link: RowLink) -> ReadRequest:
     """The rows that a link is of. Raises invalid_request_error for a format that there is not."""
-    format_ = RowFormat.ARROW.value if is_of_a_file(link) else link.format
+    format_ = ReadFormat.ARROW.value if is_of_a_file(link) else link.format
     return read_request(link.table, link.upload_name, format_, link.selected_variables, link.rows_max)
 
 
