@@ -13,11 +13,11 @@ from rowkeep.services.access import token_hash
 from rowkeep.storage.doors import read_snapshot
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.opening import open_database
-from tests import plainhttp
+from tests import plain_http
 from tests.api.exporting import export
 from tests.api.publishing import Publication
-from tests.commandline import rowkeep
-from tests.serverprocess import ServerProcess
+from tests.command_line import rowkeep
+from tests.server_process import ServerProcess
 
 ROWS = [{"site": f"s{number}", "count": number} for number in range(20)]
 
@@ -38,29 +38,34 @@ def link_of(made: Publication, **said: object) -> str:
     return url
 
 
+def fetched(url: str) -> bytes:
+    """What is behind a link. The first file of a server waits for the process that writes it."""
+    return plain_http.get(url, timeout=120).content
+
+
 def test_a_program_without_a_token_reads_the_rows_as_they_are(made: Publication) -> None:
     """`pd.read_csv(url)` works, and what was inserted after the link was made is in it."""
     url = link_of(made)
     assert url.endswith("/answers.csv")
     assert pd.read_csv(url).to_dict("records") == ROWS
     made.done("POST", f"{made.table('answers')}/uploads/live/rows", {"rows": [{"site": "new", "count": 7}]})
-    answer = plainhttp.get(url)
+    answer = plain_http.get(url)
     assert answer.headers["content-disposition"] == 'attachment; filename="answers.csv"'
     assert pd.read_csv(io.BytesIO(answer.content)).to_dict("records")[-1] == {"site": "new", "count": 7}
 
 
 def test_every_format_and_option(made: Publication) -> None:
     """A link says the format, the variables, how many rows, and how null is written."""
-    body = plainhttp.get(link_of(made, format="parquet", selectedVariables=["count"], maxResults=3)).content
+    body = fetched(link_of(made, format="parquet", selectedVariables=["count"], maxResults=3))
     assert pq.read_table(io.BytesIO(body)).to_pylist() == [{"count": number} for number in range(3)]
-    assert plainhttp.get(link_of(made, format="xlsx")).content.startswith(b"PK")
+    assert fetched(link_of(made, format="xlsx")).startswith(b"PK")
     made.add_upload("answers", "more", [{"count": 1}])
-    marked = plainhttp.get(link_of(made, nullMarker="NA", bom=True)).content
+    marked = fetched(link_of(made, nullMarker="NA", bom=True))
     assert marked.startswith(b"\xef\xbb\xbf")
     assert marked.splitlines()[-1] == b"NA,1"
     upload = made.done("POST", f"{made.table('answers')}/uploads/more/downloadLinks", {"format": "jsonl"})
     assert upload["url"].endswith("/more.jsonl")
-    assert plainhttp.get(upload["url"]).json() == {"count": 1}
+    assert plain_http.get(upload["url"]).json() == {"count": 1}
 
 
 @pytest.mark.parametrize(
@@ -93,11 +98,11 @@ def test_a_link_ends_with_the_token_that_made_it(server: ServerProcess, made: Pu
     token = rowkeep("token", "create", "--user", server.user, data_dir=server.data_dir)
     asked = made.ask("POST", f"{made.table('answers')}/downloadLinks", {}, token=token)
     url = asked.json()["url"]
-    assert plainhttp.get(url).status_code == 200
-    assert plainhttp.get(url.replace("/answers.csv", "A/answers.csv")).status_code == 404
+    assert plain_http.get(url).status_code == 200
+    assert plain_http.get(url.replace("/answers.csv", "A/answers.csv")).status_code == 404
     listed = rowkeep("token", "list", data_dir=server.data_dir).splitlines()
     rowkeep("token", "revoke", listed[-1].split()[0], data_dir=server.data_dir)
-    assert plainhttp.get(url).status_code == 401
+    assert plain_http.get(url).status_code == 401
 
 
 def test_access_is_asked_again_at_each_fetch(server: ServerProcess) -> None:
@@ -106,9 +111,9 @@ def test_access_is_asked_again_at_each_fetch(server: ServerProcess) -> None:
     made.publish("answers", "live", ROWS)
     path = f"{made.table('answers', 'current')}/downloadLinks"
     url = made.ask("POST", path, {}, token="").json()["url"]
-    assert plainhttp.get(url).status_code == 200
+    assert plain_http.get(url).status_code == 200
     made.done("PATCH", made.dataset(), {"publicAccessLevel": "none"})
-    assert plainhttp.get(url).status_code in (401, 404)
+    assert plain_http.get(url).status_code in (401, 404)
     assert made.ask("POST", path, {}, token="").status_code in (401, 404)
     made.close()
 
@@ -122,8 +127,8 @@ def test_links_of_one_kind_are_none_of_the_other_and_expire(own_server: ServerPr
     file = made.done("POST", f"{export(made, made.table('answers'), format='csv')['uri']}/downloadLinks", {})
     base = rows.partition("/downloads/")[0]
     of_rows, of_file = (urlsplit(url).path.split("/")[-2] for url in (rows, file["url"]))
-    assert plainhttp.get(f"{base}/downloads/{of_rows}/a.csv").status_code == 404
-    assert plainhttp.get(f"{base}/downloads/rows/{of_file}/a.csv").status_code == 404
+    assert plain_http.get(f"{base}/downloads/{of_rows}/a.csv").status_code == 404
+    assert plain_http.get(f"{base}/downloads/rows/{of_file}/a.csv").status_code == 404
     reference = made.table("answers").rpartition("/")[2]
     own_server.stop()
     database = open_database(DataDirectory(own_server.data_dir))
@@ -136,7 +141,7 @@ def test_links_of_one_kind_are_none_of_the_other_and_expire(own_server: ServerPr
         signed(DownloadLink(of_file, 0, hash_, 1), secret),
     ]
     for text in late:
-        assert plainhttp.get(f"{own_server.url}/downloads/{text}/a.csv").status_code == 404
+        assert plain_http.get(f"{own_server.url}/downloads/{text}/a.csv").status_code == 404
     good = RowLink(reference, None, "csv", None, None, False, None, None, hash_, 2**60)
-    assert plainhttp.get(f"{own_server.url}/downloads/rows/{signed(good, secret)}/a.csv").status_code == 200
+    assert plain_http.get(f"{own_server.url}/downloads/rows/{signed(good, secret)}/a.csv").status_code == 200
     made.close()
