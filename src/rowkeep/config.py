@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     body_bytes_max: int = 100 * MEBIBYTE
     compressed_body_bytes_max: int = 100 * MEBIBYTE
     body_stall_seconds_max: float = 30.0
+    body_bytes_per_second_min: int = 1024
+    connections_max: int = 10_000
     queue_bytes_max: int = 64 * MEBIBYTE
     queue_wait_seconds_max: float = 20.0
     group_bytes_max: int = 8 * MEBIBYTE

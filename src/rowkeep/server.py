@@ -21,11 +21,18 @@ from contextlib import AsyncExitStack, contextmanager
 import structlog
 import uvloop
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from rowkeep import __version__
 from rowkeep.compose.application import open_application
 from rowkeep.config import Settings, shown_settings
+from rowkeep.connections import (
+    DESCRIPTORS_RESERVED,
+    SILENT_SECONDS_MAX,
+    raise_descriptor_limit,
+    watch_connections,
+)
 from rowkeep.storage.base import StorageError
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.marker import check_directory
@@ -104,6 +111,7 @@ def http_server(application: object, host: str, port: int) -> Server:
         http=HTTPModes.http1,
         websockets=False,
         backlog=BACKLOG,
+        http1_settings=HTTP1Settings(header_read_timeout=int(SILENT_SECONDS_MAX * 1_000)),
         log_enabled=False,
     )
 
@@ -128,6 +136,9 @@ async def _serve(settings: Settings, port: int) -> None:
         served = application.logged(is_debugging=not settings.access_log) if is_logged else application
         server = http_server(served, settings.host, port)
         serving = asyncio.create_task(server.serve())
+        connections_max = min(settings.connections_max, raise_descriptor_limit() - DESCRIPTORS_RESERVED)
+        watching = asyncio.create_task(watch_connections(port, connections_max=connections_max))
+        stack.callback(watching.cancel)
         await _wait_until_listening(settings.host, port, serving)
         shown = f"[{settings.host}]" if ":" in settings.host else settings.host
         _log.info("listening", url=f"http://{shown}:{port}/api/v1")

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     # Pages for people, beside the API: they reach what it reaches, through the same services.
     "web": ("services", "model"),
     "compose": ("api", "web", "services", "workers", "storage", "formats", "model", "limits", "config"),
-    "server": ("compose", "config", "storage.base", "storage.local_files", "storage.marker"),
+    "connections": (),
+    "server": ("compose", "config", "connections", "storage.base", "storage.local_files", "storage.marker"),
     "trials": ("server", "api", "services", "workers", "storage", "formats", "model", "config"),
     "client": (),
     "commands": ("client", "trials", "server", "services", "storage", "model", "config"),

@@ -113,13 +113,16 @@ def _streaming(settings: Settings) -> Streaming:
 
 def _body_limits(settings: Settings) -> BodyLimits:
     return BodyLimits(
-        settings.body_bytes_max, settings.compressed_body_bytes_max, settings.body_stall_seconds_max
+        settings.body_bytes_max,
+        settings.compressed_body_bytes_max,
+        settings.body_stall_seconds_max,
+        settings.body_bytes_per_second_min,
     )
 
 
 def _lingering(settings: Settings) -> Lingering:
     bytes_max = max(settings.body_bytes_max, settings.compressed_body_bytes_max)
-    return Lingering(body_bytes_max=bytes_max)
+    return Lingering(body_bytes_max=bytes_max, bytes_per_second_min=settings.body_bytes_per_second_min)
 
 
 def _long_inserts(inserts: LongInsertService, settings: Settings) -> LongInserts:

@@ -5,6 +5,7 @@ reads that are under way and ends those whose next part is overdue.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -37,6 +38,30 @@ class BodyLimits(msgspec.Struct, frozen=True):
     bytes_max: int
     compressed_bytes_max: int
     stall_seconds_max: float
+    bytes_per_second_min: int
+
+
+class _Wait(msgspec.Struct):
+    """How long a body was waited for so far, and until when its next part must be here.
+
+    The whole body has a deadline, which its size tells: time for one wait, and a second for each so many
+    bytes. Only what its sender takes counts, not what is done with its parts.
+    """
+
+    began_at: float = 0.0
+    due_at: float = math.inf
+    waited_seconds: float = 0.0
+
+    def begin(self, limits: BodyLimits, byte_count: int) -> None:
+        """Begins to wait for what comes behind so many bytes."""
+        whole = limits.stall_seconds_max + byte_count / limits.bytes_per_second_min
+        self.began_at = time.monotonic()
+        self.due_at = self.began_at + min(limits.stall_seconds_max, whole - self.waited_seconds)
+
+    def end(self) -> None:
+        """Ends a wait."""
+        self.waited_seconds += time.monotonic() - self.began_at
+        self.due_at = math.inf
 
 
 class BodyReader:
@@ -44,16 +69,16 @@ class BodyReader:
 
     def __init__(self, limits: BodyLimits) -> None:
         self._limits = limits
-        self._waiting_since: dict[asyncio.Task[Any], float] = {}
+        self._waits: dict[asyncio.Task[Any], _Wait] = {}
         self._overdue: set[asyncio.Task[Any]] = set()
 
     async def watch(self) -> None:
         """Ends reads that have waited too long, until it is cancelled."""
         while True:
             await asyncio.sleep(self._limits.stall_seconds_max / WATCHES_PER_STALL)
-            oldest = time.monotonic() - self._limits.stall_seconds_max
-            for task, since in self._waiting_since.items():
-                if since < oldest:
+            now = time.monotonic()
+            for task, wait in self._waits.items():
+                if wait.due_at < now:
                     self._overdue.add(task)
                     task.cancel()
 
@@ -73,38 +98,43 @@ class BodyReader:
         if task is None:
             raise RuntimeError("a body is read within a task")
         self.check_length(content_length, coding)
-        self._waiting_since[task] = time.monotonic()
+        now = time.monotonic()
+        wait = self._waits[task] = _Wait(now, now + self._limits.stall_seconds_max)
         try:
             message = await receive()
             body: bytes = message.get("body", b"")
             # The server says only with the next message that this was all; the length says so now.
             if content_length == b"%d" % len(body) and len(body) <= held_bytes_max:
                 return body
-            return await self._read_on(task, receive, message, spool, held_bytes_max, coding)
+            return await self._read_on(wait, receive, message, spool, held_bytes_max, coding)
         except asyncio.CancelledError:
             if task not in self._overdue:
                 raise
             task.uncancel()
             raise self._stalled() from None
         finally:
-            del self._waiting_since[task]
+            del self._waits[task]
             self._overdue.discard(task)
 
     async def parts(self, receive: Receive) -> AsyncIterator[bytes]:
         """The parts of a body of any length as they come. Raises request_timeout, BodyBroken."""
         has_more = True
+        wait = _Wait()
+        byte_count = 0
         while has_more:
-            message = await self._next_message(receive)
+            message = await self._next_message(receive, wait, byte_count)
+            byte_count += len(message.get("body", b""))
             if message["type"] == "http.disconnect":
                 raise BodyBroken
             has_more = message.get("more_body", False)
             yield message.get("body", b"")
 
-    async def _next_message(self, receive: Receive) -> Message:
+    async def _next_message(self, receive: Receive, wait: _Wait, byte_count: int) -> Message:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a body is read within a task")
-        self._waiting_since[task] = time.monotonic()
+        self._waits[task] = wait
+        wait.begin(self._limits, byte_count)
         try:
             return await receive()
         except asyncio.CancelledError:
@@ -113,7 +143,8 @@ class BodyReader:
             task.uncancel()
             raise self._stalled() from None
         finally:
-            del self._waiting_since[task]
+            wait.end()
+            del self._waits[task]
             self._overdue.discard(task)
 
     def check_length(self, content_length: bytes | None, coding: ContentCoding | None) -> None:
@@ -123,7 +154,7 @@ class BodyReader:
 
     async def _read_on(
         self,
-        task: asyncio.Task[Any],
+        wait: _Wait,
         receive: Receive,
         message: Message,
         new_spool: Callable[[], Spool],
@@ -135,6 +166,7 @@ class BodyReader:
         size = 0
         try:
             while True:
+                wait.end()
                 if message["type"] == "http.disconnect":
                     raise BodyBroken
                 chunks.append(message.get("body", b""))
@@ -147,7 +179,7 @@ class BodyReader:
                     chunks, size = [], 0
                 if not has_more:
                     return b"".join(chunks) if spool is None else spool
-                self._waiting_since[task] = time.monotonic()
+                wait.begin(self._limits, size + (0 if spool is None else spool.byte_count))
                 message = await receive()
         except BaseException:
             if spool is not None:
@@ -167,6 +199,7 @@ class BodyReader:
     def _stalled(self) -> RowkeepError:
         return RowkeepError(
             ErrorCode.REQUEST_TIMEOUT,
-            f"No part of the body arrived for {self._limits.stall_seconds_max:g} seconds. Nothing was done; "
-            "send the request again.",
+            f"No part of the body arrived for {self._limits.stall_seconds_max:g} seconds, or all of it came "
+            f"more slowly than {self._limits.bytes_per_second_min} bytes a second. Nothing was done; send "
+            "the request again.",
         )

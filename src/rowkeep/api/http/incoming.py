@@ -11,7 +11,8 @@ an answer, and so does a proxy between. A sender that pauses may be waiting for 
 then.
 
 This is bounded: in bytes by LINGER_BODIES_MAX times the largest body that may be sent, in time by
-LINGER_SECONDS_MAX, and by LINGER_PAUSE_SECONDS without a part. A client that asked for `100-continue` and
+LINGER_SECONDS_MAX, by LINGER_PAUSE_SECONDS without a part, and by how fast every body must come as a
+whole. A client that asked for `100-continue` and
 was not told to go on sends no body; nobody waits for it.
 """
 
@@ -27,7 +28,8 @@ LINGER_PAUSE_SECONDS = 1.0
 class Lingering:
     """Takes in bodies that nobody reads. One per process."""
 
-    def __init__(self, *, body_bytes_max: int) -> None:
+    def __init__(self, *, body_bytes_max: int, bytes_per_second_min: int) -> None:
+        self._bytes_per_second_min = bytes_per_second_min
         self._bytes_max = LINGER_BODIES_MAX * body_bytes_max
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_stopping = False
@@ -51,10 +53,16 @@ class Lingering:
             self._tasks.discard(task)
 
     async def _take_in(self, body: "IncomingBody") -> None:
+        bytes_before, seconds_left = body.byte_count, LINGER_PAUSE_SECONDS
+        loop = asyncio.get_running_loop()
         try:
             while body.is_awaited() and body.byte_count <= self._bytes_max:
-                async with asyncio.timeout(LINGER_PAUSE_SECONDS):
+                began_at = loop.time()
+                async with asyncio.timeout(min(LINGER_PAUSE_SECONDS, seconds_left)):
                     await body()
+                byte_count = body.byte_count - bytes_before
+                seconds_left += byte_count / self._bytes_per_second_min - (loop.time() - began_at)
+                bytes_before = body.byte_count
         except TimeoutError:
             return  # the sender pauses
 
