@@ -16,7 +16,8 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
+from typing import TextIO, cast
 
 import structlog
 import uvloop
@@ -167,6 +168,19 @@ async def _wait_until_listening(host: str, port: int, serving: "asyncio.Task[Non
     await serving
 
 
+class _LogFile:
+    """The standard error stream. A line that it does not take is lost, and no request with it."""
+
+    def write(self, text: str) -> int:
+        """Writes a text, as far as there is room."""
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), text.encode())
+        return len(text)
+
+    def flush(self) -> None:
+        """Does nothing: each text is written at once."""
+
+
 def configure_log(level: str) -> None:
     """Has the log written to stderr, a JSON object a line, from a level on."""
     structlog.configure(
@@ -177,5 +191,5 @@ def configure_log(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _LogFile())),
     )
