@@ -46,12 +46,14 @@ def _name(item: dict[str, Any]) -> str:
 
 
 _TABLE = f"{API}/tables/{{table}}"
-# Lists of the caller's own jobs, and of what was inserted; each has tests of its own beside what makes it.
+# Lists of the caller's own jobs, of what was inserted, and of what was done. Each is tested beside what makes it.
 OWN_LISTS = {
     f"{API}/queries",
     f"{API}/queries/{{query}}/variables",
     f"{API}/exports",
     f"{_TABLE}/uploads/{{upload}}/requests",
+    f"{API}/audit",
+    f"{API}/datasets/{{dataset}}/audit",
 }
 # Versions stay in their editors' list when they are deleted, and variables go only with their uploads.
 LISTS = {
