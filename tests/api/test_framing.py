@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.api.stream import Stream
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 BODY = b'{"rows":[{"count":1}]}'
 CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)

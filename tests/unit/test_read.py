@@ -279,7 +279,7 @@ def test_text_formats_are_streamed_too(world: World) -> None:
         [stream] = world.session(format_name=format_name).streams
         assert world.streamed(stream, with_sentinel=True) == body
         assert stream.format is ReadFormat(format_name)
-    with pytest.raises(RowkeepError, match="arrow, csv or jsonl, not 'xml'"):
+    with pytest.raises(RowkeepError, match="ndjson, arrow, csv, jsonl, not 'xml'"):
         world.parts(format_name="xml")
 
 
