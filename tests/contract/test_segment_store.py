@@ -82,3 +82,16 @@ def test_what_is_removed_is_gone(store: SegmentStore) -> None:
         assert store.names() == {"2-0-0123abcd.parquet"}
     with pytest.raises(OSError, match=NAME):
         store.get(NAME)
+
+
+def test_what_is_held_can_be_read_when_it_is_removed(store: SegmentStore) -> None:
+    """A backup goes on reading the files that it found, whatever becomes of them."""
+    put(store, NAME, CONTENT)
+    with store.held([NAME]) as held:
+        store.remove(NAME)
+        file = held.get(NAME)
+        assert file.read(0, len(CONTENT)) == CONTENT
+        file.close()
+        assert held.names() == {NAME}
+    with pytest.raises(OSError, match=NAME), store.held([NAME]):
+        pytest.fail("nothing can be held that is not there")
