@@ -46,7 +46,8 @@ def _name(item: dict[str, Any]) -> str:
 
 
 _TABLE = f"{API}/tables/{{table}}"
-# Lists of the caller's own jobs, of what was inserted, and of what was done. Each is tested beside what makes it.
+# Lists of the caller's own jobs, of what was inserted, and of what was done. Each is tested beside what makes
+# it.
 OWN_LISTS = {
     f"{API}/queries",
     f"{API}/queries/{{query}}/variables",
