@@ -128,10 +128,22 @@ def _joined(named: Sequence[tuple[str, _Texts]], row_count: int) -> bytes:
     ]
     options = {"null_handling": "replace", "null_replacement": ""}
     if isinstance(pieces[0], str):  # every row has the first value
-        return _data(pc.binary_join_element_wise("{" + pieces[0][1:], *pieces[1:], "}\n", "", **options))
+        parts = _merged(["{" + pieces[0][1:], *pieces[1:], "}\n"])
+        return _data(pc.binary_join_element_wise(*parts, "", **options))
     # No value holds a line feed, which is escaped in JSON. So what begins a line begins a row.
-    text = _data(pc.binary_join_element_wise("\n{", *pieces, "}", "", **options))
+    text = _data(pc.binary_join_element_wise(*_merged(["\n{", *pieces, "}"]), "", **options))
     return text.replace(b"\n{,", b"\n{")[1:] + b"\n"
+
+
+def _merged(pieces: Sequence[pa.Array | str]) -> list[pa.Array | str]:
+    """The same text in fewer pieces: what stands between two columns is one piece. Each costs every row."""
+    merged: list[pa.Array | str] = []
+    for piece in pieces:
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return merged
 
 
 def _data(texts: pa.Array) -> bytes:
@@ -209,12 +221,17 @@ def _texts(column: pa.Array) -> _Texts:
         return _Texts(pc.if_else(column, "true", "false"))
     if pa.types.is_floating(type_):
         return _Texts(_float_texts(column))
-    if pa.types.is_string(type_) and len(_data(column).translate(None, _ESCAPED)) != len(_data(column)):
+    if pa.types.is_string(type_) and _holds_escaped(_data(column)):
         return _Texts(_escaped_texts(column))
     return _Texts(column.cast(pa.string()), '"')
 
 
 _ESCAPED = bytes(range(0x20)) + b'"\\'
+
+
+def _holds_escaped(data: bytes) -> bool:
+    """Whether JSON writes any of these bytes in another way."""
+    return len(data.translate(None, _ESCAPED)) != len(data)
 
 
 def _escaped_texts(column: pa.Array) -> pa.Array:

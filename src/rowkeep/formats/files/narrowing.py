@@ -15,6 +15,7 @@ Invariant: a value is converted only by a function of `formats/files/text_types.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -24,7 +25,7 @@ import pyarrow.compute as pc
 
 from rowkeep.formats.arrow import ARROW_TYPES
 from rowkeep.formats.files.aside import Aside
-from rowkeep.formats.files.given_types import given_values
+from rowkeep.formats.files.given_types import Unfit, given_values
 from rowkeep.formats.files.text_types import is_plainly_float, looks_like_code, values_of
 from rowkeep.model.types import VariableType
 from rowkeep.model.types.records import RECORDS
@@ -39,6 +40,9 @@ _TRIED = (
     VariableType.TIME,
     VariableType.GEOGRAPHY,
 )
+
+# A load has a share of a machine: two columns at a time.
+THREADS = 2
 
 TextBatches = Callable[[], Iterator[pa.RecordBatch]]
 
@@ -137,9 +141,10 @@ class Narrowing:
     def narrowed(self) -> Narrowed:
         """Reads the texts to their end."""
         row = 0
-        for batch in self._texts():
-            self._take(batch, row)
-            row += len(batch)
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="rowkeep-types") as threads:
+            for batch in self._texts():
+                self._take(batch, row, threads)
+                row += len(batch)
         types = tuple(
             given or column.decided() for given, column in zip(self._given, self._columns, strict=True)
         )
@@ -154,17 +159,12 @@ class Narrowing:
         self._stop_putting_aside()
         return Narrowed(types, inexact, lambda: self._read_again(types))
 
-    def _take(self, batch: pa.RecordBatch, first_row: int) -> None:
-        arrays: list[pa.Array] = []
+    def _take(self, batch: pa.RecordBatch, first_row: int, threads: ThreadPoolExecutor) -> None:
+        # Columns do not know of each other, and converting one lets go of the interpreter's lock.
+        converted = list(threads.map(self._convert, range(len(batch.columns)), batch.columns))
+        arrays = [values for values, _ in converted]
         unfit: dict[int, UnfitCell] = {}
-        for index, (array, given) in enumerate(zip(batch.columns, self._given, strict=True)):
-            if given is None:
-                arrays.append(self._columns[index].convert(array))
-                continue
-            values, misfits = given_values(array, given)
-            if given is VariableType.INTEGER:
-                self._columns[index].inexact |= has_inexact(values)
-            arrays.append(values)
+        for index, (_, misfits) in enumerate(converted):
             for cell in misfits:
                 unfit.setdefault(cell.position, UnfitCell(first_row + cell.position, index, cell.text))
         if unfit:
@@ -172,6 +172,15 @@ class Narrowing:
             keep = _mask_without(unfit, len(batch))
             arrays = [array.filter(keep) for array in arrays]
         self._put_aside(arrays)
+
+    def _convert(self, index: int, array: pa.StringArray) -> tuple[pa.Array, Sequence[Unfit]]:
+        given = self._given[index]
+        if given is None:
+            return self._columns[index].convert(array), ()
+        values, misfits = given_values(array, given)
+        if given is VariableType.INTEGER:
+            self._columns[index].inexact |= has_inexact(values)
+        return values, misfits
 
     def _put_aside(self, arrays: list[pa.Array]) -> None:
         if self._aside is not None and not self._aside.can_be_followed_by(arrays):
