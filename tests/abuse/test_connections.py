@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.api.publishing import Publication
-from tests.serverprocess import ServerProcess, wait_until
+from tests.server_process import ServerProcess, wait_until
 
 CONNECTIONS_MAX = 40
 BYTES_PER_SECOND_MIN = 2_000
