@@ -1,11 +1,13 @@
 """Reads what `rowkeep serve` prints, makes the demo stream once it listens, and says how to use it.
 
-Run by scripts/serve as `demo.py TOKEN_FILE`. Only the standard library, and the same HTTP API that everyone
+Run by scripts/serve as `demo.py TOKEN_FILE`. Where the server listens is written to the file demo-url beside
+that of the token, which the guides read. Only the standard library, and the same HTTP API that everyone
 uses. What exists already stays as it is.
 """
 
 import json
 import re
+import shlex
 import signal
 import sys
 import urllib.error
@@ -38,6 +40,7 @@ ROW = {
 }
 TABLE_PATH = f"/tables/demo.{DATASET}.{TABLE}"
 
+_COMMAND = Path(sys.executable).parent / "rowkeep"
 _listening = re.compile(r"rowkeep: listening on (\S+)").match
 # The server is on this machine, whatever proxy the environment names.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -97,6 +100,12 @@ Read it back:
 
 curl '{url}{TABLE_PATH}/rows?format=csv' -H 'Authorization: Bearer {token}'
 
+For the guides and the command line, paste these lines into another shell ({_COMMAND} is the command):
+
+export ROWKEEP_URL={url}
+export ROWKEEP_TOKEN={token}
+export PATH={shlex.quote(str(_COMMAND.parent))}:$PATH
+
 The same with the Python client (pip install redivis 'polars<2'):
 
 import os
@@ -116,11 +125,13 @@ Stop the server with Ctrl-C; the data stays.
 def main() -> None:
     """Passes the server's output on until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server stops, and with it its output
-    token = Path(sys.argv[1]).read_text(encoding="utf-8").strip()
+    token_file = Path(sys.argv[1])
+    token = token_file.read_text(encoding="utf-8").strip()
     for line in sys.stdin:
         print(line, end="", flush=True)
         match = _listening(line)
         if match:
+            token_file.with_name("demo-url").write_text(f"{match[1]}\n", encoding="utf-8")
             try:
                 make_demo(Api(match[1], token))
             except urllib.error.URLError as error:

@@ -65,6 +65,9 @@ def test_printed_lines_work_as_pasted(own_server: ServerProcess, folder: Path) -
     text = announce(own_server, folder)
     assert f"Endpoint:  {own_server.url}\n" in text
     assert f"Token:     {own_server.token}\n" in text
+    assert (folder / "rowkeep-data" / "demo-url").read_text() == f"{own_server.url}\n"
+    exports = "".join(line + "\n" for line in text.splitlines() if line.startswith("export "))
+    assert paste(["bash", "-euc", f"{exports}rowkeep ls demo"], folder).count("weather") == 1
     inserted, listed, frame = paste_all(text, folder)
     assert '"rowsAdded":1' in inserted
     assert '"POINT(8.54 47.37)"' in listed

@@ -127,6 +127,18 @@ def test_a_file_is_not_loaded_twice_by_mistake(ask: Ask, table: str, survey: Pat
     assert sorted(uploads(ask, table).values()) == [1, 1]
 
 
+def test_a_file_that_was_released_is_not_loaded_again_by_mistake(ask: Ask, table: str, survey: Path) -> None:
+    """Its rows are in every later version; only --if-exists add has them once more."""
+    asked = ("import", str(survey), table, "--yes")
+    assert ask(*asked).returncode == 0
+    assert ask("release", table.rpartition(".")[0]).returncode == 0
+    for more in ((), ("--if-exists", "replace")):
+        refused = ask(*asked, *more)
+        assert (refused.returncode, "survey.csv" in refused.stderr) == (1, True)
+    assert len(rows(ask, table)) == 3
+    assert ask(*asked, "--if-exists", "add").returncode == 0
+
+
 def test_a_folder_and_a_pattern(ask: Ask, table: str, tmp_path: Path) -> None:
     """Files of several types go into one table, each as its upload; where one is bad, none does."""
     pq.write_table(pa.table({"id": [3], "v": [1.5]}), tmp_path / "w3.parquet")

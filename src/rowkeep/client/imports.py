@@ -86,11 +86,23 @@ class Import:
             self._notice(f"made the table {self._given.reference}")
 
     def taken(self, files: Sequence[Path]) -> list[Path]:
-        """Returns the files whose names uploads of the table have already."""
-        if self.api.find(self.place.path) is None:
-            return []
-        taken = {str(upload["name"]).lower() for upload in self.api.pages(f"{self.place.path}/uploads")}
+        """Returns the files whose names uploads of the next version have already."""
+        taken = self._upload_names(self.place)
         return [file for file in files if file.name.lower() in taken]
+
+    def released(self, files: Sequence[Path]) -> list[Path]:
+        """Returns the files whose rows the released version has, and every later one keeps."""
+        current = msgspec.structs.replace(self._given, dataset=f"{self._given.dataset}:current")
+        table = self.api.find(current.path)
+        if table is None or table["uploadMergeStrategy"] != "append":
+            return []
+        taken = self._upload_names(current)
+        return [file for file in files if file.name.lower() in taken]
+
+    def _upload_names(self, place: Place) -> set[str]:
+        if self.api.find(place.path) is None:
+            return set()
+        return {str(upload["name"]).lower() for upload in self.api.pages(f"{place.path}/uploads")}
 
     def load(self, file: Path, said: FileSaid) -> Json:
         """Sends a file and waits until it is loaded; returns its upload. Raises an InsertError, OSError."""

@@ -124,6 +124,13 @@ def import_command(
     taken = importing.taken(found)
     if taken and if_exists == "fail":
         end(f"{table} has {', '.join(file.name for file in taken)} already: say --if-exists replace or add.")
+    released = importing.released([file for file in found if file not in taken])
+    if released and if_exists != "add":
+        names = ", ".join(file.name for file in released)
+        end(
+            f"a released version of {table} has {names} already, and its rows stay: rename the file, or say "
+            "--if-exists add to have its rows once more."
+        )
     choices = _Choices(
         is_sure=is_sure, is_dry_run=is_dry_run, replaced=taken if if_exists == "replace" else ()
     )
