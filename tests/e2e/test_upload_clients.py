@@ -11,7 +11,7 @@ import pytest
 from tests.api.publishing import Publication
 from tests.e2e.clientprocess import SCRIPTS, Facts, drive, python_of
 from tests.e2e.test_python_clients import INSTALLED
-from tests.serverprocess import ServerProcess
+from tests.server_process import ServerProcess
 
 TYPES = {"site": "string", "n": "integer"}
 # Before 0.18 an Upload took files and bytes alone.
