@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.publishing import Publication
-from tests.e2e.clientprocess import SCRIPTS, Facts, drive, python_of
+from tests.e2e.client_process import SCRIPTS, Facts, drive, python_of
 from tests.e2e.test_python_clients import INSTALLED
 from tests.server_process import ServerProcess
 
