@@ -154,3 +154,19 @@ def test_flags_are_named_where_they_are_passed() -> None:
         if isinstance(argument.annotation, ast.Name) and argument.annotation.id == "bool"
     ]
     assert not offences
+
+
+_RIDDLES = re.compile(r"(The same|As above|Likewise|Ditto|How many\.|Why\.|Where\.|When\.|Who has none)\b")
+
+
+def test_docstrings_stand_by_themselves() -> None:
+    """A docstring names its thing: none begins as a sentence that only the docstring before it explains."""
+    offences = [
+        f"{module_of(file)}:{getattr(node, 'lineno', 1)} {docstring.splitlines()[0]}"
+        for file in python_files(PACKAGE)
+        for node in ast.walk(tree_of(file))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and (docstring := ast.get_docstring(node)) is not None
+        and _RIDDLES.match(docstring)
+    ]
+    assert not offences

@@ -28,7 +28,7 @@ class Asker:
         return answer.body
 
     def find(self, path: str) -> bytes | None:
-        """The same, None where nothing is at that path."""
+        """Returns the body at a path; None where nothing is there."""
         answer = self._answer(path)
         if answer.status == NOT_FOUND:
             return None

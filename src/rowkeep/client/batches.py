@@ -61,7 +61,7 @@ def frame(rows: Sequence[bytes]) -> bytes:
 
 
 def frame_joined(rows: memoryview) -> bytes:
-    """The same for rows that stand joined by commas."""
+    """The request body that holds rows which stand joined by commas."""
     return b"".join((_FRAME[0], rows, _FRAME[2]))
 
 

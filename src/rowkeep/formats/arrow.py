@@ -46,7 +46,7 @@ class ArrowRows:
         self.row_count: int = len(batch)
 
     def pieces(self, row_count: int) -> "Iterator[ArrowRows]":
-        """The same rows, at most so many at a time."""
+        """Yields the rows in pieces, each with at most so many."""
         for start in range(0, self.row_count, row_count):
             yield ArrowRows(self._batch.slice(start, row_count), self._source, self._target)
 
@@ -74,7 +74,7 @@ class ArrowRows:
         return pa.array(widened, type=ARROW_TYPES[type_])
 
     def columns(self) -> list[Column]:
-        """The same as Python values."""
+        """Returns the columns as Python values."""
         return [array.to_pylist() for array in self.arrays()]
 
 
@@ -96,7 +96,7 @@ class ArrowEncoder:
         return self._written(arrays, row_count)
 
     def arrow_batch(self, rows: ArrowRows) -> bytes:
-        """The same of rows that are Arrow already."""
+        """Encodes rows that are Arrow already."""
         return self._written(rows.arrays(), rows.row_count)
 
     def _written(self, arrays: Sequence[pa.Array], row_count: int) -> bytes:
@@ -154,7 +154,7 @@ class CsvEncoder:
         )
 
     def arrow_batch(self, rows: ArrowRows) -> bytes:
-        """The same of rows that are Arrow already."""
+        """Encodes rows that are Arrow already."""
         if not self._variables:
             return b"\n" * rows.row_count
         return self._written(

@@ -112,7 +112,7 @@ def _lines(batch: pa.RecordBatch) -> bytes:
 
 
 def _with_nulls(texts: _Texts) -> _Texts:
-    """The same with a null that is written out."""
+    """Returns texts with each null written out."""
     if not texts.texts.null_count:
         return texts
     quoted = pc.binary_join_element_wise(texts.quote, texts.texts, texts.quote, "")
@@ -136,7 +136,7 @@ def _joined(named: Sequence[tuple[str, _Texts]], row_count: int) -> bytes:
 
 
 def _merged(pieces: Sequence[pa.Array | str]) -> list[pa.Array | str]:
-    """The same text in fewer pieces: what stands between two columns is one piece. Each costs every row."""
+    """Joins what stands between two columns into one piece, for each piece costs time in every row."""
     merged: list[pa.Array | str] = []
     for piece in pieces:
         if isinstance(piece, str) and merged and isinstance(merged[-1], str):

@@ -37,7 +37,7 @@ class JsonLinesEncoder:
         return with_escaped_breaks(lines)
 
     def arrow_batch(self, rows: ArrowRows) -> bytes:
-        """The same of rows in Arrow columns."""
+        """Encodes rows in Arrow columns."""
         return self.batch(rows.columns(), rows.row_count)
 
     def sentinel(self) -> bytes:

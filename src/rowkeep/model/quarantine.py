@@ -48,7 +48,7 @@ class RefusedRow(msgspec.Struct, frozen=True):
 
     @property
     def byte_count(self) -> int:
-        """What it counts for against the bounds."""
+        """How many bytes the row counts for against the bounds of the quarantine."""
         return len(self.content) + len(self.reasons)
 
 
@@ -75,7 +75,7 @@ class SkippedRows(msgspec.Struct, frozen=True):
 
 
 def numbered_from(errors: Sequence[RowError], first_row: int) -> tuple[RowError, ...]:
-    """The same errors of rows that are counted from a row on."""
+    """Returns errors with their rows counted from `first_row` on."""
     return tuple(msgspec.structs.replace(error, row=first_row + error.row) for error in errors)
 
 

@@ -83,7 +83,7 @@ class Schema(msgspec.Struct, frozen=True):
     widens_shared: bool = False
 
     def widening_shared(self) -> "Schema":
-        """The same for rows that may widen what the table has from other uploads."""
+        """Returns the schema for rows that may widen the types which the table has from other uploads."""
         return Schema(self.version, self.variables, self.shared, widens_shared=True) if self.shared else self
 
     def grown(self, variables: tuple[Variable, ...]) -> "Schema":

@@ -142,7 +142,7 @@ def find_dataset(
 
 
 def visible_dataset(view: CatalogView, principal: Principal, reference: DatasetReference) -> Place:
-    """The same for whoever may see at least that it exists."""
+    """The dataset that a reference names, for whoever may see at least that it exists."""
     dataset = view.datasets.find(
         reference.owner_name, reference.dataset.key, reference.dataset.reference_id, principal.user_id
     )

@@ -48,7 +48,7 @@ class VariableChanges(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class NamedVariableChanges(VariableChanges, frozen=True, rename="camel", kw_only=True):
-    """The same with the variable's name."""
+    """What a caller changes of a variable, with the name of the variable."""
 
     name: str
 
@@ -112,7 +112,7 @@ class VariableService:
     async def update_in_dataset(
         self, caller: Caller, reference: str, changes: Sequence[NamedVariableChanges]
     ) -> None:
-        """The same for every table of a dataset that has the variable; one at least must have it."""
+        """Changes variables in every table of a dataset that has them; one table at least must."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> None:

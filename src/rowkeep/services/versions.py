@@ -2,7 +2,7 @@
 
 Theory
 ------
-A dataset is a row of versions. The last may be unreleased: it is `next`, and the only one that takes
+A dataset has versions, one after the other. The last may be unreleased: it is `next`, and no other takes
 changes. A new version starts with the tables of the current one. A table keeps its parent in the version
 before; what it holds are its parent's rows, then its own uploads', or with the strategy `replace` its own
 alone once it has any. No row is copied, so a version costs as much as its tables' names.

@@ -47,7 +47,7 @@ def aggregates(*names: str) -> Callable[[Builder], Builder]:
 
 
 def windows(*names: str) -> Callable[[Builder], Builder]:
-    """The same for functions that need OVER."""
+    """Registers what builds the functions of these names, which need OVER."""
 
     def register(builder: Builder) -> Builder:
         WINDOW_ONLY.update(dict.fromkeys(names, builder))

@@ -79,7 +79,7 @@ def as_type(context: Context, node: exp.Expr, fragment: Fragment, type_: SqlType
 
 
 def in_type(context: Context, node: exp.Expr, fragment: Fragment, type_: SqlType) -> str:
-    """The same where it is known to turn into the type."""
+    """Returns the SQL of a value in a type that it is known to turn into."""
     if fragment.type == type_:
         return fragment.sql
     if fragment.type == UNTYPED:

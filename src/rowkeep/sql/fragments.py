@@ -179,7 +179,7 @@ def filled(template: str, arguments: list[str]) -> str:
 
 
 def filled_safely(template: str, arguments: list[str]) -> str:
-    """The same for SAFE: what fails is NULL."""
+    """Returns a template with its arguments in place, for SAFE: NULL where the function fails."""
     return f"TRY({_failures(_filled(template, arguments), lambda _: 'NULL')})"
 
 

@@ -58,7 +58,7 @@ def normalize(text: str, form: str) -> str:
 
 
 def casefold(text: str, form: str) -> str:
-    """The same without the difference of cases."""
+    """NORMALIZE_AND_CASEFOLD: a text in a normal form, without the difference of upper and lower case."""
     return normalize(normalize(text, form).casefold(), form)
 
 

@@ -216,7 +216,7 @@ class ExportSink(Protocol):
 
 
 class EntrySink(ExportSink, Protocol):
-    """The same for a query."""
+    """Takes the segments and the entries that a query reads."""
 
     def is_checked(self, name: str) -> bool:
         """Returns whether this process has had every block of a segment checked."""

@@ -34,7 +34,7 @@ class RequestKind(StrEnum):
 
     @property
     def media_type(self) -> str:
-        """What its body is."""
+        """The media type of the body."""
         return _MEDIA_TYPES.get(self, "application/json")
 
 
@@ -98,7 +98,7 @@ def _renamed(body: bytes) -> bytes:
 
 
 def _arrow_stream(rows: list[dict[str, object]]) -> bytes:
-    """The same rows in columns of the types that their variables have."""
+    """Returns rows as an Arrow stream, with columns of the types that their variables have."""
     types = {name: VariableType(type_) for name, type_ in SCHEMA}
     table = pa.table(
         {

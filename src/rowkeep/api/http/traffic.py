@@ -12,7 +12,7 @@ class Traffic:
         self.answers: Counter[int] = Counter()
 
     def counted(self, send: Send) -> Send:
-        """The same `send`, which counts the response that goes through it."""
+        """Returns a `send` that counts the response which goes through it."""
 
         async def send_and_count(message: Message) -> None:
             if message["type"] == "http.response.start":

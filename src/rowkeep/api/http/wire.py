@@ -91,7 +91,7 @@ def error_answer(error: RowkeepError) -> Answer:
 
 
 def head_answer(answer: Answer) -> Answer:
-    """The same response for HEAD: no body, an error's payload in a header."""
+    """Returns a response as HEAD gets it: without a body, the payload of an error in a header."""
     headers = answer.headers
     if answer.status >= 400:
         headers = [*headers, (b"x-redivis-error-payload", quote(answer.body).encode())]

@@ -36,7 +36,7 @@ def access_grant(view: GrantView) -> AccessGrant:
 
 
 class GrantHandlers:
-    """Who has access to a dataset besides its owner."""
+    """Lists the users and organizations that were granted access to a dataset."""
 
     def __init__(self, grants: GrantService) -> None:
         self._grants = grants

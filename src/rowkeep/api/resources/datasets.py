@@ -216,7 +216,7 @@ class DatasetHandlers:
         return json_answer(dataset_resource(view))
 
     async def update_by_post(self, request: ApiRequest) -> Answer:
-        """The same as PATCH."""
+        """Changes a dataset, as PATCH does."""
         return await self.update(request)
 
     async def delete(self, request: ApiRequest) -> Answer:

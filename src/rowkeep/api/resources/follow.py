@@ -83,7 +83,7 @@ class LineFraming:
         return _line({"@position": position})
 
     def still_there(self, position: str) -> bytes:
-        """The same position once more."""
+        """A line that says the position again, while no rows come."""
         return _line({"@position": position})
 
     def end(self, position: str, reason: str, error: RowkeepError | None) -> bytes:

@@ -196,7 +196,7 @@ class _Reading:
         return Narrowing(texts.batches, self._given, self._source.scratch, self._unfit.add)
 
     def _checked(self, narrowed: Narrowed) -> Narrowed:
-        """The same, once the rows that do not fit a given type are told. Raises RecordsRefused."""
+        """Tells the rows that do not fit a given type, then returns the rest. Raises RecordsRefused."""
         told = 0
         places = located(self._source, self._text, self._layout, (cell.row for cell in self._unfit.cells()))
         for cell, record in zip(self._unfit.cells(), places, strict=True):

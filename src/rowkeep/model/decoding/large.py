@@ -79,7 +79,7 @@ def decode_large_lines(
     start: Callable[[], SliceSink],
     bounds: QuarantineBounds | None = None,
 ) -> LargeOutcome:
-    """The same for a body of one row a line, of which no more than a slice is held.
+    """Decodes a large body of one row a line, of which no more than a slice is held at a time.
 
     With `bounds` rows that do not fit are skipped. Raises RowsRefused without.
     """

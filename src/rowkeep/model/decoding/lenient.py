@@ -197,7 +197,7 @@ def _from_columns(
 def decode_row_by_row(
     raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_update: bool, first_index: int = 0
 ) -> LenientRows:
-    """The same for any rows there may be (see model/decoding/lenient_columns.py)."""
+    """Decodes rows one at a time, whatever they hold (lenient_columns.py is faster and takes most)."""
     unreadable, unfit = _RowErrors(), _RowErrors()
     declared_names = schema.declared_names()
     rows = [

@@ -126,7 +126,7 @@ class RowDecoder:
         return accepted
 
     def accept_patiently(self, body: bytes) -> RowsBody:
-        """The same where nobody waits: takes whatever fits, however long it takes and large it grows."""
+        """Accepts a body where nobody waits: whatever fits, however long that takes and large it grows."""
         return self._accept_rows(body, geographies_are_valid)
 
     def accept_lines(self, lines: Sequence[bytes]) -> tuple[list[Row], bytes]:
@@ -140,7 +140,7 @@ class RowDecoder:
         return self._accept_lines(lines, geographies_are_valid if is_short else are_plain_points)
 
     def accept_lines_patiently(self, lines: Sequence[bytes]) -> tuple[list[Row], bytes]:
-        """The same where nobody waits."""
+        """Accepts lines where nobody waits: all that fit, however long that takes."""
         return self._accept_lines(lines, geographies_are_valid)
 
     def _accept_rows(self, body: bytes, geographies_fit: _GeographyCheck) -> RowsBody:
