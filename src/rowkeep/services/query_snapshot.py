@@ -2,8 +2,9 @@
 
 Segments are named by their files. DuckDB reads them itself, and checks nothing: so the first query that reads
 a segment since this process began checks all blocks of its file (storage/segments/checked_file.py) before it
-does, and later ones need not. What is in the journal goes to the query's folder as it is: decoding it is
-the worker's part. Rows of undone requests are left out by the slices of an upload, as in any other read.
+does, and later ones need not while nobody has written to the file. What is in the journal goes to the query's
+folder as it is: decoding it is the worker's part. Rows of undone requests are left out by the slices of an
+upload, as in any other read.
 """
 
 from collections.abc import Sequence

@@ -20,6 +20,7 @@ from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.segments.naming import checked_name
 from rowkeep.workers.entries_file import write_entry
 from rowkeep.workers.pool import WorkerPool
+from rowkeep.workers.query.checked_files import CheckedFiles, FileMark, mark_of
 from rowkeep.workers.query.running import ENTRIES, RESULT, ParseJob
 
 MODULE = "rowkeep.workers.query.running"
@@ -34,9 +35,10 @@ Answer = TypeVar("Answer")
 class QueryFolder:
     """The folder of one query: entries go in, its result comes out."""
 
-    def __init__(self, path: Path, segments: Path, entries: BinaryIO, checked: set[str]) -> None:
+    def __init__(self, path: Path, segments: Path, entries: BinaryIO, checked: CheckedFiles) -> None:
         self._path = path
         self._checked = checked
+        self.marks: dict[Path, FileMark | None] = {}
         self._segments = segments
         self._entries = entries
 
@@ -49,8 +51,10 @@ class QueryFolder:
         return str(self._segments / name)
 
     def is_checked(self, name: str) -> bool:
-        """Whether a query of this process has checked every block of a segment."""
-        return name in self._checked
+        """Whether a query of this process has checked every block of a segment, as it is now."""
+        path = self._segments / name
+        mark = self.marks[path] = mark_of(path)
+        return self._checked.holds(path, mark)
 
     def close(self) -> Path:
         """There are no more entries; where they are."""
@@ -71,8 +75,8 @@ class QueryProcesses:
         # The workers that may still be in a folder, and what removes folders.
         self._users: dict[Path, asyncio.Task[None]] = {}
         self._removals: set[asyncio.Task[None]] = set()
-        # The segments of which every block has been checked; a name is never given twice.
-        self._checked: set[str] = set()
+        self._checked = CheckedFiles()
+        self._marks: dict[Path, dict[Path, FileMark | None]] = {}  # by the folder of the query
         # What the last texts name: whoever asks the same again need not wait for a worker to parse it.
         self._named: OrderedDict[tuple[str, Dialect], list[NamedTable]] = OrderedDict()
 
@@ -103,7 +107,12 @@ class QueryProcesses:
     async def folder(self) -> AsyncIterator[QueryFolder]:
         """A folder for one query, which is gone afterwards."""
         with self._path("query-") as path, (path / ENTRIES).open("wb") as entries:
-            yield QueryFolder(path, self._directory.segments.resolve(), entries, self._checked)
+            folder = QueryFolder(path, self._directory.segments.resolve(), entries, self._checked)
+            self._marks[path] = folder.marks
+            try:
+                yield folder
+            finally:
+                del self._marks[path]
 
     @contextmanager
     def _path(self, prefix: str) -> Iterator[Path]:
@@ -131,7 +140,7 @@ class QueryProcesses:
         said = await self._pool.ask(_job("run_query", plan, path, readable, self._limits), listener)
         self._users[path] = said.gone
         answer = _decoded(said.value, QueryAnswer)
-        self._checked.update(Path(file).name for file in readable)
+        self._checked.add(self._marks[path])
         if answer.content is None:
             await asyncio.wait({said.gone})  # until then it could write to the file that it has made
         await asyncio.to_thread(self._adopt, path, answer)
