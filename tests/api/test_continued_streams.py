@@ -184,6 +184,35 @@ def test_a_stream_created_again_goes_on(publication: Publication, strategy: str)
     assert [row.get("n") for row in publication.rows("answers", "next")][-2:] == ["2.0", "7"]
 
 
+def test_a_request_that_was_undone_before_the_release(publication: Publication) -> None:
+    """It stays undone for whoever repeats it, and undoing it once more only tells so."""
+    insert(publication, [{"n": 1}])
+    insert(publication, [{"n": 2}], key="k")
+    undone = publication.done("DELETE", f"{live(publication)['uri']}/requests/k")
+    publication.release()
+    upload = open_again(publication)
+    assert insert(publication, [{"n": 2}], key="k").status_code == 409
+    again = publication.done("DELETE", f"{upload['uri']}/requests/k")
+    assert (again["state"], again["version"]) == (undone["state"], "v1.0")
+    assert publication.rows("answers", "next") == [{"n": 1}]
+
+
+def test_a_long_insert_goes_on_in_a_stream_created_again(publication: Publication) -> None:
+    """What is sent again under its key is passed over, though its rows are in the version before."""
+    lines = [f'{{"n":{number}}}\n' for number in range(4)]
+
+    def send(count: int) -> str:
+        path = f"{publication.table('answers', '')}/uploads/live/rows?acks=true"
+        headers = {"Idempotency-Key": "long", "Content-Type": "application/x-ndjson"}
+        return publication.client.post(path, content="".join(lines[:count]), headers=headers).text
+
+    assert '"sequence":3' in send(3)
+    publication.release()
+    open_again(publication)
+    assert '"sequence":4' in send(4)
+    assert publication.rows("answers", "next") == [{"n": number} for number in range(4)]
+
+
 def test_a_deleted_stream_takes_its_own_keys_along(publication: Publication) -> None:
     """Deleted in the next version and created again: keys of rows that are gone are free, no others."""
     insert(publication, [{"n": 1}], key="old")
@@ -200,6 +229,17 @@ def test_a_deleted_stream_takes_its_own_keys_along(publication: Publication) -> 
     assert "idempotency-replayed" in insert(publication, [{"n": 2}], key="new2").headers
     assert "idempotency-replayed" not in insert(publication, [{"n": 3}], key="new3").headers
     assert publication.rows("answers", "next") == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+def test_a_stream_without_a_name_is_another_in_each_version(publication: Publication) -> None:
+    """Nobody has said that it is the stream of before, so nothing of that is known."""
+    create = {"type": "stream", "schema": SCHEMA}
+    made = publication.done("POST", f"{publication.table('answers')}/uploads", create)
+    insert(publication, [{"n": 1}])
+    publication.release()
+    publication.done("POST", f"{publication.dataset()}/versions")
+    again = publication.done("POST", f"{publication.table('answers')}/uploads", create)
+    assert (again["name"], again["streamId"]) == (made["name"], again["id"])
 
 
 def test_a_table_made_anew_has_new_streams(publication: Publication) -> None:

@@ -29,6 +29,29 @@ def test_an_insert_says_everything_once(stream: Stream, body: str, key: str, row
     assert stream.row_count() == 0
 
 
+@pytest.mark.parametrize("query", ["validateOnly=true&validateOnly=false", "offsetToken=a&offsetToken=b"])
+def test_the_query_says_everything_once_too(stream: Stream, query: str) -> None:
+    """What stands in the body or in the query is one envelope; the same said twice is no question."""
+    path = f"{stream.upload_uri}/rows?{query}"
+    refused = stream.client.post(path, content=b'{"count":1}\n', headers={"Content-Type": LINES})
+    assert (refused.status_code, "twice" in refused.json()["error_description"]) == (400, True)
+    name = query.partition("=")[0]
+    same = path.replace(query, "&".join([query.partition("&")[0]] * 2))
+    taken = stream.client.post(same, content=b'{"count":1}\n', headers={"Content-Type": LINES})
+    assert taken.status_code in (200, 201), name
+
+
+def test_a_request_has_one_key(stream: Stream) -> None:
+    """With two it could be a repeat of either."""
+    keys = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+    refused = stream.client.post(f"{stream.upload_uri}/rows", json={"rows": [{"count": 1}]}, headers=keys)
+    assert (refused.status_code, "Idempotency-Key" in refused.json()["error_description"]) == (400, True)
+    again = stream.client.post(
+        f"{stream.upload_uri}/rows", json={"rows": [{"count": 1}]}, headers=[keys[0]] * 2
+    )
+    assert again.status_code == 201
+
+
 def test_in_a_row_the_last_value_counts(stream: Stream) -> None:
     """As JSON and as lines, strictly and leniently, small and large, and in a long insert."""
     row = '{"count":1,"site":"a","count":%s,"site":"%s"}'

@@ -177,7 +177,7 @@ def _create_stream(editor: CatalogEditor, table: Table, draft: UploadDraft) -> U
     name = checked_name("upload", draft.name or f"{UNTITLED}.{draft.type}")
     schema = stream_schema(draft)
     free_name = _free_name(editor, table.id, name)
-    earlier = editor.uploads.earlier_stream(table.id, free_name)
+    earlier = editor.uploads.earlier_stream(table.id, free_name) if draft.name else None
     updates_by_default = not draft.schema
     added = editor.uploads.add(
         NewUpload(table.id, free_name, UploadType.STREAM, schema, updates_by_default, earlier)

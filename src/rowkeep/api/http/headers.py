@@ -48,15 +48,20 @@ def head_problem(
         )
     byte_count = 0
     transfer_codings: list[bytes] = []
+    keys: list[bytes] = []
     for name, value in headers:
         byte_count += len(name) + len(value)
         if name == b"transfer-encoding":
             transfer_codings.append(value)
+        elif name == b"idempotency-key":
+            keys.append(value)
     if byte_count > HEADERS_BYTES_MAX:
         return RowkeepError(
             ErrorCode.HEADERS_TOO_LARGE,
             f"The headers of a request have at most {HEADERS_BYTES_MAX:,} bytes together.",
         )
+    if len(keys) > 1 and len(set(keys)) > 1:
+        return invalid_request("The request has two headers `Idempotency-Key`. Nothing was done; send one.")
     return _transfer_problem(transfer_codings) if transfer_codings else None
 
 

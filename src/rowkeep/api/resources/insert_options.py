@@ -45,22 +45,35 @@ def insert_warnings(query_string: bytes, *, is_long: bool = False) -> tuple[str,
 
 def flag(query: dict[str, list[str]], name: str) -> bool | None:
     """What a query says of an option; None when it does not. Raises invalid_request_error."""
-    values = query.get(name)
-    if values is None:
+    said = _said(query, name)
+    if said is None:
         return None
-    value = _FLAGS.get(values[-1])
+    value = _FLAGS.get(said)
     if value is None:
-        raise invalid_request(f"The query parameter {name} must be true or false, not {values[-1][:60]!r}.")
+        raise invalid_request(f"The query parameter {name} must be true or false, not {said[:60]!r}.")
     return value
 
 
 def _token(query: dict[str, list[str]], name: str) -> str | UnsetType | None:
     """A token as null in JSON is written: without a value."""
-    values = query.get(name)
-    if values is None:
+    said = _said(query, name)
+    if said is None:
         return UNSET
-    if len(values[-1]) > OFFSET_TOKEN_CHARACTERS_MAX:
+    if len(said) > OFFSET_TOKEN_CHARACTERS_MAX:
         raise invalid_request(
             f"The query parameter {name} takes at most {OFFSET_TOKEN_CHARACTERS_MAX} characters."
         )
-    return values[-1] or None
+    return said or None
+
+
+def _said(query: dict[str, list[str]], name: str) -> str | None:
+    """The value of a parameter; None without it. Raises invalid_request_error for two that differ."""
+    values = query.get(name)
+    if values is None:
+        return None
+    if len(set(values)) > 1:
+        raise invalid_request(
+            f"The query has the parameter {name} twice, and only one of them could count. Nothing was done; "
+            "send it once."
+        )
+    return values[-1]

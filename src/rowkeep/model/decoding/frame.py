@@ -26,6 +26,8 @@ _bare = re.compile(rb'[^ \t\r\n,:"\[\]{}]++').match
 # Up to the next bracket that is in no string.
 _to_bracket = re.compile(_PLAIN + rb"(?:" + _STRING + _PLAIN + rb")*+", re.DOTALL).match
 _flat_object = re.compile(rb"\{" + _PLAIN + rb"(?:" + _STRING + _PLAIN + rb")*+\}", re.DOTALL).match
+_UNLISTED = rb'[^"\[\]]*+'
+_flat_list = re.compile(rb"\[" + _UNLISTED + rb"(?:" + _STRING + _UNLISTED + rb")*+\]", re.DOTALL).match
 
 _QUOTE, _COMMA, _COLON = b'",:'
 _OBJECT, _ARRAY = b"{["
@@ -52,8 +54,8 @@ def split_body(body: Text) -> tuple[bytes, list[msgspec.Raw]]:
 
 
 def keys_of(text: Text) -> list[str]:
-    """The keys of an object, in their order. Raises FrameBroken."""
-    members, _ = _object(text, _after_space(text, 0))
+    """The keys of an object that is known to be JSON, in their order. Raises FrameBroken."""
+    members, _ = _object(text, _after_space(text, 0), _known_value_end)
     try:
         return [msgspec.json.decode(bytes(text[key]), type=str) for key, _ in members]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -75,8 +77,11 @@ def _is_rows(key: bytes) -> bool:
         return False
 
 
-def _object(text: Text, start: int) -> tuple[list[tuple[slice, slice]], int]:
+def _object(
+    text: Text, start: int, value_end_at: "Callable[[Text, int], int] | None" = None
+) -> tuple[list[tuple[slice, slice]], int]:
     """Where the keys and values of an object are, and where it ends."""
+    end_at = value_end_at or _value_end
     members: list[tuple[slice, slice]] = []
 
     def member(position: int) -> int:
@@ -85,7 +90,7 @@ def _object(text: Text, start: int) -> tuple[list[tuple[slice, slice]], int]:
         if _at(text, colon) != _COLON:
             raise FrameBroken
         value = _after_space(text, colon + 1)
-        value_end = _value_end(text, value)
+        value_end = end_at(text, value)
         members.append((slice(position, key_end), slice(value, value_end)))
         return value_end
 
@@ -130,6 +135,12 @@ def _value_end(text: Text, start: int) -> int:
     if first in _CLOSERS:
         return _nested_end(text, start)
     return _end(_bare, text, start)
+
+
+def _known_value_end(text: Text, start: int) -> int:
+    """The end of a value that is known to be JSON: of a list without lists in it, such as rows, at one go."""
+    flat = _flat_list(text, start)
+    return _value_end(text, start) if flat is None else flat.end()
 
 
 def _nested_end(text: Text, start: int) -> int:

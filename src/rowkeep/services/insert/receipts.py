@@ -180,6 +180,8 @@ def _requests(view: CatalogView, parent: UploadView, keys: Sequence[str]) -> lis
 def _check_undoable(parent: UploadView, found: RequestView) -> None:
     if found.known is None:
         raise conflict("The request was rejected: no row of it was inserted, and there is nothing to undo.")
+    if found.known.removed_at is not None:
+        return
     if found.known.upload_id != parent.upload.id:
         raise invalid_request(
             f"The rows of the request are in version {found.known.receipt.version_tag}, which is released "
