@@ -53,14 +53,6 @@ def test_metadata_that_describes_nothing(publication: Publication, metadata: Jso
     assert publication.done("GET", uploads)["results"] == []
 
 
-def test_a_table_of_files_is_refused(publication: Publication) -> None:
-    """A file index table would hold no rows that are inserted; the answer says to make another."""
-    tables = f"{publication.dataset()}/tables"
-    body = {"name": "files", "isFileIndex": True}
-    assert "without isFileIndex" in publication.refused(400, "POST", tables, body)
-    assert [table["name"] for table in publication.done("GET", tables)["results"]] == ["answers"]
-
-
 @pytest.mark.parametrize(("key", "characters_max"), [("label", 256), ("releaseNotes", 1_000_000)])
 def test_texts_of_a_version_are_bounded(publication: Publication, key: str, characters_max: int) -> None:
     """As long as allowed they stay, one more character is refused and changes nothing."""
