@@ -93,6 +93,7 @@ prepare_programs() {
     local missing=()
     command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]] || missing+=(nginx-light)
     command -v chromium >/dev/null || missing+=(chromium)
+    command -v openssl >/dev/null || missing+=(openssl)
     if ((${#missing[@]} == 0)); then
         return
     fi

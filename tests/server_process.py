@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.command_line import rowkeep
 
 START_SECONDS_MAX = 30
-_listening = re.compile(r"rowkeep: listening on (http://\S+)").match
+_listening = re.compile(r"rowkeep: listening on (https?://\S+)").match
 
 
 @cache

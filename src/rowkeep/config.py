@@ -4,6 +4,7 @@ Every setting is an option of `rowkeep serve` or a variable `ROWKEEP_<NAME>` in 
 described in docs/settings.md. Units and bounds stand at the end of a name.
 """
 
+import ipaddress
 import math
 import os
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ import msgspec
 
 MEBIBYTE = 1024 * 1024
 PORT_MAX = 65_535
+# Settings that the log does not tell.
+SECRETS = frozenset(("metrics_token",))
+SECRET = "(set)"
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -25,6 +29,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 1
     log_level: str = "info"
     access_log: bool = False
+    tls_certificate: str = ""
+    tls_key: str = ""
+    trusted_proxies: str = ""
+    metrics_token: str = ""
+    metrics_address: str = ""
     cors_origins: str = ""
     public_url: str = ""
     temp_upload_bytes_max: int = 64 * 1024 * MEBIBYTE
@@ -85,6 +94,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"port must be between 0 and {PORT_MAX}")
         if self.log_level not in LOG_LEVELS:
             raise ValueError(f"log_level must be one of {', '.join(LOG_LEVELS)}")
+        if self.metrics_address:
+            address_of(self.metrics_address)
+        if bool(self.tls_certificate) != bool(self.tls_key):
+            raise ValueError("tls_certificate and tls_key go together: give both, or neither")
+        for name in filter(None, map(str.strip, self.trusted_proxies.split(","))):
+            _check_network(name)
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if name == "port" or isinstance(value, bool) or not isinstance(value, int | float):
@@ -96,11 +111,29 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def shown_settings(settings: Settings) -> dict[str, object]:
     """Returns the settings in force, for the log."""
-    return {name: _shown(getattr(settings, name)) for name in Settings.__struct_fields__}
+    return {
+        name: SECRET if name in SECRETS and getattr(settings, name) else _shown(getattr(settings, name))
+        for name in Settings.__struct_fields__
+    }
 
 
 def _shown(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
+
+
+def _check_network(name: str) -> None:
+    try:
+        ipaddress.ip_network(name)
+    except ValueError as error:
+        raise ValueError(f"trusted_proxies must be addresses and networks with commas: {error}") from error
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """Returns host and port of an address such as `127.0.0.1:9090`. Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= PORT_MAX:
+        raise ValueError(f"metrics_address must be a host and a port, such as 127.0.0.1:9090, not {text!r}")
+    return host.strip("[]"), int(port)
 
 
 def read_settings(environment: Mapping[str, str] = os.environ, **options: object) -> Settings:

@@ -10,24 +10,27 @@ process would fsync for itself, and the group commit that makes the server fast 
 
 import asyncio
 import gc
+import ipaddress
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TextIO, cast
 
 import structlog
 import uvloop
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from rowkeep import __version__
-from rowkeep.compose.application import open_application
-from rowkeep.config import Settings, shown_settings
+from rowkeep.compose.application import entrance_of, open_application, operators_entrance_of
+from rowkeep.config import Settings, address_of, shown_settings
 from rowkeep.connections import (
     DESCRIPTORS_RESERVED,
     SILENT_SECONDS_MAX,
@@ -58,12 +61,14 @@ def serve(settings: Settings) -> None:
     with refusals_logged():
         if settings.workers != 1:
             raise StartError("This version serves with one worker; start it without --workers.")
+        tls = tls_files(settings)
         check_directory(settings.data_dir)
         _lock(DataDirectory(settings.data_dir))
         port = free_port(settings.host, settings.port)
     _log.info("starting", version=__version__, python=sys.version.split()[0], pid=os.getpid())
     _log.info("settings in force", **shown_settings(settings))
-    uvloop.run(_serve(settings, port))
+    _warn_of_plain_http(settings)
+    uvloop.run(_serve(settings, port, tls))
 
 
 @contextmanager
@@ -102,8 +107,8 @@ def free_port(host: str, port: int) -> int:
         return chosen
 
 
-def http_server(application: object, host: str, port: int) -> Server:
-    """The HTTP server as rowkeep runs it; the benchmark's floor runs the same."""
+def http_server(application: object, host: str, port: int, tls: tuple[Path, Path] | None = None) -> Server:
+    """The HTTP server as rowkeep runs it; the benchmark's floor runs the same. `tls`: certificate and key."""
     return Server(
         application,
         address=host,
@@ -114,7 +119,48 @@ def http_server(application: object, host: str, port: int) -> Server:
         backlog=BACKLOG,
         http1_settings=HTTP1Settings(header_read_timeout=int(SILENT_SECONDS_MAX * 1_000)),
         log_enabled=False,
+        ssl_cert=None if tls is None else tls[0],
+        ssl_key=None if tls is None else tls[1],
+        ssl_protocol_min=SSLProtocols.tls12,
     )
+
+
+def tls_files(settings: Settings) -> tuple[Path, Path] | None:
+    """Returns certificate and key; None for a server without TLS. Raises StartError for unusable ones."""
+    if not settings.tls_certificate:
+        return None
+    files = Path(settings.tls_certificate), Path(settings.tls_key)
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(*files, password=_no_password)
+    except (OSError, ValueError) as error:  # an SSLError is an OSError
+        raise StartError(
+            f"The certificate {files[0]} with the key {files[1]} cannot be used: {error}. Both are PEM "
+            "files, and the key has no password."
+        ) from error
+    return files
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password")
+
+
+def _warn_of_plain_http(settings: Settings) -> None:
+    """Says, where nobody can miss it, that tokens and rows go over the network as they are."""
+    if settings.tls_certificate or _is_loopback(settings.host):
+        return
+    text = (
+        f"it listens on {settings.host} without TLS: tokens and rows can be read on the network. Give it "
+        "--tls-certificate and --tls-key, or have it listen on 127.0.0.1 behind a proxy that speaks HTTPS."
+    )
+    _log.warning("no TLS", host=settings.host, advice=text)
+    sys.stderr.write(f"rowkeep: WARNING: {text}\n")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def settle_memory() -> None:
@@ -124,29 +170,27 @@ def settle_memory() -> None:
     gc.set_threshold(COLLECTED_OBJECTS_MIN, 20, 100)
 
 
-async def _serve(settings: Settings, port: int) -> None:
+async def _serve(settings: Settings, port: int, tls: tuple[Path, Path] | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         with refusals_logged():
             application = await stack.enter_async_context(open_application(settings))
+            await _serve_operators(operators_entrance_of(application), settings, stack)
         settle_memory()
-        is_debugging = settings.log_level == "debug"
-        is_logged = is_debugging or settings.access_log
-        served = application.logged(is_debugging=not settings.access_log) if is_logged else application
-        server = http_server(served, settings.host, port)
+        server = http_server(entrance_of(application, settings), settings.host, port, tls)
         serving = asyncio.create_task(server.serve())
         connections_max = min(settings.connections_max, raise_descriptor_limit() - DESCRIPTORS_RESERVED)
         watching = asyncio.create_task(watch_connections(port, connections_max=connections_max))
         stack.callback(watching.cancel)
         await _wait_until_listening(settings.host, port, serving)
-        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-        _log.info("listening", url=f"http://{shown}:{port}/api/v1")
-        sys.stdout.write(f"rowkeep: listening on http://{shown}:{port}/api/v1\n")
+        url = f"{'http' if tls is None else 'https'}://{_shown(settings.host)}:{port}"
+        _log.info("listening", url=f"{url}/api/v1")
+        sys.stdout.write(f"rowkeep: listening on {url}/api/v1\n")
         first_start = await application.first_start_path()
         if first_start is not None:
-            sys.stdout.write(f"rowkeep: no users yet; make the first at http://{shown}:{port}{first_start}\n")
+            sys.stdout.write(f"rowkeep: no users yet; make the first at {url}{first_start}\n")
         sys.stdout.flush()
         await asyncio.wait({serving, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
         _log.info("stopping", drain_seconds_max=DRAIN_SECONDS_MAX)
@@ -154,6 +198,28 @@ async def _serve(settings: Settings, port: int) -> None:
         server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
         await asyncio.wait({serving}, timeout=DRAIN_SECONDS_MAX)
     _log.info("stopped")
+
+
+async def _serve_operators(entrance: object, settings: Settings, stack: AsyncExitStack) -> None:
+    """Serves health and metrics at their own address, if they have one, until the stack is closed."""
+    if not settings.metrics_address:
+        return
+    host, port = address_of(settings.metrics_address)
+    port = free_port(host, port)
+    server = http_server(entrance, host, port)
+    serving = asyncio.create_task(server.serve())
+    await _wait_until_listening(host, port, serving)
+    _log.info("listening for operators", url=f"http://{_shown(host)}:{port}/metrics")
+
+    async def stop() -> None:
+        server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
+        await asyncio.wait({serving}, timeout=DRAIN_SECONDS_MAX)
+
+    stack.push_async_callback(stop)
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 async def _wait_until_listening(host: str, port: int, serving: "asyncio.Task[None]") -> None:

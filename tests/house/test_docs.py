@@ -1,22 +1,20 @@
 """What a user can set, meet or call is documented, and what is documented exists."""
 
-import asyncio
 import re
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # the library has no types
 
-from rowkeep.api.http.traffic import Traffic
-from rowkeep.api.http.wire import STATUS_OF_CODE, Answer
-from rowkeep.api.resources.operations import LiveFigures, OperationHandlers
+from rowkeep.api.http.wire import STATUS_OF_CODE
 from rowkeep.commands.serve import setting_meanings
 from rowkeep.config import Settings
 from rowkeep.model.errors import ErrorCode
-from rowkeep.model.health import Durability, DurabilityClass, Health
-from rowkeep.services.maintenance import MaintenanceHealth
+from tests import plain_http
 from tests.house.sources import ROOT
 from tests.routes import OPERATIONS
+from tests.server_process import ServerProcess
 
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
@@ -65,24 +63,39 @@ def test_every_route_is_documented() -> None:
     assert sorted(first_cells(page("api.md"))) == sorted(routes)
 
 
-def test_every_metric_is_documented() -> None:
+def exported_metrics(server: ServerProcess) -> list[str]:
+    """The names of the metrics that a server shows, as their types are told."""
+    text = plain_http.get(f"{server.url.removesuffix('/api/v1')}/metrics").text
+    return re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE)
+
+
+def test_every_metric_is_documented(server: ServerProcess) -> None:
     """docs/operating.md lists every metric that /metrics shows, and no other."""
-    health = Health(failure=None, queued_bytes=0, rows_inserted=0, batches=0, groups=0, commit_seconds=0.0)
-    durability = Durability(DurabilityClass.DURABLE, 0.2, "ext4")
-    live = LiveFigures(
-        followers=0,
-        followers_dropped=0,
-        long_inserts=0,
-        jobs_running=0,
-        jobs_completed=0,
-        jobs_failed=0,
-        segments_set_aside=0,
-    )
-    handlers = OperationHandlers(lambda: health, MaintenanceHealth(), Traffic(), lambda: live, durability)
-    answer: Answer = asyncio.run(handlers.metrics(cast(Any, None)))
-    names = re.findall(r"^# TYPE (\w+) ", answer.body.decode(), re.MULTILINE)
-    documented = [name for name in first_cells(page("operating.md")) if name.startswith("rowkeep_")]
-    assert sorted(documented) == sorted(names)
+    cells = first_cells(page("operating.md"))
+    documented = [name for name in cells if name.startswith(("rowkeep_", "process_"))]
+    assert sorted(documented) == sorted(exported_metrics(server))
+
+
+@pytest.mark.parametrize("name", ["prometheus/rowkeep.yml", "grafana/rowkeep.json"])
+def test_alerts_and_dashboard_name_what_there_is(server: ServerProcess, name: str) -> None:
+    """Each metric in the alert rules and in the dashboard is one that /metrics shows; most are used."""
+    text = (ROOT / "deploy" / name).read_text(encoding="utf-8")
+    parsed = yaml.safe_load(text)  # JSON is YAML
+    used = set(re.findall(r"\b((?:rowkeep|process)_[a-z_]+)\b", "\n".join(expressions_of(parsed))))
+    exported = set(exported_metrics(server))
+    parts = {f"{metric}_{part}" for metric in exported for part in ("bucket", "sum", "count")}
+    assert used
+    assert used <= exported | parts
+
+
+def expressions_of(value: Any) -> list[str]:
+    """Every expression of rules or panels, wherever it stands."""
+    if isinstance(value, dict):
+        own = [value["expr"]] if isinstance(value.get("expr"), str) else []
+        return own + [found for inner in value.values() for found in expressions_of(inner)]
+    if isinstance(value, list):
+        return [found for inner in value for found in expressions_of(inner)]
+    return []
 
 
 def test_every_dependency_is_explained() -> None:

@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from rowkeep.api.http.access_log import AccessLog
 from rowkeep.api.http.app import RowkeepApplication
+from rowkeep.api.http.asgi import Application
 from rowkeep.api.http.body import BodyLimits, BodyReader
 from rowkeep.api.http.cors import CorsPolicy
 from rowkeep.api.http.endpoint import Streaming
+from rowkeep.api.http.forwarded import ForwardedRequests, trusted_networks
 from rowkeep.api.http.incoming import Lingering
+from rowkeep.api.http.operations import OperatorsEntrance
 from rowkeep.api.http.routes import routes_of
 from rowkeep.api.http.traffic import Traffic
 from rowkeep.api.http.wire import STATUS_OF_CODE
@@ -19,7 +23,6 @@ from rowkeep.compose.resources import route_table
 from rowkeep.compose.services import Services, services_over
 from rowkeep.compose.storage import Storage, open_storage
 from rowkeep.config import Settings
-from rowkeep.limits import read_places
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.first_start import FirstStart
 from rowkeep.services.grants import GrantService
@@ -50,6 +53,20 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
         database.close()
 
 
+def entrance_of(application: RowkeepApplication, settings: Settings) -> Application:
+    """Returns what the HTTP server calls: the application, behind what the settings put before it."""
+    entrance: Application = application
+    if settings.access_log or settings.log_level == "debug":
+        entrance = AccessLog(entrance, is_debugging=not settings.access_log)
+    networks = trusted_networks(settings.trusted_proxies)
+    return ForwardedRequests(entrance, networks) if networks else entrance
+
+
+def operators_entrance_of(application: RowkeepApplication) -> Application:
+    """Returns what answers for health and metrics alone, for an address of its own."""
+    return OperatorsEntrance(application)
+
+
 @asynccontextmanager
 async def application_over(
     database: Database, directory: DataDirectory, settings: Settings
@@ -76,7 +93,7 @@ def _application(
     return RowkeepApplication(
         InsertRows(services.inserts, bodies, services.insert_limits),
         _long_inserts(services.long_inserts, settings),
-        routes_of(table, bodies, DatasetService(storage.doors).check_token, _streaming(settings)),
+        routes_of(table, bodies, DatasetService(storage.doors).check_token, _streaming(services, settings)),
         _lingering(settings),
         CorsPolicy(settings.cors_origins),
         traffic,
@@ -104,11 +121,12 @@ def _console(doors: StorageDoors, services: Services, settings: Settings) -> Con
     """The pages for people. They reach what programs reach, through the same services."""
     resources = DatasetService(doors), GrantService(doors), VersionService(doors), TableService(doors)
     shown = ShownServices(*resources, services.reads, services.queries, services.uploads, FirstStart(doors))
-    return console_of(shown, settings.public_url, lambda error: STATUS_OF_CODE[error.code])
+    url = settings.public_url or ("https://" if settings.tls_certificate else "")
+    return console_of(shown, url, lambda error: STATUS_OF_CODE[error.code])
 
 
-def _streaming(settings: Settings) -> Streaming:
-    return Streaming(read_places(settings), settings.read_stall_seconds_max)
+def _streaming(services: Services, settings: Settings) -> Streaming:
+    return Streaming(services.places["reads"], settings.read_stall_seconds_max)
 
 
 def _body_limits(settings: Settings) -> BodyLimits:

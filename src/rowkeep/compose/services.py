@@ -1,5 +1,6 @@
 """The services over what is stored."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -8,7 +9,14 @@ from rowkeep.compose.jobs import jobs_over
 from rowkeep.compose.processes import Workers
 from rowkeep.compose.storage import Storage, exported_files
 from rowkeep.config import Settings
-from rowkeep.limits import follow_places, insert_rate_limits, long_insert_places, quarantine_bounds
+from rowkeep.limits import (
+    follow_places,
+    insert_rate_limits,
+    long_insert_places,
+    quarantine_bounds,
+    read_places,
+)
+from rowkeep.model.places import Places
 from rowkeep.model.rate_limits import InsertLimits
 from rowkeep.model.transfers import permitted_hosts
 from rowkeep.services.exports import ExportService
@@ -55,6 +63,7 @@ class Services(msgspec.Struct, frozen=True):
     content_files: ContentFolder
     exported_files: ExportFolder
     raw_contents: RawContentFolder
+    places: Mapping[str, Places]
 
 
 def services_over(storage: Storage, workers: Workers, settings: Settings, stack: AsyncExitStack) -> Services:
@@ -67,6 +76,11 @@ def services_over(storage: Storage, workers: Workers, settings: Settings, stack:
     jobs = jobs_over(storage, workers, files, exported, settings)
     stack.push_async_callback(jobs.stop)
     inserts = _inserts(storage, workers, settings)
+    places = {
+        "reads": read_places(settings),
+        "followers": follow_places(settings),
+        "long_inserts": long_insert_places(settings),
+    }
     limits = insert_rate_limits(settings)
     statistics = DuckStatistics(storage.database, storage.directory.spool, readings)
     stack.callback(statistics.close)
@@ -74,9 +88,9 @@ def services_over(storage: Storage, workers: Workers, settings: Settings, stack:
         maintenance=Maintenance(doors, workers.sealing, _sealing_policy(settings), storage.lane.slow_down),
         jobs=jobs,
         inserts=inserts,
-        long_inserts=LongInsertService(doors, inserts, limits, places=long_insert_places(settings)),
+        long_inserts=LongInsertService(doors, inserts, limits, places=places["long_inserts"]),
         insert_limits=limits,
-        follows=FollowService(doors, readings, storage.lane.commits, places=follow_places(settings)),
+        follows=FollowService(doors, readings, storage.lane.commits, places=places["followers"]),
         reads=ReadService(doors, readings, limits=_session_limits(settings)),
         quarantine=QuarantineService(doors, workers.large_bodies),
         statistics=StatisticsService(doors, statistics),
@@ -88,6 +102,7 @@ def services_over(storage: Storage, workers: Workers, settings: Settings, stack:
         content_files=files,
         exported_files=exported,
         raw_contents=raw_contents,
+        places=places,
     )
 
 

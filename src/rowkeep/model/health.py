@@ -22,6 +22,22 @@ class Durability(msgspec.Struct, frozen=True, rename="camel"):
     file_system: str | None
 
 
+class DiskFigures(msgspec.Struct, frozen=True):
+    """How large the disk of the data directory is, what is free on it, and what its database takes."""
+
+    byte_count: int
+    free_bytes: int
+    database_bytes: int
+
+
+class PlaceFigures(msgspec.Struct, frozen=True):
+    """How many places of one kind there are, and how many are taken."""
+
+    kind: str
+    places_max: int
+    taken: int
+
+
 class Health(msgspec.Struct, frozen=True):
     """Figures since the start of the process. `failure` says why nothing is written any more."""
 

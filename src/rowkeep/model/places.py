@@ -25,6 +25,11 @@ class Places:
         self._taken: Counter[Caller] = Counter()
 
     @property
+    def places_max(self) -> int:
+        """How many places there are."""
+        return self._places_max
+
+    @property
     def taken_count(self) -> int:
         """How many places are taken."""
         return self._taken.total()

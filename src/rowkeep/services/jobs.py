@@ -107,6 +107,15 @@ class JobService:
         """How many jobs run now."""
         return len(self._running)
 
+    @property
+    def places(self) -> Mapping[JobKind, int]:
+        """How many jobs of each kind may run at a time."""
+        return self._places
+
+    def running_of(self, kind: JobKind) -> int:
+        """Returns how many jobs of a kind run now."""
+        return self._count(kind)
+
     def wake(self) -> None:
         """There is a job to do."""
         self._news.set()

@@ -28,6 +28,7 @@ from pathlib import Path
 import structlog
 
 from rowkeep.model.errors import RowkeepError, unavailable
+from rowkeep.model.health import DiskFigures
 
 _log = structlog.get_logger("rowkeep.files")
 
@@ -279,6 +280,14 @@ def free_bytes(folder: Path) -> int:
     """Returns how much room is left on the disk of a folder."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
+
+
+def disk_figures(directory: DataDirectory) -> DiskFigures:
+    """Returns how full the disk of a data directory is, and what its database takes of it."""
+    found = os.statvfs(directory.path)
+    files = directory.path.glob(f"{directory.database.name}*")
+    sizes = [file.stat().st_size for file in files if file.exists()]
+    return DiskFigures(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize, sum(sizes))
 
 
 def _sync(path: Path, flags: int) -> None:

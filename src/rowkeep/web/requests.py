@@ -28,6 +28,7 @@ class PageRequest:
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
+        self._scheme: str = scope.get("scheme", "http")
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         query: bytes = scope["query_string"]
         self._query = parse_qs(query.decode("latin-1"), keep_blank_values=True)
@@ -47,6 +48,11 @@ class PageRequest:
     def host(self) -> str:
         """Where the browser found the server."""
         return self._headers.get(b"host", b"localhost").decode("latin-1")
+
+    @property
+    def base_url(self) -> str:
+        """The scheme and the host, which an address on this server begins with."""
+        return f"{self._scheme}://{self.host}"
 
     @property
     def address_here(self) -> str:

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route, Router
 
-from rowkeep.api.http.access_log import AccessLog
 from rowkeep.api.http.asgi import Message, Receive, Scope, Send
 from rowkeep.api.http.cors import CorsPolicy
 from rowkeep.api.http.endpoint import answer_to, send_answer, send_complete
@@ -30,6 +29,10 @@ from rowkeep.api.resources.rate_limits import rate_limit_headers
 from rowkeep.model.errors import RowkeepError, not_found
 from rowkeep.model.rate_limits import RateLimited
 from rowkeep.model.timing import InsertTimes
+
+# What stands for a route where there is no path of one.
+CONSOLE_ROUTE = "/console"
+LONG_INSERT_ROUTE = f"{INSERT_ROWS_PATH}?acks=true"
 
 _slashes = re.compile(rb"/{2,}")
 
@@ -78,10 +81,6 @@ class RowkeepApplication:
         """Returns the path at which the first user is made; None when there is one."""
         return await self._console.first_start_path()
 
-    def logged(self, *, is_debugging: bool) -> AccessLog:
-        """Returns an application that writes a line in the log for each request of this one."""
-        return AccessLog(self, is_debugging=is_debugging)
-
     def end_live_answers(self) -> None:
         """Has answers that last come to their end, and takes no more of them."""
         for end in (*self._enders, self._lingering.stop):
@@ -92,13 +91,13 @@ class RowkeepApplication:
         if scope["type"] != "http":
             return
         if self._console.takes(scope):
-            await self._show_page(scope, receive, self._traffic.counted(send))
+            await self._show_page(scope, receive, self._traffic.counted(send, scope, CONSOLE_ROUTE))
             return
         send = self._cors.sending(scope, send)
         request_id = asked_request_id(scope["headers"]) or self._new_request_id()
         problem = head_problem(scope["raw_path"], scope["query_string"], scope["headers"])
         if problem is not None:
-            await self._refuse(problem, scope, receive, self._traffic.counted(send), request_id)
+            await self._refuse(problem, scope, receive, self._traffic.counted(send, scope), request_id)
             return
         path = self._insert_rows.path_of(scope)
         if path is None and _is_untidy(scope):
@@ -106,10 +105,11 @@ class RowkeepApplication:
             path = self._insert_rows.path_of(scope)
         body = IncomingBody(scope, receive, self._lingering)
         if path is None:
-            await self._route(scope, body, self._traffic.counted(send), request_id)
+            await self._route(scope, body, send, request_id)
             return
         if scope["query_string"] and is_long_insert(scope["query_string"]):
-            await self._insert_long(path, scope, body, self._traffic.counted(send), request_id)
+            counted = self._traffic.counted(send, scope, LONG_INSERT_ROUTE)
+            await self._insert_long(path, scope, body, counted, request_id)
             return
         times = InsertTimes(perf_counter())
         try:
@@ -117,7 +117,8 @@ class RowkeepApplication:
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
             answer = _refused(error, request_id)
             await body.drain()
-        self._traffic.answers[answer.status] += 1
+        self._traffic.note(answer.status, "POST", INSERT_ROWS_PATH, perf_counter() - times.began_at)
+        self._traffic.note_phases(times)
         answer.headers.append((b"server-timing", server_timing(times)))
         await send_complete(send, answer, request_id)
 
@@ -159,15 +160,17 @@ class RowkeepApplication:
     async def _route(self, scope: Scope, body: IncomingBody, send: Send, request_id: bytes) -> None:
         preflight = self._cors.preflight(scope)
         if preflight is not None:
-            await send_answer(body, send, preflight, request_id)
+            await send_answer(body, self._traffic.counted(send, scope), preflight, request_id)
             return
         raw_path: bytes = scope["raw_path"]
         routed: dict[str, Any] = {
             **scope,
             "path": raw_path.decode("latin-1"),
             "request_id": request_id,
+            "endpoint": None,
             "app": self,  # makes the router raise for a wrong method instead of answering by itself
         }
+        send = self._traffic.counted(send, routed)
         try:
             await self._router(routed, body, send)
         except HTTPException as error:

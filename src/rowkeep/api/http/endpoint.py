@@ -12,6 +12,7 @@ from rowkeep.api.http.asgi import Receive, Scope, Send
 from rowkeep.api.http.body import BodyReader
 from rowkeep.api.http.incoming import IncomingBody
 from rowkeep.api.http.request import ApiRequest, CheckToken
+from rowkeep.api.http.traffic import REFUSALS
 from rowkeep.api.http.warnings import warn
 from rowkeep.api.http.wire import Answer, Headers, error_answer, head_answer
 from rowkeep.model.audit import origin_of_call
@@ -59,8 +60,14 @@ class Endpoint:
     """One handler as an ASGI application."""
 
     def __init__(
-        self, handler: Handler, bodies: BodyReader, check_token: CheckToken, streaming: Streaming
+        self,
+        route: str,
+        handler: Handler,
+        bodies: BodyReader,
+        check_token: CheckToken,
+        streaming: Streaming,
     ) -> None:
+        self.route = route
         self._handler = handler
         self._bodies = bodies
         self._check_token = check_token
@@ -104,6 +111,7 @@ class Endpoint:
 
 def answer_to(error: Exception, request_id: bytes) -> Answer:
     """The one place where an exception becomes an answer; what nobody expected is logged and bland."""
+    REFUSALS[error.code if isinstance(error, RowkeepError) else ErrorCode.INTERNAL] += 1
     if isinstance(error, RowkeepError):
         if error.detail is not None:
             _log.warning("refused", request_id=request_id.decode(), code=error.code, detail=error.detail)

@@ -32,6 +32,8 @@ List = TypeVar("List", bound=ListShape)
 # Room for the longest texts there are, a million characters (services/datasets.py, model/schema.py).
 CheckToken = Callable[[Caller], Awaitable[object]]
 
+# Marks a request in its scope.
+BY_OPERATORS_ADDRESS = "rowkeep.operator"
 JSON_BYTES_MAX = 4 * 1024 * 1024
 PAGE_ITEMS_DEFAULT = 100
 PAGE_ITEMS_MAX = 1000
@@ -84,6 +86,11 @@ class ApiRequest:
         with suppress(RowkeepError):
             return Origin(self.caller.token_hash, client[0] if client else None, request_id.decode())
         return Origin(None, client[0] if client else None, request_id.decode())
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the request came by the address that is kept for operators."""
+        return bool(self._scope.get(BY_OPERATORS_ADDRESS))
 
     @property
     def is_head(self) -> bool:
@@ -160,9 +167,10 @@ class ApiRequest:
             yield part
 
     @property
-    def host(self) -> str:
-        """Where the caller found the server: the `Host` header."""
-        return self.headers.get(b"host", b"localhost").decode("latin-1")
+    def base_url(self) -> str:
+        """Where the caller found the server: the scheme, and what the `Host` header says."""
+        scheme: str = self._scope.get("scheme", "http")
+        return f"{scheme}://{self.headers.get(b'host', b'localhost').decode('latin-1')}"
 
     async def _body(self) -> bytes:
         coding = content_coding(self._scope["headers"])

@@ -56,7 +56,9 @@ def routes_of(
     """Returns the routes as the router takes them."""
     return [
         StarletteRoute(
-            route.path, Endpoint(route.handler, bodies, check_token, streaming), methods=[route.method]
+            route.path,
+            Endpoint(route.path, route.handler, bodies, check_token, streaming),
+            methods=[route.method],
         )
         for route in table
     ]

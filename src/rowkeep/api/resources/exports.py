@@ -166,7 +166,7 @@ class ExportHandlers:
         if draft.file_part < 0:
             raise invalid_request("`filePart` counts from 0.")
         shared = await self._exports.link(request.caller, request.segment("export"), draft.file_part)
-        base = self._public_url or f"http://{request.host}"
+        base = self._public_url or request.base_url
         url = f"{base}{API}/downloads/{shared.link}/{quote(shared.name)}"
         return json_answer(DownloadLink(url=url, expires_at=shared.expires_at))
 

@@ -1,19 +1,22 @@
 """What an operator's tools ask: is the process up, can it write, how is it doing."""
 
+import hmac
 from collections.abc import Callable, Iterator
 from typing import Literal
 
 import msgspec
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rowkeep.api.http.request import ApiRequest
 from rowkeep.api.http.routes import TEXT_TYPES, Route, RouteTable
 from rowkeep.api.http.shapes import Shape
-from rowkeep.api.http.traffic import Traffic
+from rowkeep.api.http.traffic import REFUSALS, Traffic
 from rowkeep.api.http.wire import Answer, json_answer
-from rowkeep.model.health import Durability, Health
+from rowkeep.model.errors import ErrorCode, invalid_token, not_found
+from rowkeep.model.health import DiskFigures, Durability, Health, PlaceFigures
+from rowkeep.services.access import token_hash
 from rowkeep.services.maintenance import MaintenanceHealth
 
 
@@ -27,6 +30,8 @@ class LiveFigures(msgspec.Struct, frozen=True):
     jobs_completed: int
     jobs_failed: int
     segments_set_aside: int
+    places: tuple[PlaceFigures, ...]
+    disk: DiskFigures
 
 
 class HealthResource(Shape, frozen=True, kw_only=True):
@@ -43,8 +48,24 @@ class Readiness(Shape, frozen=True, kw_only=True):
     reason: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class OperationsGate:
+    """Who may ask for metrics and readiness: everybody, or who has the token or comes by their address."""
+
+    def __init__(self, token: str = "", *, is_apart: bool = False) -> None:
+        self._token_hash = token_hash(token.encode()) if token else None
+        self._is_apart = is_apart
+
+    def check(self, request: ApiRequest) -> None:
+        """Raises not_found_error and invalid_token."""
+        if self._is_apart and not request.is_operator:
+            raise not_found("There is nothing at this path.")
+        found = request.caller.token_hash if self._token_hash is not None else None
+        if self._token_hash is not None and not hmac.compare_digest(self._token_hash, found or b""):
+            raise invalid_token("Send the token of --metrics-token as `Authorization: Bearer <token>`.")
+
+
 class OperationHandlers:
-    """Health and metrics; they need no token and say nothing about data."""
+    """Health and metrics; they say nothing about data."""
 
     def __init__(
         self,
@@ -53,18 +74,21 @@ class OperationHandlers:
         traffic: Traffic,
         live: Callable[[], LiveFigures],
         durability: Durability,
+        gate: OperationsGate,
     ) -> None:
+        self._gate = gate
         self._health = health
         self._durability = durability
         self._registry = CollectorRegistry()
         self._registry.register(_Figures(health, maintenance, traffic, live))
+        ProcessCollector(registry=self._registry)
 
     def table(self) -> RouteTable:
         """Returns the routes."""
         return [
             Route("GET", "/healthz", self.is_alive, HealthResource),
-            Route("GET", "/readyz", self.is_ready, Readiness, (503,)),
-            Route("GET", "/metrics", self.metrics, media_types=TEXT_TYPES),
+            Route("GET", "/readyz", self.is_ready, Readiness, (401, 404, 503)),
+            Route("GET", "/metrics", self.metrics, errors=(401, 404), media_types=TEXT_TYPES),
         ]
 
     async def is_alive(self, request: ApiRequest) -> Answer:
@@ -74,15 +98,15 @@ class OperationHandlers:
 
     async def is_ready(self, request: ApiRequest) -> Answer:
         """The journal takes rows; 503 with the reason when it does not."""
-        del request
+        self._gate.check(request)
         failure = self._health().failure
         if failure is None:
             return json_answer(Readiness(status="ready", durability=self._durability))
         return json_answer(Readiness(status="failed", durability=self._durability, reason=failure), 503)
 
     async def metrics(self, request: ApiRequest) -> Answer:
-        """Counters and gauges in Prometheus' text format."""
-        del request
+        """Counters, gauges and histograms in Prometheus' text format."""
+        self._gate.check(request)
         return Answer(
             200,
             [(b"content-type", b"text/plain; version=0.0.4; charset=utf-8")],
@@ -116,8 +140,10 @@ class _Figures(Collector):
         yield GaugeMetricFamily(
             "rowkeep_queue_bytes", "Bytes accepted and not yet committed.", health.queued_bytes
         )
+        yield from self._traffic_figures()
         yield from self._maintenance_figures()
         live = self._live()
+        yield from self._room_figures(live)
         yield GaugeMetricFamily("rowkeep_followers", "Readers that follow now.", live.followers)
         yield _counter("rowkeep_followers_dropped", "Readers that were too slow.", live.followers_dropped)
         yield GaugeMetricFamily("rowkeep_long_inserts", "Long inserts that go on now.", live.long_inserts)
@@ -128,6 +154,42 @@ class _Figures(Collector):
         yield GaugeMetricFamily(
             "rowkeep_ready", "1 while the journal takes rows, else 0.", int(health.failure is None)
         )
+
+    def _traffic_figures(self) -> Iterator[Metric]:
+        refused = CounterMetricFamily(
+            "rowkeep_refusals", "Requests refused, by the code of the error.", labels=["error"]
+        )
+        for code in ErrorCode:
+            refused.add_metric([code.value], REFUSALS[code])
+        yield refused
+        routes = HistogramMetricFamily(
+            "rowkeep_request_seconds",
+            "Time until an answer began, by method and route.",
+            labels=["method", "route"],
+        )
+        for (method, route), histogram in sorted(self._traffic.seconds.items()):
+            routes.add_metric([method, route], histogram.buckets(), histogram.sum_seconds)
+        yield routes
+        phases = HistogramMetricFamily(
+            "rowkeep_insert_phase_seconds", "Time of inserts, by phase.", labels=["phase"]
+        )
+        for phase, histogram in self._traffic.phases.items():
+            phases.add_metric([phase], histogram.buckets(), histogram.sum_seconds)
+        yield phases
+
+    @staticmethod
+    def _room_figures(live: LiveFigures) -> Iterator[Metric]:
+        taken = GaugeMetricFamily("rowkeep_places_taken", "Places that are taken now.", labels=["kind"])
+        places = GaugeMetricFamily("rowkeep_places", "Places that there are.", labels=["kind"])
+        for figures in live.places:
+            taken.add_metric([figures.kind], figures.taken)
+            places.add_metric([figures.kind], figures.places_max)
+        yield taken
+        yield places
+        disk = live.disk
+        yield GaugeMetricFamily("rowkeep_disk_bytes", "Size of the data's disk.", disk.byte_count)
+        yield GaugeMetricFamily("rowkeep_disk_free_bytes", "Free on that disk.", disk.free_bytes)
+        yield GaugeMetricFamily("rowkeep_database_bytes", "Size of the database.", disk.database_bytes)
 
     def _maintenance_figures(self) -> Iterator[Metric]:
         health = self._maintenance

@@ -55,7 +55,7 @@ class RowLinkHandlers:
     async def _create(self, request: ApiRequest, upload_name: str | None) -> Answer:
         draft = await request.json(RowLinkDraft)
         shared = await self._links.create(request.caller, request.segment("table"), upload_name, draft)
-        base = self._public_url or f"http://{request.host}"
+        base = self._public_url or request.base_url
         url = f"{base}{API}/downloads/rows/{shared.link}/{quote(shared.name)}"
         return json_answer(DownloadLink(url=url, expires_at=shared.expires_at))
 

@@ -148,7 +148,7 @@ class TempUploadHandlers:
         return await self._temp_uploads.find(request.caller, request.segment("tempUpload"))
 
     def _url(self, request: ApiRequest, temp_upload: TempUpload) -> str:
-        origin = self._public_url or f"http://{request.host}"
+        origin = self._public_url or request.base_url
         return f"{origin}{API}/tempUploads/{temp_upload.identifier}"
 
 

@@ -68,7 +68,7 @@ class FirstStartPages:
             token=user.token,
             reference=reference,
             stream=upload_segment(stream.upload.name),
-            api=f"http://{request.host}/api/v1",
+            api=f"{request.base_url}/api/v1",
         )
         answer = html_answer(page)
         answer.headers.append((b"set-cookie", self._signing_in.cookie.set_to(identifier)))

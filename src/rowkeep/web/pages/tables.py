@@ -96,7 +96,7 @@ class TablePages:
     async def use(self, request: PageRequest, session: Session) -> PageAnswer:
         """Lines for programs, with the names filled in."""
         view = await self._find(request, session)
-        return html_answer(render("use.html", **_common(session, view, "use"), host=request.host))
+        return html_answer(render("use.html", **_common(session, view, "use"), base_url=request.base_url))
 
     async def _find(self, request: PageRequest, session: Session) -> TableView:
         (reference,) = request.segments
