@@ -239,8 +239,12 @@ class _LogFile:
 
     def write(self, text: str) -> int:
         """Writes a text, as far as there is room."""
+        try:
+            descriptor = sys.stderr.fileno()
+        except OSError:  # it is no file: whoever runs this reads what it writes
+            return sys.stderr.write(text)
         with suppress(OSError):
-            os.write(sys.stderr.fileno(), text.encode())
+            os.write(descriptor, text.encode())
         return len(text)
 
     def flush(self) -> None:
