@@ -93,14 +93,16 @@ def test_a_near_miss_of_a_dataset_names_the_dataset(stream: Stream, server: Serv
     """The nearest that this caller sees; who may see none is told of none."""
     dataset, _ = names_of(stream)
     path = f"/datasets/{dataset.replace('set', 'st')}"
-    assert f"Did you mean {dataset}?" in said_of(stream, "GET", path)
+    said = said_of(stream, "GET", path)
+    assert f"Did you mean {dataset}?" in said
+    assert f"Create one with POST /api/v1/users/{server.user}/datasets" in said
     rowkeep("user", "create", "stranger", data_dir=server.data_dir)
     token = rowkeep("token", "create", "--user", "stranger", data_dir=server.data_dir)
     for hidden in (path, f"/datasets/{dataset}"):
         headers = {"authorization": f"Bearer {token}"}
         said = plain_http.get(f"{server.url}{hidden}", headers=headers).json()["error_description"]
         name = hidden.removeprefix("/datasets/")
-        assert said.startswith(f"There is no dataset {name} that you can see. Create one with")
+        assert said == f"There is no dataset {name} that you can see."
         assert dataset not in said.replace(name, "")
         assert dataset not in plain_http.get(f"{server.url}{path}").text
 

@@ -14,13 +14,18 @@ from rowkeep.model.resources import Dataset, OwnerKind, Table, Version
 from rowkeep.storage.catalog.catalog import CatalogView
 
 
-def no_dataset(view: CatalogView, principal: Principal, reference: DatasetReference) -> RowkeepError:
-    """The error for a dataset that is not there, or that this caller may not see."""
+def no_dataset(
+    view: CatalogView, principal: Principal, reference: DatasetReference, *, may_create: bool
+) -> RowkeepError:
+    """The error for a dataset that is not there, or that this caller may not see.
+
+    How one is made is told to whoever may make one for that owner.
+    """
     names = _seen_datasets(view, principal, reference.owner_name)
     asked = f"{reference.owner_name}.{reference.dataset.name}"
     return not_found(
         f"There is no dataset {reference.text} that you can see.{suggestion(asked, names)}"
-        f"{_there_is('You can see', names)}{_how_to_create(view, reference)}"
+        f"{_there_is('You can see', names)}{_how_to_create(view, reference, may_create=may_create)}"
     )
 
 
@@ -39,10 +44,12 @@ def _seen_datasets(view: CatalogView, principal: Principal, owner_name: str) -> 
     return [_reference_of(dataset) for dataset in seen]
 
 
-def _how_to_create(view: CatalogView, reference: DatasetReference) -> str:
+def _how_to_create(view: CatalogView, reference: DatasetReference, *, may_create: bool) -> str:
     owner = view.owners.find(reference.owner_name)
     if owner is None:
         return f" There is no user or organization {reference.owner_name}."
+    if not may_create:
+        return ""
     kind = "users" if owner.kind is OwnerKind.USER else "organizations"
     return f" Create one with POST /api/v1/{kind}/{owner.name}/datasets {_named(reference.dataset.name)}."
 

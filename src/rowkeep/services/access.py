@@ -155,7 +155,9 @@ def visible_dataset(view: CatalogView, principal: Principal, reference: DatasetR
         raise _no_credentials()
     if dataset is not None and reference.version_tag == NEXT_TAG and dataset.user_level is AccessLevel.EDIT:
         raise _no_next_version(dataset)
-    raise no_dataset(view, principal, reference)
+    owner = view.owners.find(reference.owner_name)
+    may_create = owner is not None and may_administer(view, principal, owner)
+    raise no_dataset(view, principal, reference, may_create=may_create)
 
 
 def _no_next_version(dataset: Dataset) -> RowkeepError:
