@@ -65,8 +65,14 @@ def test_the_table(body_format: BodyFormat, byte_count: int, alone: Place, besid
 
 def test_what_is_refused_is_decoded_here_only_while_it_is_short() -> None:
     """Decoding leniently takes a millisecond a KiB."""
-    assert place_of_refused(32 * KIBIBYTE) is HERE
-    assert place_of_refused(32 * KIBIBYTE + 1) is DECODER
+    assert place_of_refused(b" " * 32 * KIBIBYTE, 8) is HERE
+    assert place_of_refused(b" " * (32 * KIBIBYTE + 1), 8) is DECODER
+
+
+def test_short_rows_of_many_variables_are_long() -> None:
+    """A row takes a place for each variable, also for those that it does not name."""
+    assert place_of_refused(b"{}" * 26, 10_000) is HERE
+    assert place_of_refused(b"{}" * 27, 10_000) is DECODER
 
 
 class CountingChecker:

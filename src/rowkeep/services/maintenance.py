@@ -15,8 +15,8 @@ catalog and a place in the folder, so a seal should be worth a file:
 * *release*: what a released version holds does not change any more and is sealed whatever its size.
 
 Compaction: `COMPACTED_MIN` or more neighbours of about the same size (within a factor of eight) become one
-segment, up to `COMPACTED_BYTES_MAX`. Each row is rewritten about once for every factor of eight, so three
-times from 1 MiB to the largest.
+segment, up to `COMPACTED_BYTES_MAX` and the column chunks of model/wide_rows.py. Each row is rewritten about
+once for every factor of eight, so three times from 1 MiB to the largest.
 
 When rows arrive faster than they can be sealed, the journal outgrows its bound and inserts are slowed down:
 by nothing at the bound, by a rest of twice each commit's time at 1.25 times the bound, and so on until as
@@ -37,6 +37,7 @@ import structlog
 
 from rowkeep.model.resources import Segment, UnsealedUpload
 from rowkeep.model.schema import Schema
+from rowkeep.model.wide_rows import CHUNKS_MAX, chunk_count
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import Sealer
@@ -243,7 +244,9 @@ def _runs(segments: Sequence[Segment], schemas: dict[int, Schema], tier: int) ->
 def _joins(run: Sequence[Segment], segment: Segment, schemas: dict[int, Schema]) -> bool:
     byte_count = sum(member.byte_count for member in run) + segment.byte_count
     extends = schemas[segment.schema_version].extends(schemas[run[-1].schema_version])
-    return extends and byte_count <= COMPACTED_BYTES_MAX
+    row_count = sum(member.row_count for member in run) + segment.row_count
+    width = len(schemas[segment.schema_version].variables)
+    return extends and byte_count <= COMPACTED_BYTES_MAX and chunk_count(row_count, width) <= CHUNKS_MAX
 
 
 def _is_worth_it(run: Sequence[Segment], tier: int) -> bool:

@@ -24,6 +24,7 @@ from rowkeep.model.inflating import ContentCoding, inflated_pieces, inflated_too
 from rowkeep.model.inserts import BodyFormat, OffsetMove
 from rowkeep.model.quarantine import Skipping
 from rowkeep.model.schema import Schema
+from rowkeep.model.wide_rows import check_batch
 from rowkeep.storage.journal.entries import EntryEncoder
 from rowkeep.workers.child_loop import answer_jobs
 
@@ -139,6 +140,7 @@ def _columns_outcome(view: memoryview, job: DecodingJob, frames: "_Frames") -> L
         # The text has a line feed behind each row, and nowhere else.
         frames.add(b'{"rows":[' + text[:-1].replace(b"\n", b",") + b"]}", count, text)
         row_count += count
+        check_batch(row_count, len(job.schema.variables))
     return LargeOutcome(row_count, job.schema, None)
 
 

@@ -23,6 +23,7 @@ from rowkeep.model.growth import SchemaChange, schema_change
 from rowkeep.model.inserts import OffsetMove
 from rowkeep.model.quarantine import QuarantineBounds, Refusals, RefusedRows, Skipping
 from rowkeep.model.schema import Schema
+from rowkeep.model.wide_rows import check_batch
 
 SLICE_ROWS_MAX = 5_000
 SLICE_BYTES_MAX = 1024 * 1024
@@ -153,6 +154,7 @@ def _pass(rows: _Rows, schema: Schema, sink: SliceSink, *, may_update: bool) -> 
             first_errors += found.errors[: ROW_ERRORS_MAX - len(first_errors)]
             decoded = [] if error_count else row_decoder(schema).read(lines)
         row_count += len(part)
+        check_batch(row_count, len(schema.variables))
         if not error_count:
             sink(lines, decoded)
     return _Pass(row_count, schema, first_errors, error_count)
@@ -196,6 +198,7 @@ def _fitting_pass(
         if decoded:
             sink(lines, decoded)
         row_count += len(decoded)
+        check_batch(row_count, len(schema.variables))
     return row_count, schema
 
 

@@ -5,7 +5,8 @@ process has named it in a transaction (sweep.py tells the steps). It may be kill
 
 Bounds: what is held is one row group and one piece of an entry. A seal takes `SEAL_BYTES_MAX` of rows at
 most, as they were before encoding, and what is left of a large batch, so that it ends soon; more entries make
-the next segment. A segment ends where a batch does, so that the chain of its upload has a value there.
+the next segment, and so do rows of very many variables (model/wide_rows.py).
+A segment ends where a batch does, so that the chain of its upload has a value there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from rowkeep.model.errors import damaged
 from rowkeep.model.recovery import SegmentFacts
 from rowkeep.model.resources import Entry, Segment
 from rowkeep.model.schema import Schema
+from rowkeep.model.wide_rows import CHUNKS_MAX, chunk_count
 from rowkeep.storage.base import Database, SegmentStore
 from rowkeep.storage.catalog.catalog import CatalogView
 from rowkeep.storage.catalog.entries import EntryOutline
@@ -92,7 +94,9 @@ class SegmentSealer:
         for outline, schema in self._entry_outlines(upload_id, first_row):
             if plan is None:
                 plan = SegmentPlan(upload_id, first_row, 0, 0, schema)
-            is_full = plan.byte_count >= SEAL_BYTES_MAX and not plan.is_continued
+            chunks = chunk_count(plan.row_count + outline.row_count, len(schema.variables))
+            is_large = plan.byte_count >= SEAL_BYTES_MAX or chunks > CHUNKS_MAX
+            is_full = plan.row_count > 0 and is_large and not plan.is_continued
             if is_full or not schema.extends(plan.schema):
                 break
             if outline.first_row != plan.row_end:
