@@ -65,13 +65,16 @@ class CellTable:
         self._columns: list[CellColumn] = []
         self._given: list[VariableType | None] = []
         self._aside: Aside | None = None
+        self._row_count = 0
 
     def look_at_all(self) -> int:
         """Looks at every value; how many columns there are. Raises RecordsRefused."""
         self._columns.clear()
+        self._row_count = 0
         self._stop_putting_aside()
         self._aside = Aside(self._source.scratch)
         for rows in self._read():
+            self._row_count += len(rows.places)
             while len(self._columns) < len(rows.columns):
                 self._columns.append(CellColumn(self._in_texts))
             for column, values in zip(self._columns, rows.columns, strict=False):
@@ -125,7 +128,7 @@ class CellTable:
             for type_, column in zip(types, self._columns, strict=True)
         ]
         variables = named_variables(named, types, inexact)
-        return FileTable(variables, detected, self._reading(types), self._bad, warnings)
+        return FileTable(variables, detected, self._reading(types), self._bad, warnings, self._row_count)
 
     def _reading(self, types: Sequence[VariableType]) -> Batches:
         """How the rows are read: from what was put aside, where that has the types that were settled."""

@@ -59,7 +59,8 @@ def open_parquet(source: Source) -> FileTable:
             row += len(batch)
 
     types = [pa.string() if index in geometries else type_ for index, type_ in enumerate(schema.types)]
-    return _table(source, pa.schema(list(zip(schema.names, types, strict=True))), read, geometries)
+    typed = pa.schema(list(zip(schema.names, types, strict=True)))
+    return _table(source, typed, read, file.metadata.num_rows, geometries)
 
 
 def _opened(source: Source, unit: str) -> pq.ParquetFile:
@@ -132,16 +133,21 @@ def open_orc(source: Source) -> FileTable:
                 for start in range(0, len(batch), rows):
                     yield batch.slice(start, rows)
 
-    return _table(source, schema, read)
+    return _table(source, schema, read, file.nrows)
 
 
 def _table(
-    source: Source, schema: pa.Schema, read: TypedBatches, geometries: Collection[int] = ()
+    source: Source,
+    schema: pa.Schema,
+    read: TypedBatches,
+    row_count: int,
+    geometries: Collection[int] = (),
 ) -> FileTable:
     if not len(schema):
         raise unreadable(source, "it has no column.")
     columns = [Column(field.name) for field in schema]
-    return TypedColumns(source, columns, schema.types, read, geometries).table(Detected(source.type), [])
+    typed = TypedColumns(source, columns, schema.types, read, geometries)
+    return typed.table(Detected(source.type), [], row_count)
 
 
 def _batch_rows(column_count: int) -> int:

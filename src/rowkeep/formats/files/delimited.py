@@ -31,6 +31,7 @@ from rowkeep.formats.files.table import (
     BadRecords,
     Column,
     FileTable,
+    Report,
     Source,
     check_column_count,
     given_types,
@@ -51,6 +52,7 @@ class _Texts(msgspec.Struct, frozen=True):
     layout: Layout
     null_markers: tuple[str, ...]
     block_bytes: int
+    report: Report
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The records as columns of texts. Raises ArrowInvalid for a record of another width."""
@@ -58,6 +60,7 @@ class _Texts(msgspec.Struct, frozen=True):
             return
         dialect = self.layout.dialect
         names = [str(index) for index in range(self.layout.width)]
+        byte_count = self.path.stat().st_size
         with pa.OSFile(str(self.path), "rb") as file:
             file.seek(self.start)
             reader = pyarrow.csv.open_csv(
@@ -79,6 +82,7 @@ class _Texts(msgspec.Struct, frozen=True):
             )
             for batch in reader:
                 _check_cells(batch)
+                self.report(file.tell() / byte_count)
                 yield from _pieces(batch)
 
 
@@ -137,6 +141,7 @@ def open_delimited(source: Source) -> FileTable:
         narrowed.batches,
         reading.bad,
         list(text.warnings),
+        narrowed.row_count,
     )
 
 
@@ -189,7 +194,8 @@ class _Reading:
         return not needs_records and is_regular(self._text.path, self._layout.start, dialect)
 
     def _texts(self, path: Path, start: int, block_bytes: int) -> _Texts:
-        return _Texts(path, start, self._layout, self._source.options.null_markers, block_bytes)
+        null_markers = self._source.options.null_markers
+        return _Texts(path, start, self._layout, null_markers, block_bytes, self._source.report)
 
     def _narrowing(self, texts: _Texts) -> Narrowing:
         self._unfit = _UnfitLog(self._source)

@@ -108,6 +108,7 @@ class Narrowed(msgspec.Struct, frozen=True):
     types: tuple[VariableType, ...]
     inexact: tuple[bool, ...]
     batches: Callable[[], Iterator[pa.RecordBatch]]
+    row_count: int
 
 
 class UnfitCell(msgspec.Struct, frozen=True):
@@ -155,9 +156,9 @@ class Narrowing:
         arrow_types = [ARROW_TYPES[type_] for type_ in types]
         if self._aside is not None and self._aside.can_become(arrow_types):
             aside = self._aside.finish()
-            return Narrowed(types, inexact, lambda: aside.batches(arrow_types))
+            return Narrowed(types, inexact, lambda: aside.batches(arrow_types), row)
         self._stop_putting_aside()
-        return Narrowed(types, inexact, lambda: self._read_again(types))
+        return Narrowed(types, inexact, lambda: self._read_again(types), row)
 
     def _take(self, batch: pa.RecordBatch, first_row: int, threads: ThreadPoolExecutor) -> None:
         # Columns do not know of each other, and converting one lets go of the interpreter's lock.

@@ -16,7 +16,7 @@ from rowkeep.formats.files.geojson import open_geojson
 from rowkeep.formats.files.json_records import open_json
 from rowkeep.formats.files.spreadsheet import open_spreadsheet
 from rowkeep.formats.files.statistical import open_statistical
-from rowkeep.formats.files.table import FileTable, Source
+from rowkeep.formats.files.table import FileTable, Report, Source, nobody
 from rowkeep.model.files import FileOptions, FileType
 
 _GEOSPATIAL = "rowkeep.formats.files.geospatial"
@@ -51,10 +51,12 @@ _READERS: dict[FileType, Callable[[Source], FileTable]] = {
 }
 
 
-def open_file(path: Path, options: FileOptions, scratch: Path) -> FileTable:
+def open_file(path: Path, options: FileOptions, scratch: Path, report: Report = nobody) -> FileTable:
     """The table that a file holds. `scratch` is an empty folder that is removed after the batches were read.
+
+    `report` is told how far the look at all values is, which the types need, where that is known.
 
     Raises invalid_request_error for a file that is not what it should be, RecordsRefused for bad records.
     """
     type_ = file_type(path, options)
-    return _READERS[type_](Source(path, type_, options, scratch))
+    return _READERS[type_](Source(path, type_, options, scratch, report))

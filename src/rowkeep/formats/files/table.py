@@ -51,13 +51,25 @@ ARCHIVE_ERRORS = (
 Batches = Callable[[], Iterator[pa.RecordBatch]]
 
 
+# Is told which share of a file has been looked at, from 0 to 1.
+Report = Callable[[float], None]
+
+
+def nobody(_: float) -> None:
+    """Nobody wants to know how far it is."""
+
+
 class Source(msgspec.Struct, frozen=True):
-    """A file to be read: where it lies, its type, what was said of it, and a folder to work in."""
+    """A file to be read: where it lies, its type, what was said of it, and a folder to work in.
+
+    `report` is told how far the look at all values is, where that is known.
+    """
 
     path: Path
     type: FileType
     options: FileOptions
     scratch: Path
+    report: Report = nobody
 
 
 class BadRecords:
@@ -107,7 +119,8 @@ class FileTable:
     """A file as a table. `batches` may be called again, and reads the file from its beginning.
 
     The batches have rowkeep's own Arrow types (`formats/arrow.py`), and rows; a table without rows has no
-    batch. `bad_records` and `warnings` are complete once the batches were read to their end.
+    batch. `bad_records` and `warnings` are complete once the batches were read to their end. `row_count` is
+    about how many rows there are, where that is known before they are read.
     """
 
     def __init__(
@@ -117,8 +130,10 @@ class FileTable:
         batches: Batches,
         bad_records: BadRecords,
         warnings: list[str],
+        row_count: int | None = None,
     ) -> None:
         self.variables = tuple(variables)
+        self.row_count = row_count
         self.detected = detected
         self.bad_records = bad_records
         self.warnings = warnings

@@ -48,8 +48,8 @@ class TypedColumns:
         self._bad = BadRecords(source)
         self._inexact = [False] * len(columns)
 
-    def table(self, detected: Detected, warnings: list[str]) -> FileTable:
-        """The table, once the type of each column is settled."""
+    def table(self, detected: Detected, warnings: list[str], row_count: int | None = None) -> FileTable:
+        """The table, once the type of each column is settled; `row_count` is what the file says."""
         self._settle()
         self._bad.check()
         types = [
@@ -62,7 +62,7 @@ class TypedColumns:
             for named, column in zip(self._named, self._columns, strict=True)
             if column.note is not None
         )
-        return FileTable(variables, detected, self._batches, self._bad, warnings)
+        return FileTable(variables, detected, self._batches, self._bad, warnings, row_count)
 
     def _settle(self) -> None:
         """Looks at the values of all columns that their Arrow type leaves in doubt."""
