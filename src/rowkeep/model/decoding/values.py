@@ -90,14 +90,20 @@ def vanishes(text: str, number: float) -> bool:
 
 
 def may_vanish(text: bytes) -> bool:
-    """Whether a JSON text may hold such a number: one with three digits in its exponent, or very many zeros.
+    """Whether a JSON text may hold such a number, or a text that looks like one.
 
-    The smallest double is 5e-324.
+    It has three digits in its exponent, or very many zeros: the smallest double is 5e-324. Only a text with
+    such a number is looked through number by number.
     """
-    return (
+    is_suspect = (
         _small_exponent(text) is not None
         or (b"E" in text and _small_capital_exponent(text) is not None)
         or _MANY_ZEROS in text
+    )
+    return is_suspect and any(
+        vanishes(number.decode(), float(number))
+        for number in _numbers(text)
+        if b"-" in number or len(number) > len(_MANY_ZEROS)
     )
 
 
@@ -137,6 +143,7 @@ def _shortened(text: str) -> str:
 # Each begins with what is looked for; looking for either letter at once takes twelve times as long.
 _small_exponent = re.compile(rb"e-(?<=[0-9]e-)0*+[1-9][0-9]{2}").search
 _small_capital_exponent = re.compile(rb"E-(?<=[0-9]E-)0*+[1-9][0-9]{2}").search
+_numbers = re.compile(rb"[0-9]++(?:\.[0-9]++)?(?:[eE]-[0-9]++)?").findall
 _MANY_ZEROS = b"0" * 200
 _has_digit_before_exponent = re.compile(r"[^eE]*[1-9]").match
 _is_number = re.compile(rb"-?(?:0|[1-9]\d*+)").fullmatch
