@@ -205,6 +205,8 @@ async def _serve_operators(entrance: object, settings: Settings, stack: AsyncExi
     if not settings.metrics_address:
         return
     host, port = address_of(settings.metrics_address)
+    if port and port == settings.port:
+        raise StartError(f"The port {port} cannot be both --port and that of --metrics-address.")
     port = free_port(host, port)
     server = http_server(entrance, host, port)
     serving = asyncio.create_task(server.serve())

@@ -95,6 +95,7 @@ def test_requests_are_no_lines_by_default(server: ServerProcess) -> None:
         (("--log-level", "loud"), "log_level must be one of"),
         (("--workers", "3"), "one worker"),
         (("--host", "203.0.113.1"), "Cannot listen on 203.0.113.1"),
+        (("--metrics-address", "9090"), "metrics_address must be a host and a port"),
     ],
 )
 def test_a_refused_start_is_a_line(tmp_path: Path, options: tuple[str, str], reason: str) -> None:
