@@ -3,7 +3,7 @@
 Rows are sealed after they were committed, and keep their numbers. So whatever a crash leaves, its rows lie
 before the end of their upload. A file whose rows lie beyond it, or whose upload was never made, was written
 under a database that knew more. Of a load that is not completed nothing is known yet, and its file is loaded
-again; the results of queries are of no upload.
+again; the results of queries are of no upload. A file that cannot be read may hold anything.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from rowkeep.storage.segments.recovery_facts import UnreadableSegmentError, segm
 
 
 def newer_segments(view: CatalogView, store: SegmentStore, present: Iterable[str]) -> frozenset[str]:
-    """Returns the names of the files, of those that are present, with rows that the catalog does not know."""
+    """Returns the names of those files that may hold rows which the catalog does not know."""
     named = view.segments.file_names()
     return frozenset(
         name
@@ -29,7 +29,7 @@ def _is_newer(view: CatalogView, store: SegmentStore, name: str) -> bool:
     try:
         facts = segment_facts(store, name)
     except UnreadableSegmentError:
-        return False
+        return True  # a crash leaves none such: nobody knows what is in it
     return facts.upload_id > 0 and _goes_beyond(view, facts)
 
 
