@@ -63,8 +63,8 @@ def _tell_of_start(moved: list[str], preserved: list[str]) -> None:
     if preserved:
         _log.error(
             "the database is older than the segments beside it, or they are damaged: files that may hold "
-            "rows which it does not know were moved to lost+found/newer, and nothing removes them; to have the "
-            "rows back, stop the server, put the newer database back and these files into segments",
+            "rows that it does not know were moved to lost+found/newer, and nothing removes them; to have "
+            "the rows back, stop the server, put the newer database back and these files into segments",
             count=len(preserved),
             files=preserved[:SHOWN_MAX],
         )
