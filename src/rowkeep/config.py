@@ -88,6 +88,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upload_requests_per_second_max: float = 0.0
     upload_bytes_per_second_max: int = 0
     rate_burst_seconds: float = 10.0
+    token_asks_per_second_max: float = 500.0
+    token_read_bytes_per_second_max: int = 0
+    address_asks_per_second_max: float = 200.0
+    address_read_bytes_per_second_max: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= PORT_MAX:

@@ -4,6 +4,7 @@ from rowkeep.config import Settings
 from rowkeep.model.places import Places
 from rowkeep.model.quarantine import QuarantineBounds
 from rowkeep.model.rate_limits import InsertLimits, RateUnit, insert_limits
+from rowkeep.model.request_limits import RequestLimits, request_limits
 from rowkeep.model.worker_jobs import WorkerLimits
 
 
@@ -72,6 +73,15 @@ def insert_rate_limits(settings: Settings) -> InsertLimits | None:
             ("upload", RateUnit.CONTENT_BYTES, settings.upload_bytes_per_second_max),
         ],
         settings.rate_burst_seconds,
+    )
+
+
+def ask_limits(settings: Settings) -> RequestLimits:
+    """How much one caller may ask of the routes beside inserts."""
+    return request_limits(
+        token=(settings.token_asks_per_second_max, settings.token_read_bytes_per_second_max),
+        address=(settings.address_asks_per_second_max, settings.address_read_bytes_per_second_max),
+        burst_seconds=settings.rate_burst_seconds,
     )
 
 

@@ -9,7 +9,7 @@ from rowkeep.api.http.app import RowkeepApplication
 from rowkeep.api.http.asgi import Application
 from rowkeep.api.http.body import BodyLimits, BodyReader
 from rowkeep.api.http.cors import CorsPolicy
-from rowkeep.api.http.endpoint import Streaming
+from rowkeep.api.http.endpoint import Bounds
 from rowkeep.api.http.forwarded import ForwardedRequests, trusted_networks
 from rowkeep.api.http.incoming import Lingering
 from rowkeep.api.http.operations import OperatorsEntrance
@@ -23,6 +23,7 @@ from rowkeep.compose.resources import route_table
 from rowkeep.compose.services import Services, services_over
 from rowkeep.compose.storage import Storage, open_storage
 from rowkeep.config import Settings
+from rowkeep.limits import ask_limits
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.first_start import FirstStart
 from rowkeep.services.grants import GrantService
@@ -93,7 +94,7 @@ def _application(
     return RowkeepApplication(
         InsertRows(services.inserts, bodies, services.insert_limits),
         _long_inserts(services.long_inserts, settings),
-        routes_of(table, bodies, DatasetService(storage.doors).check_token, _streaming(services, settings)),
+        routes_of(table, bodies, DatasetService(storage.doors).check_token, _bounds(services, settings)),
         _lingering(settings),
         CorsPolicy(settings.cors_origins),
         traffic,
@@ -125,8 +126,8 @@ def _console(doors: StorageDoors, services: Services, settings: Settings) -> Con
     return console_of(shown, url, lambda error: STATUS_OF_CODE[error.code])
 
 
-def _streaming(services: Services, settings: Settings) -> Streaming:
-    return Streaming(services.places["reads"], settings.read_stall_seconds_max)
+def _bounds(services: Services, settings: Settings) -> Bounds:
+    return Bounds(ask_limits(settings), services.places["reads"], settings.read_stall_seconds_max)
 
 
 def _body_limits(settings: Settings) -> BodyLimits:

@@ -74,7 +74,7 @@ class RateLimited(RowkeepError):
         self.states = states
 
 
-class _Buckets:
+class Buckets:
     """The buckets of one policy: for each key what it held and when."""
 
     def __init__(self, policy: RatePolicy) -> None:
@@ -82,6 +82,7 @@ class _Buckets:
         self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def level(self, key: Hashable, now: float) -> float:
+        """Returns what a bucket holds."""
         found = self._levels.get(key)
         if found is None:
             return float(self.policy.quota)
@@ -89,12 +90,14 @@ class _Buckets:
         return min(self.policy.quota, level + (now - at) * self.policy.per_second)
 
     def draw(self, key: Hashable, amount: int, now: float) -> None:
+        """Takes some, also what is not there."""
         self._levels[key] = self.level(key, now) - amount, now
         self._levels.move_to_end(key)
         if len(self._levels) > BUCKETS_MAX:
             self._levels.popitem(last=False)
 
     def state(self, key: Hashable, now: float) -> RateState:
+        """Returns what a caller is told of a bucket."""
         level = self.level(key, now) + _ALMOST
         full_at = self.policy.quota if level >= 1 else 1
         seconds = math.ceil((full_at - level) / self.policy.per_second)
@@ -110,8 +113,8 @@ class InsertLimits:
         of_upload: Iterable[RatePolicy],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._of_token = [_Buckets(policy) for policy in of_token]
-        self._of_upload = [_Buckets(policy) for policy in of_upload]
+        self._of_token = [Buckets(policy) for policy in of_token]
+        self._of_upload = [Buckets(policy) for policy in of_upload]
         self._clock = clock
 
     def admit(self, token: Hashable, upload_id: int, byte_count: int) -> list[RateState]:
@@ -135,7 +138,7 @@ class InsertLimits:
             if buckets.policy.unit is RateUnit.CONTENT_BYTES:
                 buckets.draw(key, byte_count, now)
 
-    def _draws(self, token: Hashable, upload_id: int) -> list[tuple[_Buckets, Hashable]]:
+    def _draws(self, token: Hashable, upload_id: int) -> list[tuple[Buckets, Hashable]]:
         return [
             *((buckets, token) for buckets in self._of_token),
             *((buckets, upload_id) for buckets in self._of_upload),

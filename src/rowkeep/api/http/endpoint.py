@@ -18,9 +18,12 @@ from rowkeep.api.http.wire import Answer, Headers, error_answer, head_answer
 from rowkeep.model.audit import origin_of_call
 from rowkeep.model.errors import ErrorCode, RowkeepError
 from rowkeep.model.places import Places
+from rowkeep.model.request_limits import RequestLimits
 
 # A reader takes parts in pieces, so that a slow one is told from one that stalls.
 PIECE_BYTES = 256 * 1024
+# Whoever watches the server is answered also beside a crowd.
+ALWAYS_ANSWERED = ("/healthz", "/readyz", "/metrics")
 
 _log = structlog.get_logger("rowkeep.api")
 
@@ -37,9 +40,10 @@ class ReaderStalled(Exception):
     """The reader takes nothing any more; its connection is cut."""
 
 
-class Streaming(msgspec.Struct, frozen=True):
-    """What a streamed body may take: one of the places, and so long for each of its parts."""
+class Bounds(msgspec.Struct, frozen=True):
+    """What a caller may ask. A streamed body takes one of the places, and so long for each of its parts."""
 
+    limits: RequestLimits
     places: Places
     stall_seconds_max: float
 
@@ -65,13 +69,13 @@ class Endpoint:
         handler: Handler,
         bodies: BodyReader,
         check_token: CheckToken,
-        streaming: Streaming,
+        bounds: Bounds,
     ) -> None:
         self.route = route
         self._handler = handler
         self._bodies = bodies
         self._check_token = check_token
-        self._streaming = streaming
+        self._bounds = bounds
 
     async def __call__(self, scope: Scope, receive: IncomingBody, send: Send) -> None:
         """Answers one request."""
@@ -79,6 +83,8 @@ class Endpoint:
         request = ApiRequest(scope, receive, self._bodies, self._check_token)
         origin_of_call.set(request.origin)
         try:
+            if self.route not in ALWAYS_ANSWERED:
+                self._bounds.limits.admit(request.origin)
             answer = await self._handler(request)
             warn(answer.headers, request.all_warnings())
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets an answer
@@ -99,14 +105,22 @@ class Endpoint:
     ) -> None:
         with ExitStack() as stack:
             try:
-                stack.enter_context(self._streaming.places.take(request.caller))
+                stack.enter_context(self._bounds.places.take(request.caller))
             except RowkeepError as error:
                 refusal = answer_to(error, request_id)
             else:
-                stall_seconds_max = self._streaming.stall_seconds_max
-                await send_stream(receive, send, answer, request_id, stall_seconds_max=stall_seconds_max)
+                stall_seconds_max = self._bounds.stall_seconds_max
+                charged = StreamAnswer(answer.headers, self._charged(request, answer.parts), answer.status)
+                await send_stream(receive, send, charged, request_id, stall_seconds_max=stall_seconds_max)
                 return
         await send_answer(receive, send, refusal, request_id)
+
+    async def _charged(self, request: ApiRequest, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The parts of a body, each paid for by who reads it."""
+        origin = request.origin
+        async for part in parts:
+            self._bounds.limits.charge(origin, len(part))
+            yield part
 
 
 def answer_to(error: Exception, request_id: bytes) -> Answer:

@@ -6,7 +6,7 @@ import msgspec
 from starlette.routing import Route as StarletteRoute
 
 from rowkeep.api.http.body import BodyReader
-from rowkeep.api.http.endpoint import Endpoint, Handler, Streaming
+from rowkeep.api.http.endpoint import Bounds, Endpoint, Handler
 from rowkeep.api.http.parameters import QueryParameter
 from rowkeep.api.http.request import CheckToken
 
@@ -51,13 +51,13 @@ Facts = dict[str, Any]
 
 
 def routes_of(
-    table: RouteTable, bodies: BodyReader, check_token: CheckToken, streaming: Streaming
+    table: RouteTable, bodies: BodyReader, check_token: CheckToken, bounds: Bounds
 ) -> list[StarletteRoute]:
     """Returns the routes as the router takes them."""
     return [
         StarletteRoute(
             route.path,
-            Endpoint(route.path, route.handler, bodies, check_token, streaming),
+            Endpoint(route.path, route.handler, bodies, check_token, bounds),
             methods=[route.method],
         )
         for route in table
