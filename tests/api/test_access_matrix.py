@@ -130,7 +130,8 @@ def test_route_beside_data(world: World, route: tuple[str, str]) -> None:
 def ask_at_gate(world: World, route: tuple[str, str], action: Action, caller: str, stream: str) -> str:
     """The same for a route that is not on a dataset."""
     owner = ROLES["user"]["owner"] if "/users/" in route[1] else "lab"
-    absent = dict.fromkeys(("export", "query", "tempUpload", "file", "variable", "link", "name"), "0000-none")
+    names = ("export", "query", "tempUpload", "file", "variable", "link", "rowLink", "name")
+    absent = dict.fromkeys(names, "0000-none")
     path = route[1].format(owner=owner, user="head", stream=stream, **absent)
     token = world.token("user", caller)
     reply = world.caller.ask(token, route[0], path, action.body)

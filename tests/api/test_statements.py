@@ -66,7 +66,7 @@ STATEMENTS: dict[str, tuple[str, int]] = {
     "/readyz": ("/readyz", 0),
     "/metrics": ("/metrics", 0),
 }
-# Their statements grow with the uploads that hold the rows asked for: they read rows, not resources.
+# Their statements grow with the uploads that hold the rows asked for: they read rows or files, not resources.
 _UPLOAD = f"{API}/tables/{{table}}/uploads/{{upload}}"
 READS_ROWS = {
     f"{API}/tables/{{table}}/rows",
@@ -80,6 +80,8 @@ READS_ROWS = {
     f"{API}/exports/{{export}}/download",
     f"{API}/downloads/{{link}}/{{name}}",
     f"{API}/downloads/rows/{{rowLink}}/{{name}}",
+    f"{API}/tables/{{table}}/rawFiles",
+    f"{API}/rawFiles/{{file}}",
 }
 # What a job says of itself: one look for the job, or one page of them.
 OF_JOBS = {
