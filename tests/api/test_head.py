@@ -100,7 +100,7 @@ def test_what_is_not_there(head_server: ServerProcess, places: Places, path: str
 
 @pytest.mark.parametrize("path", [path for path in GETS if has_errors(OPERATIONS["GET", path])])
 def test_a_bad_token(head_server: ServerProcess, places: Places, path: str) -> None:
-    """401 by both, since clients sign in anew when a HEAD says so; health, metrics and links need no token."""
+    """401 by both, since clients sign in anew when a HEAD says so; health and links need no token."""
     get, head = both(head_server, path, places.of(path), "unknown")
     if path in ("/readyz", "/metrics", *LINKED):
         assert (get.status_code, head.status_code) == (200, 200)
