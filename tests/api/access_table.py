@@ -221,6 +221,7 @@ ACTIONS: dict[tuple[str, str], Action] = {
     ("POST", f"{_TABLE}/resumableUpload"): Action("edit", {"size": -1}, _REFUSED),
     ("GET", f"{_TABLE}/rawFiles"): Action("data", None, _REFUSED),
     ("POST", f"{_TABLE}/rawFiles"): Action("edit", {"files": []}, _REFUSED),
+    ("GET", f"{_QUERY}/rawFiles"): Action("gone"),
     ("GET", f"{API}/rawFiles/{{file}}"): Action("gone"),
     ("DELETE", f"{API}/rawFiles/{{file}}"): Action("gone"),
     ("POST", f"{API}/tempUploads/{{tempUpload}}"): Action("gone"),

@@ -202,6 +202,20 @@ def test_names_as_windows_writes_them(made: Publication) -> None:
     assert added(made, {"photos\\a.txt": identifier})[0]["name"] == "photos/a.txt"
 
 
+def test_the_files_of_a_query(made: Publication) -> None:
+    """A result that holds ids lists their files, under whatever name the ids have."""
+    big, small = add(made, big=PHOTO, small=TEXT)
+    table = f"`{made.reference}:next.files`"
+    query = f"SELECT file_id AS chosen FROM {table} WHERE size > 100 UNION ALL SELECT 'nothing'"
+    asked = made.done("POST", "/queries", {"query": query})
+    assert asked["status"] == "completed", asked["errorMessage"]
+    answer = made.client.get(f"{asked['uri']}/rawFiles", params={"fileIdVariable": "chosen"})
+    (row,) = table_of(answer.content).to_pylist()
+    assert (row["file_id"], row["file_name"]) == (big["id"], "big")
+    assert small["id"] not in answer.text
+    made.refused(400, "GET", f"{asked['uri']}/rawFiles")
+
+
 def test_what_cannot_become_a_file(made: Publication) -> None:
     """Temporary uploads that are unknown, another table's, not complete or named twice."""
     path = f"{made.table('files')}/rawFiles"

@@ -84,6 +84,7 @@ def services_over(storage: Storage, workers: Workers, settings: Settings, stack:
     limits = insert_rate_limits(settings)
     statistics = DuckStatistics(storage.database, storage.directory.spool, readings)
     stack.callback(statistics.close)
+    reads = ReadService(doors, readings, limits=_session_limits(settings))
     return Services(
         maintenance=Maintenance(doors, workers.sealing, _sealing_policy(settings), storage.lane.slow_down),
         jobs=jobs,
@@ -91,14 +92,14 @@ def services_over(storage: Storage, workers: Workers, settings: Settings, stack:
         long_inserts=LongInsertService(doors, inserts, limits, places=places["long_inserts"]),
         insert_limits=limits,
         follows=FollowService(doors, readings, storage.lane.commits, places=places["followers"]),
-        reads=ReadService(doors, readings, limits=_session_limits(settings)),
+        reads=reads,
         quarantine=QuarantineService(doors, workers.large_bodies),
         statistics=StatisticsService(doors, statistics),
         queries=QueryService(doors, jobs),
         uploads=UploadService(doors, jobs, TransferPermits(permitted_hosts(settings.transfer_hosts))),
         temp_uploads=temp_uploads,
         exports=ExportService(doors, jobs, exported),
-        raw_files=RawFileService(doors, temp_uploads, raw_contents, append_rows),
+        raw_files=RawFileService(doors, temp_uploads, raw_contents, append_rows, reads),
         content_files=files,
         exported_files=exported,
         raw_contents=raw_contents,

@@ -17,11 +17,12 @@ _SCHEMA = pa.schema(
 )
 
 
-async def raw_file_stream(
-    pages: AsyncIterator[list[RawFile]], *, id_name: str, file_name: str
-) -> AsyncIterator[bytes]:
-    """Yields an Arrow stream, a batch a page, with the ids and the names in columns of these names."""
-    names = [id_name, file_name, *_SCHEMA.names[2:]]
+async def raw_file_stream(pages: AsyncIterator[list[RawFile]], *, file_name: str) -> AsyncIterator[bytes]:
+    """Yields an Arrow stream, a batch a page, with the names of the files in a column of this name.
+
+    Clients look for the ids in `file_id`, whatever variable they came from.
+    """
+    names = [FILE_ID, file_name, *_SCHEMA.names[2:]]
     sink = _Parts()
     with pa.ipc.new_stream(sink, pa.schema(zip(names, _SCHEMA.types, strict=True))) as writer:
         async for page in pages:

@@ -25,7 +25,7 @@ import msgspec
 
 from rowkeep.model.access import AccessLevel, Caller, Principal
 from rowkeep.model.audit import AuditAction, raw_file_subject
-from rowkeep.model.errors import RowkeepError, invalid_request, not_found
+from rowkeep.model.errors import invalid_request
 from rowkeep.model.raw_files import (
     FILES_PER_REQUEST_MAX,
     ContentDigest,
@@ -36,22 +36,24 @@ from rowkeep.model.raw_files import (
     new_file_identifier,
 )
 from rowkeep.model.references import parse_table_reference
-from rowkeep.model.resources import Table, Upload, UploadType
+from rowkeep.model.resources import ReadFormat, Table, Upload, UploadType
 from rowkeep.model.temp_uploads import TempUpload
 from rowkeep.services.access import (
     Place,
     editable_table,
     find_table,
     permit,
-    place_at,
     principal_of,
     require_unreleased,
     signed_in,
 )
+from rowkeep.services.queries import rows_of_query
+from rowkeep.services.raw_file_access import found_file, own_place, readable_files, require_reader
+from rowkeep.services.read.read import ReadService
 from rowkeep.services.temp_uploads import TempUploadService
 from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 from rowkeep.storage.catalog.doors import Doors
-from rowkeep.storage.catalog.raw_files import NewRawFile, PlacedFile
+from rowkeep.storage.catalog.raw_files import NewRawFile
 from rowkeep.storage.catalog.uploads import NewUpload
 from rowkeep.storage.engines import OpenFile, RawContents, RowAppender
 
@@ -84,8 +86,14 @@ class RawFileService:
     """What can be done with raw files."""
 
     def __init__(
-        self, doors: Doors, temp_uploads: TempUploadService, contents: RawContents, append_rows: RowAppender
+        self,
+        doors: Doors,
+        temp_uploads: TempUploadService,
+        contents: RawContents,
+        append_rows: RowAppender,
+        reads: ReadService,
     ) -> None:
+        self._reads = reads
         self._doors = doors
         self._temp_uploads = temp_uploads
         self._contents = contents
@@ -166,13 +174,27 @@ class RawFileService:
                 return
             after_id = files[-1].id
 
+    async def of_query(
+        self, caller: Caller, identifier: str, id_variable: str
+    ) -> AsyncIterator[list[RawFile]]:
+        """Returns the files whose ids are in a variable of a query's result, each once, some at a time.
+
+        Ids of files that the caller may not read, or that are none, are passed over.
+        """
+        find = rows_of_query(caller, identifier, ReadFormat.JSON_LINES, (id_variable,), None)
+        return self._named_in(caller, await self._reads.list_stream(find))
+
+    async def _named_in(self, caller: Caller, parts: AsyncIterator[bytes]) -> AsyncIterator[list[RawFile]]:
+        async for identifiers in _identifiers(parts):
+            yield await self._doors.read(partial(readable_files, caller, identifiers))
+
     async def open(self, caller: Caller, identifier: str) -> FoundFile:
         """Opens a file, for who may read a version that holds it."""
 
         def read(view: CatalogView) -> RawFile:
             principal = principal_of(view, caller)
-            found = _found(view, principal, identifier)
-            _require_reader(view, principal, found)
+            found = found_file(view, principal, identifier)
+            require_reader(view, principal, found)
             return found
 
         file = await self._doors.read(read)
@@ -183,8 +205,8 @@ class RawFileService:
 
         def write(editor: CatalogEditor) -> None:
             principal = principal_of(editor, caller)
-            found = _found(editor, principal, identifier)
-            place = _own_place(editor, principal, found)
+            found = found_file(editor, principal, identifier)
+            place = own_place(editor, principal, found)
             permit(principal, place, AccessLevel.EDIT)
             require_unreleased(place)
             editor.raw_files.remove(found.id, signed_in(principal).user_id or 0)
@@ -192,6 +214,24 @@ class RawFileService:
             editor.audit.add(AuditAction.DELETE_RAW_FILE, subject, bytes=str(found.size))
 
         await self._doors.write_in_reserve(write)
+
+
+async def _identifiers(parts: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
+    """Yields the different texts in rows of one variable, some at a time."""
+    seen: set[str] = set()
+    found: list[str] = []
+    rest = b""
+    async for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        for line in filter(None, lines):
+            (value,) = msgspec.json.decode(line).values()
+            if isinstance(value, str) and value not in seen:
+                seen.add(value)
+                found.append(value)
+        if len(found) >= FILES_PER_PAGE:
+            yield found
+            found = []
+    yield found
 
 
 def _page(table_id: int, after_id: int, view: CatalogView) -> list[RawFile]:
@@ -295,53 +335,3 @@ def _already_there(view: CatalogView, table: Table, said: Sequence[NewRawFile]) 
         if found is not None:
             there[each.temp_upload] = found
     return there
-
-
-def _found(view: CatalogView, principal: Principal, identifier: str) -> PlacedFile:
-    found = view.raw_files.find(identifier)
-    if found is None:
-        signed_in(principal)
-        raise _absent()
-    return found
-
-
-def _absent() -> RowkeepError:
-    return not_found("There is no such file, or you can no longer see it.")
-
-
-def _own_place(view: CatalogView, principal: Principal, file: PlacedFile) -> Place:
-    """Returns where a file was added. Raises not_found_error where the caller sees nothing."""
-    places = _places(view, principal, file, [file.version_id])
-    if not places:
-        signed_in(principal)
-        raise _absent()
-    return places[0]
-
-
-def _require_reader(view: CatalogView, principal: Principal, file: PlacedFile) -> None:
-    """Raises what reading the table would, in the last version that has the file and the caller sees."""
-    places = _places(view, principal, file, view.raw_files.version_ids(file.id))
-    if not places:
-        signed_in(principal)
-        raise _absent()
-    refusals: list[RowkeepError] = []
-    for place in reversed(places):
-        try:
-            permit(principal, place, AccessLevel.DATA)
-        except RowkeepError as error:
-            refusals.append(error)
-        else:
-            return
-    raise refusals[-1]
-
-
-def _places(
-    view: CatalogView, principal: Principal, file: PlacedFile, version_ids: Sequence[int]
-) -> list[Place]:
-    """Returns the versions among these that the caller sees, oldest first."""
-    dataset = view.datasets.by_id(file.dataset_id, principal.user_id)
-    if dataset is None:
-        return []
-    versions = view.versions.by_id(version_ids)
-    places = [place_at(principal, dataset, versions[each]) for each in version_ids]
-    return [place for place in places if not place.version.is_deleted and place.level is not AccessLevel.NONE]

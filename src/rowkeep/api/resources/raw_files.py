@@ -62,13 +62,14 @@ class RawFileList(Shape, frozen=True, kw_only=True, tag_field="kind", tag="rawFi
     results: list[RawFileResource]
 
 
+Pages = AsyncIterator[list[RawFile]]
+
+
 class ArrowLister(Protocol):
     """Makes an Arrow stream of files (formats/raw_file_list.py)."""
 
-    def __call__(
-        self, pages: AsyncIterator[list[RawFile]], *, id_name: str, file_name: str
-    ) -> AsyncIterator[bytes]:
-        """Yields the stream, with the ids and the names in columns of these names."""
+    def __call__(self, pages: Pages, *, file_name: str) -> AsyncIterator[bytes]:
+        """Yields the stream, with the names in a column of this name."""
 
 
 class RawFileHandlers:
@@ -85,6 +86,15 @@ class RawFileHandlers:
         return [
             Route("GET", of_table, self.list, None, ASKED_ERRORS, _LISTED, media_types=(ARROW_TYPE,)),
             Route("POST", of_table, self.add, RawFileList, errors, body=RawFileDrafts, status=201),
+            Route(
+                "GET",
+                f"{API}/queries/{{query}}/rawFiles",
+                self.list_of_query,
+                None,
+                (*ASKED_ERRORS, 409),
+                _LISTED,
+                media_types=(ARROW_TYPE,),
+            ),
             Route("GET", one, self.download, None, (*SEEN_ERRORS, 416), media_types=(FILE_TYPE,)),
             Route("DELETE", one, self.delete, None, ASKED_ERRORS, media_types=TEXT_TYPES),
         ]
@@ -97,18 +107,23 @@ class RawFileHandlers:
 
     async def list(self, request: ApiRequest) -> StreamAnswer | Answer:
         """The files of a table; 304 where the list is as it was at the time of If-Modified-Since."""
-        if (request.text("format") or "arrow") != "arrow":
-            raise invalid_request("Files are listed with `format=arrow`; the rows of the table say the same.")
+        _check_format(request)
         found = await self._raw_files.find_list(request.caller, request.segment("table"))
         changed_at = datetime.fromtimestamp(found.changed_at // 1000, UTC)
         headers: Headers = [(b"last-modified", format_datetime(changed_at, usegmt=True).encode())]
         if _is_as_it_was(request.headers.get(b"if-modified-since"), found.changed_at):
             return Answer(NOT_MODIFIED, headers, b"")
-        parts = self._as_arrow(
-            found.pages,
-            id_name=request.text("fileIdVariable") or FILE_ID,
-            file_name=request.text("fileNameVariable") or FILE_NAME,
-        )
+        return self._list_answer(request, found.pages, headers)
+
+    async def list_of_query(self, request: ApiRequest) -> StreamAnswer:
+        """The files whose ids are in a result, those that the caller may read."""
+        _check_format(request)
+        variable = request.text("fileIdVariable") or FILE_ID
+        pages = await self._raw_files.of_query(request.caller, request.segment("query"), variable)
+        return self._list_answer(request, pages, [])
+
+    def _list_answer(self, request: ApiRequest, pages: Pages, headers: Headers) -> StreamAnswer:
+        parts = self._as_arrow(pages, file_name=request.text("fileNameVariable") or FILE_NAME)
         return StreamAnswer([*headers, (b"content-type", ARROW_TYPE.encode())], parts)
 
     async def download(self, request: ApiRequest) -> StreamAnswer:
@@ -123,6 +138,11 @@ class RawFileHandlers:
         """Removes a file from the unreleased version that it was added to."""
         await self._raw_files.delete(request.caller, request.segment("file"))
         return ok_answer()
+
+
+def _check_format(request: ApiRequest) -> None:
+    if (request.text("format") or "arrow") != "arrow":
+        raise invalid_request("Files are listed with `format=arrow`; the rows of the table say the same.")
 
 
 def _media_type(name: str) -> str:

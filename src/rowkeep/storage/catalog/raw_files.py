@@ -45,10 +45,10 @@ class RawFiles(Reading):
         )
         return {file.temp_upload: file for file in nouns(RawFile, found)}
 
-    def of_identifiers(self, identifiers: Sequence[str]) -> list[RawFile]:
+    def of_identifiers(self, identifiers: Sequence[str]) -> list[PlacedFile]:
         """Returns the files with these identifiers, in this order; those that are none are left out."""
         found = self._connection.records("raw_files_of_identifiers", identifiers=json_text(identifiers))
-        return nouns(RawFile, found)
+        return nouns(PlacedFile, found)
 
     def page(self, table_id: int, after_id: int, count: int) -> list[RawFile]:
         """Returns the files of a table, its own and earlier versions', after an id."""

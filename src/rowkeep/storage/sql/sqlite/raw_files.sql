@@ -15,9 +15,12 @@ JOIN uploads ON uploads.id = raw_files.upload_id AND uploads.table_id = :table_i
 
 -- name: raw_files_of_identifiers
 -- :identifiers is a JSON array; in its order.
-SELECT raw_files.*
+SELECT raw_files.*, uploads.table_id, tables.version_id, versions.dataset_id
 FROM json_each(:identifiers) AS asked
 CROSS JOIN raw_files ON raw_files.identifier = asked.value AND raw_files.removed_at IS NULL
+CROSS JOIN uploads ON uploads.id = raw_files.upload_id
+CROSS JOIN tables ON tables.id = uploads.table_id
+CROSS JOIN versions ON versions.id = tables.version_id
 ORDER BY asked.key;
 
 -- name: raw_files_of_table
