@@ -283,6 +283,32 @@ def test_older_clients_say_resumable_upload(stream: Stream) -> None:
     assert loaded(stream, stream.client.post(f"{stream.table_uri}/uploads", json=draft)) == ROWS
 
 
+R_NULLS = (
+    *("type", "schema", "metadata", "hasQuotedNewlines", "quoteCharacter", "escapeCharacter"),
+    *("nullMarkers", "delimiter", "transferSpecification"),
+)
+
+
+@pytest.mark.parametrize("is_resumable", [False, True])
+def test_the_requests_of_r(stream: Stream, is_resumable: bool) -> None:
+    """What the R client sends for a large file, request by request, with explicit nulls (contract 6.2)."""
+    asked = temp_upload(stream, size=len(CSV), name="r.csv", resumable=is_resumable)
+    assert asked["resumable"] is is_resumable
+    url = asked["url"]
+    if is_resumable:
+        start = {"x-upload-content-length": str(len(CSV)), "x-goog-resumable": "start", "Content-Length": "0"}
+        url = stream.client.post(url, headers=start).headers["location"]
+        assert piece(stream, url, CSV, f"bytes 0-{len(CSV) - 1}/{len(CSV)}").status_code == 200
+    else:
+        assert stream.client.put(url, content=CSV).status_code == 200
+    uri = f"{stream.table_uri}/uploads/r_csv"
+    assert stream.client.head(uri).status_code == 404
+    said = {"name": "r.csv", "hasHeaderRow": True, "skipBadRecords": False, "allowJaggedRows": False}
+    draft = {**said, **dict.fromkeys(R_NULLS), "tempUploadId": asked["id"]}
+    assert loaded(stream, stream.client.post(f"{stream.table_uri}/uploads", json=draft)) == ROWS
+    assert stream.client.head(uri).status_code == 200
+
+
 def test_a_file_is_its_senders_alone(server: ServerProcess, stream: Stream) -> None:
     """Another caller, or none, finds nothing at the address."""
     made = temp_upload(stream, size=1)
