@@ -37,7 +37,7 @@ class Extent(msgspec.Struct, frozen=True):
     kills_at_work_min: int
 
 
-SHARE = Extent(lines=20_000, kills=2, kills_at_work_min=1)
+SHARE = Extent(lines=10_000, kills=2, kills_at_work_min=1)
 WHOLE = Extent(lines=60_000, kills=6, kills_at_work_min=3)
 each_extent = pytest.mark.parametrize(
     "extent", [pytest.param(SHARE, id="share"), pytest.param(WHOLE, id="whole", marks=pytest.mark.long)]
