@@ -7,8 +7,11 @@ None, not zero.
 
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+
+from rowkeep.storage.journal.lane import LANE_THREAD
 
 END_SECONDS_MAX = 15
 
@@ -24,6 +27,38 @@ def cpu_seconds(pids: Iterable[int]) -> float | None:
             return None
         ticks += sum(map(int, text.rsplit(")", 1)[1].split()[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK") or None
+
+
+def cpu_ms_by_part(pid: int) -> Counter[str]:
+    """Returns what the parts of a server have used, in milliseconds: its threads, each process below it."""
+    parts: Counter[str] = Counter()
+    for below in tree_of(pid):
+        for task in sorted(_tasks(below)):
+            text = _read(below, f"task/{task}/stat")
+            if text is not None:
+                name, fields = text.partition("(")[2].rsplit(")", 1)
+                part = _own_part(name, is_main=task == pid) if below == pid else _process_name(below)
+                parts[part] += sum(map(int, fields.split()[11:13])) * 1000 // os.sysconf("SC_CLK_TCK")
+    return parts
+
+
+def _own_part(thread_name: str, *, is_main: bool) -> str:
+    if is_main:
+        return "event loop"
+    return "lane" if thread_name == LANE_THREAD else "HTTP and other threads"
+
+
+def _process_name(pid: int) -> str:
+    """The last word of the module that a process runs."""
+    modules = [word for word in command_of(pid) if word.startswith("rowkeep.")]
+    return modules[0].rpartition(".")[2].replace("_", " ") if modules else "other processes"
+
+
+def _tasks(pid: int) -> list[int]:
+    try:
+        return [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:  # ended meanwhile, or not Linux
+        return []
 
 
 def written_bytes(pids: Iterable[int]) -> int | None:

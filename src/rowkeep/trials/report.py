@@ -2,10 +2,13 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
+
+# Less processor time a row than this is not shown for a part.
+SHOWN_CPU_US_MIN = 0.01
 
 
 class Measurement(msgspec.Struct, frozen=True):
@@ -18,6 +21,7 @@ class Measurement(msgspec.Struct, frozen=True):
     p50_ms: float
     p99_ms: float
     cpu_us_per_row: float | None
+    cpu_us_per_row_by_part: Mapping[str, float]
     written_bytes_per_row: float | None
     memory_mib: float | None
 
@@ -49,8 +53,8 @@ def report_text(measurements: Sequence[Measurement], fsync_ms: float) -> str:
         f"Appending 4 KiB and fdatasync on this disk: p50 {fsync_ms:.2f} ms.",
         "",
         "| rows a request | connections | target | requests/s | rows/s | p50 ms | p99 ms | CPU µs a row "
-        "| bytes written a row | peak MiB |",
-        "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| bytes written a row | peak MiB | CPU µs a row, by thread and process |",
+        "| ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
         *[_line(measurement) for measurement in measurements],
         "",
     ]
@@ -109,6 +113,11 @@ def _line(item: Measurement) -> str:
         _known(item.cpu_us_per_row),
         _known(item.written_bytes_per_row),
         _known(item.memory_mib),
+        " · ".join(
+            f"{part} {value:.2f}"
+            for part, value in item.cpu_us_per_row_by_part.items()
+            if value >= SHOWN_CPU_US_MIN
+        ),
     )
     return f"| {' | '.join(cells)} |"
 

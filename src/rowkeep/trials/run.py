@@ -4,6 +4,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,14 @@ import msgspec
 
 from rowkeep.storage.durability import fsync_p50_ms
 from rowkeep.trials.load import LoadPlan, LoadResult
-from rowkeep.trials.processes import children_of, cpu_seconds, end, peak_memory_mib, written_bytes
+from rowkeep.trials.processes import (
+    children_of,
+    cpu_ms_by_part,
+    cpu_seconds,
+    end,
+    peak_memory_mib,
+    written_bytes,
+)
 from rowkeep.trials.report import Measurement, report_text
 from rowkeep.trials.targets import Target, start_floor, start_rowkeep
 
@@ -76,6 +84,7 @@ class _Sample(msgspec.Struct, frozen=True):
     result: LoadResult
     cpu_seconds: float | None
     written_bytes: float | None
+    cpu_ms_by_part: Counter[str]
 
 
 def _rounds(
@@ -96,13 +105,18 @@ def _rounds(
 
 def _sample(target: Target, connections: int, rows: int, seconds: float) -> _Sample:
     pids = [] if target.pid is None else [target.pid]
-    cpu_before, written_before = cpu_seconds(pids), written_bytes(pids)
+    cpu_before, written_before, parts_before = cpu_seconds(pids), written_bytes(pids), _parts(target)
     result = send(target, connections, rows, seconds, None)
     return _Sample(
         result,
         _difference(cpu_before, cpu_seconds(pids)),
         _difference(written_before, written_bytes(pids)),
+        _parts(target) - parts_before,
     )
+
+
+def _parts(target: Target) -> Counter[str]:
+    return Counter() if target.pid is None else cpu_ms_by_part(target.pid)
 
 
 def _difference(before: float | None, after: float | None) -> float | None:
@@ -134,6 +148,9 @@ def _median(target: Target, rows: int, connections: int, samples: Sequence[_Samp
     stored = sum(sample.result.requests_in_all for sample in samples) * rows
     cpu = _total([sample.cpu_seconds for sample in samples])
     written = _total([sample.written_bytes for sample in samples])
+    parts: Counter[str] = Counter()
+    for sample in samples:
+        parts.update(sample.cpu_ms_by_part)
     return Measurement(
         target=target.name,
         rows_per_request=rows,
@@ -144,6 +161,7 @@ def _median(target: Target, rows: int, connections: int, samples: Sequence[_Samp
         p50_ms=statistics.median(sample.result.p50_ms for sample in samples),
         p99_ms=statistics.median(sample.result.p99_ms for sample in samples),
         cpu_us_per_row=None if cpu is None else cpu / stored * 1e6,
+        cpu_us_per_row_by_part={part: used / stored * 1e3 for part, used in parts.most_common()},
         written_bytes_per_row=None if written is None else written / stored,
         memory_mib=None if target.pid is None else peak_memory_mib(target.pid),
     )

@@ -46,6 +46,7 @@ from rowkeep.storage.base import (
 )
 from rowkeep.storage.journal.commits import Commits
 from rowkeep.storage.journal.journal import Journal
+from rowkeep.storage.journal.thread_names import show_thread_name
 
 Result = TypeVar("Result")
 
@@ -53,6 +54,7 @@ BUSY_RETRY_SECONDS = 1
 FAILED_RETRY_SECONDS = 30
 FULL_RETRY_SECONDS = 5
 REST_SECONDS_MAX = 1.0
+LANE_THREAD = "rowkeep-lane"
 # How often a lane whose disk is full looks for room.
 ROOM_SECONDS = 1.0
 
@@ -93,7 +95,7 @@ class Lane:
         self._commit_seconds = 0.0
         self._is_closing = False
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="rowkeep-lane", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=LANE_THREAD, daemon=True)
         self._thread.start()
 
     def health(self) -> Health:
@@ -208,6 +210,7 @@ class Lane:
     # The writer's thread.
 
     def _run(self) -> None:
+        show_thread_name()
         while True:
             job = self._next_job()
             if job is None:
