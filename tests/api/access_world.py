@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from rowkeep.model.resources import MemberRole
+from rowkeep.services.access import token_hash
 from rowkeep.services.accounts import create_organization, create_token, create_user, find_user, revoke_token
 from rowkeep.storage.catalog.catalog import CatalogEditor
 from rowkeep.storage.doors import edit_catalog
@@ -176,7 +177,11 @@ def _token(editor: CatalogEditor, kind: str, caller: str) -> str | None:
     if user is None:
         return None
     name = ROLES[kind].get(user, user)
-    token = create_token(editor, name, scopes or (), "0m" if caller == "expired" else None)
+    if caller == "expired":
+        expired = f"token-of-{name}-that-has-expired-long-ago"
+        editor.tokens.add(find_user(editor, name).id, token_hash(expired.encode()), "data.edit", 1)
+        return expired
+    token = create_token(editor, name, scopes or (), None)
     if caller == "revoked":
         revoke_token(editor, editor.tokens.all()[-1].id)
     return token

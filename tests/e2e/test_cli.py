@@ -12,6 +12,7 @@ import pytest
 from rowkeep import __version__
 from rowkeep.config import Settings
 from rowkeep.model.access import DEFAULT_SCOPES, Scope
+from rowkeep.storage.sqlite import SqliteDatabase
 from tests import plain_http
 from tests.api.stream import Stream
 from tests.command_line import refusal, rowkeep, run
@@ -56,6 +57,9 @@ def test_names_are_checked(tmp_path: Path) -> None:
     assert "taken" in refusal("organization", "create", "Ada_1", "--admin", "ada_1", data_dir=tmp_path)
     for name in ("", "a b", "a.b", "é", "x" * 65):
         assert "letters, digits and _" in refusal("user", "create", name, data_dir=tmp_path)
+    for name in ("me", "ME", "public"):
+        assert "is reserved" in refusal("user", "create", name, data_dir=tmp_path)
+        assert "is reserved" in refusal("organization", "create", name, "--admin", "ada_1", data_dir=tmp_path)
 
 
 def test_organization_needs_an_administrator(tmp_path: Path) -> None:
@@ -107,6 +111,7 @@ def test_token_options_are_checked(server: ServerProcess) -> None:
     said = refusal(*create, "--scope", "data.write", data_dir=server.data_dir)
     assert "data.write" in said
     assert all(scope in said for scope in Scope)
+    assert "would never work" in refusal(*create, "--expires", "0m", data_dir=server.data_dir)
     for text in ("soon", "30", "-1d", "1.5h", "3y"):
         said = refusal(*create, f"--expires={text}", data_dir=server.data_dir)
         assert text in said
@@ -117,7 +122,12 @@ def test_token_options_are_checked(server: ServerProcess) -> None:
 def test_token_expires(server: ServerProcess) -> None:
     """A token past its time is refused, one before it is not."""
     assert whoami(server, new_token(server, "--expires", "1m")).status_code == 200
-    refused = whoami(server, new_token(server, "--expires", "0m"))
+    expired = new_token(server, "--expires", "1m")
+    database = SqliteDatabase(server.data_dir / "rowkeep.db")
+    with database.writing() as connection:
+        connection.raw.execute("UPDATE tokens SET expires_at = 1 WHERE id = (SELECT max(id) FROM tokens)")
+    database.close()
+    refused = whoami(server, expired)
     assert refused.status_code == 401
     assert "expired" in refused.json()["error_description"]
 

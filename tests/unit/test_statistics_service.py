@@ -83,8 +83,12 @@ def test_a_failure_is_told_and_not_kept(questions: Questions, capsys: pytest.Cap
 
 
 def test_the_oldest_results_make_room(questions: Questions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So many are kept; those asked for last stay, which shows when the rows can be read no more."""
-    monkeypatch.setattr(statistics, "RESULTS_MAX", 2)
+    """So many bytes are kept; those asked for last stay, which shows when the rows can be read no more."""
+    service = questions._service
+    for name in ("a", "b"):
+        assert questions.ended(name).status is ComputationStatus.COMPLETED
+    monkeypatch.setattr(service._results, "_bytes_max", service._results.byte_count * 5 // 4)
+    monkeypatch.setattr("rowkeep.model.bounded_cache._SHARE", 1)
     for name in ("a", "b", "a", "c"):
         assert questions.ended(name).status is ComputationStatus.COMPLETED
     questions.segment.unlink()

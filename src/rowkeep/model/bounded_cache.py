@@ -33,6 +33,12 @@ class BoundedCache(Generic[Key, Value]):
         found = self._entries.get(key)
         return None if found is None else found[0]
 
+    def renew(self, key: Key) -> None:
+        """Counts a value as the last that came, if it is remembered."""
+        found = self._entries.pop(key, None)
+        if found is not None:
+            self._entries[key] = found
+
     def keep(self, key: Key, value: Value, byte_count: int) -> None:
         """Remembers a value that takes so many bytes with its key, unless it is too large to."""
         cost = byte_count + ENTRY_BYTES

@@ -17,6 +17,8 @@ TOKEN_BYTES = 32
 
 _owner_name = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII).fullmatch
 _duration = re.compile(r"(\d{1,6})([dhm])", re.ASCII).fullmatch
+# What paths and references say instead of a name.
+RESERVED_NAMES = frozenset({"me", "self", "public", "anonymous"})
 _MS_OF_UNIT = {"d": 86_400_000, "h": 3_600_000, "m": 60_000}
 
 
@@ -87,6 +89,8 @@ def _create_owner(editor: CatalogEditor, kind: OwnerKind, name: str) -> Owner:
             f"The name of {'a user' if kind is OwnerKind.USER else 'an organization'} has 1 to 64 letters, "
             f"digits and _, not {name!r}."
         )
+    if name.lower() in RESERVED_NAMES:
+        raise invalid_request(f"The name {name} is reserved; take another.")
     try:
         return editor.owners.add(kind, name)
     except DuplicateError as error:
@@ -104,4 +108,6 @@ def _milliseconds(text: str) -> int:
     match = _duration(text)
     if match is None:
         raise invalid_request(f"{text!r} is not a duration; write it as 30d, 12h or 45m.")
+    if not int(match[1]):
+        raise invalid_request(f"A token that expires after {text} would never work; write 30d, 12h or 45m.")
     return int(match[1]) * _MS_OF_UNIT[match[2]]

@@ -6,13 +6,14 @@ Whoever asks for the same shares one computation. Source: contract 4.6.
 """
 
 import asyncio
-from collections import OrderedDict
 from enum import StrEnum
 
 import msgspec
 import structlog
 
 from rowkeep.model.access import AccessLevel, Caller, Scope
+from rowkeep.model.bounded_cache import BoundedCache
+from rowkeep.model.errors import unavailable
 from rowkeep.model.references import parse_table_reference
 from rowkeep.model.resources import ReadFormat, ReadStream, RowSlice
 from rowkeep.model.schema import Schema, Variable
@@ -28,7 +29,11 @@ from rowkeep.storage.catalog.doors import Doors
 from rowkeep.storage.engines import StatisticsEngine
 
 WAIT_SECONDS_MAX = 1.0
-RESULTS_MAX = 10_000
+RESULTS_BYTES_MAX = 32 * 1024 * 1024
+# How much larger a result is as objects than encoded, generously.
+PYTHON_FACTOR = 8
+RUNNING_MAX = 100
+RETRY_SECONDS = 5
 
 _log = structlog.get_logger("rowkeep.statistics")
 _Key = tuple[str, str, str]
@@ -70,7 +75,7 @@ class StatisticsService:
     def __init__(self, doors: Doors, engine: StatisticsEngine) -> None:
         self._doors = doors
         self._engine = engine
-        self._results: OrderedDict[_Key, Statistics] = OrderedDict()
+        self._results: BoundedCache[_Key, Statistics] = BoundedCache(RESULTS_BYTES_MAX)
         self._running: dict[_Key, asyncio.Task[Statistics]] = {}
 
     async def of_table(self, caller: Caller, reference: str, name: str) -> StatisticsView:
@@ -115,11 +120,13 @@ class StatisticsService:
 
     async def _look_up(self, question: _Question) -> tuple[ComputationStatus, Statistics | None]:
         key = question.key
-        if key in self._results:
-            self._results.move_to_end(key)
-            return ComputationStatus.COMPLETED, self._results[key]
+        known = self._results.get(key)
+        if known is not None:
+            self._results.renew(key)
+            return ComputationStatus.COMPLETED, known
         task = self._running.get(key)
         if task is None:
+            self._require_room()
             task = self._running[key] = asyncio.create_task(self._engine.compute(question.stream))
             task.add_done_callback(lambda task: self._keep(key, task))
         await asyncio.wait([task], timeout=WAIT_SECONDS_MAX)
@@ -129,6 +136,14 @@ class StatisticsService:
             return ComputationStatus.FAILED, None
         return ComputationStatus.COMPLETED, task.result()
 
+    def _require_room(self) -> None:
+        if len(self._running) >= RUNNING_MAX:
+            raise unavailable(
+                f"The statistics of {RUNNING_MAX} variables are being computed, as many as this server "
+                "takes. Ask again later.",
+                retry_after_seconds=RETRY_SECONDS,
+            )
+
     def _keep(self, key: _Key, task: asyncio.Task[Statistics]) -> None:
         del self._running[key]
         if task.cancelled():
@@ -136,9 +151,9 @@ class StatisticsService:
         if task.exception() is not None:
             _log.error("statistics failed", variable=key[1], exc_info=task.exception())
             return
-        self._results[key] = task.result()
-        if len(self._results) > RESULTS_MAX:
-            self._results.popitem(last=False)
+        result = task.result()
+        byte_count = sum(map(len, key)) + len(msgspec.msgpack.encode(result)) * PYTHON_FACTOR
+        self._results.keep(key, result, byte_count)
 
 
 def _stream(variable: Variable, slices: list[RowSlice]) -> ReadStream:

@@ -25,7 +25,8 @@ from rowkeep.api.resources.insert_rows import (
 
 Json = dict[str, Any]
 
-_ERRORS_OF_HEADS = (414, 431)
+# What every route may answer before its handler is asked.
+_ERRORS_OF_HEADS = (414, 429, 431)
 _ERRORS_OF_BODIES = (400, 408, 413, 415)
 _REFERENCE = "#/components/schemas/{name}"
 _parameters_of = re.compile(r"\{(\w+)\}").findall

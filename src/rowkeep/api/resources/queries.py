@@ -108,7 +108,9 @@ class QueryHandlers:
             Route("POST", f"{query}/cancel", self.cancel, Query, SEEN_ERRORS),
             Route("GET", variables, self.list_variables, VariableList, ASKED_ERRORS, PAGED),
             Route("GET", variable, self.get_variable, VariableResource, ASKED_ERRORS),
-            Route("GET", f"{variable}/statistics", self.get_statistics, VariableStatistics, ASKED_ERRORS),
+            Route(
+                "GET", f"{variable}/statistics", self.get_statistics, VariableStatistics, (*ASKED_ERRORS, 503)
+            ),
             Route(
                 "GET",
                 f"{query}/rows",

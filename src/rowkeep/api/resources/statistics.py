@@ -60,8 +60,8 @@ class StatisticsHandlers:
         of_table = f"{table}/variables/{{variable}}/statistics"
         of_upload = f"{table}/uploads/{{upload}}/variables/{{variable}}/statistics"
         return [
-            Route("GET", of_table, self.get_of_table, VariableStatistics, SEEN_ERRORS),
-            Route("GET", of_upload, self.get_of_upload, VariableStatistics, SEEN_ERRORS),
+            Route("GET", of_table, self.get_of_table, VariableStatistics, (*SEEN_ERRORS, 503)),
+            Route("GET", of_upload, self.get_of_upload, VariableStatistics, (*SEEN_ERRORS, 503)),
         ]
 
     async def get_of_table(self, request: ApiRequest) -> Answer:

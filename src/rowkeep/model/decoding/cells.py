@@ -126,9 +126,9 @@ TAKEN_KINDS = {type_: record.json_kinds for type_, record in RECORDS.items()}
 def misfit(variable: Variable, value: object, error: ValueError) -> str:
     """What is told of a value that `convert_cell` did not take."""
     reason = f" ({error})" if isinstance(error, Unfit) else ""
-    return f"{_expectation(variable)}{describe(value)}{reason}"
+    return f"{_expectation(variable.name, variable.type)}{describe(value)}{reason}"
 
 
 @lru_cache(maxsize=4096)
-def _expectation(variable: Variable) -> str:
-    return f"variable {shown_name(variable.name)} takes {EXPECTED[variable.type]}, but got "
+def _expectation(name: str, type_: VariableType) -> str:
+    return f"variable {shown_name(name)} takes {EXPECTED[type_]}, but got "
