@@ -75,6 +75,22 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, name: str) -> None
     assert content(tmp_path) == before
 
 
+@pytest.mark.parametrize("damage", ["overwritten", "cut off"])
+def test_a_damaged_database_is_refused_in_words(tmp_path: Path, damage: str) -> None:
+    """A file that is no database, or half of one: by the server and by commands, with what to do next."""
+    rowkeep("user", "create", "ada", data_dir=tmp_path)
+    database = tmp_path / "rowkeep.db"
+    database.write_bytes(b"no database" * 1_000 if damage == "overwritten" else database.read_bytes()[:9_000])
+    before = database.read_bytes()
+    start = run("serve", "--data-dir", str(tmp_path), "--port", "0").stderr
+    for said in (start, refusal("token", "list", data_dir=tmp_path)):
+        assert f"{database} cannot be opened" in said
+        assert "rowkeep restore" in said
+        assert "rowkeep recover" in said
+    assert "start refused" in start
+    assert database.read_bytes() == before
+
+
 def test_what_is_empty_becomes_a_data_directory(tmp_path: Path) -> None:
     """An empty folder, a new file system, and what a start left that died before it had a database."""
     (tmp_path / "lost+found").mkdir()

@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from rowkeep.storage.base import FileDatabase, SegmentStore
+from rowkeep.storage.base import FileDatabase, SegmentStore, StorageFailedError
 from rowkeep.storage.local_files import DataDirectory, Disk
 from rowkeep.storage.local_segments import LocalSegments
 from rowkeep.storage.marker import check_directory, mark
@@ -22,7 +22,14 @@ def open_database(directory: DataDirectory) -> FileDatabase:
     """
     check_directory(directory.path)
     directory.reserve_database()
-    database = SqliteDatabase(directory.database)
+    try:
+        database = SqliteDatabase(directory.database)
+    except StorageFailedError as error:
+        raise StorageFailedError(
+            f"{directory.database} cannot be opened ({error}). If the disk is full or read-only, mend that. "
+            "If the file is damaged, restore a backup into another folder with `rowkeep restore`; where "
+            "there is none, move the file away and make a new one of the segments with `rowkeep recover`."
+        ) from error
     with suppress(OSError):  # a full disk: the next opening marks it
         mark(directory.path)
     return database
