@@ -119,3 +119,13 @@ def test_links_lead_somewhere(file: Path) -> None:
 def test_pages_name_no_machine(file: Path) -> None:
     """A page holds nothing of the machine that it was written on."""
     assert not re.search(r"/(work|root|home|tmp)/", file.read_text(encoding="utf-8"))
+
+
+def test_every_bound_stands_in_the_threat_model() -> None:
+    """docs/security.md names each setting that bounds something, and no setting that there is not."""
+    text = page("security.md")
+    named = set(re.findall(r"`--([a-z-]+)`", text))
+    settings = {name.replace("_", "-") for name in Settings.__struct_fields__}
+    bounds = {name for name in settings if name.endswith(("-max", "-min", "-hours", "-days"))}
+    assert bounds - named == set()
+    assert named - settings == set()
