@@ -7,6 +7,7 @@ JSON would show, a dateTime `YYYY-MM-DD HH:MM:SS[.DDDDDD]`. Source: contract 5, 
 
 import datetime
 from collections.abc import Callable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -21,17 +22,26 @@ Column = list[Any]
 
 
 def columns_of(rows: Sequence[Row], source: Schema, target: Schema) -> list[Column]:
-    """A column per variable of `target`; all null where `source` lacks the variable."""
+    """Returns a column per variable of `target`, all null where `source` lacks the variable."""
     positions = source.position_by_key()
-    columns: list[Column] = []
-    for variable in target.variables:
-        position = positions.get(variable.name.lower())
-        if position is None:
-            columns.append([None] * len(rows))
-            continue
-        column = list(map(attrgetter(field_name(position)), rows))
-        columns.append(widened_column(column, source.variables[position].type, variable.type))
-    return columns
+    wanted = [positions.get(variable.name.lower()) for variable in target.variables]
+    is_most = 2 * (len(wanted) - wanted.count(None)) >= len(source.variables)
+    column_at = _columns(rows).__getitem__ if rows and is_most else partial(_column, rows)
+    return [
+        [None] * len(rows)
+        if position is None
+        else widened_column(column_at(position), source.variables[position].type, variable.type)
+        for variable, position in zip(target.variables, wanted, strict=True)
+    ]
+
+
+def _columns(rows: Sequence[Row]) -> list[Column]:
+    """All columns at once, which takes half as long as each by itself."""
+    return list(map(list, zip(*map(msgspec.structs.astuple, rows), strict=True)))
+
+
+def _column(rows: Sequence[Row], position: int) -> Column:
+    return list(map(attrgetter(field_name(position)), rows))
 
 
 def widened_column(column: Column, source: VariableType, target: VariableType) -> Column:

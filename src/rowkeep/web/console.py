@@ -31,6 +31,7 @@ OfferFirstStart = Callable[[], Awaitable[str | None]]
 
 _log = structlog.get_logger("rowkeep.console")
 _READING = ("GET", "HEAD")
+_CONSOLE_PATH = CONSOLE.encode()
 
 
 class Console:
@@ -55,7 +56,7 @@ class Console:
         path: bytes = scope["raw_path"]
         if path == b"/":
             return scope["method"] in _READING and b"text/html" in dict(scope["headers"]).get(b"accept", b"")
-        return path == CONSOLE.encode() or path.startswith(f"{CONSOLE}/".encode())
+        return path.startswith(_CONSOLE_PATH) and path[len(_CONSOLE_PATH) :][:1] in (b"", b"/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""

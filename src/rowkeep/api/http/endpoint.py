@@ -152,7 +152,7 @@ async def send_complete(send: Send, answer: Answer, request_id: bytes) -> None:
     """Sends a complete response to a request whose body was read, or is drained."""
     body = answer.body
     headers = [*answer.headers, (b"x-request-id", request_id)]
-    if all(name != b"content-length" for name, _ in headers):  # HEAD tells the length of what GET sends
+    if b"content-length" not in dict(headers):  # HEAD tells the length of what GET sends
         headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
