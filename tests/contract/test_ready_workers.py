@@ -108,7 +108,6 @@ def test_a_ready_worker_that_was_killed_is_no_jobs_failure(folder: Path) -> None
         for process_id in killed:
             os.kill(process_id, 9)
         await until(lambda: not children_of(template_of()) & killed)
-        await asyncio.sleep(0)  # the pool hears of it
         process_id, _ = await told(pool, folder)
         assert process_id not in killed
 

@@ -115,7 +115,7 @@ class WorkerPool:
         waiting = self._ready.get(job.preparation or "", [])
         while waiting:
             worker = waiting.pop(0)
-            if worker.is_running:
+            if worker.is_waiting:
                 return worker
             worker.let_go()
         return None
@@ -173,9 +173,17 @@ class _Worker:
             os.close(their_errors)
 
     @property
-    def is_running(self) -> bool:
-        """Whether the worker has not ended, as far as is known."""
-        return not self._fork.ended.done()
+    def is_waiting(self) -> bool:
+        """Whether the worker can still take a job.
+
+        The system ends its channel with its process. The template may tell of the end a moment later.
+        """
+        if self._fork.ended.done():
+            return False
+        try:
+            return self._channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+        except BlockingIOError:
+            return True
 
     async def run(self, job: WorkerJob, listener: ProgressListener) -> bytes:
         """Runs a job within its limits."""
