@@ -112,10 +112,15 @@ def _schema() -> Schema:
     return declared_schema([Variable(name, VariableType(type_)) for name, type_ in SCHEMA])
 
 
+# A trial is one caller that asks as much as it can.
+UNLIMITED = {"ROWKEEP_TOKEN_ASKS_PER_SECOND_MAX": "0", "ROWKEEP_ADDRESS_ASKS_PER_SECOND_MAX": "0"}
+
+
 def launch_rowkeep(data_dir: Path, port: int, settings: Mapping[str, str] | None = None) -> Process:
     """Starts a server, with settings as in the environment, and waits until it takes connections."""
     command = [sys.executable, "-m", "rowkeep", "serve", "--data-dir", str(data_dir), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, **(settings or {})})
+    environment = {**os.environ, **UNLIMITED, **(settings or {})}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     _wait_for(port)
     return process
 
