@@ -15,9 +15,9 @@ from rowkeep.api.http.incoming import Lingering
 from rowkeep.api.http.operations import OperatorsEntrance
 from rowkeep.api.http.routes import routes_of
 from rowkeep.api.http.traffic import Traffic
-from rowkeep.api.http.wire import STATUS_OF_CODE
 from rowkeep.api.resources.insert_rows import InsertRows
 from rowkeep.api.resources.long_insert import LongInserts
+from rowkeep.compose.console import console_over
 from rowkeep.compose.processes import Workers, start_workers
 from rowkeep.compose.resources import route_table
 from rowkeep.compose.services import Services, services_over
@@ -25,19 +25,12 @@ from rowkeep.compose.storage import Storage, open_storage
 from rowkeep.config import Settings
 from rowkeep.limits import ask_limits
 from rowkeep.services.datasets import DatasetService
-from rowkeep.services.first_start import FirstStart
-from rowkeep.services.grants import GrantService
 from rowkeep.services.insert.long_insert import LongInsertService
-from rowkeep.services.tables import TableService
 from rowkeep.services.upkeep import Retention, keep_up
-from rowkeep.services.versions import VersionService
 from rowkeep.storage.base import Database
-from rowkeep.storage.doors import StorageDoors
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.modes import close_to_others
 from rowkeep.storage.opening import open_database, open_segments
-from rowkeep.web.console import Console
-from rowkeep.web.pages.every_page import ShownServices, console_of
 
 
 @asynccontextmanager
@@ -99,7 +92,7 @@ def _application(
         CorsPolicy(settings.cors_origins),
         traffic,
         (services.follows.stop, services.long_inserts.stop),
-        _console(storage.doors, services, settings),
+        console_over(storage, services, bodies, table, settings),
     )
 
 
@@ -116,14 +109,6 @@ def _start_upkeep(
         services.jobs.run(),
     ):
         stack.callback(asyncio.create_task(work).cancel)
-
-
-def _console(doors: StorageDoors, services: Services, settings: Settings) -> Console:
-    """The pages for people. They reach what programs reach, through the same services."""
-    resources = DatasetService(doors), GrantService(doors), VersionService(doors), TableService(doors)
-    shown = ShownServices(*resources, services.reads, services.queries, services.uploads, FirstStart(doors))
-    url = settings.public_url or ("https://" if settings.tls_certificate else "")
-    return console_of(shown, url, lambda error: STATUS_OF_CODE[error.code])
 
 
 def _bounds(services: Services, settings: Settings) -> Bounds:

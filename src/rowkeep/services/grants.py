@@ -14,6 +14,7 @@ from rowkeep.services.access import (
     OwnersAction,
     Place,
     find_dataset,
+    may_administer,
     principal_of,
     require_administrator,
 )
@@ -60,6 +61,17 @@ class GrantService:
         def read(view: CatalogView) -> GrantView:
             place = find_dataset(view, principal_of(view, caller), parsed, AccessLevel.EDIT)
             return GrantView(place, find_grant(view, place.dataset, grantee_name))
+
+        return await self._doors.read(read)
+
+    async def may_change(self, caller: Caller, reference: str) -> bool:
+        """Whether the caller may let others do something with a dataset that the caller sees."""
+        parsed = parse_dataset_reference(reference)
+
+        def read(view: CatalogView) -> bool:
+            principal = principal_of(view, caller)
+            place = find_dataset(view, principal, parsed, AccessLevel.OVERVIEW)
+            return place.is_editable and may_administer(view, principal, place.dataset.owner)
 
         return await self._doors.read(read)
 

@@ -20,9 +20,10 @@ from rowkeep.model.access import NOBODY
 from rowkeep.model.audit import Origin, origin_of_call
 from rowkeep.model.errors import ErrorCode, RowkeepError, forbidden, not_found
 from rowkeep.web.answers import PageAnswer, Send, html_answer, redirect
+from rowkeep.web.file_form import Receive
 from rowkeep.web.rendering import render
-from rowkeep.web.requests import PageRequest, Receive, Scope, segments_of
-from rowkeep.web.routes import CONSOLE, SIGN_IN, OpenRoute, PageRoute, PageTable, matched
+from rowkeep.web.requests import PageRequest, Scope, segments_of
+from rowkeep.web.routes import API_DOCUMENT, CONSOLE, SIGN_IN, OpenRoute, PageRoute, PageTable, matched
 from rowkeep.web.sessions import Session
 from rowkeep.web.signing_in import SigningIn
 
@@ -32,6 +33,7 @@ OfferFirstStart = Callable[[], Awaitable[str | None]]
 _log = structlog.get_logger("rowkeep.console")
 _READING = ("GET", "HEAD")
 _CONSOLE_PATH = CONSOLE.encode()
+_API_DOCUMENT_PATH = API_DOCUMENT.encode()
 
 
 class Console:
@@ -56,6 +58,8 @@ class Console:
         path: bytes = scope["raw_path"]
         if path == b"/":
             return scope["method"] in _READING and b"text/html" in dict(scope["headers"]).get(b"accept", b"")
+        if path == _API_DOCUMENT_PATH:
+            return scope["method"] in _READING
         return path.startswith(_CONSOLE_PATH) and path[len(_CONSOLE_PATH) :][:1] in (b"", b"/")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,7 +1,11 @@
-"""The references that stand in the addresses of pages: names and versions, as a person types them."""
+"""The references that stand in the addresses of pages, and what every page of a table shows."""
+
+from urllib.parse import quote
 
 from rowkeep.services.access import Place
 from rowkeep.services.tables import TableView
+from rowkeep.web.routes import CONSOLE
+from rowkeep.web.sessions import Session
 
 
 def dataset_reference(place: Place) -> str:
@@ -10,6 +14,31 @@ def dataset_reference(place: Place) -> str:
     return f"{place.dataset.owner_name}.{place.dataset.name_key}:{tag}"
 
 
+def dataset_path(reference: str) -> str:
+    """Returns the address of a data set's page."""
+    return f"{CONSOLE}/datasets/{quote(reference, safe=':.')}"
+
+
 def table_reference(view: TableView) -> str:
     """Returns `owner.dataset:version.table`."""
     return f"{dataset_reference(view.place)}.{view.table.name_key}"
+
+
+def table_path(reference: str) -> str:
+    """Returns the address of a table's page."""
+    return f"{CONSOLE}/tables/{quote(reference, safe=':.')}"
+
+
+def shown_table(session: Session, view: TableView, tab: str) -> dict[str, object]:
+    """Returns what every page of a table shows."""
+    return {
+        "session": session,
+        "view": view,
+        "table": view.table,
+        "dataset": view.place.dataset,
+        "version": view.place.version,
+        "dataset_reference": dataset_reference(view.place),
+        "reference": table_reference(view),
+        "is_editable": view.place.is_editable,
+        "tab": tab,
+    }

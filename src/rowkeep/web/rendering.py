@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -36,11 +37,16 @@ def _segment(text: str) -> str:
     return quote(text, safe=":.")
 
 
+def _json(value: object) -> str:
+    """A value as it stands in JSON."""
+    return msgspec.json.encode(value).decode()
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, auto_reload=False
     )
-    environment.filters.update(when=_when, size=_size, number=_number, segment=_segment)
+    environment.filters.update(when=_when, size=_size, number=_number, segment=_segment, tojson_text=_json)
     return environment
 
 

@@ -9,15 +9,15 @@ says neither changes nothing. It stands before all handlers, so none can forget 
 """
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from rowkeep.model.errors import ErrorCode, RowkeepError, invalid_request
+from rowkeep.web.file_form import FileForm, FileForms, Receive
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 FORM_BYTES_MAX = 1024 * 1024
 _natural = re.compile(r"[0-9]{1,15}").fullmatch
@@ -84,6 +84,13 @@ class PageRequest:
         origin = urlsplit(self._headers.get(b"origin", b"").decode("latin-1"))
         return bool(origin.netloc) and origin.netloc == self.host
 
+    def file_form(self, forms: FileForms) -> FileForm:
+        """The form with a file that the request brings. Raises invalid_request_error for another body."""
+        content_type = self._headers.get(b"content-type", b"")
+        if not content_type.lower().startswith(b"multipart/form-data"):
+            raise invalid_request("The form has no file. Choose one, and press Import again.")
+        return forms(content_type, self._receive)
+
     async def form(self) -> dict[str, str]:
         """The fields of a form. Raises payload_too_large and invalid_request_error."""
         body = bytearray()
@@ -104,5 +111,6 @@ class PageRequest:
 
 
 def segments_of(path: str) -> tuple[str, ...]:
-    """The segments of a path after the first. It is split before it is decoded, so %2F stays in a name."""
-    return tuple(unquote(segment) for segment in path.strip("/").split("/")[1:])
+    """The segments of a path, without `console`. It is split before it is decoded: %2F stays in a name."""
+    segments = tuple(unquote(segment) for segment in path.strip("/").split("/"))
+    return segments[1:] if segments[0] == "console" else segments

@@ -9,6 +9,7 @@ from rowkeep.web.requests import PageRequest
 from rowkeep.web.sessions import Session
 
 CONSOLE = "/console"
+API_DOCUMENT = "/docs/api"
 SIGN_IN = f"{CONSOLE}/sign-in"
 
 OpenHandler = Callable[[PageRequest], Awaitable[PageAnswer]]

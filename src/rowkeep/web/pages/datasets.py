@@ -1,16 +1,15 @@
 """A data set: what it is, its tables, its versions, who may see it; and the release of its next version."""
 
-from urllib.parse import quote
-
+from rowkeep.model.access import PUBLIC_ACCESS_LEVELS
 from rowkeep.services.datasets import DatasetService, DatasetView
-from rowkeep.services.grants import GrantService, GrantView
-from rowkeep.services.tables import TableService
+from rowkeep.services.grants import GRANTED_LEVELS, GrantService, GrantView
+from rowkeep.services.tables import TableDraft, TableService
 from rowkeep.services.versions import ReleaseDraft, VersionService
 from rowkeep.web.answers import PageAnswer, html_answer, redirect
-from rowkeep.web.places import dataset_reference, table_reference
+from rowkeep.web.places import dataset_path, dataset_reference, table_path, table_reference
 from rowkeep.web.rendering import render
 from rowkeep.web.requests import PageRequest
-from rowkeep.web.routes import CONSOLE, PageRoute, PageTable
+from rowkeep.web.routes import PageRoute, PageTable
 from rowkeep.web.sessions import Session
 
 TABLES_MAX = 1_000
@@ -34,6 +33,7 @@ class DatasetPages:
         return [
             PageRoute("GET", ("datasets", "*"), self.show),
             PageRoute("POST", ("datasets", "*", "release"), self.release),
+            PageRoute("POST", ("datasets", "*", "tables"), self.create_table),
         ]
 
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
@@ -55,6 +55,9 @@ class DatasetPages:
             tables=[(table_reference(table), table) for table in tables],
             versions=[(version.version, _at(view, version.version.tag)) for version in reversed(versions)],
             grants=await self._grants_on(session, view),
+            may_grant=await self._grants.may_change(caller, reference),
+            granted_levels=GRANTED_LEVELS,
+            public_levels=PUBLIC_ACCESS_LEVELS,
         )
         return html_answer(page)
 
@@ -74,7 +77,15 @@ class DatasetPages:
         dataset = released.place.dataset
         tag = released.version.tag.replace(".", "_")
         shown = f"{dataset.owner_name}.{dataset.name_key}:{tag}"
-        return redirect(f"{CONSOLE}/datasets/{quote(shown, safe=':.')}")
+        return redirect(dataset_path(shown))
+
+    async def create_table(self, request: PageRequest, session: Session) -> PageAnswer:
+        """Creates a table, and shows where its rows come from."""
+        (reference,) = request.segments
+        form = await request.form()
+        draft = TableDraft(form.get("name", "").strip())
+        view = await self._tables.create(session.caller, reference, draft)
+        return redirect(f"{table_path(table_reference(view))}/uploads")
 
 
 def _at(view: DatasetView, tag: str) -> str:

@@ -1,8 +1,9 @@
 """Home: the data sets that a person may see."""
 
-from rowkeep.services.datasets import DatasetService, DatasetView
-from rowkeep.web.answers import PageAnswer, html_answer
-from rowkeep.web.places import dataset_reference
+from rowkeep.model.resources import OwnerKind
+from rowkeep.services.datasets import DatasetDraft, DatasetService, DatasetView
+from rowkeep.web.answers import PageAnswer, html_answer, redirect
+from rowkeep.web.places import dataset_path, dataset_reference
 from rowkeep.web.rendering import render
 from rowkeep.web.requests import PageRequest
 from rowkeep.web.routes import PageRoute, PageTable
@@ -20,7 +21,7 @@ class HomePages:
 
     def table(self) -> PageTable:
         """Returns the routes."""
-        return [PageRoute("GET", (), self.show)]
+        return [PageRoute("GET", (), self.show), PageRoute("POST", ("datasets",), self.create)]
 
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
         """A page of data sets, newest first."""
@@ -35,6 +36,13 @@ class HomePages:
             last_id=views[-1].place.dataset.id if len(found) > DATASETS_PER_PAGE else None,
         )
         return html_answer(page)
+
+    async def create(self, request: PageRequest, session: Session) -> PageAnswer:
+        """Creates a data set of the person's own, and shows it."""
+        form = await request.form()
+        draft = DatasetDraft(form.get("name", "").strip())
+        view = await self._datasets.create(session.caller, OwnerKind.USER, session.user_name, draft)
+        return redirect(dataset_path(dataset_reference(view.place)))
 
 
 def _line(view: DatasetView) -> dict[str, object]:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests import plain_http
 from tests.command_line import rowkeep
-from tests.e2e.browser import chromium
-from tests.e2e.console_world import open_page
+from tests.e2e.console.world import open_page
 
 _link = re.compile(r"rowkeep: no users yet; make the first at (http://\S+)").match
 
@@ -33,10 +33,10 @@ def empty(tmp_path: Path) -> Iterator[tuple[str, Path]]:
         process.stdout.close()
 
 
-def test_from_an_empty_server_to_rows(empty: tuple[str, Path]) -> None:
+def test_from_an_empty_server_to_rows(browser: Browser, empty: tuple[str, Path]) -> None:
     """A person follows the link, names three things, pastes curl and Python lines, and sees the rows."""
     link, _ = empty
-    with chromium() as browser, open_page(browser) as page:
+    with open_page(browser) as page:
         page.goto(link)
         page.get_by_label("Your user name").fill("ada")
         page.get_by_role("button", name="Create them").click()

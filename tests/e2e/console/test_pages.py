@@ -2,18 +2,17 @@
 
 import csv
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Request
 
-from tests.e2e.browser import chromium
-from tests.e2e.console_world import (
+from tests import plain_http
+from tests.e2e.console.world import (
     ATTRIBUTE,
+    HOSTILE_UPLOADS,
     ROW_COUNT,
     SCRIPT,
-    hostile_rows,
     open_page,
     origin_of,
     publish,
@@ -25,34 +24,15 @@ PHONE = {"width": 375, "height": 700}
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser that the tests of this file share."""
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def table(server: ServerProcess) -> str:
-    """The reference of a table full of HTML."""
-    return publish(server, f"Study {SCRIPT}"[:128], f"Answers {ATTRIBUTE}", hostile_rows())
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, server: ServerProcess) -> Iterator[Page]:
-    """A page whose reader is signed in."""
-    with open_page(browser) as opened:
-        sign_in(opened, server)
-        yield opened
-
-
 def addresses(server: ServerProcess, table: str) -> list[str]:
     """Every page about a table."""
     console = f"{origin_of(server)}/console"
     dataset = ".".join(table.split(".")[:2])
-    paths = [f"/tables/{table}{tab}" for tab in ("", "/variables", "/use")]
+    uploads = [f"/uploads{path}" for path in ("", *HOSTILE_UPLOADS)]
+    paths = [f"/tables/{table}{tab}" for tab in ("", "/variables", "/use", *uploads)]
     sql = f"{console}/sql?dataset={dataset}"
-    return [console, sql, *(f"{console}{path}" for path in (f"/datasets/{dataset}", *paths))]
+    others = (sql, f"{console}/audit", f"{console}/datasets/{dataset}/audit", f"{origin_of(server)}/docs/api")
+    return [console, *others, *(f"{console}{path}" for path in (f"/datasets/{dataset}", *paths))]
 
 
 def test_the_way_from_signing_in_to_a_row(browser: Browser, server: ServerProcess, table: str) -> None:
@@ -97,7 +77,7 @@ def test_the_page_asked_for_comes_after_signing_in(
         page.get_by_label("API token").fill(server.token)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url("**row=100")
-        assert page.get_by_role("region", name="Rows of the table").locator("tbody tr").count() == 20
+        assert page.get_by_role("region", name="Rows of the table").locator("tbody tr").count() == 22
 
 
 def test_nothing_runs_and_nothing_leaves(page: Page, server: ServerProcess, table: str) -> None:
@@ -109,7 +89,9 @@ def test_nothing_runs_and_nothing_leaves(page: Page, server: ServerProcess, tabl
 
     page.on("request", note)
     for address in addresses(server, table):
-        page.goto(address)
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == 200, address
         assert page.evaluate("window.ran") is None
         assert page.locator("script, svg, img[src=x], [onload], [onerror]").count() == 0
     page.remove_listener("request", note)
@@ -140,14 +122,60 @@ def test_the_csv_of_a_table(page: Page, server: ServerProcess, table: str, tmp_p
     """The download holds every row."""
     page.goto(f"{origin_of(server)}/console/tables/{table}")
     with page.expect_download() as started:
+        page.get_by_text("Download", exact=True).click()
         page.get_by_role("link", name="Download as CSV").click()
     file = tmp_path / "rows.csv"
     started.value.save_as(file)
     assert started.value.suggested_filename.endswith(".csv")
     with file.open(encoding="utf-8-sig", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    assert len(rows) == ROW_COUNT
+    assert len(rows) == ROW_COUNT + 2  # two of another stream
     assert rows[7]["text"] == SCRIPT
+
+
+def test_rows_are_filtered_and_sorted(page: Page, server: ServerProcess, table: str, tmp_path: Path) -> None:
+    """A person says which rows, and in what order; pages and the CSV file hold those."""
+    page.goto(f"{origin_of(server)}/console/tables/{table}")
+    page.get_by_text("Filter and sort").click()
+    page.get_by_label("Only rows where").fill("number >= 10 AND number < 70")
+    page.get_by_label("Sorted by").fill("number DESC")
+    page.get_by_role("button", name="Show").click()
+    rows = page.get_by_role("region", name="Rows of the table").locator("tbody tr")
+    assert (rows.count(), rows.first.locator("td").first.inner_text()) == (50, "69")
+    page.get_by_role("link", name="Next").click()
+    page.wait_for_url("**row=50**")
+    assert (rows.count(), rows.last.locator("td").first.inner_text()) == (10, "10")
+    assert page.get_by_role("link", name="Next").count() == 0
+    page.get_by_text("Download", exact=True).click()
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download these rows as CSV").click()
+    started.value.save_as(tmp_path / "rows.csv")
+    with (tmp_path / "rows.csv").open(encoding="utf-8-sig", newline="") as lines:
+        assert [row["number"] for row in csv.DictReader(lines)] == [
+            str(number) for number in range(69, 9, -1)
+        ]
+
+
+def test_a_wrong_filter_is_told(page: Page, server: ServerProcess, table: str) -> None:
+    """What is wrong with a filter stands above the form, which keeps it; nothing of it runs."""
+    where = "numbr > 1 OR text = '<script>window.ran = 1</script>'"
+    page.goto(f"{origin_of(server)}/console/tables/{table}?where={where}")
+    assert "numbr" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Only rows where").input_value().startswith("numbr > 1")
+    assert page.evaluate("window.ran") is None
+
+
+@pytest.mark.parametrize(("link", "start"), [("Excel", b"PK"), ("Parquet", b"PAR1")])
+def test_the_files_of_a_table(
+    page: Page, server: ServerProcess, table: str, tmp_path: Path, link: str, start: bytes
+) -> None:
+    """Each link leads to a file of its format."""
+    page.goto(f"{origin_of(server)}/console/tables/{table}")
+    page.get_by_text("Download", exact=True).click()
+    with page.expect_download() as started:
+        page.get_by_role("link", name=link).click()
+    started.value.save_as(tmp_path / "rows")
+    assert (tmp_path / "rows").read_bytes().startswith(start)
 
 
 def test_a_release_goes_on_collecting(page: Page, server: ServerProcess) -> None:
@@ -200,7 +228,7 @@ def test_the_keyboard_reaches_everything(page: Page, server: ServerProcess, tabl
     for _ in range(20):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.textContent.trim().slice(0, 20)"))
-    assert {"Sign out", "Variables", "Next", "Download as CSV"} <= reached
+    assert {"Sign out", "Variables", "Next", "Filter and sort", "Download"} <= reached
 
 
 def test_what_is_not_there(page: Page, server: ServerProcess) -> None:
@@ -211,3 +239,39 @@ def test_what_is_not_there(page: Page, server: ServerProcess) -> None:
         assert answer.status == 404
         assert page.get_by_role("alert").inner_text()
         assert page.get_by_role("link", name="Go to Home").count() == 1
+
+
+def test_the_audit_log(page: Page, server: ServerProcess) -> None:
+    """What somebody did stands in the log of the data set and of its owner, with who and to what."""
+    table = publish(server, f"Audited {next(_numbers)}", "Answers", [{"number": 1}])
+    dataset = ".".join(table.split(".")[:2])
+    page.goto(f"{origin_of(server)}/console/datasets/{dataset}")
+    page.get_by_label("The public may").select_option("overview")
+    page.get_by_role("button", name="Change it").click()
+    page.wait_for_url("**#access")
+    page.get_by_role("link", name="Who did what to this data set").click()
+    entries = page.get_by_role("region", name="Audit log").locator("tbody tr")
+    assert [entry.locator("code").inner_text() for entry in entries.all()] == [
+        "access.public",
+        "dataset.create",
+    ]
+    assert server.user in entries.first.inner_text()
+    assert "publicAccessLevel: overview" in entries.first.inner_text()
+    page.get_by_role("link", name="Audit log").click()
+    assert "audited" in entries.first.inner_text()
+    page.get_by_label("Organization").fill("no_such_organization")
+    page.get_by_role("button", name="Show").click()
+    assert "no_such_organization" in page.get_by_role("alert").inner_text()
+
+
+def test_the_api_as_a_page(browser: Browser, server: ServerProcess) -> None:
+    """Whoever opens it reads every operation and shape of the document, and each link leads somewhere."""
+    document = plain_http.get(f"{server.url}/openAPI.json").json()
+    operations = [f"{method.upper()} {path}" for path, each in document["paths"].items() for method in each]
+    with open_page(browser) as page:
+        page.goto(f"{origin_of(server)}/docs/api")
+        shown = page.locator(".operation h3 code").all_inner_texts()
+        assert sorted(shown) == sorted(operations)
+        assert page.locator("section[id^=shape-]").count() == len(document["components"]["schemas"])
+        broken = "[...document.links].filter(l => l.hash && !document.getElementById(l.hash.slice(1))).length"
+        assert page.evaluate(broken) == 0
