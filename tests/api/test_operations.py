@@ -105,3 +105,14 @@ def test_metrics_at_their_own_address_for_who_has_the_token(guarded: ServerProce
     for path in ("/api/v1/users/me", "/console", "/metrics/"):
         assert plain_http.get(f"{own}{path}", headers=token).status_code == 404
     assert "let-me-see" not in guarded.log()
+
+
+def test_the_console_tells_no_more_than_metrics(guarded: ServerProcess) -> None:
+    """Where metrics take a token of their own, no page shows them to whoever is signed in."""
+    with plain_http.client(base_url=guarded.url.removesuffix("/api/v1")) as client:
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        client.post("/console/sign-in", data={"token": guarded.token}, headers=headers)
+        page = client.get("/console/server")
+        assert page.status_code == 200
+        assert "keeps its figures apart" in page.text
+        assert "Rows committed" not in page.text

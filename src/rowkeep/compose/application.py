@@ -6,22 +6,25 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from rowkeep.api.http.access_log import AccessLog
 from rowkeep.api.http.app import RowkeepApplication
-from rowkeep.api.http.asgi import Application
+from rowkeep.api.http.asgi import Application, Receive
 from rowkeep.api.http.body import BodyLimits, BodyReader
 from rowkeep.api.http.cors import CorsPolicy
 from rowkeep.api.http.endpoint import Bounds
 from rowkeep.api.http.forwarded import ForwardedRequests, trusted_networks
 from rowkeep.api.http.incoming import Lingering
+from rowkeep.api.http.multipart import MultipartForm
+from rowkeep.api.http.openapi import document
 from rowkeep.api.http.operations import OperatorsEntrance
-from rowkeep.api.http.routes import routes_of
+from rowkeep.api.http.routes import RouteTable, routes_of
 from rowkeep.api.http.traffic import Traffic
 from rowkeep.api.resources.insert_rows import InsertRows
 from rowkeep.api.resources.long_insert import LongInserts
 from rowkeep.compose.console import console_over
+from rowkeep.compose.figures import Figures
 from rowkeep.compose.processes import Workers, start_workers
 from rowkeep.compose.resources import route_table
 from rowkeep.compose.services import Services, services_over
-from rowkeep.compose.storage import Storage, open_storage
+from rowkeep.compose.storage import Storage, durability_of, open_storage
 from rowkeep.config import Settings
 from rowkeep.limits import ask_limits
 from rowkeep.services.datasets import DatasetService
@@ -31,6 +34,7 @@ from rowkeep.storage.base import Database
 from rowkeep.storage.local_files import DataDirectory
 from rowkeep.storage.modes import close_to_others
 from rowkeep.storage.opening import open_database, open_segments
+from rowkeep.web.pages.every_page import ApiParts
 
 
 @asynccontextmanager
@@ -83,7 +87,8 @@ def _application(
     traffic = Traffic()
     _start_upkeep(storage, workers, services, settings, stack)
     stack.callback(asyncio.create_task(bodies.watch()).cancel)
-    table = route_table(storage, services, traffic, settings)
+    figures = Figures(storage, services, traffic, durability_of(storage.directory))
+    table = route_table(storage, services, figures, settings)
     return RowkeepApplication(
         InsertRows(services.inserts, bodies, services.insert_limits),
         _long_inserts(services.long_inserts, settings),
@@ -92,8 +97,17 @@ def _application(
         CorsPolicy(settings.cors_origins),
         traffic,
         (services.follows.stop, services.long_inserts.stop),
-        console_over(storage, services, bodies, table, settings),
+        console_over(storage, services, _api_parts(bodies, table, figures, settings), settings),
     )
+
+
+def _api_parts(bodies: BodyReader, table: RouteTable, figures: Figures, settings: Settings) -> ApiParts:
+    """What pages have of the API: forms with a file are read, and its document and figures are shown."""
+
+    def form(content_type: bytes, receive: Receive) -> MultipartForm:
+        return MultipartForm(content_type, bodies.parts(receive))
+
+    return ApiParts(form, lambda: document(table), figures.shown(settings))
 
 
 def _start_upkeep(

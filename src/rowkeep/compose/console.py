@@ -2,11 +2,6 @@
 
 from functools import partial
 
-from rowkeep.api.http.asgi import Receive
-from rowkeep.api.http.body import BodyReader
-from rowkeep.api.http.multipart import MultipartForm
-from rowkeep.api.http.openapi import document
-from rowkeep.api.http.routes import RouteTable
 from rowkeep.api.http.wire import STATUS_OF_CODE
 from rowkeep.compose.services import Services
 from rowkeep.compose.storage import Storage
@@ -24,15 +19,9 @@ from rowkeep.web.console import Console
 from rowkeep.web.pages.every_page import ApiParts, ShownServices, console_of
 
 
-def console_over(
-    storage: Storage, services: Services, bodies: BodyReader, table: RouteTable, settings: Settings
-) -> Console:
-    """Returns the console of a server whose API has these routes."""
+def console_over(storage: Storage, services: Services, api: ApiParts, settings: Settings) -> Console:
+    """Returns the console."""
     doors = storage.doors
-
-    def form(content_type: bytes, receive: Receive) -> MultipartForm:
-        return MultipartForm(content_type, bodies.parts(receive))
-
     shown = ShownServices(
         datasets=DatasetService(doors),
         grants=GrantService(doors),
@@ -49,6 +38,4 @@ def console_over(
         first_start=FirstStart(doors),
     )
     url = settings.public_url or ("https://" if settings.tls_certificate else "")
-    return console_of(
-        shown, ApiParts(form, lambda: document(table)), url, lambda error: STATUS_OF_CODE[error.code]
-    )
+    return console_of(shown, api, url, lambda error: STATUS_OF_CODE[error.code])

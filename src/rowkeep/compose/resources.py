@@ -1,17 +1,14 @@
 """The resources of the API: which handlers answer, and which services they ask."""
 
-from collections.abc import Iterator
 from functools import partial
 
 from rowkeep.api.http.openapi import DocumentHandlers
 from rowkeep.api.http.routes import RouteTable
-from rowkeep.api.http.traffic import Traffic
 from rowkeep.api.resources.access import GrantHandlers
 from rowkeep.api.resources.audit import AuditHandlers
 from rowkeep.api.resources.datasets import DatasetHandlers
 from rowkeep.api.resources.exports import ExportHandlers
 from rowkeep.api.resources.follow import FollowAnswers
-from rowkeep.api.resources.operations import LiveFigures, OperationHandlers, OperationsGate
 from rowkeep.api.resources.owners import OwnerHandlers
 from rowkeep.api.resources.quarantine import QuarantineHandlers
 from rowkeep.api.resources.queries import QueryHandlers
@@ -25,11 +22,11 @@ from rowkeep.api.resources.temp_uploads import TempUploadHandlers
 from rowkeep.api.resources.uploads import UploadHandlers
 from rowkeep.api.resources.variables import VariableHandlers
 from rowkeep.api.resources.versions import VersionHandlers
+from rowkeep.compose.figures import Figures
 from rowkeep.compose.services import Services
-from rowkeep.compose.storage import Storage, durability_of
+from rowkeep.compose.storage import Storage
 from rowkeep.config import Settings
 from rowkeep.formats.raw_file_list import raw_file_stream
-from rowkeep.model.health import PlaceFigures
 from rowkeep.services.audit import AuditService
 from rowkeep.services.datasets import DatasetService
 from rowkeep.services.grants import GrantService
@@ -39,11 +36,10 @@ from rowkeep.services.row_links import RowLinkService
 from rowkeep.services.tables import TableService
 from rowkeep.services.variables import VariableService
 from rowkeep.services.versions import VersionService
-from rowkeep.storage.local_files import disk_figures
 from rowkeep.storage.segments.chaining import ChainReading
 
 
-def route_table(storage: Storage, services: Services, traffic: Traffic, settings: Settings) -> RouteTable:
+def route_table(storage: Storage, services: Services, figures: Figures, settings: Settings) -> RouteTable:
     """Returns every route of the API but the heart, with what answers it."""
     doors, url = storage.doors, settings.public_url
     datasets = DatasetService(doors)
@@ -66,38 +62,6 @@ def route_table(storage: Storage, services: Services, traffic: Traffic, settings
         *UploadHandlers(services.uploads, services.temp_uploads).table(),
         *TempUploadHandlers(services.temp_uploads, url).table(),
         *RawFileHandlers(services.raw_files, raw_file_stream).table(),
-        *_operations(storage, services, traffic, settings).table(),
+        *figures.operations(settings).table(),
     ]
     return [*table, *DocumentHandlers(table).table()]
-
-
-def _operations(
-    storage: Storage, services: Services, traffic: Traffic, settings: Settings
-) -> OperationHandlers:
-    live = partial(_live_figures, storage, services)
-    durability = durability_of(storage.directory)
-    gate = OperationsGate(settings.metrics_token, is_apart=bool(settings.metrics_address))
-    return OperationHandlers(
-        storage.lane.health, services.maintenance.health, traffic, live, durability, gate
-    )
-
-
-def _live_figures(storage: Storage, services: Services) -> LiveFigures:
-    return LiveFigures(
-        services.follows.follower_count,
-        services.follows.dropped_count,
-        services.long_inserts.count,
-        services.jobs.running_count,
-        services.jobs.completed_count,
-        services.jobs.failed_count,
-        storage.sweep.set_aside_count,
-        tuple(_place_figures(services)),
-        disk_figures(storage.directory),
-    )
-
-
-def _place_figures(services: Services) -> Iterator[PlaceFigures]:
-    for kind, places in services.places.items():
-        yield PlaceFigures(kind, places.places_max, places.taken_count)
-    for job_kind, places_max in services.jobs.places.items():
-        yield PlaceFigures(job_kind.value, places_max, services.jobs.running_of(job_kind))

@@ -31,7 +31,13 @@ def addresses(server: ServerProcess, table: str) -> list[str]:
     uploads = [f"/uploads{path}" for path in ("", *HOSTILE_UPLOADS)]
     paths = [f"/tables/{table}{tab}" for tab in ("", "/variables", "/use", *uploads)]
     sql = f"{console}/sql?dataset={dataset}"
-    others = (sql, f"{console}/audit", f"{console}/datasets/{dataset}/audit", f"{origin_of(server)}/docs/api")
+    others = (
+        sql,
+        f"{console}/server",
+        f"{console}/audit",
+        f"{console}/datasets/{dataset}/audit",
+        f"{origin_of(server)}/docs/api",
+    )
     return [console, *others, *(f"{console}{path}" for path in (f"/datasets/{dataset}", *paths))]
 
 
@@ -275,3 +281,18 @@ def test_the_api_as_a_page(browser: Browser, server: ServerProcess) -> None:
         assert page.locator("section[id^=shape-]").count() == len(document["components"]["schemas"])
         broken = "[...document.links].filter(l => l.hash && !document.getElementById(l.hash.slice(1))).length"
         assert page.evaluate(broken) == 0
+
+
+def test_the_server_for_its_operators(page: Page, server: ServerProcess, table: str) -> None:
+    """Whoever looks after the server sees whether it takes rows, what is left of the disk, and who waits."""
+    del table  # rows have been inserted
+    page.goto(f"{origin_of(server)}/console")
+    page.get_by_role("link", name="Server").click()
+    assert page.get_by_role("status").inner_text() == "Ready: the journal takes rows."
+    facts = page.locator("dl.facts div")
+    shown = {each.locator("dt").inner_text(): each.locator("dd").inner_text() for each in facts.all()}
+    assert int(shown["Rows committed"].replace(",", "")) >= ROW_COUNT
+    assert shown["Left"].endswith(("GB", "TB", "MB"))
+    phases = page.get_by_role("region", name="Time of inserts by phase").locator("tbody tr")
+    assert "at most" in phases.first.inner_text()
+    assert page.get_by_role("region", name="Answers by status").get_by_text("201").count() == 1

@@ -26,6 +26,7 @@ from rowkeep.web.pages.home import HomePages
 from rowkeep.web.pages.quarantine import QuarantinePages
 from rowkeep.web.pages.queries import QueryPages
 from rowkeep.web.pages.rows import RowPages
+from rowkeep.web.pages.server import FiguresNow, ServerPages
 from rowkeep.web.pages.sign_in import SignInPages
 from rowkeep.web.pages.tables import TablePages
 from rowkeep.web.pages.uploads import UploadPages
@@ -52,10 +53,11 @@ class ShownServices(msgspec.Struct, frozen=True):
 
 
 class ApiParts(msgspec.Struct, frozen=True):
-    """What the API has that pages need too: its reader of forms with a file, and its document."""
+    """What the API has that pages need too: its reader of forms with a file, its document, its figures."""
 
     forms: FileForms
     document: ApiDocument
+    figures: FiguresNow | None
 
 
 def console_of(services: ShownServices, api: ApiParts, public_url: str, status_of: StatusOf) -> Console:
@@ -80,5 +82,6 @@ def every_page(services: ShownServices, api: ApiParts, signing_in: SigningIn) ->
         *QuarantinePages(tables, uploads, services.quarantine).table(),
         *AuditPages(services.audit, datasets).table(),
         *ApiDocumentPages(api.document).table(),
+        *ServerPages(api.figures).table(),
         *QueryPages(services.queries, services.reads).table(),
     ]
