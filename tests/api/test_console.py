@@ -82,7 +82,20 @@ def test_the_cookie_is_closed_to_scripts_and_other_sites(client: httpx.Client, s
         {"Origin": "null"},
     ],
 )
-@pytest.mark.parametrize("path", [SIGN_IN, "/console/sign-out", "/console/datasets/demo.a/release"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        SIGN_IN,
+        "/console/sign-out",
+        "/console/datasets",
+        "/console/datasets/demo.a/release",
+        "/console/datasets/demo.a/access",
+        "/console/datasets/demo.a/access/public",
+        "/console/tables/demo.a.b/uploads",
+        "/console/tables/demo.a.b/uploads/c/undo",
+        "/console/tables/demo.a.b/uploads/c/quarantine/discard",
+    ],
+)
 def test_other_sites_change_nothing(
     signed_in: httpx.Client, server: ServerProcess, path: str, headers: dict[str, str]
 ) -> None:

@@ -115,6 +115,13 @@ def test_links_lead_somewhere(file: Path) -> None:
     assert not [target for target in targets if not (file.parent / target).exists()]
 
 
+def test_pictures_are_small() -> None:
+    """A page with a picture opens over a slow line too: none has 200 KB (scripts/picture makes them)."""
+    pictures = list((ROOT / "docs" / "images").iterdir())
+    assert pictures
+    assert all(picture.stat().st_size < 200_000 for picture in pictures)
+
+
 @pytest.mark.parametrize("file", PAGES, ids=lambda file: file.name)
 def test_pages_name_no_machine(file: Path) -> None:
     """A page holds nothing of the machine that it was written on."""
