@@ -207,8 +207,8 @@ def test_lines_show_what_json_has_not() -> None:
         else:
             array = array.view(no_text[array.type])
         assert text_of_lines(one(array)) == b'{"v":"a"}\n{"v":null}\n{"v":"\xff  "}\n'
-    times = pa.array([43_200, None, 90_000], pa.int32()).view(pa.time32("s"))
-    assert text_of_lines(one(times)) == b'{"v":"12:00:00"}\n{"v":null}\n{"v":"90000"}\n'
+    times = pa.array([43_200, None, 90_000, 86_400], pa.int32()).view(pa.time32("s"))
+    assert text_of_lines(one(times)) == b'{"v":"12:00:00"}\n{"v":null}\n{"v":"90000"}\n{"v":"24:00:00"}\n'
     within_a_day = pa.array([86_400_000, 1], pa.int64()).view(pa.date64())
     assert text_of_lines(one(within_a_day)).startswith(b'{"v":"1970-01-02 00:00:00')
     assert lines_of(one(pa.array([1, 1000], pa.timestamp("ns")))) == [

@@ -185,6 +185,15 @@ def test_what_no_variable_takes_is_refused_by_name(array: pa.Array, words: str) 
     assert words in refusal
 
 
+def test_periods_of_pandas_are_refused_by_name() -> None:
+    """Arrow has the months of a column as numbers since 1970, and they would go in as such."""
+    months = pandas.DataFrame({"month": pandas.period_range("2026-01", periods=2, freq="M")})
+    body = stream_of(pa.Table.from_pandas(months))
+    refusal = large(body, NOTHING, Asked(), BodyFormat.ARROW).refusal
+    assert refusal is not None
+    assert '"month" holds periods of pandas' in refusal
+
+
 # Columns as Arrow has them, and each value as JSON has it.
 _FLOATS = [0.0, -0.0, 1.0, 1.5, 2.0**53, 2.0**60, 1e22, 1e300, float("nan"), float("inf"), float("-inf")]
 _ARROW_VALUES: list[tuple[Any, list[Any]]] = [

@@ -223,7 +223,20 @@ def _texts(column: pa.Array) -> _Texts:
         return _Texts(_float_texts(column))
     if pa.types.is_string(type_) and _holds_escaped(_data(column)):
         return _Texts(_escaped_texts(column))
-    return _Texts(column.cast(pa.string()), '"')
+    texts = column.cast(pa.string())
+    if pa.types.is_temporal(type_) and pc.any(pc.starts_with(texts, _NO_TIME)).as_py():
+        return _Texts(_marked_times(texts))
+    return _Texts(texts, '"')
+
+
+_NO_TIME = "<value out of range"  # how pyarrow writes a date or a timestamp that no calendar has
+_NO_TIME_MARK = "time-out-of-range"
+
+
+def _marked_times(texts: pa.Array) -> pa.Array:
+    """Times in quotes, and a word that is no JSON for each that has no text, to be refused in its row."""
+    quoted = pc.binary_join_element_wise('"', texts, '"', "")
+    return pc.if_else(pc.starts_with(texts, _NO_TIME), _NO_TIME_MARK, quoted)
 
 
 _ESCAPED = bytes(range(0x20)) + b'"\\'

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from rowkeep.model.errors import invalid_request
 
+_EXTENSION = b"ARROW:extension:name"
 _INLINE_BYTES_MAX = 12
 _VIEW_BYTES = 16
 _DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
@@ -48,6 +49,7 @@ _BYTES = (
 
 def check_type(field: pa.Field) -> None:
     """Raises invalid_request_error for a column of a type that no variable takes, with what to do."""
+    _check_meaning(field)
     type_ = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if pa.types.is_timestamp(type_):
         if type_.tz is None:
@@ -70,6 +72,21 @@ def check_type(field: pa.Field) -> None:
     raise invalid_request(
         f'The column "{field.name}" has the Arrow type {field.type}, which no variable takes. {advice}'
     )
+
+
+def _check_meaning(field: pa.Field) -> None:
+    """Raises invalid_request_error for periods of pandas: their numbers say nothing without a unit."""
+    is_known = isinstance(field.type, pa.BaseExtensionType)  # as it is where pandas was imported
+    name = (
+        field.type.extension_name
+        if is_known
+        else (field.metadata or {}).get(_EXTENSION, b"").decode(errors="replace")
+    )
+    if name == "pandas.period":
+        raise invalid_request(
+            f'The column "{field.name}" holds periods of pandas, which Arrow has as numbers since 1970. Send '
+            "text or times instead: `.astype(str)` or `.dt.to_timestamp()` in pandas."
+        )
 
 
 def sound_column(column: pa.Array) -> pa.Array:
@@ -100,7 +117,8 @@ def _shown_column(column: pa.Array) -> pa.Array:
         numbers = column.view(pa.int32() if pa.types.is_time32(type_) else pa.int64())
         fits = pc.and_(pc.greater_equal(numbers, 0), pc.less(numbers, _DAY[type_.unit]))
         times = pc.if_else(fits, numbers, pa.scalar(0, numbers.type)).view(type_)
-        return pc.if_else(fits, times.cast(pa.string()), numbers.cast(pa.string()))
+        beyond = pc.if_else(pc.equal(numbers, _DAY[type_.unit]), "24:00:00", numbers.cast(pa.string()))
+        return pc.if_else(fits, times.cast(pa.string()), beyond)
     column.validate(full=True)
     return column
 

@@ -63,20 +63,7 @@ def arrow_batches(body: memoryview) -> Iterator[pa.RecordBatch]:
         raise _unreadable("The body is an Arrow file, not a stream.")
     # Not of the view: Python 3.11 crashes when it collects a view that is in a cycle and in use.
     source = pa.py_buffer(body.obj)
-    row_count = 0
-    for message in pa.ipc.MessageReader.open_stream(source):
-        head = _batch_head(message)
-        if head is None:
-            continue
-        if head.is_compressed:
-            raise invalid_request(
-                "The buffers of the Arrow stream are compressed. Send them as they are; the body as a whole "
-                "may be compressed, with a Content-Encoding."
-            )
-        row_count += head.row_count
-        _check_row_count(row_count, len(body))
-    if not bytes(body[-len(_STREAM_END) :]).endswith(_STREAM_END):
-        raise _unreadable("The Arrow stream is cut off: it lacks the mark of its end.")
+    _check_messages(source)
     reader = pa.ipc.open_stream(source)
     _check_columns(reader.schema)
     wanted = [index for index, field in enumerate(reader.schema) if not _is_row_label(field)]
@@ -87,6 +74,41 @@ def arrow_batches(body: memoryview) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_arrays(columns, names=[reader.schema[index].name for index in wanted])
         else:  # rows of nulls are rows
             yield batch.select([])
+
+
+def _check_messages(source: pa.Buffer) -> None:
+    """Raises invalid_request_error for what a stream declares and does not have, or may not have."""
+    row_count = 0
+    file = pa.BufferReader(source)
+    end = 0
+    for message in pa.ipc.MessageReader.open_stream(file):
+        end = file.tell()
+        head = _batch_head(message)
+        if head is None:
+            continue
+        if head.is_compressed:
+            raise invalid_request(
+                "The buffers of the Arrow stream are compressed. Send them as they are; the body as a whole "
+                "may be compressed, with a Content-Encoding."
+            )
+        row_count += head.row_count
+        _check_row_count(row_count, source.size)
+    _check_end(source.slice(end).to_pybytes())
+
+
+def _check_end(rest: bytes) -> None:
+    """Raises invalid_request_error unless the mark of the end, and nothing else, is behind the messages.
+
+    pyarrow stops reading at the mark and where the bytes end. Values may look like the mark, so the last
+    bytes of a body do not tell whether it is whole.
+    """
+    if not rest.startswith(_STREAM_END):
+        raise _unreadable("The Arrow stream is cut off: it lacks the mark of its end.")
+    if len(rest) > len(_STREAM_END):
+        raise _unreadable(
+            f"{len(rest) - len(_STREAM_END)} bytes follow the end of the Arrow stream. A body is one stream: "
+            "send each in a request of its own."
+        )
 
 
 def _is_row_label(field: pa.Field) -> bool:
