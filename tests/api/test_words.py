@@ -113,6 +113,22 @@ def test_an_unknown_version_names_the_dataset(stream: Stream) -> None:
     said = said_of(stream, "GET", f"/datasets/{dataset}:v9.0")
     assert f"There is no dataset {dataset}:v9.0" in said
     assert f"Did you mean {dataset}?" in said
+    assert "Create one" not in said
+    said = said_of(stream, "GET", f"/datasets/{dataset}/versions/v9.0")
+    assert said.startswith(f"Dataset {dataset} has no version v9.0 that you can see.")
+    assert f"GET /api/v1/datasets/{dataset}/versions" in said
+
+
+def test_a_second_release_says_how_the_next_version_is_opened(server: ServerProcess) -> None:
+    """A dataset without a next version has nothing to release; the error says what to do."""
+    made = Stream(server.url, server.token, [{"name": "id", "type": "integer"}], server.user)
+    dataset, _ = names_of(made)
+    release = f"/datasets/{dataset}/versions/next/release"
+    assert made.client.post(release).status_code == 200
+    said = said_of(made, "POST", release)
+    assert said.startswith(f"Dataset {dataset} has no next version")
+    assert f"POST /api/v1/datasets/{dataset}/versions " in said
+    made.close()
 
 
 def test_an_unknown_upload_shows_the_whole_path(stream: Stream) -> None:

@@ -73,7 +73,7 @@ class Api:
             with self._streamed(_with_query(path, query)) as streamed:
                 yield from streamed.chunks()
         except NoAnswer as error:
-            raise ServerUnreachable(f"the answer of {self.url} is not whole ({error})") from error
+            raise ServerUnreachable(f"no whole answer from {self.url}: {error}") from error
 
     def lines(self, path: str, **query: object) -> Iterator[Json]:
         """Yields the JSON objects at a path, a line each. Raises an InsertError."""

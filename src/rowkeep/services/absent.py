@@ -10,7 +10,7 @@ from rowkeep.model.access import Principal, Scope
 from rowkeep.model.errors import RowkeepError, not_found
 from rowkeep.model.nearness import NAMES_LOOKED_AT, listing, suggestion
 from rowkeep.model.references import DatasetReference
-from rowkeep.model.resources import Dataset, OwnerKind, Table, Version
+from rowkeep.model.resources import NEXT_TAG, Dataset, OwnerKind, Table, Version
 from rowkeep.storage.catalog.catalog import CatalogView
 
 
@@ -48,10 +48,29 @@ def _how_to_create(view: CatalogView, reference: DatasetReference, *, may_create
     owner = view.owners.find(reference.owner_name)
     if owner is None:
         return f" There is no user or organization {reference.owner_name}."
-    if not may_create:
+    if not may_create or reference.version_tag not in {None, NEXT_TAG}:
         return ""
     kind = "users" if owner.kind is OwnerKind.USER else "organizations"
     return f" Create one with POST /api/v1/{kind}/{owner.name}/datasets {_named(reference.dataset.name)}."
+
+
+def no_next_version(dataset: Dataset) -> RowkeepError:
+    """The error for the next version of a dataset that has none, to who may edit it."""
+    name = _reference_of(dataset)
+    return not_found(
+        f"Dataset {name} has no next version, and released ones never change. Open the next version with "
+        f"POST /api/v1/datasets/{name}/versions and create the upload in it, or release with "
+        '{"continueStreams": true}, which opens it at once with all streams.'
+    )
+
+
+def no_version(dataset: Dataset, tag: str) -> RowkeepError:
+    """The error for a version that is not there, or not for this caller, who sees the dataset."""
+    name = _reference_of(dataset)
+    return not_found(
+        f"Dataset {name} has no version {tag} that you can see. GET /api/v1/datasets/{name}/versions lists "
+        f"those there are; {name} without a version is the latest one."
+    )
 
 
 def no_table(

@@ -38,7 +38,7 @@ from rowkeep.model.resources import (
     UploadType,
     Version,
 )
-from rowkeep.services.absent import no_dataset, no_table, no_upload
+from rowkeep.services.absent import no_dataset, no_next_version, no_table, no_upload
 from rowkeep.storage.catalog.catalog import CatalogView
 
 _NEW_TOKEN = "The server's operator makes tokens, with `rowkeep token create --user NAME`."
@@ -154,19 +154,10 @@ def visible_dataset(view: CatalogView, principal: Principal, reference: DatasetR
     if principal.is_anonymous:
         raise _no_credentials()
     if dataset is not None and reference.version_tag == NEXT_TAG and dataset.user_level is AccessLevel.EDIT:
-        raise _no_next_version(dataset)
+        raise no_next_version(dataset)
     owner = view.owners.find(reference.owner_name)
     may_create = owner is not None and may_administer(view, principal, owner)
     raise no_dataset(view, principal, reference, may_create=may_create)
-
-
-def _no_next_version(dataset: Dataset) -> RowkeepError:
-    name = f"{dataset.owner_name}.{dataset.name_key}"
-    return not_found(
-        f"Dataset {name} has no next version, and released ones never change. Open the next version with "
-        f"POST /api/v1/datasets/{name}/versions and create the upload in it, or release with "
-        '{"continueStreams": true}, which opens it at once with all streams.'
-    )
 
 
 def _version(view: CatalogView, dataset: Dataset, tag: str | None) -> Version | None:

@@ -25,15 +25,16 @@ from msgspec import UNSET, UnsetType
 
 from rowkeep.model.access import AccessLevel, Caller
 from rowkeep.model.audit import AuditAction, version_subject
-from rowkeep.model.errors import invalid_request, not_found
+from rowkeep.model.errors import invalid_request
 from rowkeep.model.references import (
     DatasetReference,
     parse_dataset_reference,
     parse_version_tag,
     version_parts,
 )
-from rowkeep.model.resources import Content, Version
+from rowkeep.model.resources import NEXT_TAG, Content, Version
 from rowkeep.model.schema import VariableMetadata, declared_metadata, described_schema, merged_schema
+from rowkeep.services.absent import no_next_version, no_version
 from rowkeep.services.access import Place, find_dataset, principal_of, visible_dataset
 from rowkeep.services.version_differences import (
     next_tag_after,
@@ -252,7 +253,8 @@ def _tagged(view: CatalogView, place: Place, tag: str) -> Version:
         version_id = dataset.current_version_id if parsed == "current" else dataset.next_version_id
         version = None if version_id is None else view.versions.by_id([version_id])[version_id]
     if version is None or not (place.is_editable or (version.is_released and not version.is_deleted)):
-        raise not_found(f"Dataset {dataset.name} has no version {tag}.")
+        is_next = parsed == NEXT_TAG and place.is_editable
+        raise no_next_version(dataset) if is_next else no_version(dataset, tag)
     return version
 
 
