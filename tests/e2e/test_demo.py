@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.guides import blocks_of
 from tests.house.sources import ROOT
 from tests.server_process import ServerProcess
 
@@ -94,3 +95,8 @@ def test_readme_lines_work_as_pasted(own_server: ServerProcess, folder: Path) ->
     assert answer in inserted
     assert "Zurich" in listed
     assert "Bern" in frame
+    (commands,) = [code for language, code in blocks_of(readme) if language == "sh"]
+    released = paste(
+        ["bash", "-euc", f'rowkeep() {{ "{sys.executable}" -m rowkeep "$@"; }}\n{commands}'], folder
+    )
+    assert "v1.0 demo.first" in released
