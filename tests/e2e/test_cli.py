@@ -184,7 +184,8 @@ def test_setting_that_cannot_be(name: str, value: str, tmp_path: Path) -> None:
     done = run("serve", "--data-dir", str(tmp_path), **{f"ROWKEEP_{name.upper()}": value})
     assert done.returncode == 1
     assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
+    logged, line = done.stderr.splitlines()
+    assert json.loads(logged)["event"] == "start refused"
     assert name in line
 
 
