@@ -3,6 +3,7 @@
 import csv
 import itertools
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, Request
@@ -21,6 +22,8 @@ from tests.e2e.console.world import (
 from tests.server_process import ServerProcess
 
 PHONE = {"width": 375, "height": 700}
+# What is behind the text of a page in each colour scheme.
+GROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 24, 22)"}
 _numbers = itertools.count(1)
 
 
@@ -107,21 +110,21 @@ def test_nothing_runs_and_nothing_leaves(page: Page, server: ServerProcess, tabl
     assert page.get_by_text(ATTRIBUTE).count() >= 1
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, {"width": 1600, "height": 900}], ids=["phone", "wide"])
 def test_pages_fit_every_screen(
-    page: Page, server: ServerProcess, table: str, scheme: str, size: dict[str, int], tmp_path: Path
+    page: Page, server: ServerProcess, table: str, size: dict[str, int], tmp_path: Path
 ) -> None:
     """No page is wider than the screen or blank, in either colour scheme."""
     browser, state = page.context.browser, page.context.storage_state()
     assert browser is not None
-    with open_page(browser, viewport=size, color_scheme=scheme, storage_state=state) as opened:
+    with open_page(browser, viewport=size, storage_state=state) as opened:
         for number, address in enumerate(addresses(server, table)):
             opened.goto(address)
-            assert opened.evaluate("document.documentElement.scrollWidth") <= size["width"]
-            assert len(opened.screenshot(path=tmp_path / f"{number}.png")) > 5_000
-            ground = opened.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 24, 22)")
+            for scheme, ground in GROUNDS.items():
+                opened.emulate_media(color_scheme=scheme)
+                assert opened.evaluate("document.documentElement.scrollWidth") <= size["width"]
+                assert len(opened.screenshot(path=tmp_path / f"{number}-{scheme}.png")) > 5_000
+                assert opened.evaluate("getComputedStyle(document.body).backgroundColor") == ground
 
 
 def test_the_csv_of_a_table(page: Page, server: ServerProcess, table: str, tmp_path: Path) -> None:
@@ -153,6 +156,7 @@ def test_rows_are_filtered_and_sorted(page: Page, server: ServerProcess, table: 
     assert (rows.count(), rows.last.locator("td").first.inner_text()) == (10, "10")
     assert page.get_by_role("link", name="Next").count() == 0
     page.get_by_text("Download", exact=True).click()
+    assert f"{server.url}/tables/" in page.locator("code.address").inner_text()
     with page.expect_download() as started:
         page.get_by_role("link", name="Download these rows as CSV").click()
     started.value.save_as(tmp_path / "rows.csv")

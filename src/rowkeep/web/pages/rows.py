@@ -166,4 +166,4 @@ def _api_address(request: PageRequest, view: TableView, filter_: Filter) -> str:
     """Where a program finds the rows that the page shows."""
     path = table_path(table_reference(view)).rpartition("/")[2]
     ending = f"&{filter_.query}" if filter_ else ""
-    return f"http://{request.host}/api/v1/tables/{path}/rows?maxResults={ROWS_PER_PAGE}{ending}"
+    return f"{request.base_url}/api/v1/tables/{path}/rows?maxResults={ROWS_PER_PAGE}{ending}"

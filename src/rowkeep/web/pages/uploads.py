@@ -110,7 +110,6 @@ class UploadPages:
             requests=requests,
             is_first=position == RequestPosition(TIME_MAX),
             following=_after(requests, position) if len(found) > REQUESTS_PER_PAGE else None,
-            host=request.host,
         )
         return html_answer(page)
 
