@@ -59,7 +59,7 @@ class Places:
             "variable": "a",
             "key": "k",
             "stream": session["streams"][0]["id"],
-            "query": made.done("POST", "/queries", {"query": "SELECT 1 AS a"})["id"],
+            "query": made.done("POST", "/queries", {"query": "SELECT 1 AS a, 'none' AS file_id"})["id"],
             "export": found["id"],
             "tempUpload": sent["results"][0]["id"],
             "link": link["url"].split("/")[-2],

@@ -82,6 +82,7 @@ READS_ROWS = {
     f"{API}/downloads/rows/{{rowLink}}/{{name}}",
     f"{API}/tables/{{table}}/rawFiles",
     f"{API}/rawFiles/{{file}}",
+    f"{API}/queries/{{query}}/rawFiles",
 }
 # What a job says of itself: one look for the job, or one page of them.
 OF_JOBS = {
