@@ -54,11 +54,11 @@ def test_nothing_changed(publication: Publication) -> None:
 
 
 def test_snake_case(publication: Publication) -> None:
-    """The R client spells keys with underscores; the spelling of the API wins where both are sent."""
+    """The R client spells keys with underscores. Both spellings at once are refused: one would be lost."""
     changed = publication.done("PATCH", publication.dataset(), {"public_access_level": "overview"})
     assert changed["publicAccessLevel"] == "overview"
     both = {"public_access_level": "overview", "publicAccessLevel": "none"}
-    assert publication.done("PATCH", publication.dataset(), both)["publicAccessLevel"] == "none"
+    assert "`publicAccessLevel` twice" in publication.refused(400, "PATCH", publication.dataset(), both)
     table = publication.done("PATCH", publication.table("answers"), {"upload_merge_strategy": "replace"})
     assert table["uploadMergeStrategy"] == "replace"
     labels = {"value_labels": [{"value": "a_b", "label": "l_m"}]}

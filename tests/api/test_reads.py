@@ -90,7 +90,7 @@ def test_no_rows_asked_for(stream: Stream) -> None:
 @pytest.mark.parametrize(
     ("query", "complaint"),
     [
-        ("format=xml", "arrow, csv or jsonl"),
+        ("format=xml", "arrow, csv, jsonl"),
         ("selectedVariables=site,nope", "nope"),
         ("selectedVariables=site,,day", "''"),
         ("selectedVariables=", "no variable"),
