@@ -96,8 +96,8 @@ def test_a_near_miss_of_a_dataset_names_the_dataset(stream: Stream, server: Serv
     said = said_of(stream, "GET", path)
     assert f"Did you mean {dataset}?" in said
     assert f"Create one with POST /api/v1/users/{server.user}/datasets" in said
-    rowkeep("user", "create", "stranger", data_dir=server.data_dir)
-    token = rowkeep("token", "create", "--user", "stranger", data_dir=server.data_dir)
+    rowkeep("user", "create", "passer_by", data_dir=server.data_dir)
+    token = rowkeep("token", "create", "--user", "passer_by", data_dir=server.data_dir)
     for hidden in (path, f"/datasets/{dataset}"):
         headers = {"authorization": f"Bearer {token}"}
         said = plain_http.get(f"{server.url}{hidden}", headers=headers).json()["error_description"]
