@@ -1,4 +1,4 @@
-"""What is said of a dataset, a table or an upload that is not there: what there is, and how to make one.
+"""Errors for a dataset, a table or an upload that is not there. They name what there is, and how to make one.
 
 Only what the caller may see is named. So a caller is told the same of a dataset that they may not see and of
 one that does not exist.
@@ -17,7 +17,9 @@ from rowkeep.storage.catalog.catalog import CatalogView
 def no_dataset(
     view: CatalogView, principal: Principal, reference: DatasetReference, *, may_create: bool
 ) -> RowkeepError:
-    """The error for a dataset that is not there, or that this caller may not see.
+    """Returns the error for a dataset that is not there, or that this caller may not see.
+
+    A caller who may create a dataset for that owner is told how.
 
     How one is made is told to whoever may make one for that owner.
     """
@@ -30,7 +32,10 @@ def no_dataset(
 
 
 def _seen_datasets(view: CatalogView, principal: Principal, owner_name: str) -> list[str]:
-    """Those of the owner, or else those of anybody that the caller was given."""
+    """Returns the caller's datasets of the owner. If there are none:
+
+    those of any owner that the caller was given.
+    """
     if not principal.holds(Scope.DATA_OVERVIEW):
         return []
     sees_unreleased = principal.holds(Scope.DATA_EDIT)
@@ -55,7 +60,7 @@ def _how_to_create(view: CatalogView, reference: DatasetReference, *, may_create
 
 
 def no_next_version(dataset: Dataset) -> RowkeepError:
-    """The error for the next version of a dataset that has none, to who may edit it."""
+    """Returns the error for a missing next version. Only a caller who may edit the dataset gets it."""
     name = _reference_of(dataset)
     return not_found(
         f"Dataset {name} has no next version, and released ones never change. Open the next version with "
@@ -65,7 +70,7 @@ def no_next_version(dataset: Dataset) -> RowkeepError:
 
 
 def no_version(dataset: Dataset, tag: str) -> RowkeepError:
-    """The error for a version that is not there, or not for this caller, who sees the dataset."""
+    """Returns the error for a version that is missing, or hidden from a caller who sees the dataset."""
     name = _reference_of(dataset)
     return not_found(
         f"Dataset {name} has no version {tag} that you can see. GET /api/v1/datasets/{name}/versions lists "
@@ -76,7 +81,7 @@ def no_version(dataset: Dataset, tag: str) -> RowkeepError:
 def no_table(
     view: CatalogView, dataset: Dataset, version: Version, table_name: str, *, may_edit: bool
 ) -> RowkeepError:
-    """The error for a table that a version of a dataset does not have, to who may see its tables."""
+    """Returns the error for a table that is missing. Only a caller who sees the version's tables gets it."""
     names = [table.name for table in view.tables.page(version.id, 0, NAMES_LOOKED_AT)]
     created = f" Create one with POST /api/v1/datasets/{_reference_of(dataset)}/tables {_named(table_name)}."
     return not_found(
@@ -86,7 +91,7 @@ def no_table(
 
 
 def no_upload(view: CatalogView, dataset: Dataset, table: Table, upload_name: str) -> RowkeepError:
-    """The error for an upload that a table does not have, to who may edit it."""
+    """Returns the error for an upload that is missing. Only a caller who may edit the table gets it."""
     names = [upload.name for upload in view.uploads.page(table.id, 0, NAMES_LOOKED_AT)]
     said = msgspec.json.encode({"name": upload_name, "type": "stream"}).decode()
     return not_found(
@@ -109,7 +114,7 @@ def _named(name: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    """JSON as people write it: with a space behind each comma and colon outside of texts."""
+    """Returns JSON with a space behind each comma and colon outside of texts, as people write it."""
     return text.replace('":"', '": "').replace('","', '", "')
 
 

@@ -57,12 +57,15 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def is_editable(self) -> bool:
-        """Whether the principal sees what is unreleased."""
+        """Returns whether the principal sees unreleased versions."""
         return self.scoped_level is AccessLevel.EDIT
 
 
 def token_hash(token: bytes) -> bytes:
-    """What is stored and looked up instead of a token. A token has 256 random bits, so one hash does."""
+    """Returns the hash that is stored and looked up in place of a token.
+
+    A token has 256 random bits, so one round of hashing is enough.
+    """
     return hashlib.sha256(token).digest()
 
 
@@ -72,7 +75,10 @@ def caller_with(token: bytes) -> Caller:
 
 
 def principal_of(view: CatalogView, caller: Caller) -> Principal:
-    """Returns the user behind a caller. Raises invalid_token for credentials that do not count."""
+    """Returns the user behind a caller.
+
+    Raises invalid_token for a token that is unknown, revoked or expired.
+    """
     if caller.token_hash is None:
         return ANONYMOUS
     principal = view.tokens.principal(caller.token_hash)
@@ -84,19 +90,19 @@ def principal_of(view: CatalogView, caller: Caller) -> Principal:
 
 
 def has_expired(expires_at_ms: int | None) -> bool:
-    """Whether a time, in epoch milliseconds, has passed; None never does."""
+    """Returns whether a time, in epoch milliseconds, has passed. A time of None never passes."""
     return expires_at_ms is not None and expires_at_ms <= time.time_ns() // 1_000_000
 
 
 def signed_in(principal: Principal) -> Principal:
-    """The principal, or invalid_token when the caller is anonymous."""
+    """Returns the principal. Raises invalid_token when the caller is anonymous."""
     if principal.is_anonymous:
         raise _no_credentials()
     return principal
 
 
 def may_administer(view: CatalogView, principal: Principal, owner: Owner) -> bool:
-    """Whether the principal is the user, or an administrator of the organization."""
+    """Returns whether the principal is this user, or an administrator of this organization."""
     if principal.user_id is None:
         return False
     if owner.kind is OwnerKind.USER:
@@ -106,7 +112,10 @@ def may_administer(view: CatalogView, principal: Principal, owner: Owner) -> boo
 
 
 class OwnersAction(StrEnum):
-    """What takes the owner itself, or an administrator of it: edit access by grant is not enough."""
+    """An action that only the owner or an administrator of it may take:
+
+    edit access by grant is not enough.
+    """
 
     CREATE_DATASET = "create datasets there"
     GRANT = "change who has access"
@@ -131,7 +140,7 @@ def require_scope(principal: Principal, scope: Scope) -> None:
 def find_dataset(
     view: CatalogView, principal: Principal, reference: DatasetReference, level: AccessLevel
 ) -> Place:
-    """The dataset that a reference names, at the version it names, for who has this level on it.
+    """Returns the dataset and version that a reference names, if the caller has this level on it.
 
     Raises not_found_error when there is none that the principal may see, and invalid_token for an
     anonymous caller, who might see it after signing in.
@@ -142,7 +151,7 @@ def find_dataset(
 
 
 def visible_dataset(view: CatalogView, principal: Principal, reference: DatasetReference) -> Place:
-    """The dataset that a reference names, for whoever may see at least that it exists."""
+    """Returns the dataset and version that a reference names, if the caller may see that it exists."""
     dataset = view.datasets.find(
         reference.owner_name, reference.dataset.key, reference.dataset.reference_id, principal.user_id
     )
@@ -161,7 +170,7 @@ def visible_dataset(view: CatalogView, principal: Principal, reference: DatasetR
 
 
 def _version(view: CatalogView, dataset: Dataset, tag: str | None) -> Version | None:
-    """The version that a tag names: the current one without a tag, or else the unreleased one."""
+    """Returns the version with a tag. Without a tag: the current version, or else the unreleased one."""
     parts = version_parts(tag or "")
     if parts is not None:
         version = view.versions.by_tag(dataset.id, *parts)
@@ -175,7 +184,7 @@ def _version(view: CatalogView, dataset: Dataset, tag: str | None) -> Version | 
 
 
 def place_at(principal: Principal, dataset: Dataset, version: Version) -> Place:
-    """What a principal may do with a dataset at one of its versions."""
+    """Returns what a principal may do with a dataset at one of its versions."""
     public = _public_level(dataset, version)
     level = max(dataset.user_level, public)
     if not version.is_released and level is not AccessLevel.EDIT:
@@ -190,8 +199,8 @@ def _public_level(dataset: Dataset, version: Version) -> AccessLevel:
 def permit(principal: Principal, place: Place, level: AccessLevel) -> Scope:
     """Raises invalid_token, insufficient_scope or forbidden unless the principal has the level.
 
-    Whatever it is, in an unreleased version it takes edit access. Returns the scope that it took: `public`
-    for what everybody may do.
+    In an unreleased version every level takes edit access. Returns the scope that was needed: `public` for
+    what everybody may do.
     """
     if not place.version.is_released:
         level = AccessLevel.EDIT
@@ -208,7 +217,7 @@ def permit(principal: Principal, place: Place, level: AccessLevel) -> Scope:
 
 
 def require_unreleased(place: Place) -> None:
-    """Raises invalid_request_error where nothing may change any more."""
+    """Raises invalid_request_error in a released version, where nothing may change any more."""
     if place.version.is_released:
         dataset = place.dataset
         raise invalid_request(
@@ -221,7 +230,7 @@ def require_unreleased(place: Place) -> None:
 def find_table(
     view: CatalogView, principal: Principal, reference: TableReference, level: AccessLevel
 ) -> tuple[Place, Table]:
-    """The table that a reference names and where it is, for who has this level on its dataset."""
+    """Returns the table that a reference names and its place, if the caller has this level on the dataset."""
     place = find_dataset(view, principal, reference.dataset_reference, level)
     table = view.tables.find(place.version.id, reference.table.key, reference.table.reference_id)
     if table is None or reference.table.is_sample:
@@ -233,7 +242,7 @@ def find_table(
 def find_upload(
     view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
 ) -> tuple[Place, Table, Upload]:
-    """An upload, its table and where that is. Uploads are the editors' workshop."""
+    """Returns an upload, its table and its place. Only editors see uploads."""
     place, table = find_table(view, principal, reference, AccessLevel.EDIT)
     upload = view.uploads.find(table.id, upload_name)
     if upload is None and (meant := decoded_again(upload_name)) is not None:
@@ -244,9 +253,10 @@ def find_upload(
 
 
 def written_reference(view: CatalogView, principal: Principal, reference: TableReference) -> TableReference:
-    """The reference as a write means it: without a version the next one, to whoever may edit.
+    """Returns the reference that a write means.
 
-    Raises not_found_error for a dataset that the principal does not see.
+    Without a version it means the next version, for a caller who may edit. Raises not_found_error for a
+    dataset that the principal does not see.
     """
     named = reference.dataset_reference
     if named.version_tag is not None:
@@ -261,7 +271,10 @@ def written_reference(view: CatalogView, principal: Principal, reference: TableR
 def existing_upload(
     view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
 ) -> tuple[Place, Table, Upload]:
-    """An upload, for who asks no more than whether it exists: not to whoever may not edit (contract 2.4)."""
+    """Returns an upload, to tell whether it exists.
+
+    For a caller who may not edit, it does not exist (contract 2.4).
+    """
     place = visible_dataset(view, principal, reference.dataset_reference)
     if not principal.is_anonymous and place.level is not AccessLevel.EDIT:
         raise not_found(f"There is no upload {upload_name} in table {reference.table.name} that you can see.")
@@ -269,7 +282,10 @@ def existing_upload(
 
 
 def editable_table(view: CatalogView, principal: Principal, reference: TableReference) -> tuple[Place, Table]:
-    """A table that may be written to, which takes an unreleased version, edit access and data.edit."""
+    """Returns a table that may be written to, and its place.
+
+    That takes an unreleased version, edit access and the scope data.edit.
+    """
     written = written_reference(view, principal, reference)
     place, table = find_table(view, principal, written, AccessLevel.EDIT)
     require_unreleased(place)
@@ -279,7 +295,7 @@ def editable_table(view: CatalogView, principal: Principal, reference: TableRefe
 def editable_upload(
     view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
 ) -> tuple[Place, Table, Upload]:
-    """An upload that may be written to, its table and where that is."""
+    """Returns an upload that may be written to, its table and its place."""
     written = written_reference(view, principal, reference)
     place, table, upload = find_upload(view, principal, written, upload_name)
     require_unreleased(place)
@@ -289,7 +305,10 @@ def editable_upload(
 def editable_stream(
     view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
 ) -> Upload:
-    """Returns an upload that takes rows. Raises invalid_request_error for one that was made of a file."""
+    """Returns an upload that takes rows.
+
+    Raises invalid_request_error for an upload that was made from a file.
+    """
     _, _, upload = editable_upload(view, principal, reference, upload_name)
     if upload.type is UploadType.RAW_FILES:
         raise invalid_request(
@@ -307,7 +326,10 @@ def editable_stream(
 def written_upload(
     view: CatalogView, principal: Principal, reference: TableReference, upload_name: str
 ) -> tuple[Place, Table, Upload]:
-    """An upload to ask what became of writes to it: of the next version, else of the current one."""
+    """Returns the upload whose earlier writes are asked about:
+
+    in the next version, else in the current one.
+    """
     named = reference.dataset_reference
     if named.version_tag is None and visible_dataset(view, principal, named).dataset.next_version_id:
         reference = written_reference(view, principal, reference)

@@ -39,7 +39,7 @@ def create_organization(editor: CatalogEditor, name: str, administrator: str) ->
 
 
 def create_token(editor: CatalogEditor, user_name: str, scopes: Sequence[str], expires_in: str | None) -> str:
-    """Creates a token and returns it, the only time it is seen; what is stored is its hash.
+    """Creates a token and returns it. This is the only time it is shown: only its hash is stored.
 
     No scopes means the ones that clients ask for. `expires_in` is such as `30d`, `12h` or `45m`.
     """
@@ -76,7 +76,7 @@ def revoke_links(editor: CatalogEditor) -> None:
 
 
 def find_user(view: CatalogView, name: str) -> Owner:
-    """The user of this name. Raises not_found_error."""
+    """Returns the user of this name. Raises not_found_error."""
     owner = view.owners.find(name)
     if owner is None or owner.kind is not OwnerKind.USER:
         raise not_found(f"There is no user {name}.")

@@ -1,4 +1,4 @@
-"""Reading the audit log: who owns a thing, or administers its owner, may see what was done to it."""
+"""Reading the audit log. The owner of a thing, or an administrator of the owner, sees what was done to it."""
 
 from rowkeep.model.access import AccessLevel, Caller, Scope
 from rowkeep.model.audit import AuditEntry
@@ -18,7 +18,7 @@ from rowkeep.storage.catalog.doors import Doors
 
 
 class AuditService:
-    """What was done, newest first, as those see it whom it concerns."""
+    """The audit log, newest entries first, for callers who administer what the entries are about."""
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
@@ -26,7 +26,7 @@ class AuditService:
     async def of_owner(
         self, caller: Caller, owner_name: str | None, before_id: int, count: int
     ) -> list[AuditEntry]:
-        """Returns what was done to what belongs to an organization, or to the caller when none is named."""
+        """Returns the audit entries on an organization's things; without a name, on the caller's own."""
 
         def read(view: CatalogView) -> list[AuditEntry]:
             owner_id = _administered_id(view, caller, owner_name)
@@ -37,7 +37,7 @@ class AuditService:
     async def of_dataset(
         self, caller: Caller, reference: str, before_id: int, count: int
     ) -> list[AuditEntry]:
-        """Returns what was done to a dataset and to what is in it."""
+        """Returns the audit entries on a dataset and on its contents."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> list[AuditEntry]:
@@ -50,7 +50,11 @@ class AuditService:
 
 
 def _administered_id(view: CatalogView, caller: Caller, owner_name: str | None) -> int:
-    """Whose things it is about. Raises forbidden unless the caller is that user or an administrator."""
+    """Returns the id of the owner whose things are meant.
+
+    Without a name that is the caller. Raises forbidden unless the caller is that user or an administrator of
+    that organization.
+    """
     principal = signed_in(principal_of(view, caller))
     if owner_name is None:
         require_scope(principal, Scope.DATA_EDIT)

@@ -36,7 +36,7 @@ PublicLevel = Annotated[str, msgspec.Meta(extra_json_schema={"enum": PUBLIC_ACCE
 
 
 class DatasetDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a dataset to create."""
+    """The properties of a dataset to create, as the caller sent them."""
 
     name: str
     public_access_level: PublicLevel = AccessLevel.NONE.wire_name
@@ -44,7 +44,7 @@ class DatasetDraft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class DatasetChanges(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller wants to be different; what is unset stays, null empties."""
+    """The changes that a caller asks for. An unset field stays as it is, null empties it."""
 
     name: str | UnsetType = UNSET
     public_access_level: PublicLevel | UnsetType = UNSET
@@ -60,7 +60,7 @@ class DatasetChanges(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class DatasetView(msgspec.Struct, frozen=True):
-    """A dataset with how much it holds and the versions next to the one seen."""
+    """A dataset at one version, with its sizes and the versions before and after."""
 
     place: Place
     sizes: Sizes
@@ -69,21 +69,21 @@ class DatasetView(msgspec.Struct, frozen=True):
 
 
 class DatasetService:
-    """What can be done with datasets."""
+    """The operations on datasets."""
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
     async def principal(self, caller: Caller) -> Principal:
-        """Who calls; invalid_token for an anonymous caller."""
+        """Returns the user who calls. Raises invalid_token for an anonymous caller."""
         return await self._doors.read(lambda view: signed_in(principal_of(view, caller)))
 
     async def check_token(self, caller: Caller) -> None:
-        """Raises invalid_token for a token that is not good; a caller without one is anonymous."""
+        """Raises invalid_token for a bad token. A caller without a token is anonymous and passes."""
         await self._doors.read(lambda view: principal_of(view, caller))
 
     async def owner(self, caller: Caller, kind: OwnerKind, name: str) -> Owner:
-        """A user or an organization; that they exist is not a secret."""
+        """Returns a user or an organization. That they exist is not a secret."""
 
         def read(view: CatalogView) -> Owner:
             principal_of(view, caller)
@@ -100,7 +100,7 @@ class DatasetService:
         count: int,
         labels: Sequence[str] | None = None,
     ) -> list[DatasetView]:
-        """The datasets of an owner that the caller may see, of some labels if any are given.
+        """Returns the datasets of an owner that the caller may see; with `labels`, only those that have them.
 
         Raises not_found_error for no such owner.
         """
@@ -113,7 +113,7 @@ class DatasetService:
         return await self._doors.read(read)
 
     async def given(self, caller: Caller, before_id: int, count: int) -> list[DatasetView]:
-        """The datasets of any owner that the caller was given, by ownership, membership or grant."""
+        """Returns the datasets of any owner that the caller may use by ownership, membership or grant."""
 
         def read(view: CatalogView) -> list[DatasetView]:
             principal = signed_in(principal_of(view, caller))
@@ -140,7 +140,7 @@ class DatasetService:
         return await self._doors.write(write)
 
     async def find(self, caller: Caller, reference: str) -> DatasetView:
-        """The dataset a reference names."""
+        """Returns the dataset that a reference names."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> DatasetView:
@@ -150,7 +150,10 @@ class DatasetService:
         return await self._doors.read(read)
 
     async def update(self, caller: Caller, reference: str, changes: DatasetChanges) -> DatasetView:
-        """Changes what is said of a dataset; it is the same for all its versions. Source: contract 4.2."""
+        """Changes the properties of a dataset, which are the same for all its versions. Source:
+
+        contract 4.2.
+        """
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> DatasetView:
@@ -171,7 +174,7 @@ class DatasetService:
         return await self._doors.write_in_reserve(write)
 
     async def delete(self, caller: Caller, reference: str) -> None:
-        """Deletes a dataset with all it holds."""
+        """Deletes a dataset with all its contents."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> None:
@@ -187,7 +190,7 @@ _WITH_ARTICLE = {OwnerKind.USER: "a user", OwnerKind.ORGANIZATION: "an organizat
 
 
 def find_owner(view: CatalogView, kind: OwnerKind, name: str) -> Owner:
-    """The user or organization of this name. Raises not_found_error."""
+    """Returns the user or organization of this name. Raises not_found_error."""
     owner = view.owners.find(name)
     if owner is None or owner.kind is not kind:
         other = "" if owner is None else f" {name} is {_WITH_ARTICLE[owner.kind]}."
@@ -196,7 +199,7 @@ def find_owner(view: CatalogView, kind: OwnerKind, name: str) -> Owner:
 
 
 def dataset_view(view: CatalogView, place: Place) -> DatasetView:
-    """A dataset with its sizes and neighbours. Its `nextVersion` is its unreleased one, to its editors."""
+    """Returns a dataset with its sizes and neighbours. Only its editors see an unreleased `nextVersion`."""
     next_id = place.dataset.next_version_id if place.is_editable else None
     return DatasetView(
         place,
@@ -226,7 +229,7 @@ def _page(
 
 
 def _views(view: CatalogView, principal: Principal, datasets: Sequence[Dataset]) -> list[DatasetView]:
-    """Datasets at the versions that the principal is shown of them, with their sizes."""
+    """Returns datasets with their sizes, each at the version that the principal is shown."""
     shown = {dataset.id: dataset.current_version_id or dataset.next_version_id or 0 for dataset in datasets}
     versions = view.versions.by_id(list(shown.values()))
     sizes = view.versions.sizes(list(shown.values()))
@@ -237,7 +240,7 @@ def _views(view: CatalogView, principal: Principal, datasets: Sequence[Dataset])
 
 
 def _create(editor: CatalogEditor, principal: Principal, owner: Owner, draft: DatasetDraft) -> Place:
-    """A new dataset at its only version."""
+    """Creates a dataset with its first version. Returns both."""
     name = checked_name("dataset", draft.name)
     description = _bounded("description", draft.description, DESCRIPTION_CHARACTERS_MAX)
     level = _public_level(draft.public_access_level)
@@ -251,7 +254,7 @@ def _create(editor: CatalogEditor, principal: Principal, owner: Owner, draft: Da
 
 
 def _write_down_public_access(editor: CatalogEditor, before: Dataset, after: Dataset) -> None:
-    """Writes down that everybody may see more or less than before."""
+    """Writes to the audit log that the public access of a dataset has changed."""
     if after.public_access_level is not before.public_access_level:
         editor.audit.add(
             AuditAction.CHANGE_PUBLIC_ACCESS,
@@ -291,7 +294,10 @@ def _texts(
     added: Iterable[str] | None,
     removed: Iterable[str] | None,
 ) -> tuple[str, ...]:
-    """A list of texts after its changes, each text once, in the order of their arrival."""
+    """Returns a list of texts after its changes.
+
+    Each text stands in it once, in the order in which it came.
+    """
     start = before if replacement is UNSET else replacement or ()
     gone = set(removed or ())
     texts = tuple(text for text in dict.fromkeys([*start, *(added or ())]) if text not in gone)

@@ -1,7 +1,7 @@
-"""The rows that an export reads: segments and entries, on one snapshot, of rows that were noted earlier.
+"""The rows that an export reads: segments and entries, on one snapshot.
 
-Rows keep their number, so those that were noted when the export was asked for are the same when its turn has
-come, wherever they lie by then.
+The numbers of the rows were noted when the export was asked for. Rows keep their numbers, so the export finds
+these very rows when its turn comes, even if they have moved from entries to segments meanwhile.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ def _upload_rows(
 
 
 def _segments(view: CatalogView, upload_id: int, slices: Iterable[RowSlice]) -> Iterator[Segment]:
-    """The segments that hold rows of slices, each once, in order."""
+    """Returns the segments that hold rows of the slices, each segment once, in order."""
     row = 0
     for slice_ in slices:
         row = max(row, slice_.first_row)
@@ -46,6 +46,9 @@ def _segments(view: CatalogView, upload_id: int, slices: Iterable[RowSlice]) -> 
 
 
 def _unsealed(slices: tuple[RowSlice, ...], row_end: int) -> list[tuple[int, int]]:
-    """The rows from the first that is in no segment to the last, as one range: entries are whole."""
+    """Returns one range, from the first row that is in no segment to the last.
+
+    It is one range because entries are whole.
+    """
     left = [slice_ for slice_ in slices if slice_.row_end > row_end]
     return [(max(left[0].first_row, row_end), left[-1].row_end)] if left else []

@@ -63,7 +63,7 @@ _CRASHED = "Writing the files ended the process that did it. Export another form
 
 
 class ExportDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of an export to create."""
+    """The properties of an export to create, as the caller sent them."""
 
     format: str | None = None
     compression: str | None = None
@@ -73,7 +73,7 @@ class ExportDraft(msgspec.Struct, frozen=True, rename="camel"):
     selected_variables: tuple[str, ...] | None = None
 
     def options(self) -> ExportOptions:
-        """How the files are to be written. Raises invalid_request_error."""
+        """Returns how the files are to be written. Raises invalid_request_error."""
         return export_options(
             self.format,
             compression=self.compression,
@@ -84,7 +84,7 @@ class ExportDraft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ExportView(msgspec.Struct, frozen=True):
-    """An export as it is shown; `result` once it is completed."""
+    """An export as callers see it. `result` is set once it is completed."""
 
     job: Job
     arguments: ExportArguments
@@ -92,7 +92,7 @@ class ExportView(msgspec.Struct, frozen=True):
 
 
 class Download(msgspec.Struct, frozen=True):
-    """A file that may be sent, open."""
+    """An open file that may be sent to the caller."""
 
     file: ExportedFile
     name: str
@@ -101,7 +101,7 @@ class Download(msgspec.Struct, frozen=True):
 
     @property
     def media_type(self) -> str:
-        """What kind of file it is, for HTTP."""
+        """Returns the media type of the file, for HTTP."""
         if self.name.endswith(".gz"):
             return "application/gzip"
         if self.name.endswith(".zst"):
@@ -110,7 +110,7 @@ class Download(msgspec.Struct, frozen=True):
 
 
 class SharedFile(msgspec.Struct, frozen=True):
-    """A link to a file, and what the file is called."""
+    """A link to a file, and the file's name."""
 
     link: str
     name: str
@@ -118,7 +118,7 @@ class SharedFile(msgspec.Struct, frozen=True):
 
 
 class ExportService:
-    """Takes exports in, shows what came of them, and gives their files out."""
+    """Creates exports, shows their state and result, and gives out their files."""
 
     def __init__(self, doors: Doors, jobs: JobService, files: ExportedFiles) -> None:
         self._doors = doors
@@ -128,7 +128,10 @@ class ExportService:
     async def create(
         self, caller: Caller, table: str, upload_name: str | None, draft: ExportDraft
     ) -> ExportView:
-        """Queues an export of a table, or of one upload of it; a small one is completed by then."""
+        """Queues an export of a table, or of one upload of it.
+
+        A small export is completed when this returns.
+        """
         find = partial(_of_table, caller, table, upload_name, draft)
         return await self._held(await self._add(caller, find))
 
@@ -140,7 +143,7 @@ class ExportService:
         draft: ExportDraft,
         rows_max: int | None,
     ) -> Download:
-        """The rows of a table as one file for one request, which waits for it; nothing is kept."""
+        """Returns the rows of a table as one file, made while the request waits. The file is not kept."""
         said = msgspec.structs.replace(draft, part_bytes_max=ONE_FILE_BYTES)
         find = partial(_of_table, caller, table, upload_name, said, rows_max=rows_max)
         begun = await self._add(caller, find)
@@ -159,7 +162,7 @@ class ExportService:
         return export_view(await self._end_of(begun.job, HOLD_SECONDS))
 
     async def _end_of(self, job: Job, seconds: float) -> Job:
-        """An export once it is finished, or as it is after so long."""
+        """Returns an export when it is finished, or in its state after `seconds`."""
         with self._jobs.ending(job.id) as ended, suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not job.is_finished:
@@ -176,7 +179,7 @@ class ExportService:
         return found
 
     async def create_of_query(self, caller: Caller, identifier: str, draft: ExportDraft) -> ExportView:
-        """Queues an export of a query's result; a small one is completed by then."""
+        """Queues an export of a query's result. A small export is completed when this returns."""
         find = partial(_of_query, caller, identifier, draft)
         return await self._held(await self._add(caller, find))
 
@@ -200,11 +203,11 @@ class ExportService:
         return ExportView(job, arguments, None)
 
     async def find(self, caller: Caller, identifier: str) -> ExportView:
-        """An export of the caller's."""
+        """Returns an export of the caller."""
         return await self._doors.read(lambda view: find_export(view, caller, identifier))
 
     async def page(self, caller: Caller, before_id: int | None, count: int) -> list[ExportView]:
-        """The caller's exports, newest first, those before one."""
+        """Returns the caller's exports with smaller ids than `before_id`, newest first."""
 
         def read(view: CatalogView) -> list[ExportView]:
             user_id = signed_in(principal_of(view, caller)).user_id or 0
@@ -213,7 +216,7 @@ class ExportService:
         return await self._doors.read(read)
 
     async def delete(self, caller: Caller, identifier: str) -> None:
-        """Cancels an export that is not finished; deletes one that is, with its files."""
+        """Cancels an export that is not finished. Deletes a finished one with its files."""
 
         def delete(editor: CatalogEditor) -> ExportView:
             found = find_export(editor, caller, identifier)
@@ -227,7 +230,10 @@ class ExportService:
             await self._files.remove(file.name)
 
     async def download(self, caller: Caller, identifier: str, part: int) -> Download:
-        """A file of a completed export, for who may still read what it is of."""
+        """Returns a file of a completed export.
+
+        The caller must still be allowed to read the exported rows.
+        """
 
         def find(view: CatalogView) -> ExportView:
             found = find_export(view, caller, identifier)
@@ -240,7 +246,7 @@ class ExportService:
         return Download(file, name, found.arguments.options, self._files.open(file.name))
 
     async def link(self, caller: Caller, identifier: str, part: int) -> SharedFile:
-        """A link by which anybody can fetch a file of a completed export for an hour."""
+        """Returns a link by which anybody can fetch a file of a completed export for an hour."""
         now = time.time_ns() // 1_000_000
         link = DownloadLink(identifier, part, caller.token_hash, now + LINK_SECONDS * 1_000)
 
@@ -254,7 +260,10 @@ class ExportService:
         return await self._doors.read(sign)
 
     async def download_linked(self, text: str) -> Download:
-        """The file that a link says, if who gave the link out may still read it."""
+        """Returns the file of a link.
+
+        The maker of the link must still be allowed to read the exported rows.
+        """
         now = time.time_ns() // 1_000_000
         link = await self._doors.read(
             lambda view: checked(text, view.exports.link_secret(), now, DownloadLink)
@@ -263,7 +272,7 @@ class ExportService:
 
 
 def export_view(job: Job) -> ExportView:
-    """What a job says of its export."""
+    """Returns the view of a job that is an export."""
     result = None
     if job.status is JobStatus.COMPLETED and job.result is not None:
         result = msgspec.json.decode(job.result, type=ExportResult)
@@ -271,9 +280,9 @@ def export_view(job: Job) -> ExportView:
 
 
 def find_export(view: CatalogView, caller: Caller, identifier: str) -> ExportView:
-    """An export of the caller's. Raises not_found_error for any other.
+    """Returns an export of the caller. Raises not_found_error for any other.
 
-    One that nobody in particular asked for, of public data, is anybody's who knows its id.
+    An export of public data that an anonymous caller asked for is open to anybody who knows its id.
     """
     principal = principal_of(view, caller)
     job = view.jobs.find_named(identifier)
@@ -284,7 +293,10 @@ def find_export(view: CatalogView, caller: Caller, identifier: str) -> ExportVie
 
 
 def file_of(found: ExportView, part: int) -> ExportedFile:
-    """A file of an export. Raises conflict until it is completed, invalid_request_error when it is none."""
+    """Returns a file of an export.
+
+    Raises conflict until the export is completed, and invalid_request_error for a number without a file.
+    """
     if found.result is None:
         reason = found.job.error or f"It is {found.job.status.value}."
         raise conflict(f"The export has no files to download. {reason}")
@@ -295,7 +307,7 @@ def file_of(found: ExportView, part: int) -> ExportedFile:
 
 
 def check_access(view: CatalogView, caller: Caller, arguments: ExportArguments) -> None:
-    """Raises what a read of the same rows would, unless the caller may read them now."""
+    """Raises the error that reading the rows would raise, unless the caller may read them now."""
     principal = principal_of(view, caller)
     stream = arguments.stream
     absent = not_found("What was exported is not there any more, or you can no longer see it.")
@@ -361,7 +373,7 @@ class ExportRunner:
         return JobFailure(error.message)
 
     def forget(self, editor: CatalogEditor, job: Job) -> None:
-        """An export keeps nothing in the catalog but its job."""
+        """Does nothing: an export keeps nothing in the catalog but its job."""
 
     async def tidy(self, job: Job) -> None:
-        """An export needs no file but those of its folder."""
+        """Does nothing: an export needs no files beside those in its folder."""

@@ -23,7 +23,7 @@ CODE_BYTES = 32
 
 
 class FirstUser(msgspec.Struct, frozen=True):
-    """The first user and their token, which is seen this once."""
+    """The first user and their token, which is shown only this once."""
 
     name: str
     token: str

@@ -1,4 +1,4 @@
-"""Grants: what others than its owner may do with a dataset. Source: contract 2.3, docs/guide-access.md."""
+"""Grants: what a dataset's owner lets others do with it. Source: contract 2.3, docs/guide-access.md."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -26,26 +26,26 @@ GRANTED_LEVELS = tuple(name for name in LEVEL_OF_NAME if name != AccessLevel.NON
 
 
 class GrantDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a grant."""
+    """The grant that a caller asks for."""
 
     access_level: Annotated[str, msgspec.Meta(extra_json_schema={"enum": GRANTED_LEVELS})]
 
 
 class GrantView(msgspec.Struct, frozen=True):
-    """A grant and on what."""
+    """A grant and the dataset it is on."""
 
     place: Place
     grant: Grant
 
 
 class GrantService:
-    """What the owner of a dataset can let others do. Editors see the grants, and do not change them."""
+    """The operations on grants. The owner of a dataset sets them; its editors see them."""
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
     async def page(self, caller: Caller, reference: str, after_id: int, count: int) -> list[GrantView]:
-        """The grants on a dataset."""
+        """Returns a page of the grants on a dataset."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> list[GrantView]:
@@ -55,7 +55,7 @@ class GrantService:
         return await self._doors.read(read)
 
     async def find(self, caller: Caller, reference: str, grantee_name: str) -> GrantView:
-        """What one user or organization was granted."""
+        """Returns the grant of one user or organization."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> GrantView:
@@ -65,7 +65,7 @@ class GrantService:
         return await self._doors.read(read)
 
     async def may_change(self, caller: Caller, reference: str) -> bool:
-        """Whether the caller may let others do something with a dataset that the caller sees."""
+        """Returns whether the caller may set grants on a dataset that the caller sees."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> bool:
@@ -102,7 +102,10 @@ def _owned(view: CatalogView, caller: Caller, reference: str) -> Place:
 
 
 def named_dataset(view: CatalogView, reference: str) -> Dataset:
-    """The dataset a reference names, for an operator, who sees all there are. Raises not_found_error."""
+    """Returns the dataset that a reference names. Raises not_found_error.
+
+    This is for operators, who see every dataset.
+    """
     parsed = parse_dataset_reference(reference)
     dataset = view.datasets.find(parsed.owner_name, parsed.dataset.key, parsed.dataset.reference_id, None)
     if dataset is None:
@@ -111,7 +114,7 @@ def named_dataset(view: CatalogView, reference: str) -> Dataset:
 
 
 def all_grants(view: CatalogView, dataset: Dataset) -> Iterator[Grant]:
-    """Every grant on a dataset, a page at a time."""
+    """Yields every grant on a dataset; the catalog is read a page at a time."""
     after_id = 0
     while grants := view.grants.page(dataset.id, after_id, GRANTS_PER_PAGE):
         yield from grants
@@ -119,7 +122,7 @@ def all_grants(view: CatalogView, dataset: Dataset) -> Iterator[Grant]:
 
 
 def find_grant(view: CatalogView, dataset: Dataset, grantee_name: str) -> Grant:
-    """What a user or organization was granted on a dataset. Raises not_found_error."""
+    """Returns what a user or organization was granted on a dataset. Raises not_found_error."""
     grantee = view.owners.find(grantee_name)
     grant = None if grantee is None else view.grants.find(dataset.id, grantee.id)
     if grant is None:

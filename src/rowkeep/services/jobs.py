@@ -42,9 +42,10 @@ _log = structlog.get_logger("rowkeep.jobs")
 
 
 class JobOutcome(msgspec.Struct, frozen=True):
-    """What a job has made: `name` makes it true within a transaction, and returns the job's result as JSON.
+    """The result of a job that is not yet named.
 
-    `discard` removes it when that cannot be.
+    `name` makes it part of the catalog within a transaction, and returns it as JSON. `discard` removes it
+    when it cannot be named.
     """
 
     name: Callable[[CatalogEditor], str]
@@ -52,7 +53,7 @@ class JobOutcome(msgspec.Struct, frozen=True):
 
 
 class JobFailure(msgspec.Struct, frozen=True):
-    """Why a job came to nothing, for who asked; `result` is JSON, of what the kind says."""
+    """Why a job failed, for the caller who asked for it. `result` is JSON whose form depends on the kind."""
 
     message: str
     result: str | None = None
@@ -62,23 +63,24 @@ class JobRunner(Protocol):
     """Does the jobs of one kind."""
 
     async def run(self, job: Job, report: Callable[[float], None]) -> JobOutcome:
-        """Makes what a job asks for; `report` is told how much is done. Cancelling it ends it at once.
+        """Does a job and returns its result. Cancelling this ends the work at once.
 
-        Raises RowkeepError with what is to be said to who asked, or WorkerFailedError.
+        `report` is called with the progress. Raises RowkeepError with the message for the caller who asked,
+        or WorkerFailedError.
         """
 
     def failure(self, error: RowkeepError | WorkerFailedError) -> JobFailure:
-        """Returns what is to be said to who asked for a job that came to nothing."""
+        """Returns what the caller who asked for a failed job is told."""
 
     def forget(self, editor: CatalogEditor, job: Job) -> None:
-        """Deletes what the catalog keeps for a job, in the transaction that says that it failed."""
+        """Deletes the catalog rows of a failed job, in the transaction that marks it as failed."""
 
     async def tidy(self, job: Job) -> None:
-        """Removes what a job has needed that has ended, in whatever way."""
+        """Removes the files that an ended job no longer needs."""
 
 
 class _JobLost(Exception):
-    """The job is not this process's any more."""
+    """The job is no longer held by this process."""
 
 
 class JobService:
@@ -104,12 +106,12 @@ class JobService:
 
     @property
     def running_count(self) -> int:
-        """How many jobs run now."""
+        """Returns how many jobs run now."""
         return len(self._running)
 
     @property
     def places(self) -> Mapping[JobKind, int]:
-        """How many jobs of each kind may run at a time."""
+        """Returns how many jobs of each kind may run at a time."""
         return self._places
 
     def running_of(self, kind: JobKind) -> int:
@@ -117,12 +119,12 @@ class JobService:
         return self._count(kind)
 
     def wake(self) -> None:
-        """There is a job to do."""
+        """Wakes the service: there is a job to do."""
         self._news.set()
 
     @contextmanager
     def ending(self, job_id: int) -> Iterator[asyncio.Event]:
-        """An event that is set when this process has ended a job, in whatever way."""
+        """Yields an event that is set when this process has ended a job, in whatever way."""
         event = asyncio.Event()
         self._endings.setdefault(job_id, []).append(event)
         try:
@@ -135,7 +137,7 @@ class JobService:
                 self._endings.pop(job_id, None)
 
     async def run(self) -> None:
-        """Takes jobs until it is cancelled."""
+        """Takes and runs jobs until this is cancelled."""
         holder = self._holder
         while True:
             if await self._take_back_lost(holder):
@@ -152,7 +154,7 @@ class JobService:
                 await self._take_back_lost(_NOBODY)
 
     async def _take_back_lost(self, holder: str) -> bool:
-        """Queues jobs again whose holder is gone, as `holder` is known to be. Returns whether it could."""
+        """Queues the jobs of a dead holder again. Returns whether the catalog could be written."""
         try:
             await self._doors.write_in_reserve(lambda editor: editor.jobs.take_back_lost(holder))
         except RowkeepError as error:
@@ -161,7 +163,7 @@ class JobService:
         return True
 
     async def stop(self) -> None:
-        """Ends all that run and gives their jobs back."""
+        """Ends all running jobs and queues them again."""
         self._is_stopping = True
         job_ids = list(self._running)
         await self._end([task for _, task in self._running.values()])
@@ -175,7 +177,7 @@ class JobService:
                 await self._doors.write_in_reserve(give_back)
 
     async def forget(self, job_ids: list[int]) -> None:
-        """Ends jobs that have been cancelled or deleted; they may not be running."""
+        """Ends the work on jobs that were cancelled or deleted. Jobs that do not run are passed over."""
         await self._end([self._running[job_id][1] for job_id in job_ids if job_id in self._running])
 
     async def _end(self, tasks: "list[asyncio.Task[None]]") -> None:
@@ -309,7 +311,7 @@ class JobService:
 
 
 def next_job(candidates: list[Job], running: Mapping[int, int], places: int) -> Job | None:
-    """Returns the queued job whose turn it is, given how many jobs of each user run."""
+    """Returns the queued job that goes next; `running` is the number of running jobs by user."""
     share = max(1, places // 2)
     waiting = [job for job in candidates if running.get(job.user_id, 0) < share]
     return min(waiting, key=lambda job: (running.get(job.user_id, 0), job.id), default=None)

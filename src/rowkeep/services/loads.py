@@ -1,4 +1,4 @@
-"""Loads: a file that was sent becomes the rows of an upload. services/jobs.py runs them."""
+"""Loads: the rows of a file that was sent become those of an upload. services/jobs.py runs them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -91,7 +91,7 @@ def _arguments(job: Job) -> LoadArguments:
 
 
 def _name(editor: CatalogEditor, upload_id: int, loaded: LoadedFile) -> None:
-    """Makes rows of an upload of what a load has made."""
+    """Gives the loaded segments to the upload, in the transaction that completes the job."""
     editor.uploads.change_schema(upload_id, loaded.schema)
     counters = LoadedCounters(loaded.row_count, loaded.byte_count, loaded.chain)
     editor.segments.name_loaded(upload_id, loaded.segments, counters)

@@ -64,7 +64,10 @@ _log = structlog.get_logger("rowkeep.maintain")
 
 
 class SealingPolicy(msgspec.Struct, frozen=True):
-    """When rows leave the journal; see above. Bytes as they were sent."""
+    """The limits that decide when rows leave the journal; see above.
+
+    Bytes are those of the bodies as sent.
+    """
 
     seal_bytes_min: int
     seal_minutes_max: float
@@ -72,7 +75,7 @@ class SealingPolicy(msgspec.Struct, frozen=True):
 
 
 class MaintenanceHealth(msgspec.Struct):
-    """Figures since the start of the process, and how much the journal held at the last look."""
+    """Counts since the start of the process, and the size of the journal at the last look."""
 
     journal_bytes: int = 0
     segments_sealed: int = 0
@@ -82,7 +85,7 @@ class MaintenanceHealth(msgspec.Struct):
 
 
 class Maintenance:
-    """Seals and compacts, one thing at a time, until it is cancelled."""
+    """Seals and compacts, one upload at a time, until it is cancelled."""
 
     def __init__(
         self, doors: Doors, sealer: Sealer, policy: SealingPolicy, slow_down: Callable[[float], None]
@@ -110,7 +113,7 @@ class Maintenance:
                 await asyncio.sleep(min(max(PAUSE_SECONDS_MIN, PAUSE_FACTOR * looked), PAUSE_SECONDS_MAX))
 
     async def recover(self) -> None:
-        """Ends what a process that died has left half done."""
+        """Finishes what a process that died has left half done."""
 
         def left(view: CatalogView) -> tuple[list[tuple[int, int]], list[int]]:
             compactable = view.segments.uploads_to_compact(COMPACTED_BYTES_MAX // 2, COMPACTED_MIN)
@@ -122,7 +125,7 @@ class Maintenance:
             await self._tried(drop_entries(self._doors, upload_id, row_end))
 
     async def look(self) -> list[UnsealedUpload]:
-        """The uploads to seal now."""
+        """Returns the uploads to seal now."""
         bytes_min = self._policy.seal_bytes_min // AGED_SHARE
 
         def find(view: CatalogView) -> tuple[int, list[UnsealedUpload]]:
@@ -143,7 +146,7 @@ class Maintenance:
         return [upload for upload in due if self._retry_at.get(upload.upload_id, 0) <= time.monotonic()]
 
     async def _seal_some(self, due: Iterable[UnsealedUpload]) -> None:
-        """Seals until it is time to look again: what is due, and how fast rows arrive, changes."""
+        """Seals uploads until it is time to look again, because the journal changes meanwhile."""
         look_at = time.monotonic() + SEALING_SECONDS_MAX
         for upload in due:
             if not await self._tried(self.seal(upload)):
@@ -152,7 +155,7 @@ class Maintenance:
                 return
 
     async def _tried(self, work: Awaitable[Result]) -> Result | None:
-        """What comes of some work; None when it failed, and the log says why."""
+        """Returns the result of some work. None when it failed; the failure is logged."""
         try:
             return await work
         except Exception as error:  # noqa: BLE001  # whatever it is, all is as it was, and the log says it
@@ -161,7 +164,7 @@ class Maintenance:
             return None
 
     async def seal(self, upload: UnsealedUpload) -> bool:
-        """Seals an upload's rows, as many as one segment takes; False when they cannot be sealed."""
+        """Seals as many rows of an upload as one segment takes. Returns False when they cannot be sealed."""
         segment = await self._sealer.seal(upload.upload_id, upload.first_row)
         if segment is None:
             return False
@@ -174,7 +177,7 @@ class Maintenance:
         return True
 
     async def compact(self, upload_id: int) -> None:
-        """Makes larger segments of an upload's small ones, as long as any are worth it."""
+        """Merges small segments of an upload into larger ones, as long as any are worth it."""
         while True:
             segments, schemas = await self._doors.read(lambda view: _segments_of(view, upload_id))
             run = segments_to_compact(segments, schemas)
@@ -189,7 +192,10 @@ class Maintenance:
 
 
 async def drop_entries(doors: Doors, upload_id: int, row_end: int) -> None:
-    """Deletes the entries of the rows before one, in commits short enough for the inserts behind them."""
+    """Deletes the entries of all rows before `row_end`.
+
+    Each commit is short, so that inserts do not wait long.
+    """
     while await doors.write_in_reserve(
         lambda editor: editor.entries.drop(upload_id, row_end, DROPPED_BYTES_MAX)
     ):
@@ -199,7 +205,10 @@ async def drop_entries(doors: Doors, upload_id: int, row_end: int) -> None:
 def uploads_due(
     waiting: Sequence[UnsealedUpload], journal_bytes: int, now: int, policy: SealingPolicy
 ) -> list[UnsealedUpload]:
-    """Which of the uploads that wait, those with most first, are to be sealed now (epoch milliseconds)."""
+    """Returns those of the waiting uploads that are to be sealed now, those with most first.
+
+    `now` is in epoch milliseconds.
+    """
     aged_before = now - policy.seal_minutes_max * MS_PER_MINUTE
     is_full = journal_bytes > policy.journal_bytes_max
     excess = journal_bytes - int(ROOM_SHARE * policy.journal_bytes_max) if is_full else 0
@@ -220,7 +229,7 @@ def _segments_of(view: CatalogView, upload_id: int) -> tuple[list[Segment], dict
 
 
 def segments_to_compact(segments: Sequence[Segment], schemas: dict[int, Schema]) -> list[Segment]:
-    """Neighbours that are worth being one segment, smallest first; empty when there are none."""
+    """Returns neighbouring segments that are worth merging, smallest first; empty when there are none."""
     for tier in sorted({_tier(segment) for segment in segments}):
         for run in _runs(segments, schemas, tier):
             if _is_worth_it(run, tier):
@@ -229,7 +238,7 @@ def segments_to_compact(segments: Sequence[Segment], schemas: dict[int, Schema])
 
 
 def _runs(segments: Sequence[Segment], schemas: dict[int, Schema], tier: int) -> Iterator[list[Segment]]:
-    """Neighbours up to a size that can be one segment, as many together as go."""
+    """Yields runs of neighbouring segments of at most a tier's size that one segment can hold."""
     run: list[Segment] = []
     for segment in segments:
         is_small = _tier(segment) <= tier and segment.byte_count <= COMPACTED_BYTES_MAX // 2
@@ -255,5 +264,5 @@ def _is_worth_it(run: Sequence[Segment], tier: int) -> bool:
 
 
 def _tier(segment: Segment) -> int:
-    """The size's order of magnitude, in steps of eight."""
+    """Returns the order of magnitude of the segment's size, in steps of eight."""
     return segment.byte_count.bit_length() // 3

@@ -1,4 +1,4 @@
-"""Organizations: who is in them, and who administers them. Source: contract 4.1, 2.2."""
+"""Organizations: their members and administrators. Source: contract 4.1, 2.2."""
 
 import msgspec
 
@@ -14,26 +14,26 @@ from rowkeep.storage.catalog.doors import Doors
 
 
 class MemberDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a member."""
+    """The membership that a caller asks for."""
 
     role: MemberRole = MemberRole.MEMBER
 
 
 class MemberView(msgspec.Struct, frozen=True):
-    """A member and of what."""
+    """A member and the organization."""
 
     organization: Owner
     member: Member
 
 
 class OrganizationService:
-    """What administrators can do with the members of their organization."""
+    """The operations on the members of an organization, for its administrators."""
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
     async def page(self, caller: Caller, name: str, after_id: int, count: int) -> list[MemberView]:
-        """The members of an organization."""
+        """Returns a page of the members of an organization."""
 
         def read(view: CatalogView) -> list[MemberView]:
             organization = _administered(view, caller, name, Scope.ORGANIZATION_READ)
@@ -43,7 +43,7 @@ class OrganizationService:
         return await self._doors.read(read)
 
     async def find(self, caller: Caller, name: str, user_name: str) -> MemberView:
-        """One member."""
+        """Returns one member."""
 
         def read(view: CatalogView) -> MemberView:
             organization = _administered(view, caller, name, Scope.ORGANIZATION_READ)
@@ -52,7 +52,7 @@ class OrganizationService:
         return await self._doors.read(read)
 
     async def set(self, caller: Caller, name: str, user_name: str, draft: MemberDraft) -> MemberView:
-        """Makes a user a member, or changes what they are."""
+        """Makes a user a member, or changes the member's role."""
 
         def write(editor: CatalogEditor) -> MemberView:
             organization = _administered(editor, caller, name, Scope.ORGANIZATION_WRITE)
@@ -81,7 +81,7 @@ def _administered(view: CatalogView, caller: Caller, name: str, scope: Scope) ->
 
 
 def find_member(view: CatalogView, organization: Owner, user_name: str) -> Member:
-    """The membership of a user. Raises not_found_error."""
+    """Returns the membership of a user. Raises not_found_error."""
     user = view.owners.find(user_name)
     member = None if user is None else view.members.find(organization.id, user.id)
     if member is None:
@@ -90,7 +90,7 @@ def find_member(view: CatalogView, organization: Owner, user_name: str) -> Membe
 
 
 def set_member(editor: CatalogEditor, organization: Owner, user_name: str, role: MemberRole) -> Member:
-    """Makes a user a member of an organization. It always keeps an administrator."""
+    """Makes a user a member of an organization. Raises an error when no administrator would be left."""
     user = find_user(editor, user_name)
     if role is not MemberRole.ADMINISTRATOR:
         _keep_administrator(editor, organization, user)

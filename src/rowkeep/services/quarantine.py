@@ -1,4 +1,4 @@
-"""What can be done with the rows that did not fit: look at them, try them again, throw them away.
+"""The quarantine holds rows that did not fit: callers look at them, try them again or throw them away.
 
 Theory
 ------
@@ -47,20 +47,23 @@ _UNBOUNDED = Skipping(by_default=True, bounds=QuarantineBounds(2**63 - 1, 2**63 
 
 
 class ReplayDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a replay; `update_schema` means what it does in an insert."""
+    """What a caller asks of a replay. `update_schema` means what it means in an insert."""
 
     update_schema: bool | None = None
 
 
 class QuarantinePage(msgspec.Struct, frozen=True):
-    """Some rows of a quarantine, and how many left it for want of room since it was emptied."""
+    """Some rows of a quarantine.
+
+    It also counts the rows dropped for lack of room since it was last emptied.
+    """
 
     rows: list[QuarantinedRow]
     dropped_count: int
 
 
 class ReplayReport(msgspec.Struct, frozen=True):
-    """What became of the rows that were in the quarantine when the replay began."""
+    """What a replay did with the rows that were in the quarantine when it began."""
 
     row_count: int
     remaining_count: int
@@ -68,7 +71,7 @@ class ReplayReport(msgspec.Struct, frozen=True):
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """Some rows of a quarantine, the upload that they are of and the schema to fit, in one snapshot."""
+    """Some rows of a quarantine, their upload and the schema they have to fit, from one snapshot."""
 
     catalog_version: int
     upload: Upload
@@ -77,14 +80,17 @@ class _Part(msgspec.Struct, frozen=True):
 
 
 class QuarantineService:
-    """What can be done with the quarantine of an upload."""
+    """The operations on the quarantine of an upload."""
 
     def __init__(self, doors: Doors, large_bodies: LargeBodyDecoder) -> None:
         self._doors = doors
         self._large_bodies = large_bodies
 
     async def page(self, caller: Caller, path: tuple[str, str], after_id: int, count: int) -> QuarantinePage:
-        """Rows after an id, oldest first. `path` is the table reference and the upload's name."""
+        """Returns rows with ids above `after_id`, oldest first.
+
+        `path` is the table reference and the upload's name.
+        """
 
         def read(view: CatalogView) -> QuarantinePage:
             upload_id = _visible_upload(view, caller, path)[2].id
@@ -96,7 +102,7 @@ class QuarantineService:
     async def rows(
         self, caller: Caller, path: tuple[str, str], after_id: int
     ) -> AsyncIterator[list[QuarantinedRow]]:
-        """All rows after an id, oldest first, some at a time."""
+        """Yields all rows with ids above `after_id`, oldest first, some at a time."""
         upload_id = await self._doors.read(lambda view: _visible_upload(view, caller, path)[2].id)
         return self._parts(upload_id, after_id)
 
@@ -106,7 +112,7 @@ class QuarantineService:
             after_id = rows[-1].id
 
     async def empty(self, caller: Caller, path: tuple[str, str]) -> None:
-        """Throws the rows away. Also where the version is released: its rows do not change by that."""
+        """Throws the rows away. In a released version too, whose own rows stay as they are."""
 
         def write(editor: CatalogEditor) -> None:
             place, table, upload = _visible_upload(editor, caller, path)
@@ -141,7 +147,10 @@ class QuarantineService:
         after_id: int,
         last_id: int,
     ) -> tuple[_Part, Batch]:
-        """The next rows and those of them that went in, looked at again whenever the catalog has moved."""
+        """Inserts those of the next rows that fit, and starts over when the catalog has moved.
+
+        Returns the part that was looked at, and the batch that went in.
+        """
         for _ in range(ATTEMPTS_MAX):
             part = await self._doors.read(
                 lambda view: _part(view, caller, path, options, (after_id, last_id))
@@ -155,7 +164,7 @@ class QuarantineService:
         )
 
     async def _fitting(self, part: _Part, options: InsertOptions) -> Batch:
-        """Those rows of a part that fit, as a batch."""
+        """Returns the rows of a part that fit, as a batch."""
         upload = part.upload
         batch = Batch(upload.id, part.catalog_version, upload.schema, 0, rows_sha256=digest_of(()))
         if not part.rows:
@@ -202,7 +211,7 @@ def _visible_upload(view: CatalogView, caller: Caller, path: tuple[str, str]) ->
 
 
 def _begin(editor: CatalogEditor, caller: Caller, path: tuple[str, str]) -> tuple[Upload, int]:
-    """Where rows are to go, and the last of those that are there. The audit log has that it began."""
+    """Writes the replay to the audit log. Returns the upload and the id of the last row in quarantine."""
     upload = _changeable_upload(editor, caller, path)
     place, table, _ = _visible_upload(editor, caller, path)
     subject = upload_subject(place.dataset, place.version, table, upload)
@@ -218,7 +227,7 @@ def _part(
     options: InsertOptions,
     between: tuple[int, int],
 ) -> _Part:
-    """The next rows of a quarantine, after one id up to another."""
+    """Returns the next rows of a quarantine, those with ids between two bounds."""
     after_id, last_id = between
     upload = _changeable_upload(view, caller, path)
     rows = _rows(view, upload_id=upload.id, after_id=after_id, last_id=last_id)

@@ -63,7 +63,7 @@ _CRASHED = "The query ended the process that ran it. Write it in another way, or
 
 
 class QueryLimits(msgspec.Struct, frozen=True):
-    """What a query may use."""
+    """The limits of a query."""
 
     memory_bytes_max: int
     result_bytes_max: int
@@ -83,13 +83,13 @@ class QueryDraft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class FilteredRows(msgspec.Struct, frozen=True):
-    """Rows that a filter found."""
+    """Rows that a filter has found."""
 
     view: "QueryView"
     result: QueryResult
 
     def stream(self, format_: ReadFormat) -> ReadStream:
-        """The rows as one stream without a name. Only who asked for them may read it."""
+        """Returns the rows as one stream without a name. Only the caller who asked for them may read it."""
         found = result_stream(self.view, self.result, format_, None, None)
         if self.view.job.user_id:
             return found
@@ -97,7 +97,7 @@ class FilteredRows(msgspec.Struct, frozen=True):
 
 
 class QueryView(msgspec.Struct, frozen=True):
-    """A query as it is shown; `result` once it is completed."""
+    """A query as callers see it. `result` is set once it is completed."""
 
     job: Job
     arguments: QueryArguments
@@ -105,7 +105,7 @@ class QueryView(msgspec.Struct, frozen=True):
 
 
 def query_view(job: Job) -> QueryView:
-    """What a job says of its query."""
+    """Returns the view of a job that is a query."""
     result = None
     if job.status is JobStatus.COMPLETED and job.result is not None:
         result = msgspec.json.decode(job.result, type=QueryResult)
@@ -113,14 +113,14 @@ def query_view(job: Job) -> QueryView:
 
 
 class QueryService:
-    """Takes queries in and shows what came of them."""
+    """Creates queries and shows their state and result."""
 
     def __init__(self, doors: Doors, jobs: JobService) -> None:
         self._doors = doors
         self._jobs = jobs
 
     async def create(self, caller: Caller, draft: QueryDraft) -> QueryView:
-        """Queues a query, and waits for its end as long as the caller says."""
+        """Queues a query. Waits for its end as long as the caller asks."""
         hold_ms = HOLD_MS_DEFAULT if draft.timeout_ms is None else draft.timeout_ms
         if not 0 <= hold_ms <= HOLD_MS_MAX:
             raise invalid_request(f"`timeoutMs` must be from 0 to {HOLD_MS_MAX}.")
@@ -144,7 +144,7 @@ class QueryService:
             return await self._held(job, ended, hold_ms / 1000)
 
     async def _held(self, job: Job, ended: asyncio.Event, seconds: float) -> QueryView:
-        """A query once it is finished, or as it is after so long."""
+        """Returns a query when it is finished, or in its state after `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not job.is_finished:
@@ -161,7 +161,7 @@ class QueryService:
         return found
 
     async def filter(self, caller: Caller, asked: RowFilter) -> FilteredRows:
-        """The rows of a table that a reader asks for, as a result. Raises invalid_request_error."""
+        """Returns the rows of a table that fulfil a filter. Raises invalid_request_error."""
 
         def add(editor: CatalogEditor) -> Job:
             principal = principal_of(editor, caller)
@@ -189,15 +189,15 @@ class QueryService:
         return FilteredRows(view, view.result)
 
     async def find(self, caller: Caller, identifier: str) -> QueryView:
-        """A query of the caller's."""
+        """Returns a query of the caller."""
         return await self._doors.read(lambda view: find_query(view, caller, identifier))
 
     async def completed(self, caller: Caller, identifier: str) -> tuple[QueryView, QueryResult]:
-        """A completed query of the caller's, and its result."""
+        """Returns a completed query of the caller, and its result."""
         return await self._doors.read(lambda view: completed_query(view, caller, identifier))
 
     async def page(self, caller: Caller, before_id: int | None, count: int) -> list[QueryView]:
-        """The caller's queries, newest first, those before one."""
+        """Returns the caller's queries with smaller ids than `before_id`, newest first."""
 
         def read(view: CatalogView) -> list[QueryView]:
             principal = signed_in(principal_of(view, caller))
@@ -208,7 +208,7 @@ class QueryService:
         return await self._doors.read(read)
 
     async def cancel(self, caller: Caller, identifier: str) -> QueryView:
-        """Ends a query of the caller's, if it is not finished."""
+        """Cancels a query of the caller that is not finished."""
 
         def cancel(editor: CatalogEditor) -> QueryView:
             found = find_query(editor, caller, identifier)
@@ -221,7 +221,7 @@ class QueryService:
 
 
 def _check_room(view: CatalogView, user_id: int) -> None:
-    """Raises rate_limit_exceeded for a user whose results take all the room that one's may."""
+    """Raises rate_limit_exceeded for a user whose stored results are at the limit."""
     if view.queries.result_bytes(user_id) >= RESULT_BYTES_OF_USER_MAX:
         raise RowkeepError(
             ErrorCode.RATE_LIMIT_EXCEEDED,
@@ -232,7 +232,7 @@ def _check_room(view: CatalogView, user_id: int) -> None:
 
 
 def find_query(view: CatalogView, caller: Caller, identifier: str) -> QueryView:
-    """A query of the caller's. Raises not_found_error for any other."""
+    """Returns a query of the caller. Raises not_found_error for any other."""
     principal = signed_in(principal_of(view, caller))
     job = view.jobs.find_named(identifier)
     if job is None or job.kind is not JobKind.QUERY or job.user_id != principal.user_id:
@@ -241,7 +241,10 @@ def find_query(view: CatalogView, caller: Caller, identifier: str) -> QueryView:
 
 
 def completed_query(view: CatalogView, caller: Caller, identifier: str) -> tuple[QueryView, QueryResult]:
-    """A query of the caller's whose rows can be read. Raises invalid_request_error until it is completed."""
+    """Returns a query of the caller and its result.
+
+    Raises invalid_request_error until the query is completed.
+    """
     found = find_query(view, caller, identifier)
     principal = principal_of(view, caller)
     require_scope(principal, Scope.DATA_DATA)
@@ -260,7 +263,7 @@ def result_stream(
     selected_variables: Sequence[str] | None,
     rows_max: int | None,
 ) -> ReadStream:
-    """The rows of a query's result as one stream without a name."""
+    """Returns the rows of a query's result as one stream without a name."""
     row_end = result.row_count if rows_max is None else min(rows_max, result.row_count)
     slices = (RowSlice(result_upload_id(found.job.id), 0, row_end),) if row_end else ()
     return ReadStream(
@@ -282,7 +285,7 @@ def rows_of_query(
     selected_variables: Sequence[str] | None,
     rows_max: int | None,
 ) -> Callable[[CatalogView], ReadStream]:
-    """What finds the rows of a query's result that a caller asks for."""
+    """Returns a function that finds the rows of a query's result in a catalog view, for this caller."""
 
     def find(view: CatalogView) -> ReadStream:
         found, result = completed_query(view, caller, identifier)
@@ -357,7 +360,7 @@ class QueryRunner:
         return JobFailure(error.message)
 
     def forget(self, editor: CatalogEditor, job: Job) -> None:
-        """A query keeps nothing in the catalog but its job."""
+        """Does nothing: a query keeps nothing in the catalog but its job."""
 
     async def tidy(self, job: Job) -> None:
-        """A query needs no file but those of its folder."""
+        """Does nothing: a query needs no files beside those in its folder."""

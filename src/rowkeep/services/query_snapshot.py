@@ -31,7 +31,9 @@ SEGMENTS_PER_PAGE = 1_000
 def snapshot(
     arguments: QueryArguments, named: Sequence[NamedTable], folder: EntrySink, view: CatalogView
 ) -> tuple[QueryTable, ...]:
-    """The tables that a query names, as of now and as its caller may read them. Entries go to the folder.
+    """Returns the tables that a query names, as its caller may read them now.
+
+    Adds their entries to the folder.
 
     Raises RowkeepError, with the place of the name, for a table that the caller may not read.
     """
@@ -78,7 +80,7 @@ def _found(
 def _permitted(
     view: CatalogView, arguments: QueryArguments, reference: str
 ) -> tuple[Place, Table, Upload | None]:
-    """A table as the caller may read it, and the one upload of it that a filter names, if it does."""
+    """Returns a table that the caller may read, and the one upload that a filter names, if it names one."""
     parsed, principal = parse_table_reference(reference), arguments.principal
     if arguments.filter is not None and arguments.filter.upload_name is not None:
         place, table, upload = find_upload(view, principal, parsed, arguments.filter.upload_name)
@@ -90,7 +92,7 @@ def _permitted(
 
 
 def permit_filter(view: CatalogView, arguments: QueryArguments) -> None:
-    """Raises RowkeepError unless the caller may read what a filter reads."""
+    """Raises RowkeepError unless the caller may read the rows that a filter reads."""
     if arguments.filter is not None:
         _permitted(view, arguments, arguments.filter.table)
 
@@ -150,7 +152,10 @@ def _segment_part(
 def add_entries(
     view: CatalogView, upload_id: int, row: int, row_end: int, folder: ExportSink, versions: set[int]
 ) -> int:
-    """Adds the entries of some rows of an upload. Returns how many; their schemas' versions go to a set."""
+    """Adds the entries of a range of an upload's rows to the folder. Returns the number of entries.
+
+    The versions of the entries' schemas are added to `versions`.
+    """
     count = 0
     while row < row_end:
         found = view.entries.holding(upload_id, row, row_end, READ_BYTES_MAX)

@@ -1,4 +1,4 @@
-"""Who may read a raw file: whoever may read the rows of a version that holds it."""
+"""Access to raw files: whoever may read the rows of a version that holds a file may read the file."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,10 @@ def own_place(view: CatalogView, principal: Principal, file: PlacedFile) -> Plac
 
 
 def require_reader(view: CatalogView, principal: Principal, file: PlacedFile) -> None:
-    """Raises what reading the table would, in the last version that has the file and the caller sees."""
+    """Raises what reading the table would raise.
+
+    The version that counts is the last one that has the file and that the caller sees.
+    """
     places = _places(view, principal, file, view.raw_files.version_ids(file.id))
     if not places:
         signed_in(principal)
@@ -62,7 +65,7 @@ def _places(
 
 
 def readable_files(caller: Caller, identifiers: Sequence[str], view: CatalogView) -> list[RawFile]:
-    """Returns those of some files that the caller may read. All files of an upload are alike in that."""
+    """Returns those of some files that the caller may read. Access is the same for all files of an upload."""
     principal = principal_of(view, caller)
     may_read: dict[int, bool] = {}
     files = view.raw_files.of_identifiers(identifiers)

@@ -62,28 +62,28 @@ FILES_PER_PAGE = 10_000
 
 
 class RawFileDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a file to add: the temporary upload that has it, and its name in the table."""
+    """A file to add, as the caller names it: its temporary upload, and its name in the table."""
 
     temp_upload_id: str
     name: str | None = None
 
 
 class FoundFile(msgspec.Struct, frozen=True):
-    """A file that may be sent, open."""
+    """An open file that may be sent to the caller."""
 
     file: RawFile
     content: OpenFile
 
 
 class FileList(msgspec.Struct, frozen=True):
-    """The files of a table: when the list changed last, and the files, some at a time."""
+    """The files of a table, some at a time, and when the list last changed."""
 
     changed_at: int
     pages: AsyncIterator[list[RawFile]]
 
 
 class RawFileService:
-    """What can be done with raw files."""
+    """The operations on raw files."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class RawFileService:
     async def add(
         self, caller: Caller, table_reference: str, drafts: Sequence[RawFileDraft]
     ) -> list[RawFile]:
-        """Adds files to a file index table, all or none. Returns them in the order of the drafts."""
+        """Adds all the files to a file index table, or none. Returns them in the order of the drafts."""
         find = partial(_sent, caller, table_reference, drafts)
         sent = await self._doors.read(find)
         async with self._temp_uploads.claimed([each.identifier for each in sent]):
@@ -177,9 +177,9 @@ class RawFileService:
     async def of_query(
         self, caller: Caller, identifier: str, id_variable: str
     ) -> AsyncIterator[list[RawFile]]:
-        """Returns the files whose ids are in a variable of a query's result, each once, some at a time.
+        """Yields the files whose ids are in a variable of a query's result, each file once, some at a time.
 
-        Ids of files that the caller may not read, or that are none, are passed over.
+        Ids that name no file, or one that the caller may not read, are passed over.
         """
         find = rows_of_query(caller, identifier, ReadFormat.JSON_LINES, (id_variable,), None)
         return self._named_in(caller, await self._reads.list_stream(find))
@@ -189,7 +189,7 @@ class RawFileService:
             yield await self._doors.read(partial(readable_files, caller, identifiers))
 
     async def open(self, caller: Caller, identifier: str) -> FoundFile:
-        """Opens a file, for who may read a version that holds it."""
+        """Opens a file for a caller who may read a version that holds it."""
 
         def read(view: CatalogView) -> RawFile:
             principal = principal_of(view, caller)
@@ -239,7 +239,7 @@ def _page(table_id: int, after_id: int, view: CatalogView) -> list[RawFile]:
 
 
 def _file_index(view: CatalogView, principal: Principal, reference: str) -> tuple[Place, Table]:
-    """Returns a file index table that may be written to. Raises invalid_request_error for any other."""
+    """Returns a file index table that may be written to. Raises invalid_request_error for any other table."""
     place, table = editable_table(view, principal, parse_table_reference(reference))
     if not table.is_file_index:
         raise invalid_request(
@@ -252,7 +252,10 @@ def _file_index(view: CatalogView, principal: Principal, reference: str) -> tupl
 def _sent(
     caller: Caller, reference: str, drafts: Sequence[RawFileDraft], view: CatalogView
 ) -> list[TempUpload]:
-    """Returns the temporary uploads that are to become files; not those that have in an earlier request."""
+    """Returns the temporary uploads that are to become files.
+
+    Those that an earlier request used are left out.
+    """
     principal = principal_of(view, caller)
     _, table = _file_index(view, principal, reference)
     if len(drafts) > FILES_PER_REQUEST_MAX:
@@ -278,7 +281,7 @@ def _sent(
 
 
 def _upload_of(editor: CatalogEditor, table: Table) -> Upload:
-    """Returns the upload of a table that has the rows of its files; makes it when it is missing."""
+    """Returns the upload that holds the rows of a table's files. Creates it when it is missing."""
     found = editor.uploads.find(table.id, UPLOAD_NAME)
     if found is not None:
         return found
@@ -315,9 +318,9 @@ def _row(new: NewRawFile) -> dict[str, object]:
 
 
 def _already_there(view: CatalogView, table: Table, said: Sequence[NewRawFile]) -> dict[str, RawFile]:
-    """Returns the files that a table has, with this name and content, by the temporary uploads.
+    """Returns the files that the table already has with this name and content, by temporary upload.
 
-    Raises invalid_request_error where a file would get the name of another.
+    Raises invalid_request_error when the name is taken by a file with other content.
     """
     named = view.raw_files.named(table.id, [each.name for each in said])
     seen: set[str] = set()

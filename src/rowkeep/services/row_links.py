@@ -1,4 +1,6 @@
-"""Links to rows of tables: for an hour, whoever has one reads them as they are by then, without a token.
+"""Links to rows of tables.
+
+For an hour, anybody with the link reads the rows as they are then, without a token.
 
 A link is worth what its token is worth (model/links.py): each fetch is a read as the one who made it. It is
 for rows that fit a request; files of an export have links of their own (services/exports.py).
@@ -25,7 +27,7 @@ _no_word = re.compile(r"\W+")
 
 
 class RowLinkDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a link to rows."""
+    """The link to rows that a caller asks for."""
 
     format: str | None = None
     compression: str | None = None
@@ -36,7 +38,7 @@ class RowLinkDraft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class RowLinkService:
-    """Makes links, and says what a link is of."""
+    """Makes links, and finds the rows of a link."""
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
@@ -44,7 +46,7 @@ class RowLinkService:
     async def create(
         self, caller: Caller, table: str, upload_name: str | None, draft: RowLinkDraft
     ) -> SharedFile:
-        """A link to rows that the caller may read. Raises RowkeepError as reading them would."""
+        """Returns a link to rows that the caller may read. Raises RowkeepError as reading them would."""
         if draft.max_results is not None and draft.max_results < 0:
             raise invalid_request("`maxResults` counts from 0.")
         link = RowLink(
@@ -70,25 +72,25 @@ class RowLinkService:
         return await self._doors.read(sign)
 
     async def open(self, text: str) -> RowLink:
-        """What a link says. Raises not_found_error for one that is none, or has expired."""
+        """Returns the content of a link's text. Raises not_found_error for a bad or expired link."""
         now = time.time_ns() // 1_000_000
         return await self._doors.read(lambda view: checked(text, view.exports.link_secret(), now, RowLink))
 
 
 def is_of_a_file(link: RowLink) -> bool:
-    """Whether the rows are written as an export is, for their format or its options."""
+    """Returns whether the rows are written as an export is, because of their format or its options."""
     has_options = link.bom or link.null_marker is not None or link.compression is not None
     return has_options or link.format not in {ReadFormat.CSV, ReadFormat.JSON_LINES, ReadFormat.ARROW}
 
 
 def rows_of(link: RowLink) -> ReadRequest:
-    """The rows that a link is of. Raises invalid_request_error for a format that there is not."""
+    """Returns the read request of a link. Raises invalid_request_error for an unknown format."""
     format_ = ReadFormat.ARROW.value if is_of_a_file(link) else link.format
     return read_request(link.table, link.upload_name, format_, link.selected_variables, link.rows_max)
 
 
 def file_name(link: RowLink) -> str:
-    """What the rows of a link are called as a file. Raises invalid_request_error for unknown options."""
+    """Returns the file name for the rows of a link. Raises invalid_request_error for unknown options."""
     options = export_options(
         link.format,
         compression=link.compression,

@@ -40,7 +40,7 @@ _Key = tuple[str, str, str]
 
 
 class ComputationStatus(StrEnum):
-    """How far a computation is, in the words of the API."""
+    """The state of a computation, in the words of the API."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -70,7 +70,7 @@ class _Question(msgspec.Struct, frozen=True):
 
 
 class StatisticsService:
-    """Answers what is known of a variable's values, and finds it out. Used on one event loop."""
+    """Returns statistics of variables, computed when they are first asked for. Used on one event loop."""
 
     def __init__(self, doors: Doors, engine: StatisticsEngine) -> None:
         self._doors = doors
@@ -79,7 +79,7 @@ class StatisticsService:
         self._running: dict[_Key, asyncio.Task[Statistics]] = {}
 
     async def of_table(self, caller: Caller, reference: str, name: str) -> StatisticsView:
-        """The statistics of a table's variable."""
+        """Returns the statistics of a table's variable."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> _Question:
@@ -92,7 +92,7 @@ class StatisticsService:
         return await self._answer(await self._doors.read(read))
 
     async def of_upload(self, caller: Caller, reference: str, upload_name: str, name: str) -> StatisticsView:
-        """The statistics of an upload's variable."""
+        """Returns the statistics of an upload's variable."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> _Question:
@@ -104,7 +104,7 @@ class StatisticsService:
         return await self._answer(await self._doors.read(read))
 
     async def of_query(self, caller: Caller, identifier: str, name: str) -> StatisticsView:
-        """The statistics of a variable of a query's result."""
+        """Returns the statistics of a variable of a query's result."""
 
         def read(view: CatalogView) -> _Question:
             found, result = completed_query(view, caller, identifier)

@@ -28,7 +28,7 @@ UPLOADS_PER_PAGE = 1_000
 
 
 class TableDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a table to create."""
+    """The properties of a table to create, as the caller sent them."""
 
     name: str
     description: str | None = None
@@ -37,7 +37,7 @@ class TableDraft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TableChanges(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller wants to be different; what is unset stays, null empties."""
+    """The changes that a caller asks for. An unset field stays as it is, null empties it."""
 
     name: str | UnsetType = UNSET
     description: str | UnsetType | None = UNSET
@@ -45,7 +45,7 @@ class TableChanges(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TableView(msgspec.Struct, frozen=True):
-    """A table, where it is and what it holds."""
+    """A table, its place and the uploads that hold its rows."""
 
     place: Place
     table: Table
@@ -53,12 +53,12 @@ class TableView(msgspec.Struct, frozen=True):
 
     @property
     def schema(self) -> Schema:
-        """The variables of all its uploads."""
+        """Returns the variables of all its uploads."""
         return merged_schema(self.content.schemas)
 
 
 class TableService:
-    """What can be done with tables."""
+    """The operations on tables."""
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
@@ -66,7 +66,7 @@ class TableService:
     async def page(
         self, caller: Caller, dataset_reference: str, after_id: int, count: int
     ) -> list[TableView]:
-        """The tables of a dataset."""
+        """Returns a page of the tables of a dataset."""
         parsed = parse_dataset_reference(dataset_reference)
 
         def read(view: CatalogView) -> list[TableView]:
@@ -89,7 +89,7 @@ class TableService:
         return await self._doors.write(write)
 
     async def find(self, caller: Caller, reference: str) -> TableView:
-        """The table a reference names."""
+        """Returns the table that a reference names."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> TableView:
@@ -99,7 +99,7 @@ class TableService:
         return await self._doors.read(read)
 
     async def update(self, caller: Caller, reference: str, changes: TableChanges) -> TableView:
-        """Changes what is said of a table; of a released one only its description."""
+        """Changes the properties of a table. In a released version only the description can change."""
         parsed = parse_table_reference(reference)
 
         def write(editor: CatalogEditor) -> TableView:
@@ -131,12 +131,12 @@ class TableService:
 
 
 def table_view(view: CatalogView, place: Place, table: Table) -> TableView:
-    """A table with what it holds."""
+    """Returns a table with the uploads that hold its rows."""
     return TableView(place, table, view.tables.contents([table.id])[table.id])
 
 
 def content_uploads(view: CatalogView, table_id: int) -> Iterator[Upload]:
-    """The uploads whose rows a table holds, in the order of the rows, a page at a time."""
+    """Yields the uploads that hold a table's rows, in the order of the rows; read a page at a time."""
     after_id = 0
     while uploads := view.uploads.content_page(table_id, after_id, UPLOADS_PER_PAGE):
         yield from uploads

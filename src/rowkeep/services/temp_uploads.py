@@ -44,7 +44,7 @@ RETRY_SECONDS = 60
 
 
 class TempUploadDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a file that it is going to send."""
+    """A file that a caller is going to send, as the caller describes it."""
 
     name: str | None = None
     size: int | None = None
@@ -52,7 +52,7 @@ class TempUploadDraft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TempUploadService:
-    """Takes files in. One per process; used on the event loop."""
+    """Receives files. One per process; used on the event loop."""
 
     def __init__(self, doors: Doors, files: ContentFiles, *, bytes_max: int) -> None:
         self._doors = doors
@@ -64,7 +64,10 @@ class TempUploadService:
     async def create(
         self, caller: Caller, table_reference: str, drafts: Sequence[TempUploadDraft]
     ) -> list[TempUpload]:
-        """Makes room for files. Raises what editing the table would, and `unavailable` when there is none."""
+        """Creates temporary uploads.
+
+        Raises what editing the table would, and `unavailable` when there is no room.
+        """
         parsed = parse_table_reference(table_reference)
 
         def write(editor: CatalogEditor) -> list[TempUpload]:
@@ -82,7 +85,7 @@ class TempUploadService:
         return await self._doors.write(write)
 
     async def find(self, caller: Caller, identifier: str) -> TempUpload:
-        """Returns a temporary upload of the caller. Raises not_found_error when there is none, or no more."""
+        """Returns a temporary upload of the caller. Raises not_found_error when it is missing or expired."""
 
         def read(view: CatalogView) -> TempUpload:
             principal = signed_in(principal_of(view, caller))
@@ -94,7 +97,7 @@ class TempUploadService:
         return await self._doors.read(read)
 
     async def receive(self, temp_upload: TempUpload, parts: AsyncIterator[bytes]) -> TempUpload:
-        """Takes in the whole content; what came before is replaced."""
+        """Receives the whole content, in place of any content received before."""
         self._check_open(temp_upload)
         async with _Writing(self._writers, temp_upload.identifier):
             spool = self._files.new(temp_upload.identifier)
@@ -107,7 +110,10 @@ class TempUploadService:
     async def receive_piece(
         self, temp_upload: TempUpload, piece: ContentPiece, parts: AsyncIterator[bytes]
     ) -> TempUpload:
-        """Takes in what of a piece goes on from what is there; the rest is read and thrown away."""
+        """Receives a piece.
+
+        The bytes that follow on those already there are kept; the others are read and thrown away.
+        """
         self._check_open(temp_upload)
         async with _Writing(self._writers, temp_upload.identifier):
             there = await self._current(temp_upload)
@@ -128,7 +134,7 @@ class TempUploadService:
     async def _go_on(
         self, there: TempUpload, total: int | None, spool: KeptSpool, parts: AsyncIterator[bytes]
     ) -> None:
-        """Writes a piece and notes how far it came, also when its sender leaves in the middle."""
+        """Writes a piece and notes how far it came, even if its sender leaves in the middle."""
         try:
             noted = spool.byte_count
             async for _ in self._written(spool, parts):
@@ -153,7 +159,7 @@ class TempUploadService:
             pass
 
     async def _written(self, spool: KeptSpool, parts: AsyncIterator[bytes]) -> AsyncIterator[None]:
-        """Writes parts, several at a time; comes back after each write."""
+        """Writes parts, several at a time, and yields after each write."""
         held = bytearray()
         async for part in parts:
             held += part
@@ -170,7 +176,7 @@ class TempUploadService:
         held.clear()
 
     async def _complete(self, temp_upload: TempUpload, spool: KeptSpool) -> TempUpload:
-        """Makes the content durable and says that all of it is there."""
+        """Makes the content durable and marks it as complete."""
         size = spool.byte_count
         if temp_upload.size is not None and temp_upload.size != size:
             raise invalid_request(f"The file has {size} bytes, not {temp_upload.size} as was said.")
@@ -182,7 +188,10 @@ class TempUploadService:
 
     @asynccontextmanager
     async def claimed(self, identifiers: Sequence[str]) -> AsyncIterator[None]:
-        """Lets nobody write to files while something is made of them; who was writing is ended."""
+        """Keeps requests from writing to files while they are being used.
+
+        A request that was writing is ended.
+        """
         if self._claimed.intersection(identifiers):
             raise conflict("Another request is making something of these files; ask again in a moment.")
         self._claimed.update(identifiers)
@@ -197,12 +206,12 @@ class TempUploadService:
             self._claimed.difference_update(identifiers)
 
     async def discard(self, identifiers: Sequence[str]) -> None:
-        """Removes the files of temporary uploads that are no more."""
+        """Removes the files of temporary uploads that no longer exist."""
         for identifier in identifiers:
             await self._files.remove(identifier)
 
     async def delete(self, temp_upload: TempUpload) -> None:
-        """Forgets a file that was not sent whole."""
+        """Deletes a temporary upload that was not sent whole."""
         await self._doors.write_in_reserve(lambda editor: editor.temp_uploads.delete(temp_upload.identifier))
 
     async def _current(self, temp_upload: TempUpload) -> TempUpload:
@@ -255,7 +264,7 @@ def _check_drafts(drafts: Sequence[TempUploadDraft]) -> None:
 
 
 def new_temp_upload(table_id: int, user_id: int, draft: TempUploadDraft) -> NewTempUpload:
-    """Returns a temporary upload to add, for a file of which this much is said."""
+    """Returns a temporary upload to add, for a file with these properties."""
     return NewTempUpload(
         identifier=secrets.token_hex(IDENTIFIER_BYTES),
         table_id=table_id,
@@ -271,14 +280,17 @@ def _has_expired(temp_upload: TempUpload) -> bool:
 
 
 def _total(there: TempUpload, piece: ContentPiece) -> int | None:
-    """Returns how large the whole is. Raises invalid_request_error where the piece and the draft differ."""
+    """Returns the size of the whole file.
+
+    Raises invalid_request_error where the piece and the draft differ.
+    """
     if piece.total is not None and there.size is not None and piece.total != there.size:
         raise invalid_request(f"The file was said to have {there.size} bytes, and now {piece.total}.")
     return there.size if piece.total is None else piece.total
 
 
 async def _after(parts: AsyncIterator[bytes], byte_count: int) -> AsyncIterator[bytes]:
-    """The parts without their first bytes, which are there already."""
+    """Yields the parts without their first bytes, which the server already has."""
     left = byte_count
     async for part in parts:
         yield part[left:]
@@ -291,6 +303,6 @@ async def _throw_away(parts: AsyncIterator[bytes]) -> None:
 
 
 async def sweep(doors: Doors, files: ContentFiles) -> None:
-    """Forgets what has expired, and removes the files that no temporary upload names."""
+    """Deletes expired temporary uploads, and removes the files that no temporary upload names."""
     await doors.write_in_reserve(lambda editor: editor.temp_uploads.prune())
     await files.sweep(lambda: doors.read(lambda view: view.temp_uploads.identifiers()))

@@ -30,12 +30,12 @@ ONE_FILE_BYTES = 2**62
 
 
 class TransferPermits(msgspec.Struct, frozen=True):
-    """What may be fetched: from which hosts."""
+    """The hosts from which content may be fetched."""
 
     hosts: frozenset[tuple[str, int | None]] = frozenset()
 
     def transfer(self, view: CatalogView, caller: Caller, source: Source) -> Transfer:
-        """Returns what is to be fetched, if the caller may read it. Raises RowkeepError."""
+        """Returns the transfer for a source, if the caller may read it. Raises RowkeepError."""
         if source.kind == TABLE:
             asked = read_request(source.path, None, ReadFormat.ARROW, None, None)
             stream = whole_stream(view, caller, asked)
@@ -59,7 +59,7 @@ NO_HOSTS = TransferPermits()
 
 
 def transferred(arguments: LoadArguments) -> LoadArguments:
-    """Returns what a load is asked for with what is known of content that comes from a table."""
+    """Returns the arguments of a load, completed with what is known of content that comes from a table."""
     if not isinstance(arguments.transfer, TableTransfer):
         return arguments
     variables = arguments.transfer.stream.schema.variables
@@ -96,7 +96,7 @@ class TransferService:
         self._bytes_max = bytes_max
 
     async def fetch(self, job: Job, arguments: LoadArguments) -> int:
-        """Fetches the content of a load, durably. Returns its size. Raises as a load does."""
+        """Fetches the content of a load and makes it durable. Returns its size. Raises as a load does."""
         transfer = arguments.transfer
         if isinstance(transfer, UrlTransfer):
             return await self._take(arguments.temp_upload, self._urls.parts(transfer.url))

@@ -25,7 +25,7 @@ _log = structlog.get_logger("rowkeep.upkeep")
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """How long is kept what is forgotten by age."""
+    """How long things are kept that are deleted by age."""
 
     result_hours: int
     export_hours: int
@@ -40,7 +40,7 @@ async def keep_up(
     raw_files: RawContents,
     retention: Retention,
 ) -> None:
-    """Forgets what no longer counts every few minutes, until it is cancelled."""
+    """Deletes what is no longer needed every few minutes, until this is cancelled."""
     while True:
         await asyncio.sleep(PAUSE_SECONDS)
         try:
@@ -63,25 +63,28 @@ async def prune(doors: Doors) -> None:
 
 
 async def prune_audit(doors: Doors, audit_days: int) -> None:
-    """Drops what the audit log says of acts so long ago."""
+    """Deletes entries of the audit log that are older than `audit_days`."""
     before = time.time_ns() // 1_000_000 - audit_days * 24 * MS_PER_HOUR
     await doors.write_in_reserve(lambda editor: editor.audit.prune(before))
 
 
 async def expire_queries(doors: Doors, result_hours: int) -> None:
-    """Deletes queries that finished so long ago; their rows go with those of deleted uploads."""
+    """Deletes queries that finished more than `result_hours` ago.
+
+    Their rows go with those of deleted uploads.
+    """
     finished_before = time.time_ns() // 1_000_000 - result_hours * MS_PER_HOUR
     await doors.write_in_reserve(lambda editor: editor.queries.expire(finished_before))
 
 
 async def expire_exports(doors: Doors, export_hours: int) -> None:
-    """Deletes exports that finished so long ago; their files are swept."""
+    """Deletes exports that finished more than `export_hours` ago. Their files are swept later."""
     finished_before = time.time_ns() // 1_000_000 - export_hours * MS_PER_HOUR
     await doors.write_in_reserve(lambda editor: editor.exports.expire(finished_before))
 
 
 async def forget_deleted(doors: Doors) -> None:
-    """Drops the rows of deleted uploads that no read session may ask for, a bounded commit at a time."""
+    """Deletes the rows of deleted uploads that no read session needs, in commits of bounded size."""
     now = time.time_ns() // 1_000_000
     for upload_id in await doors.read(lambda view: view.uploads.forgettable(now, FORGOTTEN_PER_LOOK)):
         await _forget(doors, upload_id)

@@ -1,4 +1,4 @@
-"""What a caller says of an upload to create, checked. Source: contract 4.5, 7.14, 7.29."""
+"""The properties of an upload to create, checked. Source: contract 4.5, 7.14, 7.29."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ _TYPES = (UploadType.STREAM.value, *FileType, *TYPE_ALIASES)
 
 
 class VariableDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of one variable. `value_labels` is a list of pairs or an object."""
+    """One variable, as the caller describes it. `value_labels` is a list of pairs or an object."""
 
     name: str
     type: Annotated[str, msgspec.Meta(extra_json_schema={"enum": tuple(VariableType)})]
@@ -46,7 +46,7 @@ class VariableDraft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class UploadDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of an upload to create; what belongs to files is ignored for a stream.
+    """The properties of an upload to create. Those that belong to files are ignored for a stream.
 
     Without a `type` it is a file, whose type its name and its content tell. `schema` are the variables of a
     stream, or for a file the types of some of its columns.
@@ -72,12 +72,12 @@ class UploadDraft(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def content(self) -> str | None:
-        """The temporary upload with the file, which older clients call a resumable upload."""
+        """Returns the id of the temporary upload with the file. Older clients call it a resumable upload."""
         return self.temp_upload_id or self.resumable_upload_id
 
 
 def stream_schema(draft: UploadDraft) -> Schema:
-    """Returns the variables that a stream is created with; names that can name none are repaired.
+    """Returns the variables that a stream is created with. Names that a variable cannot have are repaired.
 
     Raises invalid_request_error.
     """
@@ -99,7 +99,7 @@ def stream_schema(draft: UploadDraft) -> Schema:
 
 
 def renaming_warning(schema: Schema) -> str | None:
-    """Returns what a caller is told of names that were repaired; None when none was."""
+    """Returns the warning about repaired names, or None when none was repaired."""
     renamed = [
         f"{shown_name(variable.declared_name)} is {variable.name}"
         for variable in schema.variables
@@ -148,7 +148,7 @@ def _described(variable: Variable, facts: dict[str, Any]) -> Variable:
 def load_arguments(
     draft: UploadDraft, name: str, content: TempUpload, transfer: Transfer | None
 ) -> LoadArguments:
-    """Returns what the load of a file is asked for. Raises invalid_request_error."""
+    """Returns the arguments of the load of a file. Raises invalid_request_error."""
     check_file_draft(draft)
     quoted = draft.has_quoted_newlines
     options = FileOptions(
@@ -170,7 +170,7 @@ def load_arguments(
 
 
 def check_file_draft(draft: UploadDraft) -> None:
-    """Raises invalid_request_error for what no file can be."""
+    """Raises invalid_request_error for properties that no file can have."""
     if draft.type is not None and draft.type.lower() not in _TYPES:
         raise invalid_request(
             f"There is no type of upload {shortened(draft.type)!r}."
@@ -181,7 +181,7 @@ def check_file_draft(draft: UploadDraft) -> None:
 
 
 def _metadata(draft: UploadDraft) -> dict[str, VariableMetadata]:
-    """What is said of variables whose names and types the file will tell."""
+    """Returns the metadata of variables whose names and types are read from the file later."""
     said: dict[str, VariableMetadata] = {}
     for variable in draft.schema or ():
         _add_metadata(said, variable.name, _variable(variable))
@@ -198,7 +198,7 @@ def _add_metadata(said: dict[str, VariableMetadata], name: str, variable: Variab
 
 
 def draft_of_query(query: Mapping[str, Sequence[str]]) -> UploadDraft:
-    """Returns a draft that stands in query parameters. Raises invalid_request_error.
+    """Returns the draft in a request's query parameters. Raises invalid_request_error.
 
     A list is a parameter that is repeated, an object is JSON.
     """

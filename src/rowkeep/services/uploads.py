@@ -38,7 +38,7 @@ UNTITLED = "untitled_upload"
 
 
 class UploadView(msgspec.Struct, frozen=True):
-    """An upload and where it is.
+    """An upload and its place.
 
     `quarantined_count` is how many rows are in its quarantine; `load` is the job that fills it from a file.
     """
@@ -51,7 +51,10 @@ class UploadView(msgspec.Struct, frozen=True):
 
 
 class _Content(msgspec.Struct, frozen=True):
-    """The file of an upload: the temporary upload that has it, or will have what is fetched."""
+    """The file of an upload:
+
+    a temporary upload that has the content, or that will have it once it is fetched.
+    """
 
     temp_upload: TempUpload
     file_name: str | None
@@ -59,7 +62,7 @@ class _Content(msgspec.Struct, frozen=True):
 
 
 class UploadService:
-    """What can be done with uploads."""
+    """The operations on uploads."""
 
     def __init__(self, doors: Doors, jobs: JobService, transfers: TransferPermits = NO_HOSTS) -> None:
         self._doors = doors
@@ -67,7 +70,7 @@ class UploadService:
         self._transfers = transfers
 
     async def page(self, caller: Caller, table_reference: str, after_id: int, count: int) -> list[UploadView]:
-        """The uploads that a table got in its version."""
+        """Returns a page of the uploads that a table got in its version."""
         parsed = parse_table_reference(table_reference)
 
         def read(view: CatalogView) -> list[UploadView]:
@@ -108,7 +111,7 @@ class UploadService:
         table: Table,
         draft: UploadDraft,
     ) -> _Content:
-        """The file that was sent, or a place for what is to be fetched."""
+        """Returns the file that was sent, or an empty temporary upload for one to be fetched."""
         if draft.transfer_specification is None:
             return _sent_content(editor, principal, table, draft)
         if draft.content is not None:
@@ -121,7 +124,7 @@ class UploadService:
         return _Content(made, self._transfers.file_name(source), transfer)
 
     async def find(self, caller: Caller, table_reference: str, name: str) -> UploadView:
-        """The upload of this name."""
+        """Returns the upload of this name."""
         parsed = parse_table_reference(table_reference)
 
         def read(view: CatalogView) -> UploadView:
@@ -131,7 +134,10 @@ class UploadService:
         return await self._doors.read(read)
 
     async def existing(self, caller: Caller, table_reference: str, name: str) -> UploadView:
-        """The upload of this name, for who asks whether it exists: absent for who may not edit."""
+        """Returns the upload of this name, to tell whether it exists.
+
+        For a caller who may not edit, it does not.
+        """
         parsed = parse_table_reference(table_reference)
 
         def read(view: CatalogView) -> UploadView:
@@ -141,7 +147,7 @@ class UploadService:
         return await self._doors.read(read)
 
     async def delete(self, caller: Caller, table_reference: str, name: str) -> None:
-        """Deletes an upload with all its rows; a load that fills it ends."""
+        """Deletes an upload with all its rows, and ends the load that fills it."""
         parsed = parse_table_reference(table_reference)
 
         def write(editor: CatalogEditor) -> list[int]:
@@ -164,15 +170,17 @@ def _views(view: CatalogView, place: Place, table: Table, uploads: Sequence[Uplo
 
 
 def upload_hash(upload: Upload) -> str:
-    """32 hex digits that change if and only if the upload's content does; rows are added or removed, once."""
+    """Returns 32 hex digits that change exactly when the upload's rows do."""
     key = f"{upload.id}:{upload.schema.version}:{upload.row_count}/{upload.row_end}"
     return hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
 
 
 def _create_stream(editor: CatalogEditor, table: Table, draft: UploadDraft) -> Upload:
-    """Creates a stream. By the name of one in an earlier version it goes on: its keys and tokens stay known.
+    """Creates a stream.
 
-    A producer knows nothing of versions: what it repeats after a release must not be inserted again.
+    If an earlier version has a stream of that name, the new one continues it: its keys and tokens stay known.
+    A producer knows nothing of versions, so a request that it repeats after a release must not be inserted
+    again.
     """
     name = checked_name("upload", draft.name or f"{UNTITLED}.{draft.type}")
     schema = stream_schema(draft)
@@ -203,7 +211,7 @@ def _sent_content(view: CatalogView, principal: Principal, table: Table, draft: 
 def _create_load(
     editor: CatalogEditor, place: Place, table: Table, draft: UploadDraft, content: _Content
 ) -> UploadView:
-    """An upload without rows, and the job that fills it from its file."""
+    """Creates an upload without rows, and the job that fills it from its file. Returns the upload."""
     sent = content.temp_upload
     name = checked_name("upload", draft.name or content.file_name or _untitled(draft))
     arguments = load_arguments(draft, content.file_name or name, sent, content.transfer)

@@ -1,4 +1,4 @@
-"""Variables: list, find, and say what they mean.
+"""Variables: list, find and describe them.
 
 What is said of a variable (label, description, value labels) belongs to a table, released or not, and has no
 bearing on its values; the next version starts with it. Until something is said, what the uploads'
@@ -40,7 +40,7 @@ ValueLabels = tuple[ValueLabel, ...] | dict[str, str]
 
 
 class VariableChanges(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller wants to say of a variable; what is unset stays, null empties."""
+    """The changes to a variable that a caller asks for. An unset field stays as it is, null empties it."""
 
     label: str | UnsetType | None = UNSET
     description: str | UnsetType | None = UNSET
@@ -48,32 +48,32 @@ class VariableChanges(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class NamedVariableChanges(VariableChanges, frozen=True, rename="camel", kw_only=True):
-    """What a caller changes of a variable, with the name of the variable."""
+    """The changes to a variable, with the variable's name."""
 
     name: str
 
 
 class VariablesChanges(msgspec.Struct, frozen=True):
-    """What a caller wants to say of several variables."""
+    """The changes to several variables."""
 
     variables: tuple[NamedVariableChanges, ...]
 
 
 class VariablesView(msgspec.Struct, frozen=True):
-    """The variables of a table or an upload, and whose they are."""
+    """The variables of a table or an upload, and its place."""
 
     parent: TableView | UploadView
     schema: Schema
 
 
 class VariableService:
-    """What can be done with variables."""
+    """The operations on variables."""
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
     async def of_table(self, caller: Caller, reference: str) -> VariablesView:
-        """The variables of a table."""
+        """Returns the variables of a table."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> VariablesView:
@@ -84,7 +84,7 @@ class VariableService:
         return await self._doors.read(read)
 
     async def of_upload(self, caller: Caller, reference: str, name: str) -> VariablesView:
-        """The variables of an upload."""
+        """Returns the variables of an upload."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> VariablesView:
@@ -96,7 +96,7 @@ class VariableService:
     async def update(
         self, caller: Caller, reference: str, changes: Sequence[NamedVariableChanges]
     ) -> VariablesView:
-        """Says something of a table's variables. Raises not_found_error for a name that is none."""
+        """Changes descriptions of a table's variables. Raises not_found_error for an unknown name."""
         parsed = parse_table_reference(reference)
 
         def write(editor: CatalogEditor) -> VariablesView:
@@ -112,7 +112,7 @@ class VariableService:
     async def update_in_dataset(
         self, caller: Caller, reference: str, changes: Sequence[NamedVariableChanges]
     ) -> None:
-        """Changes variables in every table of a dataset that has them; one table at least must."""
+        """Changes variables in every table of a dataset that has them; at least one table must have them."""
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> None:
@@ -130,7 +130,7 @@ class VariableService:
 
 
 def find_variable(schema: Schema, name: str) -> tuple[int, Variable]:
-    """A variable and its position, ignoring case. Raises not_found_error."""
+    """Returns a variable and its position, ignoring case. Raises not_found_error."""
     index = schema.position_by_key().get(name.lower())
     if index is None:
         names = [variable.name for variable in schema.variables]
@@ -140,7 +140,7 @@ def find_variable(schema: Schema, name: str) -> tuple[int, Variable]:
 
 
 def described_table_schema(view: CatalogView, found: TableView) -> Schema:
-    """A table's variables with what was said of them."""
+    """Returns a table's variables with their descriptions."""
     return described_schema(found.schema, view.variables.metadata([found.table.id])[found.table.id])
 
 
@@ -155,7 +155,10 @@ def _table_pages(view: CatalogView, place: Place) -> Iterator[list[TableView]]:
 def _update(
     editor: CatalogEditor, found: Sequence[TableView], changes: Sequence[NamedVariableChanges]
 ) -> list[list[str]]:
-    """Stores what is said of the variables that tables have; for each table, the names that it has not."""
+    """Stores descriptions of variables for several tables.
+
+    Returns for each table the names that it does not have.
+    """
     before = editor.variables.metadata([each.table.id for each in found])
     said: dict[int, dict[str, VariableMetadata]] = {}
     unknown: list[list[str]] = []
@@ -171,7 +174,7 @@ def _update(
 def _said(
     schema: Schema, changes: Sequence[NamedVariableChanges]
 ) -> tuple[dict[str, VariableMetadata], list[str]]:
-    """What changes make of a table's variables, and the names that it has not."""
+    """Returns the changed descriptions of a table's variables, and the names that it does not have."""
     positions = schema.position_by_key()
     said: dict[str, VariableMetadata] = {}
     unknown: list[str] = []
@@ -200,7 +203,7 @@ def _changed(change: NamedVariableChanges, before: VariableMetadata) -> Variable
 
 
 def pairs(labels: ValueLabels | None) -> tuple[ValueLabel, ...]:
-    """Value labels in the one form in which they are kept. Raises invalid_request_error for a value twice."""
+    """Returns value labels as pairs. Raises invalid_request_error when a value occurs twice."""
     if isinstance(labels, dict):
         return tuple(ValueLabel(value, label) for value, label in labels.items())
     found = labels or ()

@@ -1,4 +1,4 @@
-"""What differs between a version and the one before it: whether it can be released, and under which tag.
+"""The difference between a version and the one before: whether it can be released, and under which tag.
 
 Tags only grow: v1.0, then the next major when a table or variable has gone, was renamed or has another type,
 else the next minor. Source: contract 4.3, 7.15.
@@ -18,7 +18,7 @@ TABLES_PER_PAGE = 1_000
 
 
 class TableState(msgspec.Struct, frozen=True):
-    """What of a table counts as a change from one version to the next."""
+    """The properties of a table whose change counts as a change from one version to the next."""
 
     name: str
     content_hash: str
@@ -34,7 +34,7 @@ class VersionDifference(msgspec.Struct, frozen=True):
 
 
 def version_difference(view: CatalogView, version: Version) -> VersionDifference:
-    """A version beside the one before it."""
+    """Returns the difference between a version and the one before it."""
     previous = view.versions.before(version)
     before = {} if previous is None else _states(view, previous)
     return VersionDifference(previous, before, _states(view, version))
@@ -52,7 +52,7 @@ def _state(table: Table, content: Content) -> TableState:
 
 
 def tables_of(view: CatalogView, version: Version) -> Iterator[tuple[Table, Content]]:
-    """The tables of a version and what each holds, in pages."""
+    """Yields the tables of a version with their contents, read in pages."""
     after_id = 0
     while tables := view.tables.page(version.id, after_id, TABLES_PER_PAGE):
         contents = view.tables.contents([table.id for table in tables])
@@ -61,12 +61,12 @@ def tables_of(view: CatalogView, version: Version) -> Iterator[tuple[Table, Cont
 
 
 def release_problem(view: CatalogView, version: Version, difference: VersionDifference) -> str | None:
-    """Why the unreleased version cannot be released yet."""
+    """Returns why the unreleased version cannot be released yet, or None."""
     return _load_problem(view, version) or _difference_problem(difference)
 
 
 def _load_problem(view: CatalogView, version: Version) -> str | None:
-    """Why files that were sent keep the unreleased version from being released."""
+    """Returns why loads of files keep the unreleased version from being released, or None."""
     found = view.jobs.unfilled_upload(version.id)
     if found is None:
         return None
@@ -84,7 +84,7 @@ def _difference_problem(difference: VersionDifference) -> str | None:
 
 
 def next_tag_after(last: tuple[int, int] | None, difference: VersionDifference) -> tuple[int, int]:
-    """The parts of the tag that a version gets; `last` are those of the highest tag given so far."""
+    """Returns the two numbers of a version's tag. `last` are those of the highest tag given so far."""
     if last is None:
         return 1, 0
     if difference.previous is None or _breaks(difference.before, difference.after):
@@ -93,7 +93,7 @@ def next_tag_after(last: tuple[int, int] | None, difference: VersionDifference) 
 
 
 def _breaks(before: dict[str, TableState], after: dict[str, TableState]) -> bool:
-    """Whether something that a reader of the version before relied on has gone or changed."""
+    """Returns whether a table or variable of the version before has gone or changed its type."""
     for identifier, table in before.items():
         now = after.get(identifier)
         if now is None or now.name != table.name:

@@ -52,14 +52,14 @@ _MS_PER_DAY = 86_400_000
 
 
 class VersionChanges(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller wants to be different; what is unset stays, null empties."""
+    """The changes that a caller asks for. An unset field stays as it is, null empties it."""
 
     label: str | UnsetType | None = UNSET
     release_notes: str | UnsetType | None = UNSET
 
 
 class ReleaseDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a release. Unset notes stay as they are.
+    """The release that a caller asks for. Unset notes stay as they are.
 
     With `continue_streams` the next version is there at once, with the streams of this one.
     """
@@ -69,7 +69,7 @@ class ReleaseDraft(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class VersionView(msgspec.Struct, frozen=True):
-    """A version, its dataset and its neighbours."""
+    """A version, its dataset and the versions next to it."""
 
     place: Place
     version: Version
@@ -79,13 +79,13 @@ class VersionView(msgspec.Struct, frozen=True):
 
 
 class VersionService:
-    """What can be done with versions."""
+    """The operations on versions."""
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
 
     async def page(self, caller: Caller, reference: str, after_id: int, count: int) -> list[VersionView]:
-        """The versions of a dataset that the caller may see, oldest first."""
+        """Returns the versions of a dataset that the caller may see, oldest first."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> list[VersionView]:
@@ -98,7 +98,7 @@ class VersionService:
         return await self._doors.read(read)
 
     async def find(self, caller: Caller, reference: str, tag: str) -> VersionView:
-        """One version of a dataset."""
+        """Returns one version of a dataset."""
         parsed = parse_dataset_reference(reference)
 
         def read(view: CatalogView) -> VersionView:
@@ -138,7 +138,10 @@ class VersionService:
         return await self._doors.write(write)
 
     async def release(self, caller: Caller, reference: str, tag: str, draft: ReleaseDraft) -> VersionView:
-        """Freezes the next version and makes it the current one; its streams may go on in a new one."""
+        """Freezes the next version and makes it the current one.
+
+        Its streams may continue in a new version.
+        """
         parsed = parse_dataset_reference(reference)
 
         def write(editor: CatalogEditor) -> VersionView:
@@ -212,7 +215,7 @@ class VersionService:
 
 
 def _open_next(editor: CatalogEditor, parent: Version) -> Version:
-    """The next version, with the tables of its parent and with what is declared of their variables."""
+    """Creates the next version, with the tables of its parent and the declarations of their variables."""
     opened = editor.versions.add(parent)
     kept = list(tables_of(editor, parent))
     said = editor.variables.metadata([table.id for table, _ in kept])
@@ -230,7 +233,7 @@ def _declared(content: Content, said: dict[str, VariableMetadata]) -> dict[str, 
 
 
 def _continue_streams(editor: CatalogEditor, released: Version) -> None:
-    """Opens the next version with the streams of one just released, and what waits there to be corrected."""
+    """Opens the next version with the streams of the one just released and with their quarantines."""
     version_id = _open_next(editor, released).id
     editor.uploads.continue_streams(version_id)
     editor.quarantine.carry(version_id)
@@ -242,7 +245,7 @@ def _editable(view: CatalogView, caller: Caller, reference: DatasetReference) ->
 
 
 def _tagged(view: CatalogView, place: Place, tag: str) -> Version:
-    """The version of this tag, a deleted one too for who may edit. Raises not_found_error."""
+    """Returns the version with this tag; for editors also a deleted one. Raises not_found_error."""
     parsed = parse_version_tag(tag)
     parts = version_parts(parsed)
     dataset = place.dataset
@@ -259,7 +262,7 @@ def _tagged(view: CatalogView, place: Place, tag: str) -> Version:
 
 
 def _again(view: CatalogView, caller: Caller, reference: DatasetReference, version: Version) -> VersionView:
-    """A changed version and its neighbours, whatever the change made of the reference's own tag."""
+    """Returns a changed version and its neighbours. The reference's own tag may have changed with it."""
     unversioned = msgspec.structs.replace(reference, version_tag=None)
     place = visible_dataset(view, principal_of(view, caller), unversioned)
     return _version_view(view, place, version)

@@ -54,7 +54,7 @@ RETRY_SECONDS = 1
 
 
 class InsertService:
-    """Takes rows in. One per process; used on the event loop."""
+    """Inserts rows into uploads. One per process; used on the event loop."""
 
     def __init__(self, doors: Doors, routing: BodyRouting, turns: Turns) -> None:
         self._doors = doors
@@ -66,12 +66,12 @@ class InsertService:
         )
 
     def kept_target(self, request: InsertRequest) -> InsertTarget | None:
-        """The target of an earlier request like this one; it may be out of date (see above)."""
+        """Returns the target of an earlier request like this one. It may be out of date (see above)."""
         kept = self._targets.get((request.caller, request.path))
         return None if kept is None or has_expired(kept.expires_at_ms) else kept
 
     async def look_up_target(self, request: InsertRequest) -> InsertTarget:
-        """Who calls and where to, before the body is read. Raises 401, 403 and 404 errors."""
+        """Returns the caller's target, looked up before the body is read. Raises 401, 403 and 404 errors."""
         self._targets.drop((request.caller, request.path))
         target = await self._doors.read(lambda view: _find_target(view, request))
         byte_count = sum(map(sys.getsizeof, request.path)) + DECODER_BYTES_EACH * len(
@@ -87,7 +87,7 @@ class InsertService:
     async def take_in(
         self, content: bytes | Spool, body_format: BodyFormat, coding: ContentCoding | None
     ) -> bytes | LargeBody:
-        """Returns a body, of what came in, for `insert`; the caller closes a LargeBody."""
+        """Returns the body that came in, ready for `insert`. The caller of this closes a LargeBody."""
         return await self._routing.take_in(content, body_format, coding)
 
     async def insert(
@@ -122,7 +122,7 @@ class InsertService:
     async def _attempt(
         self, request: InsertRequest, target: InsertTarget, body: bytes | LargeBody, times: InsertTimes
     ) -> Receipt | None:
-        """Returns what the rows came to; None when the catalog has moved."""
+        """Decodes and submits once. Returns the receipt, or None when the catalog has moved."""
         try:
             batch, validates_only = await self._routing.decode(request, target, body)
         except RowkeepError as error:
@@ -149,7 +149,7 @@ class InsertService:
         return receipt
 
     async def _foretold(self, target: InsertTarget, batch: Batch) -> Receipt | None:
-        """Returns what writing the rows would come to; None when the catalog has moved."""
+        """Returns the receipt that writing the rows would give, or None when the catalog has moved."""
         if not await self._is_current(target):
             return None
         return Receipt(
@@ -163,7 +163,7 @@ class InsertService:
     async def _earlier_answer(
         self, request: InsertRequest, target: InsertTarget, body: bytes | LargeBody
     ) -> Receipt | None:
-        """Returns what a request with this key was answered before.
+        """Returns the receipt of an earlier request with this key.
 
         Raises idempotency_key_reused or conflict.
         """
@@ -182,7 +182,7 @@ class InsertService:
     async def _note_rejection(
         self, request: InsertRequest, target: InsertTarget, error: RowkeepError
     ) -> None:
-        """Keeps, for who asks later, that the request of a key was refused and why."""
+        """Notes that the request of a key was refused and why, for later questions about the key."""
         key = request.key
         row_errors = tuple(error.row_errors) if isinstance(error, RowsRefused) else ()
         asked = error.validate_only if isinstance(error, RowsRefused) else None
@@ -216,7 +216,10 @@ def _skipped(batch: Batch) -> SkippedRows | None:
 
 
 def _receipt(outcome: Outcome) -> Receipt | None:
-    """What a batch came to; None when the catalog has moved. Raises what the caller is to be told."""
+    """Returns the receipt of a batch, or None when the catalog has moved.
+
+    Raises the error for the caller when the batch was refused.
+    """
     if isinstance(outcome, Receipt):
         return outcome
     if isinstance(outcome, StaleBatch):

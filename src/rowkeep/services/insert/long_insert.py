@@ -43,7 +43,7 @@ RETRY_SECONDS = 5
 
 
 class LongInsertService:
-    """All long inserts. One per process; used on the event loop."""
+    """The service for long inserts. One per process; used on the event loop."""
 
     def __init__(
         self, doors: Doors, inserts: InsertService, limits: InsertLimits | None, *, places: Places
@@ -57,18 +57,19 @@ class LongInsertService:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether the server is shutting down."""
+        """Returns whether the server is shutting down."""
         return self._stopping.is_set()
 
     @property
     def count(self) -> int:
-        """How many go on now."""
+        """Returns how many long inserts are open now."""
         return len(self._enders)
 
     async def open(self, request: InsertRequest, first_row: int | None) -> "LongInsert":
-        """A long insert that knows how far it has come; `first_row` is the first that will be sent.
+        """Opens a long insert. `first_row` is the number of the first row that the client will send.
 
-        Raises what insertRows would before it reads a row, and conflict for rows that would leave a gap.
+        The result knows how many rows are settled. Raises what insertRows would raise before it reads a row,
+        and conflict when the rows would leave a gap.
         """
         target = await self._inserts.look_up_target(request)
         if self._limits is not None:
@@ -98,7 +99,7 @@ class LongInsertService:
                 self._enders.remove(end)
 
     async def admit(self, request: InsertRequest, byte_count: int) -> bool:
-        """Waits until the limits let a group in; false when the server stops before."""
+        """Waits until the limits let a group in. Returns False when the server stops before that."""
         target = self._inserts.kept_target(request) or await self._inserts.look_up_target(request)
         while self._limits is not None and not self.is_stopping:
             try:
@@ -110,14 +111,14 @@ class LongInsertService:
         return not self.is_stopping
 
     def stop(self) -> None:
-        """Ends all, each after the group that it is at, and takes no more."""
+        """Ends every long insert after the group it is inserting, and opens no more."""
         self._stopping.set()
         for end in self._enders:
             end()
 
 
 class LongInsert:
-    """One long insert. `row_count` of its rows are settled: committed, or skipped on request."""
+    """One long insert. The first `row_count` of its rows are settled: committed, or skipped on request."""
 
     def __init__(
         self,
@@ -135,13 +136,13 @@ class LongInsert:
 
     @property
     def caller(self) -> Caller:
-        """Whose it is."""
+        """Returns who makes the long insert."""
         return self._request.caller
 
     async def insert(self, lines: Sequence[bytes]) -> Receipt | None:
-        """Inserts the next rows, one a line. None when all of them are in already, or the server stops.
+        """Inserts the next rows, one a line. Returns None when all are in already, or the server stops.
 
-        Raises what insertRows would; nothing of these rows is in then.
+        Raises what insertRows would raise. None of these rows is inserted then.
         """
         known = min(self._known_count, len(lines))
         self._known_count -= known
@@ -182,7 +183,7 @@ class LongInsert:
 
 
 def _settled_count(view: CatalogView, upload_id: int, key: str) -> int:
-    """How many rows of a long insert were committed or skipped."""
+    """Returns how many rows of a long insert were committed or skipped."""
     found = view.receipts.last_group(upload_id, key)
     if found is None:
         return 0

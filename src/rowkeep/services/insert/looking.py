@@ -1,7 +1,8 @@
-"""The catalog's version as of now, for many who ask at once.
+"""The current version of the catalog, for many requests that ask at the same time.
 
-A look costs a thread and a snapshot, more than refusing a small request does. So those who ask while a look
-is under way share the next one. Not that one: it may have begun before a change that the asker has heard of.
+A look at the catalog costs a thread and a snapshot, which is more than refusing a small request costs.
+Requests that ask while a look is under way therefore share the next look. They cannot share the one under
+way: it may have begun before a change that the asker already knows of.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from rowkeep.storage.catalog.doors import Doors
 
 
 class CatalogLooks:
-    """Looks at the catalog's version, one look at a time. Used on one event loop."""
+    """Looks up the catalog's version, one look at a time. Used on one event loop."""
 
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
@@ -18,7 +19,7 @@ class CatalogLooks:
         self._next: asyncio.Task[int] | None = None
 
     async def version(self) -> int:
-        """A version that the catalog had after this was called."""
+        """Returns a version that the catalog had after this was called."""
         if self._next is None:
             self._next = asyncio.create_task(self._look())
         return await asyncio.shield(self._next)

@@ -1,4 +1,4 @@
-"""What became of a request with a key, undoing it, and verifying what an upload holds.
+"""The state of a request with a key, undoing such a request, and verifying an upload.
 
 Undoing removes the rows of one request from what is shown, in one commit that notes who did it and when. They
 keep their numbers and stay stored: the chain of the upload covers them as before, and a read session that was
@@ -31,7 +31,7 @@ RETRY_SECONDS = 5
 
 
 class RequestState(StrEnum):
-    """What became of a request, in the words of the API."""
+    """The state of a request, in the words of the API."""
 
     STORED = "stored"
     REJECTED = "rejected"
@@ -39,7 +39,7 @@ class RequestState(StrEnum):
 
 
 class RequestView(msgspec.Struct, frozen=True):
-    """A request with a key: `known` when its rows went in, else `rejection`."""
+    """A request with a key. `known` is set when its rows went in; otherwise `rejection` is."""
 
     parent: UploadView
     key: str
@@ -48,28 +48,28 @@ class RequestView(msgspec.Struct, frozen=True):
 
     @property
     def time(self) -> int | None:
-        """When its rows went in, or it was refused; None for one from before that was noted."""
+        """Returns when the rows went in or were refused. None for old requests, whose time was not noted."""
         if self.known is not None:
             return self.known.committed_at
         return None if self.rejection is None else self.rejection.rejected_at
 
     @property
     def state(self) -> RequestState:
-        """What became of it."""
+        """Returns the state of the request."""
         if self.known is None:
             return RequestState.REJECTED
         return RequestState.STORED if self.known.removed_at is None else RequestState.UNDONE
 
 
 class VerificationView(msgspec.Struct, frozen=True):
-    """An upload and what verifying it found."""
+    """An upload and the result of verifying it."""
 
     parent: UploadView
     outcome: ChainOutcome
 
 
 class ReceiptService:
-    """Looks after what was answered. Used on one event loop."""
+    """Finds, lists and undoes requests with a key, and verifies uploads. Used on one event loop."""
 
     def __init__(self, doors: Doors, chain_readings: ChainReadings) -> None:
         self._doors = doors
@@ -77,7 +77,7 @@ class ReceiptService:
         self._verifications = 0
 
     async def find(self, caller: Caller, reference: str, upload: str, key: str) -> RequestView:
-        """What became of the request with a key. Raises not_found_error for one that never came."""
+        """Returns the request with a key. Raises not_found_error when no such request came."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> RequestView:
@@ -94,7 +94,7 @@ class ReceiptService:
         position: RequestPosition,
         count: int,
     ) -> list[RequestView]:
-        """Returns the requests with a key that an upload knows, newest first, from a position on."""
+        """Returns an upload's requests with a key, newest first, from a position on."""
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> list[RequestView]:
@@ -104,7 +104,10 @@ class ReceiptService:
         return await self._doors.read(read)
 
     async def undo(self, caller: Caller, reference: str, upload: str, key: str) -> RequestView:
-        """Removes the rows of a request; again, it only tells so. Raises conflict where it cannot."""
+        """Removes the rows of a request. Doing it again changes nothing.
+
+        Raises conflict for rows that cannot be removed.
+        """
         parsed = parse_table_reference(reference)
 
         def write(editor: CatalogEditor) -> RequestView:
@@ -121,7 +124,10 @@ class ReceiptService:
         return await self._doors.write_in_reserve(write)
 
     async def verify(self, caller: Caller, reference: str, upload: str) -> VerificationView:
-        """Recomputes the chain of an upload from its rows, in steps. Raises unavailable when many ask."""
+        """Recomputes the chain of an upload from its rows, in steps.
+
+        Raises unavailable when too many verify at the same time.
+        """
         parsed = parse_table_reference(reference)
 
         def read(view: CatalogView) -> UploadView:
@@ -159,7 +165,7 @@ def _request(view: CatalogView, parent: UploadView, key: str) -> RequestView:
 
 
 def _write_down_undo(editor: CatalogEditor, parent: UploadView, found: RequestView) -> None:
-    """Writes down that the rows of a request are undone; a repeat undoes nothing."""
+    """Writes to the audit log that the rows of a request were undone. Undoing again writes nothing."""
     if found.state is RequestState.STORED and found.known is not None:
         subject = upload_subject(parent.place.dataset, parent.place.version, parent.table, parent.upload)
         rows = str(found.known.receipt.row_count)

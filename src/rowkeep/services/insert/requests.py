@@ -1,4 +1,4 @@
-"""What an insertRows request says before its body, and where it leads to."""
+"""The parts of an insertRows request before its body, and the upload that it writes to."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ from rowkeep.model.resources import Upload
 
 
 class InsertTarget(msgspec.Struct, frozen=True):
-    """One caller's way into one upload, as of a catalog version."""
+    """What one caller needs to insert into one upload, as of a catalog version."""
 
     catalog_version: int
     upload: Upload
@@ -20,7 +20,10 @@ class InsertTarget(msgspec.Struct, frozen=True):
 
 
 class InsertRequest(msgspec.Struct, frozen=True):
-    """What one insertRows request says. `path` is the table reference and the upload's name, decoded."""
+    """One insertRows request without its body.
+
+    `path` is the table reference and the upload's name, decoded.
+    """
 
     caller: Caller
     path: tuple[str, str]
@@ -29,12 +32,12 @@ class InsertRequest(msgspec.Struct, frozen=True):
     options: InsertOptions = NO_OPTIONS
 
     def updates(self, target: InsertTarget) -> bool:
-        """Whether rows may change the schema when their body does not say."""
+        """Returns whether rows may change the schema when the body does not say it itself."""
         return self.options.updates(by_default=target.upload.updates_by_default)
 
 
 def request_digest(request: InsertRequest, body_digest: bytes) -> bytes:
-    """What a key stands for: the body, and whatever beside it decides what becomes of its rows."""
+    """Returns the digest that a key stands for: of the body and the options that decide what is inserted."""
     options = request.options
     meaning: tuple[object, ...] = (request.format, options.update_schema)
     if options.offset is not None:

@@ -61,7 +61,7 @@ CheckedBatch = tuple[Batch, bool]
 
 
 class Place(Enum):
-    """Where a body is decoded."""
+    """The place where a body is decoded."""
 
     HERE = auto()
     CHECKER = auto()
@@ -76,7 +76,7 @@ def place_of(body_format: BodyFormat, byte_count: int, *, is_shared: bool) -> Pl
 
 
 def place_of_refused(body: bytes, width: int) -> Place:
-    """Returns where a body that the strict decoder has refused is decoded leniently."""
+    """Returns where a body is decoded leniently after the strict decoder has refused it."""
     if len(body) > LENIENT_HERE_BYTES_MAX:
         return Place.DECODER
     # Each row has a bracket of its own.
@@ -84,9 +84,9 @@ def place_of_refused(body: bytes, width: int) -> Place:
 
 
 class BodyRouting:
-    """Takes bodies along their roads. One per process; used on the event loop.
+    """Takes in and decodes bodies by the table above. One per process; used on the event loop.
 
-    A body is held as bytes, or is a LargeBody, which whoever has it closes.
+    A body is either bytes or a LargeBody. Whoever holds a LargeBody closes it.
     """
 
     def __init__(
@@ -113,9 +113,9 @@ class BodyRouting:
     async def take_in(
         self, content: bytes | Spool, body_format: BodyFormat, coding: ContentCoding | None
     ) -> bytes | LargeBody:
-        """Returns a body, of what came in, as its road needs it.
+        """Returns the body in the form in which it will be decoded: bytes or a LargeBody.
 
-        Raises invalid_request_error for one that is not whole.
+        Raises invalid_request_error for a body that is cut off.
         """
         if not isinstance(content, bytes):
             return LargeBody(content, body_format, coding)
@@ -126,7 +126,7 @@ class BodyRouting:
         return await self._spooled(content, body_format, coding)
 
     def _inflated(self, content: bytes, coding: ContentCoding) -> bytes | None:
-        """Returns a compressed body as it was; None for one that is not quickly inflated."""
+        """Returns the inflated body, or None when inflating it would take long."""
         if len(content) > INFLATED_HERE_BYTES_MAX:
             return None
         bytes_max = self._inflated_bytes_max
@@ -149,7 +149,7 @@ class BodyRouting:
     async def decode(
         self, request: InsertRequest, target: InsertTarget, body: bytes | LargeBody
     ) -> CheckedBatch:
-        """Returns the rows of a body, checked for a target. Raises what the caller is to be told of them."""
+        """Returns the rows of a body, checked for a target. Raises the error for the caller."""
         if isinstance(body, LargeBody):
             return await self._decode_large(request, target, body)
         is_shared = self._turns.is_shared(target.upload.id)
@@ -187,7 +187,10 @@ class BodyRouting:
         return _large_batch(request, target, rows)
 
     async def _schema(self, request: InsertRequest, target: InsertTarget) -> Schema:
-        """Returns the upload's schema, with what it shares with its table where rows may add variables."""
+        """Returns the upload's schema.
+
+        Where rows may add variables, it has those shared with the table too.
+        """
         if not target.upload.updates_by_default:
             return target.upload.schema
         return await self._doors.read(
@@ -201,7 +204,7 @@ class BodyRouting:
         )
 
     async def digest(self, request: InsertRequest, body: bytes | LargeBody) -> bytes:
-        """Returns what the key of a request stands for (`request_digest`)."""
+        """Returns the digest that the key of a request stands for (`request_digest`)."""
         if isinstance(body, LargeBody):
             return request_digest(request, await self._decoder.body_sha256(body))
         return request_digest(request, hashlib.sha256(body).digest())
@@ -210,7 +213,7 @@ class BodyRouting:
 def _strict_batch(
     request: InsertRequest, target: InsertTarget, body: bytes, rows: StrictRows, line: bytes
 ) -> CheckedBatch:
-    """The rows of a body in the strict spelling; `line` is what the journal keeps of it."""
+    """Returns the rows of a body in the strict spelling. `line` is what the journal keeps of the body."""
     options = request.options
     batch = Batch(
         upload_id=target.upload.id,
@@ -230,9 +233,9 @@ def _strict_batch(
 def _lenient_batch(
     request: InsertRequest, target: InsertTarget, schema: Schema, body: bytes, bounds: QuarantineBounds
 ) -> CheckedBatch:
-    """The rows of a body in any spelling there is; those that do not fit are skipped on request.
+    """Returns the rows of a body in any accepted spelling. Rows that do not fit are skipped on request.
 
-    `schema` is that of the upload, with what it shares with its table. Raises RowsRefused or
+    `schema` is the upload's, with the variables that it shares with its table. Raises RowsRefused or
     invalid_request_error.
     """
     updates = request.updates(target)
@@ -259,7 +262,7 @@ def _lenient_batch(
 
 
 def _large_batch(request: InsertRequest, target: InsertTarget, rows: LargeRows) -> CheckedBatch:
-    """The rows of a body that a decoding process has decoded."""
+    """Returns the batch of rows that a decoding process has decoded."""
     batch = Batch(
         upload_id=target.upload.id,
         catalog_version=target.catalog_version,

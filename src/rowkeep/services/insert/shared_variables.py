@@ -27,9 +27,10 @@ def sharing_schema(
     *,
     asks_for_updates: bool,
 ) -> Schema:
-    """Returns the schema of an upload, with what it shares with its table where rows may add variables.
+    """Returns the upload's schema. Where rows may add variables, it has those shared with the table too.
 
-    `path` is the table reference and the upload's name. Who asks for updates may widen what is shared.
+    `path` is the table reference and the upload's name. A request that asks for schema updates may widen the
+    shared variables.
     """
     if not upload.updates_by_default:
         return upload.schema
@@ -43,7 +44,7 @@ def sharing_schema(
 
 
 def _earlier_schemas(view: CatalogView, version: Version, table: Table) -> tuple[Schema, ...]:
-    """What the table holds in the version before, whether this one keeps or replaces it."""
+    """Returns the table's schemas in the version before, whether this version keeps or replaces its rows."""
     previous = view.versions.before(version)
     if previous is None:
         return ()

@@ -42,7 +42,7 @@ class _Waiter(msgspec.Struct, frozen=True, eq=False):
 
 
 class _Line:
-    """The requests of one upload: those under way, by number and bytes, and those in front."""
+    """The requests of one upload: the number and bytes under way, and those that wait in front."""
 
     __slots__ = ("byte_count", "request_count", "timer", "waiting")
 
@@ -63,7 +63,7 @@ class _Line:
 
 
 class Turns:
-    """The lines of all uploads. Used on one event loop; `now` is on the clock of `time.perf_counter`."""
+    """The lines of all uploads. Used on one event loop. `now` is a time of `time.perf_counter`."""
 
     def __init__(self, *, wait_seconds_max: float) -> None:
         self._wait_seconds_max = wait_seconds_max
@@ -73,7 +73,10 @@ class Turns:
         self._other_at = float("-inf")  # the newest request for any other
 
     def enter(self, upload_id: int, byte_count: int, now: float) -> bool:
-        """Lets a request in at once, or says that it must `wait`; in either case it came."""
+        """Lets a request in at once and returns True, or returns False: it must `wait`.
+
+        Either way the request counts as having come.
+        """
         if upload_id != self._latest_id:
             self._other_at = self._latest_at
             self._latest_id = upload_id
@@ -103,7 +106,7 @@ class Turns:
             raise
 
     def leave(self, upload_id: int, byte_count: int) -> None:
-        """Ends what was let in, and lets in who fits."""
+        """Ends a request that was let in, and lets in those that have room now."""
         line = self._lines[upload_id]
         line.request_count -= 1
         line.byte_count -= byte_count
@@ -126,7 +129,7 @@ class Turns:
             line.waiting.popleft()
 
     def is_shared(self, upload_id: int) -> bool:
-        """Whether other uploads send too."""
+        """Returns whether other uploads send too."""
         return self._is_shared(upload_id, self._latest_at)
 
     def _is_shared(self, upload_id: int, now: float) -> bool:
@@ -134,7 +137,7 @@ class Turns:
         return now - newest_of_others < SHARED_SECONDS
 
     def _refuse_overdue(self, line: _Line) -> None:
-        """Refuses who has waited too long, and looks again when the next one will have."""
+        """Refuses the requests that have waited too long. Sets a timer for the next one."""
         loop = asyncio.get_running_loop()
         line.timer = None
         while line.waiting:

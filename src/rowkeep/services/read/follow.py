@@ -38,7 +38,7 @@ RETRY_SECONDS = 5
 
 
 class FollowPart(msgspec.Struct, frozen=True):
-    """Something to send; after the last there is nothing."""
+    """Bytes to send to a follower. After the last part nothing follows."""
 
     body: bytes
     is_last: bool = False
@@ -58,15 +58,15 @@ class Follower:
 
     @property
     def caller(self) -> Caller:
-        """Whose it is."""
+        """Returns who follows."""
         return self._reading.caller
 
     def opening(self) -> FollowPart:
-        """What is sent first."""
+        """Returns the first part to send."""
         return FollowPart(self._framing.opening(self._reading.position))
 
     async def next(self) -> FollowPart:
-        """What is sent next; waits until there is something. A failure of the server's is raised."""
+        """Returns the next part; waits until there is one. Raises when the server has failed."""
         deadline = time.monotonic() + HEARTBEAT_SECONDS
         while not self._service.is_stopping:
             if self._reading.is_complete:
@@ -84,28 +84,31 @@ class Follower:
         return self.ending("stopping")
 
     def ending(self, reason: str, error: RowkeepError | None = None) -> FollowPart:
-        """What is sent last."""
+        """Returns the last part to send."""
         return FollowPart(self._framing.end(self._reading.position, reason, error), is_last=True)
 
     def release(self) -> None:
-        """Lets go of what is held for a reader that does not take it."""
+        """Lets go of what is held between parts, for a reader that is slow to take them."""
         self._reading.release()
         self._service.dropped_count += not self._is_too_slow
         self._is_too_slow = True
 
     def wake(self) -> None:
-        """Has it look for news."""
+        """Wakes the follower to look for new rows."""
         self._news.set()
 
     def notice(self, catalog_versions: set[int], upload_ids: set[int]) -> None:
-        """Hears of commits. Upload ids count up: one above all heard of may be new in the table."""
+        """Tells the follower of commits. An upload with an id above all known ids may be new in the table."""
         newest = max(upload_ids)
         if newest > self._newest_upload_id or self._reading.concerns(catalog_versions, upload_ids):
             self._newest_upload_id = max(newest, self._newest_upload_id)
             self._news.set()
 
     async def _wait(self, deadline: float) -> None:
-        """Until there may be news, or the deadline; news that come now are not missed."""
+        """Waits until there may be new rows, or until the deadline.
+
+        Rows that come meanwhile are not missed.
+        """
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 await self._news.wait()
@@ -113,7 +116,7 @@ class Follower:
 
 
 class FollowService:
-    """All who follow. One per process; used on the event loop."""
+    """The service for followers. One per process; used on the event loop."""
 
     def __init__(
         self, doors: Doors, readings: RowReadings, commits: CommitNotices, *, places: Places
@@ -129,18 +132,18 @@ class FollowService:
 
     @property
     def follower_count(self) -> int:
-        """How many follow now."""
+        """Returns how many readers follow now."""
         return len(self._followers)
 
     async def open(self, caller: Caller, request: FollowRequest, framing: Framing) -> Follower:
-        """A follower that has found where it begins. Raises what listRows would."""
+        """Opens a follower at its first position. Raises what listRows would raise."""
         reading = FollowReading(caller, request, self._readings, framing)
         await self._doors.read(reading.open)
         return Follower(self, reading, framing)
 
     @contextmanager
     def place(self, follower: Follower) -> Iterator[None]:
-        """Keeps one of the places while a follower is sent rows. Raises what `Places.take` does."""
+        """Holds one of the places while a follower is sent rows. Raises what `Places.take` raises."""
         if self.is_stopping:
             raise unavailable("The server is shutting down.", retry_after_seconds=RETRY_SECONDS)
         with self._places.take(follower.caller):
@@ -155,19 +158,19 @@ class FollowService:
                     self._commits.forget(self._notice)
 
     async def read_step(self, reading: FollowReading) -> bytes:
-        """One step of a reading, on a snapshot as of now."""
+        """Takes one step of a reading, on a snapshot as of now. Returns the bytes to send."""
         if reading.is_under_way:
             return await self._doors.read(lambda view: reading.step(Snapshot(view)))
         return await self._rounds.step(reading)
 
     def stop(self) -> None:
-        """Ends all, each with where it resumes, and takes no more."""
+        """Ends every follower with the position where it resumes, and opens no more."""
         self.is_stopping = True
         for follower in self._followers:
             follower.wake()
 
     async def watch(self) -> None:
-        """Has all who follow look whether they still may. Runs for ever."""
+        """Makes all followers check that they may still read, again and again. Runs for ever."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for follower in self._followers:
@@ -184,7 +187,7 @@ class FollowService:
 
 
 def tail_count(text: str | None) -> int | None:
-    """How many of the last rows are asked for: a number (none without one), or all, which is None."""
+    """Returns how many of the last rows are asked for. None means all of them, and no text means no rows."""
     if text == "all":
         return None
     if text is not None and (not text.isascii() or not text.isdigit() or len(text) > 18):

@@ -1,4 +1,4 @@
-"""What a follower has read and reads next: the part of following that runs on snapshots, in reader threads.
+"""What a follower has read and reads next. This part of following runs on snapshots, in reader threads.
 
 Theory
 ------
@@ -33,7 +33,7 @@ from rowkeep.storage.engines import RowReading, RowReadings
 
 
 class FollowRequest(msgspec.Struct, frozen=True):
-    """What is followed, and from where: a position, or the last `tail` rows (None: all)."""
+    """Which rows are followed, and from where: a position, or the last `tail` rows (None: all rows)."""
 
     rows: ReadRequest
     position: str | None
@@ -41,26 +41,29 @@ class FollowRequest(msgspec.Struct, frozen=True):
 
 
 class Framing(Protocol):
-    """How what a follower is sent looks on the wire. Positions are texts that resume there."""
+    """The form in which a follower is sent rows. A position is a text with which a reader resumes."""
 
     def opening(self, position: str) -> bytes:
-        """What comes first."""
+        """Returns what is sent first."""
 
     def rows(self, lines: Sequence[bytes], first_row: int, before: str, after: str) -> bytes:
-        """Rows as JSON, from a number on; the position after row n is `before`, n + 1, `after`."""
+        """Returns rows as JSON, from a number on.
+
+        The position after row n is `before`, the number n + 1, then `after`.
+        """
 
     def after_rows(self, position: str) -> bytes:
-        """What comes after some rows."""
+        """Returns what is sent after some rows."""
 
     def still_there(self, position: str) -> bytes:
-        """What comes when there was nothing for a while."""
+        """Returns what is sent when nothing was sent for a while."""
 
     def end(self, position: str, reason: str, error: RowkeepError | None) -> bytes:
-        """What comes last."""
+        """Returns what is sent last."""
 
 
 class _Round(msgspec.Struct, frozen=True):
-    """What the first step of a round came to: rows to send, and where the reading stands behind them."""
+    """The result of a round's first step: the rows to send, and the position of the reading after them."""
 
     body: bytes
     positions: Positions
@@ -69,7 +72,7 @@ class _Round(msgspec.Struct, frozen=True):
 
 
 class Snapshot:
-    """One snapshot, and what readings that step on it find out for each other."""
+    """One snapshot, and the look-ups and rows that readings on it share."""
 
     def __init__(self, view: CatalogView) -> None:
         self.view = view
@@ -77,7 +80,10 @@ class Snapshot:
         self._sources: dict[tuple[Caller, ReadRequest], ReadSource] = {}
 
     def source(self, caller: Caller, request: ReadRequest) -> ReadSource:
-        """What a caller asks for, found and permitted. Raises what `find_source` does."""
+        """Returns the source of rows that a caller asks for, if permitted.
+
+        Raises what `find_source` raises.
+        """
         asked = caller, request
         if asked not in self._sources:
             self._sources[asked] = find_source(self.view, caller, request)
@@ -85,7 +91,7 @@ class Snapshot:
 
 
 class FollowReading:
-    """One follower's reading. One thread at a time uses it."""
+    """The reading of one follower. It is used by one thread at a time."""
 
     def __init__(
         self, caller: Caller, request: FollowRequest, readings: RowReadings, framing: Framing
@@ -102,17 +108,17 @@ class FollowReading:
 
     @property
     def position(self) -> str:
-        """The text that resumes where this reading is."""
+        """Returns the text with which a reader resumes where this reading is."""
         return self._positions.text()
 
     @property
     def is_complete(self) -> bool:
-        """Whether as many rows were read as were asked for."""
+        """Returns whether as many rows were read as were asked for."""
         return self._rows_left == 0
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a round has rows left."""
+        """Returns whether a round has rows left."""
         return bool(self._slices)
 
     def concerns(self, catalog_versions: set[int], upload_ids: set[int]) -> bool:
@@ -122,7 +128,10 @@ class FollowReading:
         )
 
     def open(self, view: CatalogView) -> None:
-        """Finds where to begin. Raises what listRows would, and invalid_request_error for a bad position."""
+        """Finds the first position.
+
+        Raises what listRows would raise, and invalid_request_error for a bad position.
+        """
         source = self._look_up(Snapshot(view))
         uploads = source.uploads(view)
         subject = f"t.{source.table.identifier}" if source.upload is None else f"u.{source.upload.origin_id}"
@@ -134,7 +143,7 @@ class FollowReading:
         self._take_up([*self._unfinished(view, source, uploads), *uploads])
 
     def step(self, snapshot: Snapshot) -> bytes:
-        """What is new, a part of it; empty when nothing is.
+        """Returns a part of the new rows; empty when there are none.
 
         Raises invalid_token, not_found_error and 403 errors when the caller may not read on.
         """
@@ -145,7 +154,7 @@ class FollowReading:
         return self._begin_round(snapshot, source) if self._reading is None else self._read_on(snapshot.view)
 
     def release(self) -> None:
-        """Lets go of what is held between steps; the next begins a round."""
+        """Lets go of what is held between steps. The next step begins a round."""
         self._reading = None
         self._slices.clear()
 
@@ -154,7 +163,10 @@ class FollowReading:
         return snapshot.source(self.caller, self._request.rows)
 
     def _begin_round(self, snapshot: Snapshot, source: ReadSource) -> bytes:
-        """The first step of a round, which readings that stand and want alike take over from each other."""
+        """Takes the first step of a round.
+
+        Readings at the same positions that ask for the same rows share its result.
+        """
         place = (source.table.id, source.upload and source.upload.id, self.position, self._rows_left)
         rows = self._request.rows
         alike = (*place, rows.selected_variables, rows.format, type(self._framing))
@@ -189,9 +201,10 @@ class FollowReading:
         return self._framed(part) if part else b""
 
     def _unfinished(self, view: CatalogView, source: ReadSource, uploads: Sequence[Upload]) -> list[Upload]:
-        """The uploads of earlier versions, in which these streams were, with rows behind the positions.
+        """Returns the uploads of earlier versions of these streams that have rows behind the positions.
 
-        Only who follows an unreleased version comes past a release, and may see all that came before it.
+        Only a follower of an unreleased version goes on past a release. It may see all rows that came before
+        the release.
         """
         current = {upload.origin_id: upload.id for upload in uploads}  # the last of each stream
         known = self._positions.next_rows.keys() - {upload.id for upload in uploads}
@@ -207,7 +220,7 @@ class FollowReading:
         ]
 
     def _take_up(self, uploads: Sequence[Upload]) -> None:
-        """Follows these uploads and no others, new ones from their first row."""
+        """Follows exactly these uploads; new ones from their first row."""
         if len(uploads) > UPLOADS_MAX:
             raise invalid_request(
                 f"This table has more than {UPLOADS_MAX} uploads, too many to follow together; "
@@ -227,7 +240,7 @@ class FollowReading:
         self.catalog_version = self._source_version
 
     def _new_slices(self, view: CatalogView, uploads: Sequence[Upload]) -> list[RowSlice]:
-        """What lies behind the positions, as many rows as are still asked for."""
+        """Returns the rows behind the positions, at most as many as are still asked for."""
         found: list[RowSlice] = []
         left = self._rows_left
         for slice_ in slices_of(view, uploads, None):
@@ -263,7 +276,7 @@ class FollowReading:
 
 
 def _tail_rows(view: CatalogView, uploads: Sequence[Upload], tail: int | None) -> dict[int, int]:
-    """The positions before the last rows of a table; None: before all of them."""
+    """Returns the positions before the last rows of a table. A tail of None means before all rows."""
     if tail is None:
         return {}
     next_rows = {upload.id: upload.row_end for upload in uploads}

@@ -1,12 +1,12 @@
-"""What reading rows rests on, asked again at every read.
+"""Grounds: the rights that a reading of rows needs, checked again at every read.
 
 A read session and the result of a query last for hours, and hold rows of versions that their reader was
-permitted to read once. That says nothing of now: a grant is withdrawn, a member leaves, public access ends.
-So each read asks for every one of its grounds whether the caller may read there at this moment.
+permitted to read once. Since then a grant may have been withdrawn, a member may have left, public access may
+have ended. So each read checks for every one of its grounds that the caller may read there now.
 
-Deletion alone ends nothing (contract 7.32). Rows of a version that is gone are read by whoever could read
-them there, had it stayed. Rows of a dataset that is gone are read by whoever administers its owner, since
-grants and public access went with it.
+Deletion alone ends nothing (contract 7.32). Rows of a deleted version are read by whoever could read them
+there, had it stayed. Rows of a deleted dataset are read by whoever administers its owner, since grants and
+public access went with the dataset.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from rowkeep.storage.catalog.catalog import CatalogView
 
 
 def ground_of(place: Place, level: AccessLevel) -> ReadGround:
-    """Returns what reading at a place takes at a level; in an unreleased version it takes edit access."""
+    """Returns the ground of a reading at a place. In an unreleased version it takes edit access."""
     needed = level if place.version.is_released else AccessLevel.EDIT
     return ReadGround(place.dataset.id, place.version.id, place.dataset.owner_id, needed)
 
@@ -29,7 +29,7 @@ def require_grounds(
 ) -> None:
     """Raises `absent`, or what `permit` raises, unless the principal may read on all grounds now.
 
-    An anonymous caller gets invalid_token in its place.
+    An anonymous caller gets invalid_token instead of `absent`.
     """
     for ground in grounds:
         dataset = view.datasets.by_id(ground.dataset_id, principal.user_id)

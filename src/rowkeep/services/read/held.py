@@ -1,9 +1,9 @@
-"""What readings hold between their steps: decoded rows and open segments, of some of them.
+"""Limits what readings hold between their steps: decoded rows and open segments.
 
-A reading that waits for its reader keeps what its next step goes on with: up to tens of MiB. Of the readings
-that have waited for a moment only those that began last keep it. The others let go of it and decode it again
-when their reader takes the next part, so a crowd that takes nothing holds one part of a body each. A quick
-reader is never waited for so long.
+A reading that waits for its reader keeps up to tens of MiB for its next step. Of the readings that have
+waited for a moment, only those that began to wait last keep it. The others let go of it, and decode it again
+when their reader takes the next part. A crowd of readers that take nothing therefore holds only one part of a
+body each. A quick reader never waits that long, so its reading keeps everything.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ MOMENT_SECONDS = 0.2
 
 
 class _Waiting(msgspec.Struct, frozen=True):
-    """A reading that waits, and since when. One whose reader has left is gone without a word."""
+    """A reading that waits, and since when. It is dropped when its reader has left."""
 
     reading: "weakref.ref[RowReading]"
     since: float
 
 
 class HeldReadings:
-    """The readings that wait and hold something. Used on one event loop."""
+    """The readings that wait and hold decoded rows or open segments. Used on one event loop."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, _Waiting] = {}

@@ -40,7 +40,7 @@ MS_PER_HOUR = 3_600_000
 
 
 class ReadRequest(msgspec.Struct, frozen=True):
-    """Which rows of a table (or of one upload) a reader asks for, and how they are to be sent."""
+    """Which rows of a table or of one upload a reader asks for, and in which format."""
 
     table: TableReference
     upload_name: str | None
@@ -50,7 +50,7 @@ class ReadRequest(msgspec.Struct, frozen=True):
 
 
 class SessionLimits(msgspec.Struct, frozen=True):
-    """How long read sessions are kept, and how much those of one caller may take."""
+    """How long read sessions are kept, and how many one caller may have."""
 
     hours: int
     sessions_max: int = 10_000
@@ -78,16 +78,19 @@ class ReadService:
     async def list_rows(
         self, caller: Caller, request: ReadRequest, *, offset: int = 0
     ) -> AsyncIterator[bytes]:
-        """The body with the rows as of now, without the first `offset`. Errors come before its first part."""
+        """Yields the body with the rows as of now, without the first `offset`.
+
+        Errors come before its first part.
+        """
         stream = await self._doors.read(lambda view: whole_stream(view, caller, request))
         return await self._body(stream, offset=offset, with_sentinel=False)
 
     async def list_stream(self, find: Callable[[CatalogView], ReadStream]) -> AsyncIterator[bytes]:
-        """The body with the rows that a function finds."""
+        """Yields the body with the rows that a function finds."""
         return await self._body(await self._doors.read(find), offset=0, with_sentinel=False)
 
     async def open_session(self, caller: Caller, request: ReadRequest, stream_count: int) -> OpenedSession:
-        """Remembers the rows as of now, in at most `stream_count` streams (1 to 64)."""
+        """Opens a read session on the rows as of now, in at most `stream_count` streams (1 to 64)."""
         return await self.open_session_of(
             caller, lambda view: whole_stream(view, caller, request), stream_count
         )
@@ -95,7 +98,10 @@ class ReadService:
     async def open_session_of(
         self, caller: Caller, find: Callable[[CatalogView], ReadStream], stream_count: int
     ) -> OpenedSession:
-        """Remembers the rows that a function finds. Raises rate_limit_exceeded for too many sessions."""
+        """Opens a read session on the rows that a function finds.
+
+        Raises rate_limit_exceeded for too many sessions.
+        """
 
         def look(view: CatalogView) -> ReadSession:
             return self._session(find(view), stream_count, principal_of(view, caller).user_id or 0)
@@ -132,9 +138,10 @@ class ReadService:
     async def read_stream(
         self, caller: Caller, identifier: str, *, offset: int, with_sentinel: bool
     ) -> tuple[ReadFormat, AsyncIterator[bytes]]:
-        """The body of a session's stream from a row on. Only who made the session may read it.
+        """Returns the body of a session's stream from row `offset` on.
 
-        A session over public data is for whoever knows its id, which nobody can guess, and may see the data.
+        Only the caller who made the session may read it. A session over public data may be read by anybody
+        who knows its id, which nobody can guess, and who may see the data.
         """
         stream = await self._doors.read(lambda view: find_stream(view, caller, identifier))
         return stream.format, await self._body(stream, offset=offset, with_sentinel=with_sentinel)
@@ -158,7 +165,7 @@ class ReadService:
 
 
 def find_stream(view: CatalogView, caller: Caller, identifier: str) -> ReadStream:
-    """Returns a stream that the caller may read now. Raises not_found_error for any other."""
+    """Returns a stream that the caller may read now. Raises not_found_error for any other stream."""
     absent = not_found("There is no such read stream, or it has expired; create a read session.")
     principal = principal_of(view, caller)
     session = view.sessions.find(session_identifier(identifier), _now())
@@ -177,7 +184,7 @@ def _now() -> int:
 
 
 class ReadSource(msgspec.Struct, frozen=True):
-    """What a reader asks for, found and permitted: a table, or one upload of it."""
+    """The source of the rows that a permitted reader asks for: a table, or one upload of it."""
 
     principal: Principal
     scope: Scope
@@ -187,21 +194,24 @@ class ReadSource(msgspec.Struct, frozen=True):
     is_unreleased: bool
 
     def uploads(self, view: CatalogView) -> list[Upload]:
-        """The uploads that hold the rows, in the order of the rows, as a snapshot shows them."""
+        """Returns the uploads that hold the rows, in the order of the rows, as a snapshot shows them."""
         if self.upload is None:
             return list(content_uploads(view, self.table.id))
         upload = view.uploads.find(self.table.id, self.upload.name)
         return [] if upload is None else [upload]
 
     def schema(self, uploads: Iterable[Upload]) -> Schema:
-        """The schema in which rows of these uploads are read."""
+        """Returns the schema in which rows of these uploads are read."""
         return (
             merged_schema(upload.schema for upload in uploads) if self.upload is None else self.upload.schema
         )
 
 
 def find_source(view: CatalogView, caller: Caller, request: ReadRequest) -> ReadSource:
-    """Looks up what is asked for. Raises invalid_token, not_found_error and 403 errors."""
+    """Returns the source of the rows that are asked for.
+
+    Raises invalid_token, not_found_error and 403 errors.
+    """
     principal = principal_of(view, caller)
     if request.upload_name is None:
         place, table = find_table(view, principal, request.table, AccessLevel.DATA)
@@ -217,7 +227,7 @@ def find_source(view: CatalogView, caller: Caller, request: ReadRequest) -> Read
 
 
 def whole_stream(view: CatalogView, caller: Caller, request: ReadRequest) -> ReadStream:
-    """All that is asked for as one stream without a name."""
+    """Returns all rows that are asked for as one stream without a name."""
     source = find_source(view, caller, request)
     uploads = source.uploads(view)
     schema = source.schema(uploads)
@@ -227,7 +237,7 @@ def whole_stream(view: CatalogView, caller: Caller, request: ReadRequest) -> Rea
 def stream_of(
     source: ReadSource, request: ReadRequest, schema: Schema, slices: Iterable[RowSlice]
 ) -> ReadStream:
-    """Some rows of what is asked for as one stream without a name."""
+    """Returns slices of a source as one stream without a name."""
     return ReadStream(
         identifier="",
         user_id=None if source.scope is Scope.PUBLIC else source.principal.user_id,
@@ -241,7 +251,7 @@ def stream_of(
 
 
 def selected_schema(schema: Schema, names: Sequence[str] | None) -> Schema:
-    """The named variables in the named order. Raises invalid_request_error for a name that is none."""
+    """Returns the named variables in the named order. Raises invalid_request_error for an unknown name."""
     if names is None:
         return schema
     if not names or list(names) == [""]:
@@ -259,7 +269,7 @@ def selected_schema(schema: Schema, names: Sequence[str] | None) -> Schema:
 
 
 def slices_of(view: CatalogView, uploads: Sequence[Upload], rows_max: int | None) -> list[RowSlice]:
-    """The rows that uploads show now, the first `rows_max` of them."""
+    """Returns the rows that uploads show now, the first `rows_max` of them."""
     undone = [upload.id for upload in uploads if upload.row_count < upload.row_end]
     removed = view.receipts.removed_rows(undone) if undone else {}
     slices: list[RowSlice] = []
@@ -274,7 +284,7 @@ def slices_of(view: CatalogView, uploads: Sequence[Upload], rows_max: int | None
 
 
 def _kept(upload: Upload, removed: Sequence[RowSlice]) -> Iterator[RowSlice]:
-    """What is left of an upload's rows."""
+    """Yields the slices of an upload without its removed rows."""
     row = 0
     for slice_ in (*removed, RowSlice(upload.id, upload.row_end, upload.row_end)):
         if row < slice_.first_row:
@@ -283,7 +293,7 @@ def _kept(upload: Upload, removed: Sequence[RowSlice]) -> Iterator[RowSlice]:
 
 
 def no_such_variable(what: str, name: str, schema: Schema) -> RowkeepError:
-    """The error for a name that names no variable."""
+    """Returns the error for a name that names no variable."""
     names = [variable.name for variable in schema.variables]
     return invalid_request(
         f"{what} names {shortened(name)!r}, and there is no such variable."
@@ -292,7 +302,7 @@ def no_such_variable(what: str, name: str, schema: Schema) -> RowkeepError:
 
 
 def row_format(name: str, others: Sequence[str] = ()) -> ReadFormat:
-    """A format that a caller spelled; `others` can be asked for in the same place.
+    """Returns the format that a caller named. `others` are the formats allowed beside those for rows.
 
     Raises invalid_request_error.
     """
@@ -312,7 +322,7 @@ def read_request(
     selected_variables: Sequence[str] | None,
     rows_max: int | None,
 ) -> ReadRequest:
-    """A read request from what a caller spelled. Raises invalid_request_error, not_found_error."""
+    """Returns the read request that a caller spelled. Raises invalid_request_error, not_found_error."""
     return ReadRequest(
         table=parse_table_reference(table_reference),
         upload_name=upload_name,

@@ -2,17 +2,17 @@
 
 Theory
 ------
-A commit wakes many followers at once, and most of them stand at the same place. Those that ask while a round
-is under way are the next one: one snapshot in one reader thread. What a reading has found out, others of the
-round take over: the look-up of a caller and what is asked for, by exactly these; and what was read, by all
-that what they are looked up to be, stand at and want is the same. So nobody is sent what a look-up of their
-own, in this snapshot, has not permitted.
+A commit wakes many followers at once, and most of them stand at the same place. Readings that ask while a
+round is under way form the next round: one snapshot in one reader thread. Readings of a round share what one
+of them has found out. A look-up is shared by readings of the same caller that ask for the same rows. Rows
+read are shared by readings whose look-ups gave equal results, whose positions are equal and which want the
+same rows. So nobody is sent rows that a look-up of their own, in this snapshot, has not permitted.
 
 Between rounds there is a pause, the longer the more follow: together they take a bounded share of the
 processor, and a row still leaves well within 100 ms of its commit.
 
-Who is catching up (a round has left rows over) does not come here: others wait for no more than the first
-part of what such a reader reads.
+A reading that is catching up, with rows left over from its round, does not come here: the others wait for no
+more than the first part that such a reading reads.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from rowkeep.storage.catalog.doors import Doors
 
 
 class Rounds:
-    """Those who ask what is new. Used on the event loop."""
+    """Takes the steps of many readings together. Used on the event loop."""
 
     def __init__(self, doors: Doors, pause_seconds: Callable[[], float]) -> None:
         self._doors = doors
@@ -33,7 +33,7 @@ class Rounds:
         self._running: asyncio.Task[None] | None = None
 
     async def step(self, reading: FollowReading) -> bytes:
-        """A step of a reading, in the next round."""
+        """Takes a step of a reading in the next round. Returns the bytes to send."""
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._asking.append((reading, future))
         if self._running is None or self._running.done():
@@ -62,7 +62,7 @@ class Rounds:
 
 
 def read_together(view: CatalogView, readings: Sequence[FollowReading]) -> list[bytes | Exception]:
-    """A step of each reading on one snapshot: what is new, or why there is nothing."""
+    """Takes a step of each reading on one snapshot. Returns for each the new bytes, or the error."""
     snapshot = Snapshot(view)
     outcomes: list[bytes | Exception] = []
     for reading in readings:
