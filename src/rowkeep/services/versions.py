@@ -227,7 +227,7 @@ def _open_next(editor: CatalogEditor, parent: Version) -> Version:
 
 
 def _declared(content: Content, said: dict[str, VariableMetadata]) -> dict[str, VariableMetadata]:
-    """What is declared of a table's variables, in the schemas of its uploads and in the versions before."""
+    """Returns what is declared of a table's variables, in its uploads' schemas and earlier versions."""
     before = {name: metadata for name, metadata in said.items() if metadata.is_declared}
     return declared_metadata(described_schema(merged_schema(content.schemas), before))
 

@@ -1,4 +1,4 @@
-"""What a database and a store of files promise, and what may go wrong with them.
+"""The interfaces of a database and of a store of files, and the errors that they raise.
 
 `Connection` and `Database` are the seam where databases differ: one file each (`sqlite.py`), over `.sql`
 files with the same statement names. `SegmentStore` is the seam where places for files differ. What is above
@@ -18,7 +18,7 @@ Record = dict[str, Any]
 
 
 class StorageError(Exception):
-    """The database did not do what was asked; the cause says why."""
+    """The database did not do what was asked. The text says why."""
 
 
 class StorageBusyError(StorageError):
@@ -34,15 +34,15 @@ class StorageFullError(StorageFailedError):
 
 
 class SchemaError(StorageError):
-    """The schema of the database is not one that this version made; the text says what to do."""
+    """The schema of the database is not one that this version made. The text says what to do."""
 
 
 class SealingError(StorageError):
-    """A segment could not be written; the rows are where they were."""
+    """A segment could not be written. The rows stay where they were."""
 
 
 class DuplicateError(StorageError):
-    """A rule of the schema forbids what was to be written. Mostly a unique key exists already."""
+    """A rule of the schema forbids the change. Mostly a unique key exists already."""
 
 
 class NewEntry(msgspec.Struct, frozen=True, gc=False):
@@ -58,7 +58,10 @@ class NewEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Group(msgspec.Struct, frozen=True, gc=False):
-    """What one commit adds to the journal: an entry an upload at most, and receipts of batches with a key."""
+    """What one commit adds to the journal:
+
+    at most one entry an upload, and the receipts of batches with a key.
+    """
 
     catalog_version: int
     committed_at: int
@@ -88,22 +91,22 @@ class Database(Protocol):
 
     @property
     def commit_started_at(self) -> float:
-        """When the last transaction began to be made durable, by `time.perf_counter`: all else was done."""
+        """Returns when the last transaction began to be made durable, by `time.perf_counter`."""
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """Opens a consistent snapshot, for the thread that asks."""
+        """Opens a consistent snapshot for the calling thread."""
 
     def writing(self) -> AbstractContextManager[Connection]:
-        """Opens a durable transaction; an exception rolls it back. Raises StorageError of its kinds."""
+        """Opens a durable transaction. An exception rolls it back. Raises the subclasses of StorageError."""
 
     def commit_group(self, group: Group) -> None:
-        """Adds a group as `Connection.add_group` does, in a durable transaction as of `writing`."""
+        """Adds a group as `Connection.add_group` does, in a durable transaction like that of `writing`."""
 
     def has_room(self) -> bool:
         """Returns whether a database that was full may be tried again."""
 
     def problems(self) -> list[str]:
-        """Returns what the database itself finds wrong with what it keeps."""
+        """Returns the faults that the database itself finds in its data."""
 
     def close(self) -> None:
         """Closes every connection."""
@@ -134,7 +137,7 @@ class StoredFile(Protocol):
 
     @property
     def byte_count(self) -> int:
-        """How long the file is."""
+        """Returns the size of the file in bytes."""
 
     def read(self, offset: int, byte_count: int) -> bytes:
         """Returns a part of the file; less than was asked for where the file ends. Raises OSError."""
@@ -163,13 +166,13 @@ class SegmentStore(Protocol):
         """Returns the names of all files, unfinished ones too."""
 
     def held(self, names: Iterable[str]) -> AbstractContextManager["SegmentStore"]:
-        """Keeps files readable for a while, whoever removes them. Raises OSError when one is gone."""
+        """Keeps files readable for a while, even if others remove them. Raises OSError when one is gone."""
 
     def remove(self, name: str) -> None:
-        """Removes a file. One that is gone is no error."""
+        """Removes a file. A missing file is no error."""
 
     def set_aside(self, name: str, folder: str) -> str:
-        """Moves a file to a folder beside this store. Returns where it is then. Raises OSError."""
+        """Moves a file to a folder beside this store. Returns its new place. Raises OSError."""
 
     def forget_set_aside(self, before: float) -> int:
-        """Removes files that were set aside in `lost+found` before a time. Returns how many."""
+        """Removes files that were set aside in `lost+found` before a time. Returns the number of files."""

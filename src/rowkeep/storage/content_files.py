@@ -1,4 +1,4 @@
-"""The files of temporary uploads: content that was sent, and waits to be loaded.
+"""The files of temporary uploads: content that was sent and waits to be loaded.
 
 A file is named by the identifier of its temporary upload, and is durable before the catalog says that it is
 complete. Content may not fill the disk: it is refused while less than a reserve is left, so that inserts go
@@ -22,7 +22,10 @@ _is_identifier = re.compile(r"[0-9a-f]{32}", re.ASCII).fullmatch
 
 
 class ContentFolder:
-    """The folder of the files. One without a temporary upload may be on its way, so it has a grace."""
+    """The folder of the files. A file without a temporary upload is kept for a grace period:
+
+    its row may be coming.
+    """
 
     def __init__(self, folder: Path, disk: Disk, reserve: DiskReserve) -> None:
         self._folder = folder
@@ -35,17 +38,17 @@ class ContentFolder:
         return self.resumed(identifier, 0)
 
     def resumed(self, identifier: str, byte_count: int) -> "ContentFile":
-        """Returns a file with its first bytes; what was behind them is cut off."""
+        """Returns a file with its first `byte_count` bytes. Bytes behind them are cut off."""
         return ContentFile(self._folder / identifier, self._disk, self._reserve, byte_count)
 
     async def remove(self, identifier: str) -> None:
-        """Removes content that is not wanted any more."""
+        """Removes content that is no longer needed."""
         await asyncio.to_thread(
             remove_and_log, self._disk, self._folder / identifier, "its temporary upload ended"
         )
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Removes files that have been without a temporary upload for a while. Returns how many."""
+        """Removes files that have had no temporary upload for a while. Returns the number of files."""
         present = await asyncio.to_thread(self._names)
         unnamed = present - await named()
         now = time.monotonic()
@@ -58,12 +61,12 @@ class ContentFolder:
         return len(removable)
 
     def _names(self) -> set[str]:
-        """The names that rowkeep gave; a file of another name is not rowkeep's to remove."""
+        """Returns the names in the folder that rowkeep gave. Other files are not rowkeep's to remove."""
         return {file.name for file in self._folder.iterdir() if _is_identifier(file.name)}
 
 
 class ContentFile:
-    """One file, on its way. Raises `unavailable` when the disk does not take it."""
+    """One file that is being written. Raises `unavailable` when the disk does not take it."""
 
     def __init__(self, path: Path, disk: Disk, reserve: DiskReserve, byte_count: int) -> None:
         self._path = path
@@ -78,7 +81,7 @@ class ContentFile:
 
     @property
     def byte_count(self) -> int:
-        """How much has been written."""
+        """Returns how many bytes have been written."""
         return self._byte_count
 
     async def write(self, chunk: bytes) -> None:
@@ -95,7 +98,7 @@ class ContentFile:
         self._disk.write(self._descriptor, chunk)
 
     async def keep(self) -> None:
-        """Makes what was written durable; closing it no longer removes it."""
+        """Makes the written bytes durable. Closing the file no longer removes it."""
         try:
             await asyncio.to_thread(self._sync)
         except OSError as error:
@@ -107,7 +110,7 @@ class ContentFile:
         self._disk.sync_directory(self._path.parent)
 
     async def close(self) -> None:
-        """Closes the file, and removes it unless it is kept. Again, it does nothing."""
+        """Closes the file, and removes it unless it is kept. Closing again does nothing."""
         if self._descriptor < 0:
             return
         descriptor, self._descriptor = self._descriptor, -1

@@ -13,14 +13,14 @@ RETRY_SECONDS = 30
 
 
 class DiskReserve:
-    """So many bytes of the disk of a folder."""
+    """The number of bytes of a folder's disk that is kept for inserts."""
 
     def __init__(self, folder: Path, *, bytes_min: int) -> None:
         self._folder = folder
         self._bytes_min = bytes_min
 
     def is_reached(self, byte_count: int = 0) -> bool:
-        """Returns whether so many bytes more would be taken from the reserve."""
+        """Returns whether writing `byte_count` more bytes would use the reserve."""
         return free_bytes(self._folder) - byte_count < self._bytes_min
 
     def check(self) -> None:

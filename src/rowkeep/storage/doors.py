@@ -1,4 +1,4 @@
-"""The doors between asynchronous services and synchronous storage (the promise is in catalog/doors.py)."""
+"""The doors between asynchronous services and synchronous storage (interface: catalog/doors.py)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -48,7 +48,7 @@ class StorageDoors:
         return await self._lane.write(lambda connection: function(CatalogEditor(connection, origin)))
 
     def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
-        """Puts the rows of one request into the journal."""
+        """Writes the rows of one request to the journal."""
         return self._lane.submit(batch, times)
 
     def close(self) -> None:
@@ -57,7 +57,7 @@ class StorageDoors:
 
 
 def read_snapshot(database: Database, function: Callable[[CatalogView], Result]) -> Result:
-    """Runs a function on one consistent snapshot, in this thread."""
+    """Runs a function on one consistent snapshot, in the calling thread."""
     with database.reading() as connection:
         return function(CatalogView(connection))
 
@@ -65,6 +65,6 @@ def read_snapshot(database: Database, function: Callable[[CatalogView], Result])
 def edit_catalog(
     database: Database, function: Callable[[CatalogEditor], Result], origin: Origin = THE_SERVER
 ) -> Result:
-    """Runs a function in one durable transaction, in this thread (the command line's way)."""
+    """Runs a function in one durable transaction, in the calling thread, as the command line does."""
     with database.writing() as connection:
         return function(CatalogEditor(connection, origin))

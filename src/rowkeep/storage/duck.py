@@ -49,11 +49,14 @@ class DuckStatistics:
         self._threads = ThreadPoolExecutor(_COMPUTATIONS_MAX, thread_name_prefix="rowkeep-statistics")
 
     async def compute(self, stream: ReadStream) -> Statistics:
-        """The statistics of a stream of one variable. Raises not_found_error when its rows are gone."""
+        """Returns the statistics of a stream of one variable.
+
+        Raises not_found_error when its rows are gone.
+        """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._compute, stream)
 
     def close(self) -> None:
-        """Ends the threads; what waits is dropped."""
+        """Ends the threads. Computations that wait are dropped."""
         self._threads.shutdown(cancel_futures=True)
 
     def _compute(self, stream: ReadStream) -> Statistics:
@@ -68,7 +71,7 @@ class DuckStatistics:
             return self._summary(connection, measures, type_)
 
     def _parts(self, stream: ReadStream) -> Iterator[bytes]:
-        """The stream as Arrow, a part at a time."""
+        """Yields the stream as Arrow, a part at a time."""
         arrow = ReadStream(
             stream.identifier,
             stream.user_id,
@@ -126,7 +129,10 @@ def _range(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_unit(value: Any, unit: int) -> Any:
-    """A figure in another unit; whole numbers stay whole where they can, what is no number becomes None."""
+    """Returns a figure in another unit.
+
+    Whole numbers stay whole where they can; a non-number becomes None.
+    """
     if value is None or not math.isfinite(value):
         return None
     if unit == 1:

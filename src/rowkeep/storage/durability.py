@@ -33,7 +33,7 @@ def measure_durability(folder: Path) -> Durability:
 
 
 def classify(file_system: str | None, fsync_ms: float) -> DurabilityClass:
-    """What a file system of this kind whose fsync takes this long is good for."""
+    """Returns the durability class for a file system of this type with this fsync time."""
     if file_system in IN_MEMORY:
         return DurabilityClass.IN_MEMORY
     if file_system in REMOTE:
@@ -42,7 +42,7 @@ def classify(file_system: str | None, fsync_ms: float) -> DurabilityClass:
 
 
 def fsync_p50_ms(folder: Path, count: int) -> float:
-    """The median time to append 4 KiB and make it durable, in milliseconds."""
+    """Returns the median time in milliseconds to append 4 KiB and make them durable."""
     times: list[float] = []
     with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
         for _ in range(count):
@@ -54,7 +54,7 @@ def fsync_p50_ms(folder: Path, count: int) -> float:
 
 
 def file_system_of(folder: Path) -> str | None:
-    """The type of the file system that a folder is on, such as ext4; None where Linux does not tell."""
+    """Returns the type of a folder's file system, such as ext4. None where Linux does not tell."""
     device = folder.stat().st_dev
     name = f"{os.major(device)}:{os.minor(device)}"
     try:

@@ -1,4 +1,4 @@
-"""What works beside the database, as promises: decoding large bodies, reading rows, sealing, statistics.
+"""The interfaces of what works beside the database: decoding, reading, sealing, loading and statistics.
 
 How each promise is kept is said in one file.
 """
@@ -27,11 +27,11 @@ from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
 
 
 class Spool(Protocol):
-    """A request body that is too large to be held in memory, on its way to a file."""
+    """A request body that is too large for memory, while it is written to a file."""
 
     @property
     def byte_count(self) -> int:
-        """How much has been written."""
+        """Returns how many bytes have been written."""
 
     async def write(self, chunk: bytes) -> None:
         """Adds to the body. Raises StorageFailedError when the disk does not take it."""
@@ -41,53 +41,53 @@ class Spool(Protocol):
 
 
 class KeptSpool(Spool, Protocol):
-    """Content on its way to a file that may stay."""
+    """A file that is being written and can be kept."""
 
     async def keep(self) -> None:
-        """Makes what was written durable; closing it no longer removes it."""
+        """Makes the written bytes durable. Closing no longer removes them."""
 
 
 class ContentFiles(Protocol):
-    """The content of temporary uploads, by their identifiers."""
+    """The contents of temporary uploads, by identifier."""
 
     def new(self, identifier: str) -> KeptSpool:
-        """Returns a place for content, empty."""
+        """Returns an empty file for content."""
 
     def resumed(self, identifier: str, byte_count: int) -> KeptSpool:
-        """Returns the place of content that is there up to a length; what is behind it is cut off."""
+        """Returns a file with the first `byte_count` bytes of its content. Bytes behind them are cut off."""
 
     async def remove(self, identifier: str) -> None:
-        """Removes content that is not wanted any more."""
+        """Removes content that is no longer needed."""
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Removes files that have long been without a temporary upload. Returns how many."""
+        """Removes files that have long had no temporary upload. Returns the number of files."""
 
 
 class RawContents(Protocol):
-    """The content of raw files, each once, by its SHA-256 in hex."""
+    """The contents of raw files, each stored once, by SHA-256 in hex."""
 
     async def digest(self, temp_upload: str) -> ContentDigest:
-        """Reads what was sent as a temporary upload. Raises not_found_error when it is gone."""
+        """Returns the digest of a temporary upload's content. Raises not_found_error when it is gone."""
 
     def kept(self, contents: Mapping[str, str]) -> AbstractAsyncContextManager[None]:
-        """Keeps contents, by the temporary uploads that have them, while a transaction names them."""
+        """Keeps contents while a transaction names them. They are given by temporary upload."""
 
     def open(self, sha256: str) -> "OpenFile":
         """Opens a content. Raises not_found_error when there is none."""
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Removes contents that no file names. Returns how many."""
+        """Removes contents that no file names. Returns their number."""
 
 
 class RowAppender(Protocol):
     """Adds rows to an upload, within a transaction that does more."""
 
     def __call__(self, editor: CatalogEditor, upload: Upload, rows: Sequence[Mapping[str, object]]) -> int:
-        """Adds rows that fit the upload's schema. Returns the number of the first."""
+        """Adds rows that fit the upload's schema. Returns the number of the first row."""
 
 
 class LargeBody(msgspec.Struct, frozen=True):
-    """A spooled request body and how to read it."""
+    """A spooled request body, its format and its coding."""
 
     spool: Spool
     format: BodyFormat = BodyFormat.JSON
@@ -97,8 +97,8 @@ class LargeBody(msgspec.Struct, frozen=True):
 class LargeRows(msgspec.Struct, frozen=True):
     """The rows of a large body, checked and ready for the journal.
 
-    `body_sha256` is the digest of the inflated body, `rows_sha256` that of its rows (model/chain.py);
-    `refused` are the rows that were skipped; `validate_only` and `offset` are what the body says, if it does.
+    `body_sha256` is the digest of the inflated body, `rows_sha256` that of its rows (model/chain.py).
+    `refused` are the rows that were skipped. `validate_only` and `offset` are set if the body has them.
     """
 
     row_count: int
@@ -113,45 +113,48 @@ class LargeRows(msgspec.Struct, frozen=True):
 
 
 class LargeBodyDecoder(Protocol):
-    """Decodes large bodies where they cannot hold up the answering process."""
+    """Decodes large bodies outside the answering process, so that it is not held up."""
 
     def spool(self) -> Spool:
-        """A place for one large body."""
+        """Returns a file for one large body."""
 
     async def decode(
         self, body: LargeBody, schema: Schema, *, updates_by_default: bool, skipping: Skipping | None = None
     ) -> LargeRows:
-        """Checks a body; `skipping` says what counts when it does not.
+        """Checks a body and returns its rows. `skipping` says which invalid rows may be skipped.
 
         Raises RowsRefused, invalid_request_error or payload_too_large.
         """
 
     async def body_sha256(self, body: LargeBody) -> bytes:
-        """The SHA-256 of a body as it was before any coding. Raises as `decode` does."""
+        """Returns the SHA-256 of the inflated body. Raises as `decode` does."""
 
 
 class BodyChecker(Protocol):
-    """Checks bodies that are held in memory where that does not hold up the answering process."""
+    """Checks bodies that are held in memory, without holding up the answering process."""
 
     async def check(self, body: bytes, schema: Schema, written_as: BodyFormat) -> StrictRows:
-        """Checks a body. Raises StrictRefusal or unavailable."""
+        """Checks a body and returns its rows. Raises StrictRefusal or unavailable."""
 
 
 class RowReading(Protocol):
-    """One reading of a read stream; every step runs on a snapshot of its own."""
+    """One reading of a read stream. Every step runs on a snapshot of its own."""
 
     def step(self, view: CatalogView) -> bytes | None:
-        """The next part of the body, or None after the last. Raises not_found_error for lost rows."""
+        """Returns the next part of the body, or None after the last. Raises not_found_error for lost rows."""
 
     def let_go(self) -> object:
-        """Gives up what is held for the next step, which makes it again. Returns it, to be dropped."""
+        """Gives up what is held for the next step, and returns it so that the caller can drop it.
+
+        The next step makes it again.
+        """
 
 
 class RowReadings(Protocol):
     """Starts readings."""
 
     def __call__(self, stream: ReadStream, *, offset: int, with_sentinel: bool) -> RowReading:
-        """A reading from an offset on."""
+        """Starts a reading at an offset."""
 
 
 class ChainReading(Protocol):
@@ -168,11 +171,11 @@ class ChainReadings(Protocol):
     """Starts recomputations."""
 
     def __call__(self, upload_id: int) -> ChainReading:
-        """A recomputation of the chain of an upload."""
+        """Starts a recomputation of the chain of an upload."""
 
 
 class Sealer(Protocol):
-    """Writes segments outside the answering process. After a SealingError everything is as before."""
+    """Writes segments outside the answering process. A SealingError leaves everything as before."""
 
     async def seal(self, upload_id: int, first_row: int) -> Segment | None:
         """Writes the entries from a row on into a durable, unnamed segment.
@@ -181,12 +184,12 @@ class Sealer(Protocol):
         """
 
     async def compact(self, upload_id: int, first_row: int, row_end: int) -> Segment:
-        """A durable, unnamed segment of the rows of several."""
+        """Writes the rows of several segments into a durable segment that nothing names yet."""
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Removes files that have long been unnamed. Returns how many.
+        """Removes files that have long been unnamed. Returns the number of files.
 
-        `named` reads the names that the catalog has.
+        `named` reads the names in the catalog.
         """
 
 
@@ -196,87 +199,90 @@ class FileLoader(Protocol):
     async def load(
         self, upload_id: int, arguments: LoadArguments, listener: Callable[[float], None]
     ) -> LoadedFile:
-        """Returns durable segments with the rows of a file, which nothing names yet.
+        """Reads a file into durable segments that nothing names yet. Cancelling ends the work at once.
 
-        Raises RowkeepError for what is wrong with the file, WorkerFailedError. Cancelling it ends it at once.
+        Raises RowkeepError for a faulty file, and WorkerFailedError.
         """
 
     async def discard(self, loaded: LoadedFile) -> None:
-        """Removes the segments of a load that came to nothing after all."""
+        """Removes the segments of a load that could not be named."""
 
 
 class ExportSink(Protocol):
-    """Takes what a worker is to read of the journal, and says where it can read segments."""
+    """Takes the entries that a worker is to read, and gives the paths of segments."""
 
     def add_entry(self, entry: Entry) -> None:
-        """Adds rows of the journal."""
+        """Adds an entry of the journal."""
 
     def segment_path(self, name: str) -> str:
         """Returns where a segment's file can be read."""
 
 
 class EntrySink(ExportSink, Protocol):
-    """Takes the segments and the entries that a query reads."""
+    """Takes the segments and entries that a query reads."""
 
     def is_checked(self, name: str) -> bool:
-        """Returns whether this process has had every block of a segment checked."""
+        """Returns whether every block of a segment has been checked in this process."""
 
     def close(self) -> Path:
-        """Takes no more. Returns the folder that what was taken is in."""
+        """Finishes the folder. Returns its path."""
 
 
 class QueryRunning(Protocol):
-    """Parses and runs queries, away from the answering process. Cancelling what it does ends it at once.
+    """Parses and runs queries outside the answering process. Cancelling ends the work at once.
 
-    Raises RowkeepError for what is wrong with a query, WorkerFailedError.
+    Raises RowkeepError for a faulty query, and WorkerFailedError.
     """
 
     async def name_tables(self, arguments: QueryArguments) -> list[NamedTable]:
         """Returns the tables that a query names."""
 
     def folder(self) -> AbstractAsyncContextManager[EntrySink]:
-        """Returns a place for what a query needs; it is gone afterwards."""
+        """Yields a folder for a query's input, which is removed afterwards."""
 
     async def run(self, plan: QueryPlan, folder: EntrySink, listener: Callable[[float], None]) -> QueryAnswer:
         """Returns the durable result of a query, which nothing names yet."""
 
     async def discard(self, answer: QueryAnswer) -> None:
-        """Removes a result that came to nothing after all."""
+        """Removes a result that could not be named."""
 
 
 class ExportRunning(Protocol):
-    """Writes the files of exports, away from the answering process. Cancelling it ends it at once.
+    """Writes the files of exports outside the answering process. Cancelling ends the work at once.
 
-    Raises RowkeepError for a value that a format cannot hold, WorkerFailedError.
+    Raises RowkeepError for a value that a format cannot hold, and WorkerFailedError.
     """
 
     def folder(self) -> AbstractAsyncContextManager[Any]:
-        """Returns a place, an ExportSink, for what an export needs; it is gone afterwards."""
+        """Yields an ExportSink with a folder for an export, which is removed afterwards."""
 
     async def run(
         self, plan: ExportPlan, identifier: str, folder: Any, listener: Callable[[float], None]
     ) -> ExportResult:
-        """Returns what is said of durable files, which nothing names yet; their names begin with a word."""
+        """Writes durable files that nothing names yet; their names begin with `identifier`.
+
+        Returns their facts.
+        """
 
     async def discard(self, result: ExportResult) -> None:
-        """Removes files that came to nothing after all."""
+        """Removes files that could not be named."""
 
 
 class OpenFile(Protocol):
     """A file that is being sent."""
 
     def parts(self, first: int, end: int) -> AsyncIterator[bytes]:
-        """Yields the bytes from one place to another; the file is closed then."""
+        """Yields the bytes from one place to another, then closes the file."""
 
     def close(self) -> None:
-        """Closes the file. Again, it does nothing."""
+        """Closes the file. Closing again does nothing."""
 
 
 class UrlFetching(Protocol):
-    """Fetches what other servers have, from hosts that were permitted."""
+    """Fetches content from other servers, from permitted hosts only."""
 
     def parts(self, url: str) -> AsyncIterator[bytes]:
-        """Yields what is at an address. Raises invalid_request_error where that is not to be had."""
+        """Yields the content at a URL. Raises invalid_request_error when it cannot be fetched."""
 
 
 class ExportedFiles(Protocol):
@@ -286,24 +292,27 @@ class ExportedFiles(Protocol):
         """Opens a file. Raises not_found_error."""
 
     async def remove(self, name: str) -> None:
-        """Removes a file; who has it open can read it to its end."""
+        """Removes a file. A reader that has it open can read it to its end."""
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Removes files that no export has named for a while. Returns how many."""
+        """Removes files that no export has named for a while. Returns the number of files."""
 
 
 class StatisticsEngine(Protocol):
     """Computes statistics away from the event loop."""
 
     async def compute(self, stream: ReadStream) -> Statistics:
-        """The statistics of a stream of one variable. Raises not_found_error when its rows are gone."""
+        """Returns the statistics of a stream of one variable.
+
+        Raises not_found_error when its rows are gone.
+        """
 
 
 class CommitNotices(Protocol):
     """Tells, on the event loop, of each commit of rows (storage/journal/commits.py)."""
 
     def listen(self, listener: Callable[[Sequence[Batch]], None]) -> None:
-        """From now on, calls a function with the batches of each group that was committed."""
+        """Registers a function that is called with the batches of each committed group."""
 
     def forget(self, listener: Callable[[Sequence[Batch]], None]) -> None:
-        """From now on, does not call this function."""
+        """Removes a registered function."""

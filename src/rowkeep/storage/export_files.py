@@ -28,7 +28,7 @@ class ExportFolder:
         self._unnamed_since: dict[str, float] = {}
 
     def take(self, files: list[tuple[Path, str]]) -> None:
-        """Moves durable files here under names, durably."""
+        """Moves durable files here, under new names, durably."""
         for path, name in files:
             self._disk.rename(path, self._folder / name)
         self._disk.sync_directory(self._folder)
@@ -41,11 +41,11 @@ class ExportFolder:
             raise not_found("The file is not on the server any more. Export it again.") from error
 
     async def remove(self, name: str) -> None:
-        """Removes a file that is not wanted any more; one that is open can be read to its end."""
+        """Removes a file that is no longer needed. A reader that has it open can read it to its end."""
         await asyncio.to_thread(remove_and_log, self._disk, self._folder / name, "its export ended")
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Removes files that no export has named for a while. Returns how many."""
+        """Removes files that no export has named for a while. Returns the number of files."""
         present = await asyncio.to_thread(self._names)
         unnamed = present - await named()
         now = time.monotonic()
@@ -56,5 +56,5 @@ class ExportFolder:
         return len(removable)
 
     def _names(self) -> set[str]:
-        """The names that rowkeep gave; a file of another name is not rowkeep's to remove."""
+        """Returns the names in the folder that rowkeep gave. Other files are not rowkeep's to remove."""
         return {file.name for file in self._folder.iterdir() if _is_export_name(file.name)}

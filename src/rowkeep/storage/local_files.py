@@ -45,7 +45,7 @@ _is_job_folder = re.compile(rf"(?:parse|query|load|export)-{_chance}").fullmatch
 
 
 class DataDirectory:
-    """The files of one server. Makes the folder when there is none."""
+    """The files of one server. Makes the folder when it is missing."""
 
     FOLDER_NAMES = ("segments", "spool", "jobs", "temp_uploads", "raw_files", "exports")
 
@@ -58,60 +58,63 @@ class DataDirectory:
 
     @property
     def database(self) -> Path:
-        """The database file."""
+        """Returns the path of the database file."""
         return self.database_of(self.path)
 
     @staticmethod
     def database_of(path: Path) -> Path:
-        """The database file of a data directory, which need not be there."""
+        """Returns the path of a data directory's database file, which may be missing."""
         return path / "rowkeep.db"
 
     @property
     def segments(self) -> Path:
-        """The folder of the segments."""
+        """Returns the folder of the segments."""
         return self.segments_of(self.path)
 
     @staticmethod
     def segments_of(path: Path) -> Path:
-        """The folder of the segments of a data directory, which need not be there."""
+        """Returns the folder of a data directory's segments, which may be missing."""
         return path / "segments"
 
     @property
     def spool(self) -> Path:
-        """The folder of what outlives no request."""
+        """Returns the folder for files that no request outlives."""
         return self.path / "spool"
 
     @property
     def jobs(self) -> Path:
-        """The folder of what workers are making."""
+        """Returns the folder for files that workers are making."""
         return self.path / "jobs"
 
     @property
     def temp_uploads(self) -> Path:
-        """The folder of the files that wait to be loaded."""
+        """Returns the folder of the files that wait to be loaded."""
         return self.path / "temp_uploads"
 
     @property
     def raw_files(self) -> Path:
-        """The folder of the contents of raw files."""
+        """Returns the folder of the contents of raw files."""
         return self.raw_files_of(self.path)
 
     @staticmethod
     def raw_files_of(path: Path) -> Path:
-        """The folder of the contents of a data directory, which need not be there."""
+        """Returns the folder of a data directory's raw contents, which may be missing."""
         return path / "raw_files"
 
     @property
     def exports(self) -> Path:
-        """The folder of the files of exports."""
+        """Returns the folder of the files of exports."""
         return self.path / "exports"
 
     def reserve_database(self) -> None:
-        """Makes the database's file when there is none: what is put beside it has its mode, 0600."""
+        """Makes the database's file when it is missing.
+
+        Files that the database puts beside it get the same mode, 0600.
+        """
         os.close(os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def lock(self) -> int:
-        """Makes this process the directory's one server until it ends. Raises BlockingIOError."""
+        """Makes this process the directory's only server until it ends. Raises BlockingIOError."""
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -122,7 +125,7 @@ class DataDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keeps servers away for a moment. Raises BlockingIOError while one runs."""
+        """Keeps servers away while the context is open. Raises BlockingIOError while one runs."""
         descriptor = self.lock()
         try:
             yield
@@ -130,7 +133,7 @@ class DataDirectory:
             os.close(descriptor)
 
     def sweep(self) -> None:
-        """Removes what a server that died left half done, and makes the folders that a server needs."""
+        """Removes what a dead server left half done, and makes the folders that a server needs."""
         for name in self.FOLDER_NAMES:
             (self.path / name).mkdir(mode=0o700, exist_ok=True)
         sync_directory(self.path)
@@ -143,20 +146,20 @@ class DataDirectory:
 
 
 def remove_and_log(disk: "Disk", file: Path, reason: str) -> None:
-    """Removes a file that people may look for, and says so in the log. One that is gone is no error."""
+    """Removes a file that people may look for, and logs that. A missing file is no error."""
     if file.exists():
         disk.remove(file)
         log_removed(file, reason)
 
 
 def log_removed(file: Path, reason: str) -> None:
-    """Says in the log that a file of the data directory was removed."""
+    """Logs that a file of the data directory was removed."""
     _log.info("file removed", file=f"{file.parent.name}/{file.name}", reason=reason)
 
 
 @contextmanager
 def hold_alone(folder: Path) -> Iterator[None]:
-    """Keeps out every other process that asks for the same. Raises BlockingIOError when one was faster."""
+    """Keeps out every other process that calls this. Raises BlockingIOError when another was faster."""
     with _lockable(folder) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
@@ -164,7 +167,7 @@ def hold_alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def holding_segments(directory: Path) -> Iterator[None]:
-    """Keeps alive what this process holds in a data directory; removes what dead ones held."""
+    """Keeps the segments alive that this process holds, and removes what dead processes held."""
     _forget_dead_holds(directory)
     with _lockable(directory) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -172,7 +175,7 @@ def holding_segments(directory: Path) -> Iterator[None]:
 
 
 def _forget_dead_holds(directory: Path) -> None:
-    """Removes what a process held that was killed. Does nothing while a living one holds anything."""
+    """Removes what killed processes held. Does nothing while a living process holds anything."""
     try:
         with hold_alone(directory):
             for folder in directory.iterdir():
@@ -193,15 +196,15 @@ def _lockable(folder: Path) -> Iterator[int]:
 
 
 def log_moved(file: Path, place: str, reason: str) -> None:
-    """Says in the log that a file of the data directory was moved."""
+    """Logs that a file of the data directory was moved."""
     _log.info("file moved", file=f"{file.parent.name}/{file.name}", to=place, reason=reason)
 
 
 def set_aside(disk: "Disk", file: Path, root: Path, folder: str) -> str:
-    """Moves a file durably to a folder of a data directory, and notes when in its time of change.
+    """Moves a file durably to a folder of a data directory, and sets its time of change.
 
-    A file that lies there under the same name is kept too: this one gets the time in its name. Returns where
-    it is, from the data directory on.
+    If a file of that name is there already, both are kept: the new one gets the time in its name. Returns the
+    new path, relative to the data directory.
     """
     target = root / folder
     made = [target, *(parent for parent in target.parents if parent == root or root in parent.parents)]
@@ -225,27 +228,27 @@ def _remove(file: Path) -> None:
 
 
 class Disk:
-    """What is done to files that must last. The seam where tests make a disk fail or lose its power."""
+    """The operations on files that must last. Tests replace it to make a disk fail or lose its power."""
 
     def create(self, path: Path) -> int:
         """Opens a new file for writing. Returns its descriptor."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     def reopen(self, path: Path, byte_count: int) -> int:
-        """Opens a file to go on behind its first bytes; what was there is cut off. Returns its descriptor."""
+        """Opens a file behind its first `byte_count` bytes; the rest is cut off. Returns its descriptor."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.ftruncate(descriptor, byte_count)
         os.lseek(descriptor, byte_count, os.SEEK_SET)
         return descriptor
 
     def write(self, descriptor: int, data: memoryview) -> None:
-        """Writes all of it."""
+        """Writes all of the data."""
         rest = data
         while rest:
             rest = rest[os.write(descriptor, rest) :]
 
     def sync(self, descriptor: int) -> None:
-        """Makes what was written to a file durable."""
+        """Makes the written bytes of a file durable."""
         os.fsync(descriptor)
 
     def rename(self, path: Path, new_path: Path) -> None:
@@ -253,7 +256,10 @@ class Disk:
         path.rename(new_path)
 
     def link(self, path: Path, new_path: Path) -> None:
-        """Gives a file a second name. One that has it already is no error: it has the same content."""
+        """Gives a file a second name.
+
+        An existing file of that name is no error: it has the same content.
+        """
         with suppress(FileExistsError):
             os.link(path, new_path)
 
@@ -262,7 +268,7 @@ class Disk:
         sync_directory(folder)
 
     def remove(self, path: Path) -> None:
-        """Removes a file; one that is gone is no error."""
+        """Removes a file. A missing file is no error."""
         path.unlink(missing_ok=True)
 
 
@@ -277,13 +283,13 @@ def sync_directory(folder: Path) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    """Returns how much room is left on the disk of a folder."""
+    """Returns how many bytes are free on the disk of a folder."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
 
 
 def disk_figures(directory: DataDirectory) -> DiskFigures:
-    """Returns how full the disk of a data directory is, and what its database takes of it."""
+    """Returns how full the disk of a data directory is, and the size of its database."""
     found = os.statvfs(directory.path)
     files = directory.path.glob(f"{directory.database.name}*")
     sizes = [file.stat().st_size for file in files if file.exists()]
@@ -299,7 +305,7 @@ def _sync(path: Path, flags: int) -> None:
 
 
 def no_room(error: OSError) -> RowkeepError:
-    """503: the disk does not take what was sent."""
+    """Returns the 503 error for content that the disk does not take."""
     return unavailable(
         "The server has no room for a body of this size. Nothing was inserted; send it again later.",
         retry_after_seconds=SPOOL_RETRY_SECONDS,
@@ -323,7 +329,7 @@ class FileSpool:
 
     @property
     def byte_count(self) -> int:
-        """How much has been written."""
+        """Returns how many bytes have been written."""
         return self._byte_count
 
     async def write(self, chunk: bytes) -> None:

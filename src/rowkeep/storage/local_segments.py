@@ -36,7 +36,7 @@ class LocalSegments:
         self._disk.sync_directory(self._folder)
 
     def get(self, name: str) -> "LocalFile":
-        """Opens a file. Raises OSError when there is none."""
+        """Opens a file. Raises OSError when it is missing."""
         return LocalFile(self._folder / name)
 
     def names(self) -> set[str]:
@@ -45,7 +45,7 @@ class LocalSegments:
 
     @contextmanager
     def held(self, names: Iterable[str]) -> Iterator["LocalSegments"]:
-        """Keeps files readable for a while: each has a second name in a folder beside this one."""
+        """Keeps files readable for a while, by a second name in a folder beside this one."""
         with (
             holding_segments(self._folder.parent),
             tempfile.TemporaryDirectory(dir=self._folder.parent, prefix=HELD_PREFIX) as held,
@@ -55,7 +55,7 @@ class LocalSegments:
             yield LocalSegments(Path(held), self._disk)
 
     def link(self, other: "LocalSegments", name: str) -> bool:
-        """Gives a file of another folder a second name here. Returns False where file systems cannot."""
+        """Gives a file of another folder a second name here. Returns False where the file system cannot."""
         try:
             os.link(other._folder / name, self._folder / name)
         except OSError:
@@ -63,15 +63,15 @@ class LocalSegments:
         return True
 
     def remove(self, name: str) -> None:
-        """Removes a file. One that is gone is no error."""
+        """Removes a file. A missing file is no error."""
         self._disk.remove(self._folder / name)
 
     def set_aside(self, name: str, folder: str) -> str:
-        """Moves a file durably to a folder of the data directory, and notes when in its time of change."""
+        """Moves a file durably to a folder of the data directory, and sets its time of change."""
         return set_aside(self._disk, self._folder / name, self._folder.parent, folder)
 
     def forget_set_aside(self, before: float) -> int:
-        """Removes files of segments that were set aside before a time. Returns how many."""
+        """Removes segment files that were set aside before a time. Returns the number of files."""
         lost = self._folder.with_name(LOST_AND_FOUND)
         files = [file for file in lost.glob("*") if _is_set_aside(file.name)]
         old = [file for file in files if file.stat().st_mtime < before]

@@ -1,4 +1,4 @@
-"""Whether a folder is a data directory of rowkeep, and whether its database is still there.
+"""Tells whether a folder is a data directory of rowkeep, and whether its database is still there.
 
 A data directory has a marker file, which says so and names the version of the layout. It is written once
 the database is there. So a folder that has the marker and no database has lost its database: nothing may
@@ -73,7 +73,7 @@ def check_database_lost(path: Path) -> None:
 
 
 def mark(path: Path) -> None:
-    """Writes the marker of a data directory, unless it is there. Raises OSError."""
+    """Writes the marker of a data directory, unless it exists. Raises OSError."""
     if (path / MARKER).exists():
         return
     descriptor, name = tempfile.mkstemp(dir=path, prefix=f"{MARKER}.")
@@ -91,7 +91,7 @@ def mark(path: Path) -> None:
 
 
 def _is_marked(path: Path) -> bool:
-    """Whether there is a marker of a layout that this version knows. Raises DirectoryError for another."""
+    """Returns whether the folder has a marker of a known layout. Raises DirectoryError for an unknown one."""
     try:
         text = (path / MARKER).read_bytes()
     except FileNotFoundError:
@@ -119,7 +119,7 @@ def _holds_segments(path: Path) -> bool:
 
 
 def _foreign_names(path: Path) -> list[str]:
-    """The names in a folder without a database that a start of rowkeep cannot have left there, in order."""
+    """Returns the names in a folder that rowkeep cannot have left before it had a database, in order."""
     return sorted(
         file.name for file in path.iterdir() if not (_is_left_over(file.name) or _is_empty_and_ours(file))
     )

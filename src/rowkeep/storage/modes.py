@@ -17,7 +17,7 @@ _log = structlog.get_logger("rowkeep.start")
 
 
 def close_to_others(directory: DataDirectory) -> None:
-    """Closes the data directory and what is in it to group and others, and logs what was open."""
+    """Takes the rights of group and others from the data directory and its contents, and logs the changes."""
     mended, left = _closed(directory)
     if mended:
         _log.warning(
@@ -28,9 +28,9 @@ def close_to_others(directory: DataDirectory) -> None:
 
 
 def _closed(directory: DataDirectory) -> tuple[list[str], list[str]]:
-    """Takes the rights of group and others from the data directory and what is in it.
+    """Takes the rights of group and others from the data directory and its contents.
 
-    Returns the names of what was open to them and now is not, and of what could not be changed.
+    Returns the names that were open to them and are now closed, and the names that could not be changed.
     """
     mended: list[str] = []
     left: list[str] = []

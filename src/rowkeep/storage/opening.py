@@ -1,4 +1,4 @@
-"""Which database a data directory has, and where the files of its segments are."""
+"""Opens the database of a data directory and the store of its segments."""
 
 import os
 from contextlib import suppress
@@ -15,10 +15,10 @@ DATABASE_ENDINGS = ("", "-wal", "-shm", "-journal")
 
 
 def open_database(directory: DataDirectory) -> FileDatabase:
-    """Opens the database of a data directory, and makes it in a folder that is empty.
+    """Opens the database of a data directory. In an empty folder it is made.
 
-    Raises DirectoryError when the folder is not rowkeep's or has lost its database, and SchemaError when the
-    database is not as this version knows it.
+    Raises DirectoryError when the folder is not rowkeep's or has lost its database. Raises SchemaError when
+    the database does not have the schema that this version knows.
     """
     check_directory(directory.path)
     directory.reserve_database()
@@ -36,7 +36,7 @@ def open_database(directory: DataDirectory) -> FileDatabase:
 
 
 def new_database(path: Path) -> FileDatabase:
-    """Makes an empty database under a name of its own; what is left of an earlier one there is removed."""
+    """Makes an empty database under a name of its own. Removes an earlier one of that name."""
     for ending in DATABASE_ENDINGS:
         path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -1,4 +1,4 @@
-"""The content of raw files: each once, under its SHA-256, whatever files in whatever tables have it.
+"""The contents of raw files, each stored once under its SHA-256, however many files have it.
 
 The content of a file that is added is there already, as that of a temporary upload; it gets its second name
 here (a hard link), durable before the transaction that names it. Content that no file names may be about to
@@ -40,7 +40,7 @@ class RawContentFolder:
         self._known: set[str] = set()
 
     async def digest(self, temp_upload: str) -> ContentDigest:
-        """Reads what was sent. Raises not_found_error when it is gone."""
+        """Returns the digest of what was sent. Raises not_found_error when it is gone."""
         try:
             return await asyncio.to_thread(digest_of_file, self._sent / temp_upload)
         except FileNotFoundError as error:
@@ -48,7 +48,7 @@ class RawContentFolder:
 
     @asynccontextmanager
     async def kept(self, contents: Mapping[str, str]) -> AsyncIterator[None]:
-        """Keeps contents, by the temporary uploads that have them, while a transaction names them."""
+        """Keeps contents while a transaction names them. They are given by temporary upload."""
         async with self._turn:
             try:
                 await asyncio.to_thread(self._keep, contents)
@@ -63,14 +63,14 @@ class RawContentFolder:
         self._disk.sync_directory(self._folder)
 
     def open(self, sha256: str) -> SentFile:
-        """Opens a content. Raises not_found_error when there is none."""
+        """Opens a content. Raises not_found_error when it is missing."""
         try:
             return SentFile(self._folder / sha256)
         except FileNotFoundError as error:
             raise not_found("The content of this file is not on the server any more.") from error
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Takes away contents that no file has named for a while. Returns how many."""
+        """Takes away contents that no file has named for a while. Returns their number."""
         async with self._turn:
             present, names = await asyncio.to_thread(self._names), await named()
             unnamed = present - names
@@ -92,12 +92,12 @@ class RawContentFolder:
             log_moved(self._folder / name, place, "the catalog names no file with this content")
 
     def _names(self) -> set[str]:
-        """The names that rowkeep gave; a file of another name is not rowkeep's to remove."""
+        """Returns the names in the folder that rowkeep gave. Other files are not rowkeep's to remove."""
         return {file.name for file in self._folder.iterdir() if _is_content(file.name)}
 
 
 def digest_of_file(path: Path) -> ContentDigest:
-    """Reads a file. Raises OSError."""
+    """Returns the digest of a file's content. Raises OSError."""
     md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
     with path.open("rb") as file:
         while part := file.read(READ_BYTES):

@@ -1,4 +1,4 @@
-"""Files of the data directory on their way to whoever downloads them."""
+"""Files of the data directory that are being sent to a caller."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ class SentFile:
         self._file = path.open("rb", buffering=0)
 
     async def parts(self, first: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from one place to another, part by part; the file is closed then."""
+        """Yields the bytes from one place to another, part by part, then closes the file."""
         try:
             position = first
             while position < end:
@@ -30,5 +30,5 @@ class SentFile:
             self.close()
 
     def close(self) -> None:
-        """Closes the file. Again, it does nothing."""
+        """Closes the file. Closing again does nothing."""
         self._file.close()

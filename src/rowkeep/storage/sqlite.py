@@ -178,13 +178,16 @@ class SqliteDatabase:
         return connection
 
     def _note_commit(self) -> bool:
-        """Called by SQLite within COMMIT, before it goes to the disk. True would roll back."""
+        """Notes the time of a commit. SQLite calls this within COMMIT, before it writes.
+
+        True would roll back.
+        """
         self.commit_started_at = time.perf_counter()
         return False
 
     @contextmanager
     def reading(self) -> Iterator[SqliteConnection]:
-        """A consistent snapshot, on this thread's own connection."""
+        """Yields a consistent snapshot, on this thread's own connection."""
         connection: SqliteConnection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._open()
@@ -197,7 +200,7 @@ class SqliteDatabase:
 
     @contextmanager
     def writing(self) -> Iterator[SqliteConnection]:
-        """One durable transaction on the write connection."""
+        """Yields one durable transaction on the write connection."""
         with self._write_lock, _translated():
             raw = self._writer.raw
             raw.execute("BEGIN IMMEDIATE")
@@ -220,11 +223,11 @@ class SqliteDatabase:
                 raise DuplicateError(str(error)) from error
 
     def has_room(self) -> bool:
-        """Whether the disk has room for more than a few pages."""
+        """Returns whether the disk has room for more than a few pages."""
         return free_bytes(self._path.parent) >= _ROOM_BYTES_MIN
 
     def problems(self) -> list[str]:
-        """What SQLite finds wrong with the file: pages, indexes, references."""
+        """Returns the faults that SQLite finds in the file: in pages, indexes and references."""
         try:
             with self.reading() as connection:
                 found = [row[0] for row in connection.raw.execute("PRAGMA integrity_check")]
@@ -234,7 +237,7 @@ class SqliteDatabase:
         return [text for text in found if text != "ok"] + [f"{name} refers to nothing" for name in lost]
 
     def copy(self, path: Path) -> None:
-        """Writes one snapshot of everything to a new file; others go on writing meanwhile."""
+        """Writes one snapshot of everything to a new file. Others can write meanwhile."""
         with _translated():
             self._writer.raw.execute("VACUUM INTO ?", (str(path),))
 
@@ -282,7 +285,7 @@ def _check_schema(raw: apsw.Connection) -> None:
 
 @cache
 def _structure_of(number: int) -> dict[str, str]:
-    """The structure that the first so many migrations make."""
+    """Returns the structure that the first `number` migrations make."""
     raw = apsw.Connection(":memory:")
     for migration in load_migrations("sqlite")[:number]:
         raw.execute(migration.pre)

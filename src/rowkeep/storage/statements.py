@@ -41,7 +41,7 @@ def statements_of(text: str) -> dict[str, str]:
 
 
 class Migration(msgspec.Struct, frozen=True):
-    """One step of the schema: `pre` while servers of the version before may run, then `post`."""
+    """One step of the schema. `pre` runs while servers of the version before may run, `post` later."""
 
     number: int
     pre: str = ""

@@ -27,13 +27,13 @@ _HEADERS = {"User-Agent": "rowkeep", "Accept": "*/*", "Accept-Encoding": "identi
 
 
 def addresses_of(host: str, port: int) -> list[Address]:
-    """Returns the addresses that a name has. Raises OSError when it has none."""
+    """Returns the addresses of a host name. Raises OSError when it has none."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [ipaddress.ip_address(str(sockaddr[0]).partition("%")[0]) for *_, sockaddr in found]
 
 
 class UrlContents:
-    """Fetches content. `look_up` and `permits` say which addresses a host has, and which may be asked."""
+    """Fetches content. `look_up` finds a host's addresses, and `permits` tells which may be used."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class UrlContents:
         self._permits = permits
 
     async def parts(self, url: str) -> AsyncIterator[bytes]:
-        """Yields what is at an address. Raises invalid_request_error where that is not to be had."""
+        """Yields the content at a URL. Raises invalid_request_error when it cannot be fetched."""
         parts = checked_url(url, self._hosts)
         connection: http.client.HTTPConnection | None = None
         try:
@@ -73,7 +73,7 @@ class UrlContents:
     async def _response(
         self, url: str, parts: UrlParts
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        """The answer with the content, after redirects within the host."""
+        """Returns the connection and the answer with the content, after redirects within the host."""
         for _ in range(REDIRECTS_MAX + 1):
             connection = await asyncio.to_thread(self._connection, parts)
             try:
@@ -136,7 +136,7 @@ def _check_status(parts: UrlParts, status: int) -> None:
 
 
 def _end(connection: http.client.HTTPConnection) -> None:
-    """Closes a connection, also under a thread that waits for it."""
+    """Closes a connection, also while a thread waits for it."""
     if connection.sock is not None:
         with suppress(OSError):
             connection.sock.shutdown(socket.SHUT_RDWR)

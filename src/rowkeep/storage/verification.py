@@ -1,4 +1,4 @@
-"""`rowkeep verify`: reads everything back and says what is not as it was written.
+"""`rowkeep verify`: reads everything back and reports what is not as it was written.
 
 Each upload is looked at on a snapshot of its own, so a server may go on writing. Of every upload must hold:
 its segments follow each other without a gap from row 0 on, and its entries from the last segment's end on;
@@ -38,7 +38,7 @@ ROW_END = 2**63 - 1
 
 
 class VerificationReport(msgspec.Struct, frozen=True):
-    """What was read and what is wrong with it; nothing when `problems` is empty."""
+    """What was read, and what is wrong with it. Nothing is wrong when `problems` is empty."""
 
     upload_count: int
     row_count: int
@@ -47,7 +47,7 @@ class VerificationReport(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """A line that sums up, and one for each problem."""
+        """Returns a line that sums up, and one for each problem."""
         verdict = "everything is whole" if not self.problems else f"{len(self.problems)} problems"
         head = f"{self.row_count:,} rows in {self.upload_count:,} uploads read back: {verdict}."
         unchained = f"{self.unchained_row_count:,} rows are older than the chains of their uploads."
@@ -55,7 +55,7 @@ class VerificationReport(msgspec.Struct, frozen=True):
 
 
 def verify(database: Database, directory: DataDirectory) -> VerificationReport:
-    """Reads a data directory back."""
+    """Reads a data directory back. Returns a report."""
     store = open_segments(directory)
     problems = database.problems()
     upload_count = row_count = unchained = after_id = 0
@@ -106,7 +106,7 @@ def _unnamed_files(database: Database, directory: DataDirectory) -> list[str]:
 
 
 class _Stream:
-    """One upload, read back from its first row on; `row_count` and `byte_count` tell how far it went."""
+    """One upload, read back from its first row on. `row_count` and `byte_count` are those read so far."""
 
     def __init__(self, view: CatalogView, store: SegmentStore, upload_id: int) -> None:
         self._view = view
@@ -117,7 +117,7 @@ class _Stream:
         self.unchained_row_count = 0
 
     def problems(self) -> list[str]:
-        """What is wrong; it ends with the first that makes the rest unreadable."""
+        """Returns what is wrong. The list ends with the first problem that makes the rest unreadable."""
         counters = self._view.uploads.counters(self._upload_id)
         if counters is None:
             return []  # deleted since it was listed
@@ -209,7 +209,7 @@ class _Stream:
         return None
 
     def _entries(self) -> Iterator[Entry]:
-        """All entries of rows that are not in segments, whether or not they follow each other."""
+        """Yields all entries of rows that are not in segments, whether or not they follow each other."""
         row = self.row_count
         while found := self._view.entries.beginning(self._upload_id, row, ROW_END, READ_BYTES_MAX):
             yield from found

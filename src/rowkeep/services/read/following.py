@@ -122,7 +122,7 @@ class FollowReading:
         return bool(self._slices)
 
     def concerns(self, catalog_versions: set[int], upload_ids: set[int]) -> bool:
-        """Whether commits at these versions, to these uploads, may have brought something."""
+        """Returns whether commits at these catalog versions, to these uploads, may have brought new rows."""
         return catalog_versions != {self.catalog_version} or not upload_ids.isdisjoint(
             self._positions.next_rows
         )
@@ -252,7 +252,7 @@ class FollowReading:
         return found
 
     def _framed(self, part: bytes) -> bytes:
-        """Rows that the round has read, each with where it leads; the positions move behind them."""
+        """Returns rows of the round in the form in which they are sent. Moves the positions behind them."""
         lines = part.split(b"\n")
         lines.pop()  # behind the last line feed
         if self._rows_left is not None:

@@ -22,7 +22,7 @@ _is_name = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z", re.ASCII).fullmatch
 
 
 class FolderChange(msgspec.Struct, frozen=True):
-    """A backup that was added to a folder, and those that were removed."""
+    """The backup that was added to a folder, and the backups that were removed."""
 
     added: Path
     record: BackupRecord
@@ -30,7 +30,7 @@ class FolderChange(msgspec.Struct, frozen=True):
 
 
 def add_backup(directory: DataDirectory, folder: Path, *, keep: int | None = None) -> FolderChange:
-    """Adds a backup to a folder; then removes the oldest until so many are left. Raises StorageError."""
+    """Adds a backup to a folder, then removes the oldest until `keep` are left. Raises StorageError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with hold_alone(folder):
@@ -52,7 +52,7 @@ def _whole_ones(folder: Path) -> list[Path]:
 
 
 def _take_up(folder: Path, added: Path) -> None:
-    """Gives what was interrupted last the name of the one that is made now, and removes the others."""
+    """Renames the last interrupted backup to the one that is made now. Removes all other interrupted ones."""
     interrupted = sorted(
         path
         for path in folder.iterdir()
@@ -65,7 +65,10 @@ def _take_up(folder: Path, added: Path) -> None:
 
 
 def _remove_oldest(folder: Path, added: Path, keep: int | None) -> list[Path]:
-    """Removes all but the newest backups. Each loses its name first, for a half of one is not whole."""
+    """Removes all but the newest backups.
+
+    Each is renamed first, so that a half-removed backup does not look whole.
+    """
     earlier = sorted(path for path in _whole_ones(folder) if path != added)
     surplus = [] if keep is None else earlier[: max(len(earlier) + 1 - keep, 0)]
     for path in surplus:

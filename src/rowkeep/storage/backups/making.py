@@ -29,7 +29,7 @@ PIECE_BYTES = 4 * 1024 * 1024
 
 
 def back_up(directory: DataDirectory, destination: Path, *, earlier: Path | None = None) -> BackupRecord:
-    """Makes a backup of a data directory, of a running server too; links what the earlier one has.
+    """Makes a backup of a data directory, also while its server runs. Links the segments that `earlier` has.
 
     Raises StorageError.
     """
@@ -99,7 +99,7 @@ def _segment_names(view: CatalogView) -> set[str]:
 
 
 class FileCopy:
-    """Files that never change, in a backup or a new data directory: copied, or linked from an earlier one."""
+    """Files that never change: copied into a folder, or linked from an earlier backup."""
 
     def __init__(self, source: SegmentStore, folder: Path, earlier: Path | None = None) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -110,7 +110,7 @@ class FileCopy:
         self.copied_bytes = 0
 
     def take(self, names: list[str]) -> None:
-        """Makes the folder hold these segments and no other file. Raises StorageError."""
+        """Makes the folder hold exactly these segments. Raises StorageError."""
         for name in sorted(self._store.names() - set(names)):
             self._store.remove(name)
         for name in names:
@@ -141,7 +141,7 @@ class FileCopy:
 
 
 def _byte_count(store: SegmentStore, name: str) -> int | None:
-    """How long a file is; None where there is none."""
+    """Returns the size of a file, or None when there is no such file."""
     try:
         file = store.get(name)
     except FileNotFoundError:

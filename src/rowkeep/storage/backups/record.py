@@ -1,4 +1,4 @@
-"""The file in a backup that says when it was made and of how much."""
+"""The record of a backup: the file that says when it was made and how many segments it has."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ FORMAT = "rowkeep backup"
 
 
 class BackupRecord(msgspec.Struct, rename="camel", frozen=True):
-    """When a backup was begun, and how many segments it has; those that were copied for it alone."""
+    """When a backup was begun, how many segments it has, and how many of them were copied and not linked."""
 
     made_at: datetime
     segment_count: int
@@ -24,7 +24,7 @@ class BackupRecord(msgspec.Struct, rename="camel", frozen=True):
 
     @property
     def age_text(self) -> str:
-        """When it was made, and how long ago that is."""
+        """Returns when the backup was made, and how long ago that is, as text."""
         days = (datetime.now(UTC) - self.made_at).days
         ago = "today" if days < 1 else f"{days} day{'s' if days > 1 else ''} ago"
         return f"{self.made_at:%Y-%m-%d at %H:%M} UTC ({ago})"

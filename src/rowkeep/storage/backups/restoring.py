@@ -20,14 +20,14 @@ from rowkeep.storage.verification import VerificationReport, verify
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What was read back, and the record of the backup."""
+    """The result of a restore: what was read back, and the record of the backup."""
 
     report: VerificationReport
     record: BackupRecord | None
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong with the backup. If anything is, nothing was restored."""
+        """Returns what is wrong with the backup. If anything is, nothing was restored."""
         return self.report.problems
 
 
@@ -68,7 +68,7 @@ def _copy_files(source: Path, copy: DataDirectory) -> None:
 
 
 def _read_back(copy: DataDirectory, edit: Callable[[Database], None] | None) -> VerificationReport:
-    """Reads a copy back, and edits it if it is whole."""
+    """Reads a copy back. If it is whole, applies `edit` to it."""
     database = open_database(copy)
     try:
         report = verify(database, copy)

@@ -19,7 +19,10 @@ UNFINISHED = ".unfinished"
 
 @contextmanager
 def unfinished(destination: Path) -> Iterator[DataDirectory]:
-    """The folder that is to become this one. Raises StorageError while another process makes it."""
+    """Yields the folder that becomes `destination` once finished.
+
+    Raises StorageError while another process makes it.
+    """
     folder = DataDirectory(destination.with_name(f"{destination.name}{UNFINISHED}"))
     try:
         with hold_alone(folder.path):
@@ -30,7 +33,7 @@ def unfinished(destination: Path) -> Iterator[DataDirectory]:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether a folder is one that is being made, or was left by a try that was interrupted."""
+    """Returns whether a folder is being made, or was left by a try that was interrupted."""
     return folder.name.endswith(UNFINISHED)
 
 

@@ -1,4 +1,4 @@
-"""The audit log (model/audit.py): entries are added and read; only age removes one."""
+"""The audit log (model/audit.py): entries are added and read. They are removed only when they are old."""
 
 import msgspec
 
@@ -11,21 +11,21 @@ LAST_ID = 2**63 - 1
 
 
 class Audit(Reading):
-    """Reads the audit log, newest entries first, those before an entry's id."""
+    """Reads pages of the audit log, newest entries first; a page begins below an entry's id."""
 
     def all(self, before_id: int, count: int) -> list[AuditEntry]:
-        """Returns entries of the whole server."""
+        """Returns entries about anything on the server."""
         return _entries(self._connection.records("audit_entries", before_id=before_id, count=count))
 
     def of_owner(self, owner_id: int, before_id: int, count: int) -> list[AuditEntry]:
-        """Returns entries of what belongs to a user or an organization."""
+        """Returns entries about the things of a user or an organization."""
         found = self._connection.records(
             "audit_entries_of_owner", owner_id=owner_id, before_id=before_id, count=count
         )
         return _entries(found)
 
     def of_dataset(self, identifier: str, before_id: int, count: int) -> list[AuditEntry]:
-        """Returns entries of a dataset and what is in it."""
+        """Returns entries about a dataset and its contents."""
         found = self._connection.records(
             "audit_entries_of_dataset", dataset_identifier=identifier, before_id=before_id, count=count
         )
@@ -33,14 +33,14 @@ class Audit(Reading):
 
 
 class AuditEditor(Audit, Editing):
-    """Reads the audit log and adds to it what comes from one origin."""
+    """Reads the audit log and adds entries for the acts of one origin."""
 
     def __init__(self, connection: Connection, now: int, origin: Origin) -> None:
         super().__init__(connection, now)
         self._origin = origin
 
     def add(self, action: AuditAction, subject: AuditSubject, **details: str) -> None:
-        """Writes down that something is done to something in this transaction."""
+        """Adds an entry: this transaction does something to a subject."""
         self._run(
             "add_audit_entry",
             now=self._now,
@@ -53,7 +53,7 @@ class AuditEditor(Audit, Editing):
         )
 
     def prune(self, before: int) -> None:
-        """Removes entries from before a time (epoch milliseconds)."""
+        """Removes entries that are older than a time (epoch milliseconds)."""
         self._run("prune_audit_entries", before=before)
 
 

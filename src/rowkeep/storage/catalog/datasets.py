@@ -1,4 +1,4 @@
-"""Datasets, whatever their versions."""
+"""Datasets: what is the same for all their versions."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from rowkeep.storage.catalog.versions import VersionEditor
 
 
 class NewDataset(msgspec.Struct, frozen=True):
-    """What a dataset is created from. Without an identifier it gets a new one."""
+    """The values of a dataset to add. Without an identifier it gets a new one."""
 
     owner: Owner
     name: str
@@ -31,7 +31,7 @@ class Datasets(Reading):
     ) -> Dataset | None:
         """Returns a dataset with the level that a user has on it.
 
-        It is found by its reference id, or where that is None by its name's key.
+        It is looked up by its reference id, or by the key of its name when the reference id is None.
         """
         name = {"owner_key": owner_name.casefold(), "user_id": user_id}
         if reference_id is None:
@@ -55,10 +55,10 @@ class Datasets(Reading):
         sees_unreleased: bool,
         labels: Sequence[str] | None = None,
     ) -> list[Dataset]:
-        """Returns the owner's datasets after an id that a user sees, oldest first.
+        """Returns the owner's datasets with larger ids than `after_id` that a user sees, oldest first.
 
-        Datasets that were never released are among them if `sees_unreleased`, for their editors alone. With
-        `labels` only those that have one of them, to who may see labels.
+        With `sees_unreleased`, editors also get their datasets that were never released. With `labels`, only
+        datasets with one of the labels are returned, and only those whose labels the user may see.
         """
         found = self._connection.records(
             "datasets_of_owner",
@@ -72,7 +72,7 @@ class Datasets(Reading):
         return [records.dataset(record) for record in found]
 
     def given_to(self, user_id: int, before_id: int, count: int, *, sees_unreleased: bool) -> list[Dataset]:
-        """Returns the datasets before an id, of any owner, that a user was given, newest first."""
+        """Returns datasets of any owner that a user was given, with ids below `before_id`, newest first."""
         found = self._connection.records(
             "datasets_given_to_user",
             user_id=user_id,
@@ -109,7 +109,7 @@ class DatasetEditor(Datasets, Editing):
         )
 
     def update(self, dataset: Dataset) -> Dataset:
-        """Stores the changed facts of a dataset. Raises DuplicateError when its name is taken."""
+        """Stores the changed fields of a dataset. Raises DuplicateError when its name is taken."""
         self._announce_change()
         changed = msgspec.structs.replace(dataset, name_key=name_key(dataset.name), updated_at=self._now)
         self._run(
@@ -128,6 +128,6 @@ class DatasetEditor(Datasets, Editing):
         return changed
 
     def delete(self, dataset_id: int) -> None:
-        """Deletes a dataset with all it holds."""
+        """Deletes a dataset with all its contents."""
         self._announce_change()
         self._run("delete_dataset", id=dataset_id)

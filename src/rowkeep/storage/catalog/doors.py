@@ -1,4 +1,4 @@
-"""The doors between asynchronous services and the synchronous catalog, as a promise."""
+"""The interface of the doors between asynchronous services and the synchronous catalog."""
 
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
@@ -23,14 +23,15 @@ class Doors(Protocol):
     async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
         """Runs a function in one durable transaction, on the writer's thread.
 
-        Raises `unavailable` while no more of the disk is left than what is kept for inserts.
+        Raises `unavailable` when only the part of the disk that is kept for inserts is left.
         """
 
     async def write_in_reserve(self, function: Callable[[CatalogEditor], Result]) -> Result:
-        """Runs a function in one durable transaction, however little room is left.
+        """Runs a function in one durable transaction, however little room is left on the disk.
 
-        For what gives room back or takes rights away, for what belongs to an insert, and for the upkeep.
+        For functions that free room or take rights away, that belong to an insert, or that belong to the
+        upkeep.
         """
 
     def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
-        """Puts the rows of one request into the journal."""
+        """Writes the rows of one request to the journal."""

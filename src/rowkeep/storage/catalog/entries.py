@@ -1,4 +1,4 @@
-"""Entries: rows in the journal. What writes them is in `storage/journal/`."""
+"""Entries: rows in the journal. The code in `storage/journal/` writes them."""
 
 import msgspec
 
@@ -19,12 +19,12 @@ class EntryOutline(msgspec.Struct, frozen=True):
 
 
 class Entries(Reading):
-    """Reads entries, and which uploads have some."""
+    """Reads entries, and finds the uploads that have some."""
 
     def holding(self, upload_id: int, first_row: int, row_end: int, bytes_max: int) -> list[Entry]:
         """Returns the entries that hold the rows from `first_row` on, in order.
 
-        As many as it takes to reach `row_end` or `bytes_max` (before encoding), at least one.
+        Stops at `row_end`, or after `bytes_max` bytes (before encoding). Returns at least one entry.
         """
         start = self._one("entry_start", upload_id=upload_id, row=first_row)["first_row"]
         return [] if start is None else self.beginning(upload_id, start, row_end, bytes_max)
@@ -44,36 +44,38 @@ class Entries(Reading):
         return nouns(EntryOutline, found)
 
     def byte_count(self) -> int:
-        """Returns how many bytes of rows, before encoding, are not in segments."""
+        """Returns how many bytes of rows, before encoding, are not in segments yet."""
         return int(self._one("journal_bytes")["byte_count"])
 
     def uploads_to_seal(self, bytes_min: int, count: int) -> list[UnsealedUpload]:
-        """Returns the uploads of which more than `bytes_min` waits in the journal, those with most first."""
+        """Returns the uploads with more than `bytes_min` waiting in the journal, those with most first."""
         found = self._connection.records("uploads_to_seal", bytes_min=bytes_min, count=count)
         return nouns(UnsealedUpload, found)
 
     def released_uploads_to_seal(self, count: int) -> list[UnsealedUpload]:
-        """Returns the uploads of released versions of which anything waits in the journal."""
+        """Returns the uploads of released versions that have rows in the journal."""
         return nouns(UnsealedUpload, self._connection.records("released_uploads_to_seal", count=count))
 
     def sealed_ends(self) -> list[tuple[int, int]]:
         """Returns the uploads that still have entries of rows that are in segments.
 
-        Each is the id of the upload and the row before which its rows are in segments.
+        Each item is an upload's id, and the row number before which all its rows are in segments.
         """
         found = self._connection.records("uploads_with_sealed_entries")
         return [(record["upload_id"], record["sealed_row_count"]) for record in found]
 
 
 class EntryEditor(Entries, Editing):
-    """Reads, adds and drops entries."""
+    """Reads, adds and deletes entries."""
 
     def add(self, entry: NewEntry, catalog_version: int) -> None:
-        """Adds an entry. Raises DuplicateError where its upload does not end where it begins."""
+        """Adds an entry. Raises DuplicateError when its upload does not end at the entry's first row."""
         self._connection.add_group(Group(catalog_version, self._now, [entry], []))
 
     def drop(self, upload_id: int, row_end: int, bytes_max: int) -> int:
-        """Deletes the first entries of rows before `row_end`, until they reach `bytes_max` before encoding.
+        """Deletes the oldest entries before `row_end`, about `bytes_max` bytes before encoding.
+
+        Returns the number of deleted entries.
 
         Returns how many were deleted.
         """

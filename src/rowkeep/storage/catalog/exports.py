@@ -1,4 +1,4 @@
-"""Exports: jobs whose results are files (model/exports.py). A file that no export names is nobody's."""
+"""Exports: jobs whose results are files (model/exports.py). A file that no export names is garbage."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ class Exports(Reading):
     """Reads the exports of users."""
 
     def of_user(self, user_id: int, before_id: int, count: int) -> list[Job]:
-        """Returns a user's exports, newest first, those before a job's id."""
+        """Returns a user's exports with smaller ids than `before_id`, newest first."""
         found = self._connection.records("exports_of_user", user_id=user_id, before_id=before_id, count=count)
         return nouns(Job, found)
 
@@ -27,21 +27,21 @@ class Exports(Reading):
         return {file.name for result in decoded for file in result.files}
 
     def link_secret(self) -> bytes:
-        """Returns what links are signed with."""
+        """Returns the key that download links are signed with."""
         return bytes(self._one("link_secret")["secret"])
 
 
 class ExportEditor(Exports, Editing):
-    """Reads exports and lets them go."""
+    """Reads and deletes exports."""
 
     def expire(self, finished_before: int) -> int:
-        """Deletes exports that have long been finished. Returns how many; their files are swept."""
+        """Deletes exports that finished before a time. Returns their number. Their files are swept later."""
         return len(self._connection.records("expire_exports", finished_before=finished_before))
 
     def delete(self, job_id: int) -> None:
-        """Deletes an export; its files are removed by whoever looks for files without one."""
+        """Deletes an export. The sweep removes its files."""
         self._run("delete_export", id=job_id)
 
     def renew_link_secret(self) -> None:
-        """Makes every link of before worthless."""
+        """Makes a new signing key, so that every earlier download link stops working."""
         self._run("new_link_secret")

@@ -31,6 +31,6 @@ class GrantEditor(Grants, Editing):
         return the_noun(Grant, self._one("grant", dataset_id=dataset_id, grantee_id=grantee_id))
 
     def delete(self, dataset_id: int, grantee_id: int) -> None:
-        """Takes a grant back."""
+        """Deletes a grant."""
         self._announce_change()
         self._run("delete_grant", dataset_id=dataset_id, grantee_id=grantee_id)

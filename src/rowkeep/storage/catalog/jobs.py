@@ -1,4 +1,4 @@
-"""Jobs: what is to be done, who does it, and what came of it (model/jobs.py tells their states)."""
+"""Jobs: what they are to do, who runs them, and their results (model/jobs.py describes their states)."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from rowkeep.storage.catalog.state import Editing, Reading
 
 
 class NewJob(msgspec.Struct, frozen=True):
-    """What a job is created from; `arguments` is JSON."""
+    """The values of a job to add. `arguments` is JSON."""
 
     kind: JobKind
     user_id: int
@@ -20,7 +20,7 @@ class NewJob(msgspec.Struct, frozen=True):
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """Who runs a job, and until when nobody else may take it (epoch milliseconds)."""
+    """Who runs a job, and until when no other process may take it (epoch milliseconds)."""
 
     holder: str
     lease_until: int
@@ -38,11 +38,11 @@ class Jobs(Reading):
         return noun(Job, self._connection.record("job_by_identifier", identifier=identifier))
 
     def queued(self, kind: JobKind, count: int) -> list[Job]:
-        """Returns jobs of a kind that nobody runs, the oldest of every user, oldest first."""
+        """Returns queued jobs of a kind: the oldest of each user, oldest first."""
         return nouns(Job, self._connection.records("queued_jobs", kind=kind.value, count=count))
 
     def of_uploads(self, upload_ids: Sequence[int]) -> dict[int, Job]:
-        """Returns the jobs that fill uploads, by the ids of the uploads; streams have none."""
+        """Returns the jobs that fill uploads, by upload id. Streams have none."""
         found = self._connection.records("jobs_of_uploads", upload_ids=json_text(upload_ids))
         return {job.upload_id: job for job in nouns(Job, found) if job.upload_id is not None}
 
@@ -51,7 +51,7 @@ class Jobs(Reading):
         return int(self._one("unfinished_job_count")["count"])
 
     def unfilled_upload(self, version_id: int) -> tuple[str, JobStatus] | None:
-        """Returns an upload in a version that is not completely loaded: its name, and how far its job is."""
+        """Returns the name and job status of an upload in a version that is not fully loaded, or None."""
         record = self._connection.record("unfilled_upload", version_id=version_id)
         return None if record is None else (record["name"], JobStatus(record["status"]))
 
@@ -83,18 +83,21 @@ class JobEditor(Jobs, Editing):
         return begun is not None
 
     def renew(self, job_id: int, lease: Lease, fraction: float) -> bool:
-        """Keeps a running job, and says how far it is. Returns False when its holder has lost it."""
+        """Extends the lease of a running job and stores its progress.
+
+        Returns False when its holder has lost it.
+        """
         renewed = self._connection.record(
             "renew_job", id=job_id, holder=lease.holder, lease_until=lease.lease_until, fraction=fraction
         )
         return renewed is not None
 
     def complete(self, job_id: int, holder: str, result: str) -> bool:
-        """Ends a job well. Returns False, and does nothing, when its holder has lost it."""
+        """Completes a job. Returns False, and does nothing, when its holder has lost it."""
         return self._finish(job_id, holder, "completed", result=result)
 
     def fail(self, job_id: int, holder: str, error: str, result: str | None = None) -> bool:
-        """Ends a job that came to nothing, with a reason for who asked. Returns False as `complete` does."""
+        """Marks a job as failed, with the reason for the user. Returns False when its holder has lost it."""
         return self._finish(job_id, holder, "failed", error=error, result=result)
 
     def _finish(
@@ -106,21 +109,22 @@ class JobEditor(Jobs, Editing):
         return finished is not None
 
     def cancel(self, job_id: int) -> bool:
-        """Ends a job as its user asked. Returns False when it has ended already."""
+        """Cancels a job as its user asked. Returns False when it has already ended."""
         return self._connection.record("cancel_job", id=job_id, now=self._now) is not None
 
     def give_back(self, job_id: int, holder: str) -> None:
-        """Queues a job again that its holder cannot go on with, as when the server stops."""
+        """Queues a job again that its holder cannot finish, for example because the server stops."""
         self._run("give_job_back", id=job_id, holder=holder)
 
     def try_again(self, job_id: int, holder: str) -> None:
-        """Queues a job again whose worker was lost through no fault of the job, as far as anybody knows."""
+        """Queues a job again whose worker died, as far as is known not because of the job."""
         self._run("requeue_job", id=job_id, holder=holder)
 
     def take_back_lost(self, holder: str) -> None:
-        """Queues the jobs again whose holder is gone, or ends those that were begun too often.
+        """Queues the jobs of dead holders again. Jobs that were begun too often are failed instead.
 
-        Gone is who has let the lease run out, and `holder`, as which a process has just begun.
+        A holder is dead when its lease has run out, or when it has the name `holder`, which a new process has
+        just taken.
         """
         for statement in ("fail_lost_jobs", "requeue_lost_jobs"):
             self._run(statement, holder=holder, now=self._now, attempts_max=ATTEMPTS_MAX)

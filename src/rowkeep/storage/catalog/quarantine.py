@@ -31,25 +31,29 @@ class Quarantines(Reading):
     """Reads the quarantines of uploads."""
 
     def find(self, upload_id: int) -> Quarantine:
-        """Returns how much the quarantine of an upload holds."""
+        """Returns the size of an upload's quarantine, in rows and bytes."""
         record = self._connection.record("quarantine", upload_id=upload_id)
         return Quarantine() if record is None else msgspec.convert(record, Quarantine)
 
     def row_counts(self, upload_ids: Sequence[int]) -> dict[int, int]:
-        """Returns how many rows are in the quarantines of uploads, by their ids; 0 is left out."""
+        """Returns how many rows are in the quarantines of uploads, by upload id.
+
+        Empty quarantines are left out.
+        """
         found = self._connection.records("quarantines_of_uploads", ids=json_text(upload_ids))
         return {record["upload_id"]: record["row_count"] for record in found if record["row_count"]}
 
     def last_id(self, upload_id: int) -> int:
-        """Returns the id of the newest row in a quarantine, 0 for an empty one."""
+        """Returns the id of the newest row in a quarantine, or 0 when it is empty."""
         return int(self._one("last_quarantined_row", upload_id=upload_id)["id"])
 
     def rows(
         self, upload_id: int, after_id: int, count: int, *, last_id: int = _ANY, bytes_max: int = _ANY
     ) -> list[QuarantinedRow]:
-        """Returns rows of a quarantine after one up to another, bounded in bytes too, but at least one.
+        """Returns rows of a quarantine with ids above `after_id`, up to `last_id`.
 
-        Raises internal_error for a row that was damaged.
+        They are bounded in bytes too, but there is at least one. Raises internal_error for a row that was
+        damaged.
         """
         found = self._connection.records(
             "quarantined_rows",
@@ -62,7 +66,7 @@ class Quarantines(Reading):
         return [_row(record) for record in found]
 
     def holds_replayed(self, batch: Batch) -> bool:
-        """Returns whether all rows that a replayed batch was made of are still in the quarantine."""
+        """Returns whether all rows of a replayed batch are still in the quarantine."""
         ids = json_text(batch.replayed)
         record = self._one("count_quarantined_rows", upload_id=batch.upload_id, ids=ids)
         return bool(record["count"] == len(batch.replayed))
@@ -72,7 +76,7 @@ class QuarantineEditor(Quarantines, Editing):
     """Reads quarantines, puts rows in and takes them out."""
 
     def keep_refused(self, upload_id: int, key: str | None, refused: RefusedRows) -> SkippedRows:
-        """Puts rows that were skipped into the quarantine of their upload; `key` is that of their request.
+        """Puts skipped rows into the quarantine of their upload. `key` is that of their request.
 
         Returns what the request's receipt says of them.
         """
@@ -116,22 +120,25 @@ class QuarantineEditor(Quarantines, Editing):
             dropped_count += len(dropped)
 
     def release_replayed(self, batch: Batch) -> None:
-        """Takes out the rows that a replayed batch was made of; this commit makes them rows of the upload."""
+        """Removes the rows of a replayed batch from the quarantine.
+
+        The same commit makes them rows of the upload.
+        """
         ids = json_text(batch.replayed)
         self._run("release_quarantined_rows", upload_id=batch.upload_id, ids=ids)
 
     def carry(self, version_id: int) -> None:
-        """Moves the quarantines of streams that go on in a version there, where rows can be replayed."""
+        """Moves the quarantines of streams to the version in which they go on, where they can be replayed."""
         self._run("carry_quarantines", version_id=version_id)
         self._run("carry_quarantined_rows", version_id=version_id)
 
     def move(self, earlier_id: int, upload_id: int) -> None:
-        """Moves the quarantine of an upload to the one in which its stream goes on."""
+        """Moves the quarantine of an upload to the upload that continues its stream."""
         self._run("move_quarantine", earlier_id=earlier_id, upload_id=upload_id)
         self._run("move_quarantined_rows", earlier_id=earlier_id, upload_id=upload_id)
 
     def empty(self, upload_id: int) -> None:
-        """Deletes the rows of a quarantine, and forgets how many left it."""
+        """Deletes the rows of a quarantine and resets its count of dropped rows."""
         self._run("empty_quarantine", upload_id=upload_id)
         self._run("forget_dropped_rows", upload_id=upload_id)
 

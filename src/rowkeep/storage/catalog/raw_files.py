@@ -10,7 +10,7 @@ from rowkeep.storage.catalog.state import Editing, Reading
 
 
 class PlacedFile(RawFile, frozen=True):
-    """A file and where it was added."""
+    """A file and the place where it was added."""
 
     table_id: int
     version_id: int
@@ -18,7 +18,7 @@ class PlacedFile(RawFile, frozen=True):
 
 
 class NewRawFile(msgspec.Struct, frozen=True):
-    """What a file is added with; `row` is the number of its row, which is there already."""
+    """The values of a file to add. `row` is the number of its row, which has been added already."""
 
     identifier: str
     upload_id: int
@@ -35,35 +35,35 @@ class RawFiles(Reading):
     """Reads the files of file index tables."""
 
     def find(self, identifier: str) -> PlacedFile | None:
-        """Returns a file by its identifier; None for one that was removed."""
+        """Returns a file by its identifier, or None when it was removed."""
         return noun(PlacedFile, self._connection.record("raw_file", identifier=identifier))
 
     def brought_by(self, table_id: int, temp_uploads: Sequence[str]) -> dict[str, RawFile]:
-        """Returns the files of a table by the temporary uploads that brought them."""
+        """Returns files of a table, by the temporary uploads that they came from."""
         found = self._connection.records(
             "raw_files_of_temp_uploads", table_id=table_id, temp_uploads=json_text(temp_uploads)
         )
         return {file.temp_upload: file for file in nouns(RawFile, found)}
 
     def of_identifiers(self, identifiers: Sequence[str]) -> list[PlacedFile]:
-        """Returns the files with these identifiers, in this order; those that are none are left out."""
+        """Returns the files with these identifiers, in this order. Unknown identifiers are left out."""
         found = self._connection.records("raw_files_of_identifiers", identifiers=json_text(identifiers))
         return nouns(PlacedFile, found)
 
     def page(self, table_id: int, after_id: int, count: int) -> list[RawFile]:
-        """Returns the files of a table, its own and earlier versions', after an id."""
+        """Returns the files of a table, its own and earlier versions', with ids above `after_id`."""
         found = self._connection.records(
             "raw_files_of_table", table_id=table_id, after_id=after_id, count=count
         )
         return nouns(RawFile, found)
 
     def named(self, table_id: int, names: Sequence[str]) -> dict[str, RawFile]:
-        """Returns the files of a table that have one of these names, by their names."""
+        """Returns the files of a table that have one of these names, by name."""
         found = self._connection.records("raw_files_of_names", table_id=table_id, names=json_text(names))
         return {file.name: file for file in nouns(RawFile, found)}
 
     def changed_at(self, table_id: int) -> int:
-        """Returns when the list of a table's files may have changed last."""
+        """Returns when the list of a table's files last changed, or a later time."""
         return int(self._one("raw_files_changed_at", table_id=table_id)["changed_at"])
 
     def version_ids(self, file_id: int) -> list[int]:
@@ -72,7 +72,7 @@ class RawFiles(Reading):
         return [record["version_id"] for record in found]
 
     def contents(self) -> dict[str, int]:
-        """Returns how large the content of all files is, by its SHA-256."""
+        """Returns the sizes of all file contents, by SHA-256."""
         return {record["sha256"]: record["size"] for record in self._connection.records("raw_file_contents")}
 
 
@@ -84,7 +84,7 @@ class RawFileEditor(RawFiles, Editing):
         return the_noun(RawFile, self._one("add_raw_file", **msgspec.structs.asdict(new)))
 
     def remove(self, file_id: int, user_id: int) -> None:
-        """Removes a file and its row. Sessions that were opened before go on showing the row."""
+        """Removes a file and its row. Read sessions that were opened before still show the row."""
         self._run("remove_raw_file", id=file_id, now=self._now)
         removed = self._one("remove_row_of_raw_file", id=file_id, now=self._now, user_id=user_id)
         self._run("count_removed_raw_file", upload_id=removed["upload_id"])

@@ -1,4 +1,4 @@
-"""Receipts: what requests with a key were answered, and the rows of those that were undone."""
+"""Receipts: the answers to requests with a key, and the rows of requests that were undone."""
 
 from collections.abc import Sequence
 
@@ -38,7 +38,10 @@ class Receipts(Reading):
         return [record["key"] for record in found]
 
     def last_group(self, upload_id: int, key: str) -> tuple[str, KnownRequest] | None:
-        """Returns the last group of the long insert with a key, and its own key (model/long_inserts.py)."""
+        """Returns the last group of the long insert with a key, and the group's own key.
+
+        See model/long_inserts.py.
+        """
         bounds = {"first_key": group_key(key, 0), "last_key": group_key(key, LAST_ROW)}
         record = self._connection.record("last_key_between", upload_id=upload_id, **bounds)
         if record is None:
@@ -47,12 +50,12 @@ class Receipts(Reading):
         return None if known is None else (record["key"], known)
 
     def rejection(self, upload_id: int, key: str) -> Rejection | None:
-        """Returns a request with a key that was refused, unless it has been sent again and went in."""
+        """Returns the refusal of a request with a key, unless the request was sent again and went in."""
         record = self._connection.record("rejection", upload_id=upload_id, key=key)
         return None if record is None else records.rejection(record)
 
     def removed_rows(self, upload_ids: Sequence[int]) -> dict[int, list[RowSlice]]:
-        """Returns the rows of undone requests, by upload id and in order."""
+        """Returns the rows of undone requests by upload id, in order."""
         removed: dict[int, list[RowSlice]] = {}
         for record in self._connection.records("removed_rows", upload_ids=json_text(upload_ids)):
             slice_ = msgspec.convert(record, RowSlice)
@@ -64,7 +67,7 @@ class ReceiptEditor(Receipts, Editing):
     """Reads receipts, keeps rejections and removes the rows of undone requests."""
 
     def add_rejection(self, upload_id: int, key: str, rejection: Rejection) -> None:
-        """Keeps what was answered to a refused request with a key; the oldest go (`REJECTIONS_MAX`)."""
+        """Stores the answer to a refused request with a key. Deletes the oldest above `REJECTIONS_MAX`."""
         self._run(
             "add_rejection",
             upload_id=upload_id,
@@ -77,15 +80,15 @@ class ReceiptEditor(Receipts, Editing):
         self._run("trim_rejections", upload_id=upload_id, count=REJECTIONS_MAX)
 
     def carry_rejections(self, version_id: int) -> None:
-        """Moves the rejections of streams that go on in a version there, where they are corrected."""
+        """Moves the rejections of streams to the version in which they continue, where they are corrected."""
         self._run("carry_rejections", version_id=version_id)
 
     def move_rejections(self, earlier_id: int, upload_id: int) -> None:
-        """Moves the rejections of an upload to the one in which its stream goes on."""
+        """Moves the rejections of an upload to the upload that continues its stream."""
         self._run("move_rejections", earlier_id=earlier_id, upload_id=upload_id)
 
     def remove_rows(self, upload_id: int, key: str, user_id: int) -> None:
-        """Removes the rows of a request that went in, as a user asked. A second time it changes nothing."""
+        """Removes the rows of a request that went in, for a user. Doing it again changes nothing."""
         removed = self._connection.record(
             "remove_rows", upload_id=upload_id, key=key, user_id=user_id, now=self._now
         )

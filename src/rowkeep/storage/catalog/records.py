@@ -1,4 +1,4 @@
-"""Records of the database to nouns of the model, and back to text."""
+"""Converts records of the database to nouns of the model, and back to text."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -39,31 +39,32 @@ def the_noun(type_: type[Noun], record: Record) -> Noun:
 
 
 def nouns(type_: type[Noun], records: Sequence[Record]) -> list[Noun]:
-    """Records as nouns."""
+    """Returns records as nouns."""
     return msgspec.convert(records, list[type_], strict=False)  # type: ignore[valid-type]  # at run time it is
 
 
 def dataset(record: Record) -> Dataset:
-    """A record of dataset_facts with its asker's level."""
+    """Returns a dataset from a record of dataset_facts, with the level of the user who asked."""
     texts = {name: msgspec.json.decode(record[name]) for name in ("labels", "tags")}
     return msgspec.convert({**record, **texts}, Dataset)
 
 
 def upload(record: Record) -> Upload:
-    """A record of upload_facts."""
+    """Returns an upload from a record of upload_facts."""
     current = schema(record["schema_version"], record["variables"])
     return msgspec.convert({**record, "schema": current}, Upload, strict=False)
 
 
 def schema(version: int, variables: str) -> Schema:
-    """A schema as it is stored."""
+    """Returns a schema from its stored form."""
     return Schema(version, msgspec.json.decode(variables, type=tuple[Variable, ...]))
 
 
 def content_key(records: Sequence[Record]) -> str:
-    """What differs when the content of a table does: its rows, and the variables that it has without rows.
+    """Returns a text that changes exactly when the content of a table does.
 
-    An upload without rows counts only for variables, and types of them, that are in no other.
+    The content is the rows, and the variables of uploads without rows. Such an upload counts only for
+    variables and types that no other upload has.
     """
     with_rows = [record for record in records if record["content_key"] is not None]
     key = "|".join(record["content_key"] for record in with_rows)
@@ -77,7 +78,7 @@ def _types(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 
 def content(records: Sequence[Record], hash_: str) -> Content:
-    """The content of one table, from its records of contents_of_tables."""
+    """Returns the content of one table from its records of contents_of_tables."""
     return Content(
         row_count=sum(record["row_count"] for record in records),
         byte_count=sum(record["byte_count"] for record in records),
@@ -119,7 +120,7 @@ def session_record(session: ReadSession) -> Record:
 
 
 def known_request(record: Record) -> KnownRequest:
-    """A request with a key, from its record of receipts_of_keys."""
+    """Returns a request with a key from its record of receipts_of_keys."""
     return KnownRequest(
         record["digest"],
         _receipt(record),
@@ -130,7 +131,7 @@ def known_request(record: Record) -> KnownRequest:
 
 
 def rejection(record: Record) -> Rejection:
-    """A request that was refused."""
+    """Returns a refused request from its record."""
     row_errors = msgspec.json.decode(record["row_errors"], type=tuple[RowError, ...])
     return msgspec.convert({**record, "row_errors": row_errors}, Rejection)
 
@@ -150,5 +151,5 @@ def _receipt(record: Record) -> Receipt:
 
 
 def json_text(value: object) -> str:
-    """A value as JSON text."""
+    """Returns a value as JSON text."""
     return msgspec.json.encode(value).decode()

@@ -10,7 +10,7 @@ from rowkeep.storage.catalog.state import Editing, Reading
 
 
 class LoadedCounters(msgspec.Struct, frozen=True):
-    """What a load makes of the counters of its upload; `byte_count` as if the rows had been streamed."""
+    """The counters of an upload after a load. `byte_count` is what the rows would have as JSON."""
 
     row_count: int
     byte_count: int
@@ -18,7 +18,7 @@ class LoadedCounters(msgspec.Struct, frozen=True):
 
 
 class RecoveredCounters(msgspec.Struct, frozen=True):
-    """The counters of an upload of which only the segments are left."""
+    """The counters of an upload that was recovered from its segments."""
 
     row_count: int
     byte_count: int
@@ -33,12 +33,12 @@ class Segments(Reading):
     def at(self, upload_id: int, row: int) -> Segment | None:
         """Returns the segment that holds a row, without its batches.
 
-        None when the row is in the journal or gone.
+        Returns None when the row is in the journal or deleted.
         """
         return noun(Segment, self._connection.record("segment_at", upload_id=upload_id, row=row))
 
     def batches(self, segment: Segment) -> bytes | None:
-        """Returns the packed row counts of a segment's batches (model/chain.py); None when it is gone."""
+        """Returns the packed row counts of a segment's batches (model/chain.py); None when it is deleted."""
         record = self._connection.record(
             "segment_batches", upload_id=segment.upload_id, first_row=segment.first_row
         )
@@ -60,10 +60,15 @@ class Segments(Reading):
 
 
 class SegmentEditor(Segments, Editing):
-    """Reads segments and names new ones."""
+    """Reads segments and adds new ones to the catalog."""
 
     def name_sealed(self, segment: Segment) -> bool:
-        """Puts sealed rows in the place of their entries. Returns False when others are next to be sealed."""
+        """Replaces entries by the segment with their rows.
+
+        Returns False when other rows are the next to be sealed.
+
+        Returns False when the segment does not begin where the upload's segments end.
+        """
         moved = self._connection.record(
             "move_sealed_end",
             upload_id=segment.upload_id,
@@ -76,7 +81,7 @@ class SegmentEditor(Segments, Editing):
         return moved is not None
 
     def name_loaded(self, upload_id: int, segments: Sequence[Segment], loaded: LoadedCounters) -> None:
-        """Names the segments with all rows of an upload that has none yet. Raises LookupError when it has."""
+        """Adds the segments with all rows of an empty upload. Raises LookupError when the upload has rows."""
         self._one("fill_stream", upload_id=upload_id, **msgspec.structs.asdict(loaded))
         for segment in segments:
             self._run("add_segment", **msgspec.structs.asdict(segment))
@@ -84,17 +89,17 @@ class SegmentEditor(Segments, Editing):
     def name_recovered(
         self, upload_id: int, segments: Sequence[Segment], counters: RecoveredCounters
     ) -> None:
-        """Names the segments that hold all that is left of an upload."""
+        """Adds the segments that are left of an upload, in a recovery."""
         self._run("recover_stream", upload_id=upload_id, **msgspec.structs.asdict(counters))
         for segment in segments:
             self._run("add_segment", **msgspec.structs.asdict(segment))
 
     def name_result(self, segment: Segment) -> None:
-        """Names the rows of a query's result, which are of no upload."""
+        """Adds the segment of a query's result, which belongs to no upload."""
         self._run("add_segment", **msgspec.structs.asdict(segment))
 
     def name_compacted(self, segment: Segment) -> bool:
-        """Puts a segment in the place of those that hold its rows. Returns False when there are none."""
+        """Replaces the segments that hold these rows by this one. Returns False when they no longer exist."""
         replaced = self._connection.records(
             "delete_segments",
             upload_id=segment.upload_id,

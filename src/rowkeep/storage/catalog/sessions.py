@@ -1,4 +1,4 @@
-"""Read sessions: rows that were promised to a reader for some hours."""
+"""Read sessions: rows that a reader can read for some hours."""
 
 from rowkeep.model.read_sessions import ReadSession, SessionUse
 from rowkeep.storage.catalog import records
@@ -15,7 +15,7 @@ class Sessions(Reading):
         return None if record is None else records.read_session(record)
 
     def use(self, opener_id: int, now: int) -> SessionUse:
-        """Returns what the unexpired sessions of one opener take."""
+        """Returns how many unexpired sessions one opener has, and how much they take."""
         return the_noun(SessionUse, self._one("read_sessions_of_opener", opener_id=opener_id, now=now))
 
 
@@ -27,5 +27,5 @@ class SessionEditor(Sessions, Editing):
         self._run("add_read_session", **records.session_record(session))
 
     def prune(self) -> None:
-        """Drops the read sessions that have expired."""
+        """Deletes the read sessions that have expired."""
         self._run("prune_read_sessions", now=self._now)

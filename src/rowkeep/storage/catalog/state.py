@@ -1,4 +1,4 @@
-"""Where the catalog stands, and what the files of all nouns have in common.
+"""The catalog version, and the base classes of the files of all nouns.
 
 Each noun of the catalog is one file here and one of the same name in `sql/*/`. The Python file has a class
 that reads the noun and a class that reads and edits it. A method is one named statement, or a fixed number of
@@ -20,7 +20,10 @@ class Reading:
         self._connection = connection
 
     def _one(self, statement: str, /, **parameters: object) -> Record:
-        """The first record of a statement that always has one. Raises LookupError when it has none."""
+        """Returns the first record of a statement that always has one.
+
+        Raises LookupError when it has none.
+        """
         record = self._connection.record(statement, **parameters)
         if record is None:
             raise LookupError(f"{statement} found nothing for {parameters}")

@@ -1,4 +1,4 @@
-"""Tables of versions, and what they hold."""
+"""Tables of versions, and the uploads that hold their rows."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _EMPTY = Content(0, 0, (), hashlib.md5(b"", usedforsecurity=False).hexdigest())
 
 
 class NewTable(msgspec.Struct, frozen=True):
-    """What a table is created from. Without an identifier it gets a new one."""
+    """The values of a table to add. Without an identifier it gets a new one."""
 
     version_id: int
     name: str
@@ -31,7 +31,7 @@ class Tables(Reading):
     """Reads tables."""
 
     def find(self, version_id: int, key: str, reference_id: str | None) -> Table | None:
-        """Returns a table of a version by its reference id, or where that is None by its name's key."""
+        """Returns a table of a version by its reference id, or without one by the key of its name."""
         if reference_id is None:
             record = self._connection.record("table_by_key", version_id=version_id, name_key=key)
         else:
@@ -48,7 +48,7 @@ class Tables(Reading):
         return nouns(Table, found)
 
     def contents(self, table_ids: Sequence[int]) -> dict[int, Content]:
-        """Returns what tables hold, by their ids."""
+        """Returns the contents of tables, by table id."""
         found = self._connection.records("contents_of_tables", ids=json_text(table_ids))
         contents = dict.fromkeys(table_ids, _EMPTY)
         for table_id, group in groupby(found, lambda record: int(record["table_id"])):
@@ -76,7 +76,7 @@ class TableEditor(Tables, Editing):
         return the_noun(Table, record)
 
     def update(self, table: Table) -> Table:
-        """Stores the changed facts of a table. Raises DuplicateError when its name is taken."""
+        """Stores the changed fields of a table. Raises DuplicateError when its name is taken."""
         self._announce_change()
         record = self._one(
             "update_table",

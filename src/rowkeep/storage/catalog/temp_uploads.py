@@ -12,7 +12,7 @@ from rowkeep.storage.catalog.state import Editing, Reading
 
 
 class NewTempUpload(msgspec.Struct, frozen=True):
-    """What a temporary upload is created from; `size` is how large it is said to become."""
+    """The values of a temporary upload to add. `size` is the announced size."""
 
     identifier: str
     table_id: int
@@ -26,15 +26,15 @@ class TempUploads(Reading):
     """Reads temporary uploads."""
 
     def find(self, identifier: str) -> TempUpload | None:
-        """Returns a temporary upload by its identifier, an expired one too."""
+        """Returns a temporary upload by its identifier, even when it has expired."""
         return noun(TempUpload, self._connection.record("temp_upload", identifier=identifier))
 
     def identifiers(self) -> set[str]:
-        """Returns the identifiers of all, which are the names of their files."""
+        """Returns the identifiers of all temporary uploads. They are the names of the files."""
         return {record["identifier"] for record in self._connection.records("temp_upload_identifiers")}
 
     def byte_count(self) -> int:
-        """Returns how much all of them hold, or are said to become."""
+        """Returns the total size of all temporary uploads; of unfinished ones the announced size counts."""
         return int(self._one("temp_upload_bytes")["byte_count"])
 
 
@@ -47,11 +47,11 @@ class TempUploadEditor(TempUploads, Editing):
         return msgspec.convert(added, TempUpload)
 
     def receive(self, identifier: str, byte_count: int, size: int | None) -> None:
-        """Says how much is there, durable, and how large the whole is said to become."""
+        """Stores how many bytes are durable, and the announced size of the whole."""
         self._run("receive_temp_upload", identifier=identifier, byte_count=byte_count, size=size)
 
     def complete(self, identifier: str, byte_count: int) -> None:
-        """Says that all of the content is there, durable."""
+        """Marks the content as complete and durable."""
         self._run("complete_temp_upload", identifier=identifier, byte_count=byte_count)
 
     def take(self, identifier: str, upload_id: int) -> bool:
@@ -60,9 +60,9 @@ class TempUploadEditor(TempUploads, Editing):
         return taken is not None
 
     def delete(self, identifier: str) -> None:
-        """Deletes a temporary upload; its file is removed by whoever looks for files without one."""
+        """Deletes a temporary upload. The sweep removes its file."""
         self._run("delete_temp_upload", identifier=identifier)
 
     def prune(self) -> None:
-        """Deletes those that have expired and that no upload has taken."""
+        """Deletes the temporary uploads that have expired and were not taken by an upload."""
         self._run("prune_temp_uploads", now=self._now)

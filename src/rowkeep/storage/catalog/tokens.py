@@ -10,9 +10,9 @@ class Tokens(Reading):
     """Reads tokens."""
 
     def principal(self, token_hash: bytes) -> Principal | None:
-        """Returns who holds the token with this hash, unless it was revoked.
+        """Returns the principal who holds the token with this hash, unless it was revoked.
 
-        The caller checks whether it has expired.
+        The caller has to check whether it has expired.
         """
         record = self._connection.record("token_by_hash", hash=token_hash)
         if record is None:
@@ -41,7 +41,7 @@ class TokenEditor(Tokens, Editing):
         return the_noun(Token, record)
 
     def revoke(self, token_id: int) -> str | None:
-        """Revokes a token. Returns whose it was; None for no such token or one that was revoked before."""
+        """Revokes a token. Returns its user's name, or None for an unknown or already revoked token."""
         self._announce_change()
         revoked = self._connection.record("revoke_token", id=token_id, now=self._now)
         return None if revoked is None else str(revoked["user_name"])

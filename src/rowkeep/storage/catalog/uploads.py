@@ -16,9 +16,9 @@ from rowkeep.storage.catalog.state import Editing, Reading
 
 
 class NewUpload(msgspec.Struct, frozen=True):
-    """What an upload is created from; `name` must be free (by its key).
+    """The values of an upload to add. The key of `name` must be free.
 
-    `earlier` is the upload of a version before in which its stream was so far; None for a new stream.
+    `earlier` is the upload of an earlier version whose stream it continues; None for a new stream.
     """
 
     table_id: int
@@ -33,12 +33,12 @@ class Uploads(Reading):
     """Reads uploads."""
 
     def find(self, table_id: int, name: str) -> Upload | None:
-        """Returns an upload by its name, in which `.` and `_` are alike (see `upload_key`)."""
+        """Returns an upload by its name; `.` and `_` count as the same (see `upload_key`)."""
         record = self._connection.record("upload_by_key", table_id=table_id, name_key=upload_key(name))
         return None if record is None else records.upload(record)
 
     def earlier_stream(self, table_id: int, name: str) -> Upload | None:
-        """Returns the latest stream by a name in the versions that a table was made from."""
+        """Returns the latest stream with a name in the versions before the table's own."""
         record = self._connection.record("earlier_stream", table_id=table_id, name_key=upload_key(name))
         return None if record is None else records.upload(record)
 
@@ -50,14 +50,17 @@ class Uploads(Reading):
         return [records.upload(record) for record in found]
 
     def content_page(self, table_id: int, after_id: int, count: int) -> list[Upload]:
-        """Returns the uploads whose rows a table holds, its own and earlier versions', after an id."""
+        """Returns the uploads whose rows a table has, its own and earlier versions'.
+
+        Ids are above `after_id`.
+        """
         found = self._connection.records("content_uploads", table_id=table_id, after_id=after_id, count=count)
         return [records.upload(record) for record in found]
 
     def of_streams(self, origin_ids: Sequence[int], first_id: int) -> list[Upload]:
-        """Returns the uploads of streams in all versions, from an upload's id on, in order.
+        """Returns the uploads of streams in all versions, with ids from `first_id` on, in order.
 
-        A stream is named by the upload in which it began.
+        A stream is named by the id of its first upload.
         """
         found = self._connection.records(
             "uploads_of_streams", origin_ids=json_text(origin_ids), first_id=first_id
@@ -70,18 +73,23 @@ class Uploads(Reading):
         return records.schema(record["version"], record["variables"])
 
     def place(self, upload_id: int) -> UploadPlace | None:
-        """Returns where an upload is, by name; None for one that is deleted, and for a query's result."""
+        """Returns where an upload is, by names and identifiers.
+
+        None for a deleted upload and a query's result.
+
+        None for a deleted upload and a query's result.
+        """
         record = self._connection.record("upload_place", upload_id=upload_id)
         if record is None:
             return None
         return the_noun(UploadPlace, {**record, "version_tag": version_tag(record["major"], record["minor"])})
 
     def last_id(self) -> int:
-        """Returns the id of the last upload that was ever made; 0 when there was none."""
+        """Returns the highest id that an upload ever had, or 0."""
         return int(self._one("last_upload_id")["id"])
 
     def chain_state(self, upload_id: int) -> ChainState | None:
-        """Returns how far an upload and its chain have come."""
+        """Returns the row count and the chain of an upload."""
         return noun(ChainState, self._connection.record("chain_state", upload_id=upload_id))
 
     def ids(self, after_id: int, count: int) -> list[int]:
@@ -90,11 +98,11 @@ class Uploads(Reading):
         return [record["upload_id"] for record in found]
 
     def counters(self, upload_id: int) -> Record | None:
-        """Returns the counters of an upload, as they are stored and as its removed rows add up."""
+        """Returns the counters of an upload, as they are stored and as they follow from its removed rows."""
         return self._connection.record("stream", upload_id=upload_id)
 
     def forgettable(self, now: int, count: int) -> list[int]:
-        """Returns the ids of deleted uploads whose rows no read session may ask for any more."""
+        """Returns the ids of deleted uploads whose rows no read session needs any more."""
         found = self._connection.records("deleted_uploads", now=now, count=count)
         return [record["upload_id"] for record in found]
 
@@ -105,8 +113,8 @@ class UploadEditor(Uploads, Editing):
     def add(self, new: NewUpload) -> Upload:
         """Adds an empty upload with the first version of its schema.
 
-        One that continues an earlier one has its keys and its offset token.
-        Raises DuplicateError when the name is taken.
+        An upload that continues an earlier one takes over its keys and its offset token. Raises
+        DuplicateError when the name is taken.
         """
         added = self._one(
             "add_upload",
@@ -126,7 +134,7 @@ class UploadEditor(Uploads, Editing):
         return records.upload(self._one("upload_by_key", table_id=new.table_id, name_key=key))
 
     def add_recovered(self, upload_id: int, new: NewUpload, schemas: Sequence[Schema]) -> None:
-        """Adds an upload under the id that it had, with the versions of its schema that are known.
+        """Adds an upload under its former id, with the known versions of its schema.
 
         Raises DuplicateError when the name is taken.
         """
@@ -158,7 +166,7 @@ class UploadEditor(Uploads, Editing):
         self._run("set_schema_version", upload_id=upload_id, version=schema.version)
 
     def keep_schema(self, upload_id: int, schema: Schema) -> None:
-        """Adds a schema for rows that are of no upload, but are kept as if they were: a query's result."""
+        """Stores the schema of a query's result, whose rows are stored like those of an upload."""
         self._add_schema(upload_id, schema)
 
     def _add_schema(self, upload_id: int, schema: Schema) -> None:
@@ -166,11 +174,11 @@ class UploadEditor(Uploads, Editing):
         self._run("add_schema", upload_id=upload_id, version=schema.version, variables=variables)
 
     def delete(self, upload_id: int) -> None:
-        """Deletes an upload. Its rows stay until no read session may ask for them."""
+        """Deletes an upload. Its rows stay until no read session needs them."""
         self._announce_change()
         self._run("delete_upload", id=upload_id)
 
     def forget(self, upload_id: int) -> None:
-        """Deletes what is left of a deleted upload whose entries are gone."""
+        """Deletes what is left of a deleted upload after its entries."""
         for statement in ("forget_segments", "forget_schemas", "forget_upload"):
             self._run(statement, upload_id=upload_id)

@@ -1,4 +1,4 @@
-"""What was said of the variables of tables, besides what their uploads declare."""
+"""The descriptions of tables' variables, beside what their uploads declare."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ class Variables(Reading):
     """Reads the metadata of variables."""
 
     def metadata(self, table_ids: Sequence[int]) -> dict[int, dict[str, VariableMetadata]]:
-        """Returns what was said of the variables of tables, by table id and name in lower case."""
+        """Returns the descriptions of the variables of tables, by table id and name in lower case."""
         metadata: dict[int, dict[str, VariableMetadata]] = {table_id: {} for table_id in table_ids}
         for record in self._connection.records("variable_metadata", table_ids=json_text(table_ids)):
             labels = msgspec.json.decode(record["value_labels"], type=tuple[ValueLabel, ...])
@@ -27,7 +27,7 @@ class VariableEditor(Variables, Editing):
     """Reads and edits the metadata of variables."""
 
     def set_metadata(self, metadata: Mapping[int, Mapping[str, VariableMetadata]]) -> None:
-        """Says something of variables, by table id and name in lower case."""
+        """Stores descriptions of variables, by table id and name in lower case."""
         said = [
             [
                 table_id,

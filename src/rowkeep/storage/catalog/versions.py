@@ -23,9 +23,9 @@ class Versions(Reading):
         return noun(Version, record)
 
     def page(self, dataset_id: int, after_id: int, count: int, *, sees_unreleased: bool) -> list[Version]:
-        """Returns a dataset's versions after an id, oldest first.
+        """Returns a dataset's versions with larger ids than `after_id`, oldest first.
 
-        Those that are unreleased or deleted are among them if `sees_unreleased`.
+        Unreleased and deleted versions are among them if `sees_unreleased`.
         """
         found = self._connection.records(
             "versions_of_dataset",
@@ -37,11 +37,11 @@ class Versions(Reading):
         return nouns(Version, found)
 
     def before(self, version: Version) -> Version | None:
-        """Returns the version before one, those deleted left out."""
+        """Returns the version before this one, leaving out deleted versions."""
         return self._neighbour("version_before", version)
 
     def after(self, version: Version) -> Version | None:
-        """Returns the version after one, those deleted left out."""
+        """Returns the version after this one, leaving out deleted versions."""
         return self._neighbour("version_after", version)
 
     def _neighbour(self, statement: str, version: Version) -> Version | None:
@@ -54,7 +54,7 @@ class Versions(Reading):
         return None if record is None else (record["major"], record["minor"])
 
     def sizes(self, version_ids: Sequence[int]) -> dict[int, Sizes]:
-        """Returns how much versions hold, by their ids."""
+        """Returns the sizes of versions, by version id."""
         found = self._connection.records("sizes_of_versions", ids=json_text(version_ids))
         return {record["id"]: msgspec.convert(record, Sizes) for record in found}
 
@@ -113,7 +113,7 @@ class VersionEditor(Versions, Editing):
         return self._changed("mark_version_deleted", id=version_id, deleted_at=None, now=self._now)
 
     def delete(self, version_id: int) -> None:
-        """Deletes an unreleased version with all that is only in it."""
+        """Deletes an unreleased version with everything that exists only in it."""
         self._announce_change()
         self._run("delete_version", id=version_id)
 

@@ -1,4 +1,4 @@
-"""Rows that the server itself adds to an upload, within a transaction that does more.
+"""Rows that the server itself adds to an upload, within a larger transaction.
 
 The rows of a file index table are the files: a file without its row, or a row without its file, must not be.
 So they go in together. Uploads to which rows are added this way take no inserts, which is why the lane, that
@@ -18,7 +18,7 @@ from rowkeep.storage.journal.entries import EntryEncoder, frame_checksum
 
 
 def append_rows(editor: CatalogEditor, upload: Upload, rows: Sequence[Mapping[str, object]]) -> int:
-    """Adds rows, as one batch, to an upload of which they fit the schema. Returns the number of the first."""
+    """Adds rows, as one batch, that fit the schema of an upload. Returns the number of the first row."""
     state = editor.uploads.chain_state(upload.id)
     if state is None:
         raise LookupError(f"there is no upload {upload.id}")

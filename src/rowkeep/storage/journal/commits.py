@@ -6,7 +6,7 @@ from rowkeep.model.resources import Batch
 
 
 class Commits:
-    """The functions to call."""
+    """The registered functions."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[Sequence[Batch]], None]] = []
@@ -17,11 +17,11 @@ class Commits:
         return bool(self._listeners)
 
     def listen(self, listener: Callable[[Sequence[Batch]], None]) -> None:
-        """From now on, calls a function with the batches of each group that was committed."""
+        """Registers a function that is called with the batches of each committed group."""
         self._listeners.append(listener)
 
     def forget(self, listener: Callable[[Sequence[Batch]], None]) -> None:
-        """From now on, does not call this function."""
+        """Removes a registered function."""
         self._listeners.remove(listener)
 
     def announce(self, batches: Sequence[Batch]) -> None:

@@ -87,7 +87,7 @@ class Journal:
     def _settle_group(
         self, connection: Connection, batches: Sequence[Batch]
     ) -> tuple[list[Outcome], dict[int, StreamEnd]]:
-        """Returns the outcomes, and where the uploads end once they are committed."""
+        """Returns the outcomes, and where each upload ends after the commit."""
         upload_ids = sorted({batch.upload_id for batch in batches})
         state = connection.records("group_state", upload_ids=_json_text(upload_ids))
         version = state[0]["version"]
@@ -155,7 +155,7 @@ class Journal:
 
 
 def _add_frames(connection: Connection, batch: Batch, placement: Placement, version: int) -> None:
-    """Adds an entry a frame: all are one batch, so the chain moves with the last."""
+    """Adds an entry for each frame of a batch. The chain moves with the last one."""
     first_row = placement.before[batch.upload_id].row_count
     for number, frame in enumerate(batch.frames, 1):
         is_continued = number < len(batch.frames)
@@ -174,7 +174,7 @@ def _entry(
 
 
 def _group(entries: Sequence[NewEntry], written: Iterable[tuple[Batch, Receipt]], version: int) -> Group:
-    """A group that is committed now, with the receipts of the batches that have a key."""
+    """Returns a group to commit now, with the receipts of the batches that have a key."""
     keyed = [pair for pair in written if pair[0].key is not None]
     return Group(version, time.time_ns() // 1_000_000, entries, keyed)
 
@@ -189,7 +189,7 @@ def _is_common(batches: Sequence[Batch]) -> bool:
 
 
 def _settle(editor: CatalogEditor, batch: Batch, version: int, known: _KnownRequests) -> Outcome | None:
-    """Returns the outcome of a batch that is not to be written. None for a batch that is."""
+    """Returns the outcome of a batch that must not be written, or None for a batch to write."""
     if batch.catalog_version != version:
         return StaleBatch()
     if batch.replayed and not editor.quarantine.holds_replayed(batch):

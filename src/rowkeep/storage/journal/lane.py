@@ -99,7 +99,7 @@ class Lane:
         self._thread.start()
 
     def health(self) -> Health:
-        """Returns how the lane is doing."""
+        """Returns the state of the lane, and its figures."""
         return Health(
             failure=None if self._failure is None else str(self._failure),
             queued_bytes=self._queued_bytes,
@@ -114,7 +114,9 @@ class Lane:
         self._rest_factor = rest_factor
 
     def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
-        """Writes a batch durably and notes when in `times`.
+        """Writes a batch durably and notes the times in `times`.
+
+        Raises `unavailable` when nothing of the batch was written.
 
         Raises `unavailable` when nothing of it was written.
         """
@@ -178,7 +180,7 @@ class Lane:
             raise
 
     def _release(self, size: int) -> None:
-        """Gives room back and lets in the batches that fit now, in order. They have their room at once."""
+        """Gives room back, and admits the waiting batches that fit now, in order."""
         self._queued_bytes -= size
         while self._waiting:
             next_size, turn = self._waiting[0]
@@ -248,7 +250,7 @@ class Lane:
         return group, size
 
     def _hold(self, job: _Job) -> None:
-        """Keeps a job that ends the group for the next turn."""
+        """Keeps a job that cannot join the current group for the next turn."""
         if job is None:
             self._jobs.put(None)  # closing: it stays the last job
         self._held = job
@@ -298,7 +300,7 @@ class Lane:
 
 
 def _refusal(error: Exception) -> Exception:
-    """Returns what a sender is told of an error. Errors that are not of storage stay as they are."""
+    """Returns the error that senders get for an error. Errors that are not of storage stay as they are."""
     if isinstance(error, StorageBusyError):
         return unavailable(
             "The database is busy. Nothing was written; send the request again.",

@@ -1,4 +1,4 @@
-"""Where the batches of a group go: the numbers of their rows, their commits, and how the chains move.
+"""Where the batches of a group go: the numbers of their rows, their commits, and the new chains.
 
 Only the lane's thread writes rows, so it knows where each upload ends without asking: `StreamEnds` keeps
 that. It is a memory, not a promise. Whatever is written on the strength of it states what it expects
@@ -18,7 +18,7 @@ STREAMS_MAX = 50_000
 
 
 class StreamEnd(msgspec.Struct, frozen=True, gc=False):
-    """Where an upload ends: after `row_count` rows, which came with `commit_count` commits."""
+    """The end of an upload: its number of rows, and the number of commits that brought them."""
 
     row_count: int
     chain: bytes
@@ -26,13 +26,13 @@ class StreamEnd(msgspec.Struct, frozen=True, gc=False):
 
 
 class StreamEnds:
-    """The ends of the uploads that were written to last, as far as they are known."""
+    """The ends of recently written uploads, as far as they are known."""
 
     def __init__(self) -> None:
         self._ends: dict[int, StreamEnd] = {}
 
     def of(self, upload_ids: Iterable[int]) -> dict[int, StreamEnd] | None:
-        """Returns where uploads end. None when that is not known of all of them."""
+        """Returns the ends of uploads, or None when not all are known."""
         ends: dict[int, StreamEnd] = {}
         for upload_id in upload_ids:
             end = self._ends.get(upload_id)
@@ -42,25 +42,25 @@ class StreamEnds:
         return ends
 
     def learn(self, ends: Mapping[int, StreamEnd]) -> None:
-        """Remembers where uploads end after a commit."""
+        """Remembers the ends of uploads after a commit."""
         if len(self._ends) + len(ends) > STREAMS_MAX:
             self._ends.clear()
         self._ends.update(ends)
 
     def forget(self) -> None:
-        """Forgets all ends: what was written is not known."""
+        """Forgets all ends, because it is not known what was written."""
         self._ends.clear()
 
 
 class Placement:
-    """Puts the batches of a group one after the other, from where their uploads ended before it."""
+    """Places the batches of a group one after the other, from the ends of their uploads on."""
 
     def __init__(self, before: Mapping[int, StreamEnd]) -> None:
         self.before = before
         self.after = dict(before)
 
     def place(self, batch: Batch) -> Receipt:
-        """Places a batch behind those before it. Returns its receipt."""
+        """Places a batch behind the earlier ones. Returns its receipt."""
         end = self.after[batch.upload_id]
         if not batch.row_count:
             return Receipt(0, batch.change, rows_sha256=batch.rows_sha256, chain=end.chain)
@@ -78,7 +78,7 @@ class Placement:
 
 
 def stream_ends(records: Sequence[Record]) -> dict[int, StreamEnd]:
-    """Returns where uploads end, by their ids, from records of `group_state`."""
+    """Returns the ends of uploads by upload id, from records of `group_state`."""
     return {
         record["upload_id"]: StreamEnd(record["row_count"], record["chain"], record["commit_count"])
         for record in records
@@ -89,7 +89,7 @@ def stream_ends(records: Sequence[Record]) -> dict[int, StreamEnd]:
 def moved_offset(batch: Batch, tokens: dict[int, str | None]) -> OffsetMoved | None:
     """Moves the offset token of a batch's upload in `tokens`.
 
-    Returns an outcome when the batch expects another token than there is.
+    Returns an outcome when the batch expects another token than the upload has, else None.
     """
     offset = batch.offset
     if offset is None:

@@ -1,4 +1,4 @@
-"""Journal entries into rows, piece by piece, for readers and for the sealer."""
+"""Decodes journal entries into rows, piece by piece, for readers and for the sealer."""
 
 from collections.abc import Iterator
 
@@ -20,14 +20,14 @@ def decoded_pieces(entry: Entry, decoder: RowDecoder) -> Iterator[tuple[list[Row
 
 
 def decoded_bodies(entry: Entry, decoder: RowDecoder) -> Iterator[tuple[list[list[Row]], int]]:
-    """Yields what `decoded_pieces` does, with a list of rows for each request body."""
+    """Yields like `decoded_pieces`, with a list of rows for each request body."""
     lines = entry_lines(entry)
     for piece in _pieces(lines, entry.row_count * len(decoder.schema.variables)):
         yield decoder.read_bodies(piece), len(piece)
 
 
 def _pieces(lines: bytes, cell_count: int) -> Iterator[bytes]:
-    """Lines in pieces that decode to about DECODED_CELLS_MAX cells, or to one request body."""
+    """Yields pieces of lines that decode to about DECODED_CELLS_MAX cells, or to one request body."""
     if cell_count <= DECODED_CELLS_MAX:
         yield lines
         return

@@ -1,4 +1,4 @@
-"""Names of threads as the operating system shows them (`top -H`, `rowkeep bench`); Python gives none."""
+"""Names of threads as the operating system shows them (`top -H`, `rowkeep bench`). Python sets none."""
 
 import os
 import threading
@@ -8,7 +8,7 @@ NAME_BYTES_MAX = 15  # Linux cuts longer ones off
 
 
 def show_thread_name() -> None:
-    """Gives the thread that calls this the name that it has in Python, where the system takes one."""
+    """Gives the calling thread its Python name in the operating system, where that is possible."""
     with suppress(OSError):
         name = os.open(f"/proc/self/task/{threading.get_native_id()}/comm", os.O_WRONLY)
         try:

@@ -1,4 +1,4 @@
-"""Which segments make up which uploads, as far as the files say it themselves.
+"""Finds the uploads in a folder of segments, by what the files say of themselves.
 
 Theory
 ------
@@ -34,7 +34,7 @@ from rowkeep.storage.segments.recovery_facts import UnreadableSegmentError, segm
 
 
 class FoundUpload(msgspec.Struct, frozen=True):
-    """An upload as its segments tell it. `place` is None where none of them says where it was."""
+    """An upload as its segments describe it. `place` is None where no segment names it."""
 
     upload_id: int
     place: UploadPlace | None
@@ -43,31 +43,31 @@ class FoundUpload(msgspec.Struct, frozen=True):
 
     @property
     def row_count(self) -> int:
-        """How many rows it has."""
+        """Returns how many rows the upload has."""
         return self.segments[-1].row_end
 
     @property
     def byte_count(self) -> int:
-        """The size of its rows as they were sent."""
+        """Returns the size of its rows as they were sent."""
         return sum(segment.byte_count for segment in self.segments)
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """The uploads that could be put together, and what could not be used, a sentence each."""
+    """The uploads that were found, and a sentence for each file that could not be used."""
 
     uploads: tuple[FoundUpload, ...]
     problems: tuple[str, ...]
 
 
 class _Candidate(msgspec.Struct, frozen=True):
-    """A file and what it says of itself."""
+    """A file and its facts."""
 
     name: str
     facts: SegmentFacts
 
 
 def find_uploads(store: SegmentStore) -> Findings:
-    """Reads all segments of a store and returns the uploads that they make up."""
+    """Reads all segments of a store. Returns the uploads that they form."""
     candidates, problems = _candidates(store)
     by_upload: defaultdict[int, list[_Candidate]] = defaultdict(list)
     for candidate in candidates:
@@ -83,7 +83,7 @@ def find_uploads(store: SegmentStore) -> Findings:
 
 
 def _candidates(store: SegmentStore) -> tuple[list[_Candidate], list[str]]:
-    """The segments that are of uploads, and not the results of queries; and what cannot be read."""
+    """Returns the segments of uploads without query results, and a sentence for each unreadable file."""
     candidates, problems = [], []
     for name in sorted(store.names()):
         if not is_segment_file(name) or name.endswith(UNFINISHED):
@@ -137,7 +137,7 @@ class _Walk:
         return True
 
     def _checked(self, candidate: _Candidate) -> Segment:
-        """The segment of a file. Raises an error when its rows are not those that it was written with."""
+        """Returns the segment of a file. Raises an error when its rows are not those that were written."""
         facts = candidate.facts
         segment = _segment(self._store, candidate)
         schema = Schema(facts.schema_version, facts.variables)
@@ -179,7 +179,7 @@ def _segment(store: SegmentStore, candidate: _Candidate) -> Segment:
 
 
 def _checksums(store: SegmentStore, name: str) -> tuple[int, bytes]:
-    """The size of a file and the checksums of its blocks, as they are now."""
+    """Returns the size of a file and the checksums of its blocks, as they are now."""
     with closing(store.get(name)) as file:
         blocks = range(0, file.byte_count, BLOCK_BYTES)
         checksums = array("I", [zlib.crc32(file.read(start, BLOCK_BYTES)) for start in blocks])

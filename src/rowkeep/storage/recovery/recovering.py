@@ -1,4 +1,4 @@
-"""`rowkeep recover`: a catalog is made again from the segments of a data directory that has lost its own.
+"""`rowkeep recover`: makes a new catalog from the segments of a data directory that has lost its database.
 
 The new database is made under another name and gets its own when it is whole and durable: a recovery that is
 ended halfway leaves the directory as it was, and can be begun again. What is left of the old database is
@@ -25,7 +25,7 @@ UNFINISHED = ".recovering"
 
 
 class Recovery(msgspec.Struct, frozen=True):
-    """What was recovered, and what could not be, a sentence each."""
+    """The result of a recovery: what was recovered, and a sentence for each thing that could not be."""
 
     uploads: Sequence[FoundUpload]
     problems: Sequence[str]

@@ -1,4 +1,4 @@
-"""A catalog of the uploads that were found: everything in the next version of its dataset.
+"""Writes a catalog of recovered uploads: everything is in the next version of its dataset.
 
 An upload keeps its id, which its segments name. Datasets and tables keep their identifiers. Two that had the
 same name at different times, and the uploads in which a stream went on from version to version, get a number
@@ -29,7 +29,7 @@ NUMBERS_MAX = 10_000
 
 
 def write_catalog(editor: CatalogEditor, uploads: Sequence[FoundUpload]) -> None:
-    """Writes everything that is known of the uploads that were found into an empty catalog."""
+    """Writes the recovered uploads with their datasets and tables into an empty catalog."""
     writing = _Writing(editor)
     for upload in reversed(uploads):  # the newest first: it keeps its name
         writing.add(upload)
@@ -42,7 +42,7 @@ def write_catalog(editor: CatalogEditor, uploads: Sequence[FoundUpload]) -> None
 
 
 def place_of(upload: FoundUpload) -> UploadPlace:
-    """Returns where an upload was, or a place of its own where nothing says it."""
+    """Returns the former place of an upload, or a new place when no segment names one."""
     return upload.place or UploadPlace(
         owner_kind=OwnerKind.USER,
         owner_name=NAMELESS,
@@ -59,7 +59,7 @@ def place_of(upload: FoundUpload) -> UploadPlace:
 
 
 class _Writing:
-    """Adds uploads, and what each is in when it is not there yet."""
+    """Adds uploads, with their datasets and tables when these are missing."""
 
     def __init__(self, editor: CatalogEditor) -> None:
         self._editor = editor
@@ -137,7 +137,7 @@ def _under_free_name(add: Callable[[str], Made], name: str) -> Made:
 
 
 def _counters(upload: FoundUpload) -> RecoveredCounters:
-    """What the counters of an upload were when its last segment was written."""
+    """Returns the counters that an upload had when its last segment was written."""
     batches = [rows for segment in upload.segments for rows in unpacked_counts(segment.batches)]
     chains = [segment.chain for segment in upload.segments if segment.chain is not None]
     return RecoveredCounters(

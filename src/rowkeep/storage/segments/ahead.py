@@ -1,4 +1,4 @@
-"""Making the next thing while the last one is in use."""
+"""Makes the next item while the last one is in use."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,9 +9,10 @@ Result = TypeVar("Result")
 
 
 def one_ahead(make: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """`make` of each item in order; a thread makes the next one while the last is in use.
+    """Yields `make` of each item in order. A thread makes the next one while the last is in use.
 
-    It pays for work that lets go of the interpreter's lock. What `make` raises comes where its result would.
+    This pays when `make` releases the interpreter's lock. An exception of `make` is raised in place of its
+    result.
     """
     if len(items) < 2:
         yield from map(make, items)

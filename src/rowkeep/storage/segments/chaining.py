@@ -29,7 +29,7 @@ STEP_PIECES_MAX = 16
 
 
 class ChainReading:
-    """One recomputation; `step` until it returns an outcome."""
+    """One recomputation. Call `step` until it returns an outcome."""
 
     def __init__(self, segments: SegmentStore, upload_id: int) -> None:
         self._segments = segments
@@ -39,7 +39,10 @@ class ChainReading:
         self._pieces: Iterator[None] = iter(())
 
     def step(self, view: CatalogView) -> ChainOutcome | None:
-        """Some of the work. Raises not_found_error when the upload is deleted meanwhile."""
+        """Does some of the work. Returns None until it is done.
+
+        Raises not_found_error when the upload has been deleted.
+        """
         if self._state is None:
             self._state = self._begin(view)
         try:
@@ -68,7 +71,7 @@ class ChainReading:
         return ChainOutcome(state, self._walk.chain, problem)
 
     def _read_on(self, view: CatalogView, state: ChainState) -> Iterator[None]:
-        """Pieces of what holds the next row; each moves the walk on."""
+        """Reads the segment or entries with the next row. Yields after each piece that moved the walk on."""
         row = self._walk.row
         segment = view.segments.at(self._upload_id, row)
         if segment is not None:
@@ -114,7 +117,7 @@ class ChainReading:
 
 
 def _segment_rows(file: SegmentFile, segment: Segment, row: int, schema: Schema) -> Iterator[list[Row]]:
-    """The rows of a segment from one on, in pieces."""
+    """Yields the rows of a segment from a row on, in pieces."""
     names = [variable.name for variable in schema.variables]
     decoder = row_decoder(schema)
     piece_rows = max(1, PIECE_CELLS_MAX // len(names))
@@ -126,7 +129,7 @@ def _segment_rows(file: SegmentFile, segment: Segment, row: int, schema: Schema)
 def _walk_segment(
     walk: ChainWalk, segment: Segment, batches: bytes, pieces: Iterator[list[Row]], covered_from: int
 ) -> Iterator[None]:
-    """Moves a walk on over the rows of a segment, piece by piece; it may begin within the segment."""
+    """Moves a walk over the rows of a segment, piece by piece. It may begin within the segment."""
     ends = accumulate(unpacked_counts(batches), initial=max(segment.first_row, covered_from))
     end = next(end for end in ends if end > walk.row)
     for rows in pieces:
@@ -144,8 +147,8 @@ def _walk_segment(
 def chain_after(store: SegmentStore, segment: Segment, schema: Schema, before: bytes, covered: int) -> bytes:
     """Returns the chain of an upload after a segment, from its rows and the chain before it.
 
-    The chain covers the last rows of the segment, so many. Raises RowkeepError, LookupError and ValueError
-    for rows that cannot be read.
+    The chain covers only the last `covered` rows of the segment. Raises RowkeepError, LookupError and
+    ValueError for rows that cannot be read.
     """
     row = segment.row_end - covered
     walk = ChainWalk(row, before)

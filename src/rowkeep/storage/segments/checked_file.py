@@ -1,4 +1,4 @@
-"""Files of which every block is checked when it is read.
+"""Files whose every block is checked when it is read.
 
 Theory
 ------
@@ -39,15 +39,15 @@ class CheckedSink(io.RawIOBase):
         self.byte_count = 0
 
     def writable(self) -> bool:
-        """It can be written."""
+        """Returns True: the file can be written."""
         return True
 
     def tell(self) -> int:
-        """Where the next byte stands."""
+        """Returns the position of the next byte."""
         return self.byte_count
 
     def write(self, data: "bytes | memoryview") -> int:  # type: ignore[override]  # whatever has a buffer
-        """Adds to the file; to one that is closed, nothing."""
+        """Adds data to the file. A closed file ignores it."""
         view = memoryview(data).cast("B")
         if self.closed:
             # Arrow's writer ends the file of a seal that failed when it is collected. By then the number of
@@ -71,7 +71,7 @@ class CheckedSink(io.RawIOBase):
         self._current = 0
 
     def finish(self) -> bytes:
-        """Takes nothing more. Returns the checksums of the blocks."""
+        """Ends the writing. Returns the checksums of the blocks."""
         if self.byte_count % BLOCK_BYTES:
             self._end_block()
         self.close()
@@ -79,7 +79,7 @@ class CheckedSink(io.RawIOBase):
 
 
 class CheckedFile(io.RawIOBase):
-    """A file that answers only with what was written to it. Raises internal_error for anything else."""
+    """A file that returns only what was written to it. Raises internal_error for damaged blocks."""
 
     def __init__(self, store: SegmentStore, name: str, byte_count: int, checksums: bytes) -> None:
         super().__init__()
@@ -97,25 +97,25 @@ class CheckedFile(io.RawIOBase):
         self._checksums = array("I", checksums)
 
     def readable(self) -> bool:
-        """It can be read."""
+        """Returns True: the file can be read."""
         return True
 
     def seekable(self) -> bool:
-        """It can be read from any place."""
+        """Returns True: the file can be read from any place."""
         return True
 
     def tell(self) -> int:
-        """Where the next byte stands."""
+        """Returns the position of the next byte."""
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Moves to a place of the file."""
+        """Moves to a position in the file. Returns it."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._byte_count}[whence]
         self._position = start + offset
         return self._position
 
     def read(self, size: int = -1) -> memoryview:
-        """The next bytes, all of their blocks checked."""
+        """Returns the next bytes, after checking all of their blocks."""
         end = self._byte_count if size < 0 else min(self._position + size, self._byte_count)
         first_block = self._position // BLOCK_BYTES
         start = first_block * BLOCK_BYTES
@@ -141,7 +141,7 @@ class CheckedFile(io.RawIOBase):
         return found
 
     def checked_blocks(self) -> Iterator[memoryview]:
-        """Every block, checked; for reading a file back whole."""
+        """Yields every block after checking it, to read a whole file back."""
         self.seek(0)
         while self._position < self._byte_count:
             yield self.read(BLOCK_BYTES)

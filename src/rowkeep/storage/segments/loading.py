@@ -1,4 +1,4 @@
-"""Rows of a file into new segments, without a way through the journal.
+"""Writes the rows of a file into new segments, without passing through the journal.
 
 What a segment of sealed rows has, one of loaded rows has too: the checksums of its blocks, the size of its
 rows as canonical text, a batch that ends with it, and the chain of its upload after that batch. So whatever
@@ -40,7 +40,7 @@ PART_BYTES_MAX = 16 * 1024 * 1024
 
 
 class LoadedRows(msgspec.Struct, frozen=True):
-    """The segments that a load has written, and what their upload is from them on."""
+    """The segments that a load has written, and the counters and chain of their upload."""
 
     schema: Schema
     row_count: int
@@ -50,7 +50,7 @@ class LoadedRows(msgspec.Struct, frozen=True):
 
 
 class SegmentLoader:
-    """Writes the rows of one upload from the first on. `close` it, whatever happens."""
+    """Writes the rows of one upload from the first on. It must be closed, whatever happens."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class SegmentLoader:
             self._end_segment()
 
     def _settle(self) -> None:
-        """Counts the part before, whose text is made by now, or soon."""
+        """Counts the part before this one, after waiting for its text."""
         pending, self._pending = self._pending, None
         if pending is None:
             return
@@ -121,7 +121,7 @@ class SegmentLoader:
 
     @property
     def text_bytes(self) -> int:
-        """How much canonical text was made so far."""
+        """Returns how much canonical text has been made."""
         return self.byte_count + (0 if self._open is None else self._open.byte_count)
 
     def _end_segment(self) -> None:
@@ -134,7 +134,7 @@ class SegmentLoader:
         self.byte_count += segment.byte_count
 
     def finish(self) -> LoadedRows:
-        """Returns what was written; all of it is durable."""
+        """Returns the result of the load. All of it is durable."""
         self._settle()
         if self._open is not None and self._open.row_count:
             self._end_segment()
@@ -147,14 +147,14 @@ class SegmentLoader:
         )
 
     def close(self) -> None:
-        """Ends the thread, and discards what is not finished."""
+        """Ends the thread, and discards unfinished files."""
         self._texts.shutdown(cancel_futures=True)
         if self._open is not None:
             self._open.discard()
 
 
 class _Pending(msgspec.Struct, frozen=True, eq=False):
-    """Rows that are in the writer, and whose text is being made."""
+    """Rows that are in the writer while their text is still being made."""
 
     segment: "_OpenSegment"
     part: pa.RecordBatch
@@ -177,7 +177,7 @@ class _OpenSegment:
 
     @property
     def digest(self) -> bytes:
-        """The digest of its rows."""
+        """Returns the digest of its rows."""
         return self._digest.digest()
 
     def digest_text(self, part: pa.RecordBatch) -> int:
@@ -190,7 +190,7 @@ class _OpenSegment:
         return len(text)
 
     def count(self, row_count: int, byte_count: int) -> None:
-        """Counts rows, which are in the writer and in the digest."""
+        """Counts rows that the writer and the digest have taken."""
         self.row_count += row_count
         self.byte_count += byte_count
 
@@ -227,13 +227,13 @@ class _OpenSegment:
         )
 
     def discard(self) -> None:
-        """Removes what was written."""
+        """Removes the files that were written."""
         self._sink.close()
         self._file.discard()
 
 
 def _parts(batch: pa.RecordBatch, rows_max: int) -> Iterator[pa.RecordBatch]:
-    """The rows of a batch, at most so many and about `PART_BYTES_MAX` at a time."""
+    """Yields the rows of a batch in parts of at most `rows_max` rows and about `PART_BYTES_MAX` bytes."""
     for start in range(0, len(batch), rows_max):
         yield from _halves(batch.slice(start, rows_max))
 
@@ -248,7 +248,7 @@ def _halves(part: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def _with_exactness(schema: Schema, inexact: set[int]) -> Schema:
-    """The schema with the mark of inexact integers on the variables at these places, and on no others."""
+    """Returns the schema with exactly the variables at these places marked as inexact integers."""
     variables = [
         msgspec.structs.replace(variable, inexact=index in inexact and variable.type is VariableType.INTEGER)
         for index, variable in enumerate(schema.variables)
@@ -257,7 +257,7 @@ def _with_exactness(schema: Schema, inexact: set[int]) -> Schema:
 
 
 def _misfit(part: pa.RecordBatch, schema: Schema, first_row: int) -> RowkeepError:
-    """What is wrong with rows that a variable cannot hold, by the first of its kind."""
+    """Returns the error for the first value that its variable cannot hold."""
     for variable in schema.variables:
         single = Schema(schema.version, (variable,))
         column = part.select([variable.name])

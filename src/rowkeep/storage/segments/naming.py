@@ -14,17 +14,17 @@ _is_name = re.compile(rf"-?\d+-\d+(?:-\d+)?-[0-9a-f]{{8}}{re.escape(SUFFIX)}", r
 
 
 def is_segment_file(name: str) -> bool:
-    """Whether this is the name of a segment, or of one that is being written: what rowkeep named itself."""
+    """Returns whether a name is one that rowkeep gives to segments, finished or not."""
     return _is_name(name.removesuffix(UNFINISHED)) is not None
 
 
 def new_name(upload_id: int, first_row: int) -> str:
-    """Returns a name that no file has: the upload, its first row, and chance."""
+    """Returns a new file name, made of the upload, its first row and a random part."""
     return f"{upload_id}-{first_row}-{secrets.token_hex(4)}{SUFFIX}"
 
 
 def checked_name(name: str) -> str:
-    """Returns a name that is one. Raises ValueError for anything else, such as a path."""
+    """Returns the name if it is a segment's. Raises ValueError for anything else, such as a path."""
     if not _is_name(name):
         raise ValueError(f"{name!r} is no name of a segment")
     return name

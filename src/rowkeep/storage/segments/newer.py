@@ -1,4 +1,4 @@
-"""Which unnamed segments hold rows that the catalog does not know: the sign of an older database.
+"""Finds unnamed segments with rows that the catalog does not know. They are the sign of an older database.
 
 Rows are sealed after they were committed, and keep their numbers. So whatever a crash leaves, its rows lie
 before the end of their upload. A file whose rows lie beyond it, or whose upload was never made, was written
@@ -16,7 +16,7 @@ from rowkeep.storage.segments.recovery_facts import UnreadableSegmentError, segm
 
 
 def newer_segments(view: CatalogView, store: SegmentStore, present: Iterable[str]) -> frozenset[str]:
-    """Returns the names of those files that may hold rows which the catalog does not know."""
+    """Returns the names of the files that may hold rows which the catalog does not know."""
     named = view.segments.file_names()
     return frozenset(
         name

@@ -40,7 +40,7 @@ GroupPart = Callable[[], pa.RecordBatch]
 
 
 class SegmentWriter:
-    """Writes the rows of a segment, row group by row group. Needs at least one variable."""
+    """Writes the rows of a segment, row group by row group. The schema needs at least one variable."""
 
     def __init__(self, sink: CheckedSink, schema: Schema, upload_id: int, first_row: int) -> None:
         facts = _facts(upload_id, first_row, schema.version)
@@ -60,7 +60,7 @@ class SegmentWriter:
         self._add(pa.RecordBatch.from_arrays(arrays, schema=self._schema), byte_count)
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
-        """Adds rows of another segment; variables that it lacks are null."""
+        """Adds rows of another segment. Variables that it lacks are null."""
         names = batch.schema.names
         arrays = [
             batch.column(field.name) if field.name in names else pa.nulls(len(batch), field.type)
@@ -82,7 +82,7 @@ class SegmentWriter:
         self._group_rows = self._group_bytes = 0
 
     def finish(self, facts: SegmentFacts | None = None) -> None:
-        """Writes the footer, with what is to be said of the rows."""
+        """Writes the footer, with the facts about the rows."""
         if self._batches:
             self._end_group()
         if facts is not None:
@@ -106,7 +106,7 @@ class SegmentFile:
 
     @property
     def names(self) -> list[str]:
-        """The variables that the segment has."""
+        """Returns the names of the segment's variables."""
         return list(self._parquet.schema_arrow.names)
 
     def check_blocks(self) -> None:
@@ -115,14 +115,16 @@ class SegmentFile:
             pass
 
     def groups(self, names: Sequence[str], first_row: int, row_end: int) -> Iterator[pa.RecordBatch]:
-        """Some variables of the segment's own rows from one to another, a batch for each row group.
+        """Yields variables of the rows from `first_row` to `row_end`, a batch for each row group.
+
+        Row numbers count from 0 within the segment. Names that the segment does not have are left out.
 
         Rows count from 0 within the segment; of `names`, those that the segment has.
         """
         return one_ahead(lambda part: part(), self.parts(names, first_row, row_end))
 
     def parts(self, names: Sequence[str], first_row: int, row_end: int) -> list[GroupPart]:
-        """What `groups` gives, as functions that read a row group each when they are called."""
+        """Returns functions that each read one row group of `groups` when they are called."""
         present = [name for name in names if name in self.names]
         parts: list[GroupPart] = []
         start = 0

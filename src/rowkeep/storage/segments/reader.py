@@ -51,7 +51,7 @@ _Part = tuple[Schema, GroupPart]
 
 
 class Encoder(Protocol):
-    """Columns into the bytes of a format."""
+    """Encodes columns in a format."""
 
     def start(self) -> bytes: ...
 
@@ -72,7 +72,7 @@ _ENCODERS: dict[ReadFormat, Callable[[Schema], Encoder]] = {
 
 
 class StreamReader:
-    """One reading of a read stream from an offset; `step` until it returns None."""
+    """One reading of a read stream from an offset. Call `step` until it returns None."""
 
     def __init__(
         self, segments: SegmentStore, stream: ReadStream, *, offset: int, with_sentinel: bool
@@ -90,7 +90,7 @@ class StreamReader:
         self._has_ended = False
 
     def step(self, view: CatalogView) -> bytes | None:
-        """The next part of the body, or None after the last. Raises not_found_error for lost rows."""
+        """Returns the next part of the body, or None after the last. Raises not_found_error for lost rows."""
         if self._has_ended:
             return None
         parts: list[bytes] = []
@@ -110,7 +110,10 @@ class StreamReader:
         return b"".join(parts)
 
     def let_go(self) -> object:
-        """Gives up what is held for the next step, which makes it again. Returns it, to be dropped."""
+        """Gives up what is held for the next step, and returns it so that the caller can drop it.
+
+        The next step makes it again.
+        """
         held, self._batches = self._batches, iter(())
         self._slices = _slices_after(self._all_slices, self._row)
         return held
@@ -130,7 +133,7 @@ class StreamReader:
         return self._from_parts(parts)
 
     def _segment_parts(self, view: CatalogView, slice_: RowSlice) -> tuple[list[_Part], int]:
-        """The row groups of the next segments, and the row behind them."""
+        """Returns the row groups of the next segments, and the number of the row behind them."""
         parts: list[_Part] = []
         row = slice_.first_row
         for _ in range(SEGMENTS_OPEN_MAX):
@@ -176,7 +179,7 @@ class StreamReader:
     def _pieces(
         self, entries: Iterable[Entry], decoders: Mapping[int, RowDecoder], slice_: RowSlice
     ) -> Iterator[_Piece]:
-        """The rows of a slice, in pieces of one schema each."""
+        """Yields the rows of a slice, in pieces of one schema each."""
         for entry in entries:
             decoder = decoders[entry.schema_version]
             row = entry.first_row
@@ -186,7 +189,7 @@ class StreamReader:
                 row += len(rows)
 
     def _batch_rows(self, row_count: int, byte_count: int, source: Schema | None = None) -> int:
-        """How many rows make a batch, of rows that take so many bytes."""
+        """Returns how many rows make a batch, for rows of this size."""
         width = max(1, len(self._schema.variables), len(source.variables) if source else 0)
         fitting = BATCH_BYTES_MAX * row_count // max(1, byte_count)
         return max(1, min(BATCH_ROWS_MAX, BATCH_CELLS_MAX // width, fitting))
@@ -212,7 +215,7 @@ class StreamReader:
 
 
 def _batches(pieces: Iterable[_Piece]) -> Iterator[_Rows]:
-    """Pieces put together and cut into batches of one schema each; none is empty."""
+    """Joins pieces and cuts them into batches of one schema each. None of them is empty."""
     held: list[Row] = []
     held_schema: Schema | None = None
     for schema, rows, batch_rows in pieces:

@@ -1,4 +1,4 @@
-"""What the file of a segment says of itself (model/recovery.py), read without a catalog.
+"""Reads what a segment's file says of itself (model/recovery.py), without a catalog.
 
 Nothing here is checked against anything: whoever takes it for true has to.
 """
@@ -26,7 +26,7 @@ _TYPE_OF_ARROW = {arrow: type_ for type_, arrow in reversed(ARROW_TYPES.items())
 
 
 class UnreadableSegmentError(Exception):
-    """The file is no segment, or it is damaged; the text says why."""
+    """The file is not a segment, or it is damaged. The text says why."""
 
 
 def segment_facts(store: SegmentStore, name: str) -> SegmentFacts:
@@ -50,7 +50,7 @@ def segment_facts(store: SegmentStore, name: str) -> SegmentFacts:
 
 
 def _facts_of_columns(parquet: pq.ParquetFile) -> SegmentFacts:
-    """What can be said of a segment from before segments said more than which rows they are."""
+    """Returns the facts of an old segment, whose file says only which rows it holds."""
     metadata = parquet.metadata
     told = json.loads((metadata.metadata or {})[ROWS_FACTS])
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
@@ -82,25 +82,25 @@ class _UncheckedFile(io.RawIOBase):
         self._position = 0
 
     def readable(self) -> bool:
-        """It can be read."""
+        """Returns True: the file can be read."""
         return True
 
     def seekable(self) -> bool:
-        """It can be read from any place."""
+        """Returns True: the file can be read from any place."""
         return True
 
     def tell(self) -> int:
-        """Where the next byte stands."""
+        """Returns the position of the next byte."""
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Moves to a place of the file."""
+        """Moves to a position in the file. Returns it."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.byte_count}[whence]
         self._position = start + offset
         return self._position
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
+        """Returns the next bytes."""
         left = self._file.byte_count - self._position
         part = self._file.read(self._position, left if size < 0 else min(size, left))
         self._position += len(part)

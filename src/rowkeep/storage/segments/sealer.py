@@ -36,7 +36,10 @@ OUTLINES_PER_PAGE = 10_000
 
 
 class SegmentPlan(msgspec.Struct, frozen=True):
-    """Which rows go into a segment, and in which schema. `is_continued`: their last batch goes on."""
+    """The rows that go into a segment, and their schema.
+
+    `is_continued` says that their last batch goes on.
+    """
 
     upload_id: int
     first_row: int
@@ -47,12 +50,12 @@ class SegmentPlan(msgspec.Struct, frozen=True):
 
     @property
     def row_end(self) -> int:
-        """The row after the last."""
+        """Returns the number of the row after the last."""
         return self.first_row + self.row_count
 
 
 class SealedBatches(msgspec.Struct, frozen=True):
-    """How many rows a segment holds, the packed counts of its batches, and the chain after the last."""
+    """The row count of a segment, the packed row counts of its batches, and the chain after the last."""
 
     row_count: int
     batches: bytes
@@ -89,7 +92,7 @@ class SegmentSealer:
         return self._write(plan, partial(self._fill_from_segments, segments))
 
     def _plan(self, upload_id: int, first_row: int) -> SegmentPlan | None:
-        """The entries from a row on, as many as fit into one segment."""
+        """Returns the entries from a row on that fit into one segment, or None."""
         plan: SegmentPlan | None = None
         for outline, schema in self._entry_outlines(upload_id, first_row):
             if plan is None:
@@ -108,7 +111,7 @@ class SegmentSealer:
         return plan
 
     def _entry_outlines(self, upload_id: int, first_row: int) -> Iterator[tuple[EntryOutline, Schema]]:
-        """Returns the entries from a row on without their payloads, each with the schema of its rows."""
+        """Yields the entries from a row on without their payloads, each with the schema of its rows."""
         while True:
             with self._database.reading() as connection:
                 view = CatalogView(connection)
@@ -121,7 +124,7 @@ class SegmentSealer:
             first_row = page[-1].first_row + 1
 
     def _write(self, plan: SegmentPlan, fill: Callable[[SegmentWriter], SealedBatches]) -> Segment:
-        """Makes a durable file of what `fill` adds, which tells what it added."""
+        """Makes a durable file of the rows that `fill` adds."""
         name = new_name(plan.upload_id, plan.first_row)
         file = self._store.put(name)
         try:
@@ -153,7 +156,7 @@ class SegmentSealer:
         )
 
     def _facts(self, plan: SegmentPlan, found: SealedBatches) -> SegmentFacts:
-        """Returns what the file says of its rows."""
+        """Returns the facts that the file holds about its rows."""
         with self._database.reading() as connection:
             place = CatalogView(connection).uploads.place(plan.upload_id)
         return SegmentFacts(
@@ -224,7 +227,7 @@ class SegmentSealer:
 
 
 class _BatchCounts:
-    """How many rows each batch has, of entries that follow each other."""
+    """Counts the rows of each batch, over entries that follow each other."""
 
     def __init__(self) -> None:
         self._counts: list[int] = []
@@ -232,7 +235,7 @@ class _BatchCounts:
         self._is_continued = False
 
     def add(self, counts: Sequence[int]) -> None:
-        """The rows of some bodies of an entry."""
+        """Counts the rows of some bodies of an entry."""
         if self._is_continued:
             self._counts[-1] += counts[0]
             counts = counts[1:]
@@ -240,12 +243,12 @@ class _BatchCounts:
         self._is_continued = False
 
     def end_entry(self, entry: Entry) -> None:
-        """Notes that an entry has no more bodies."""
+        """Marks the end of an entry."""
         self._is_continued = entry.is_continued
         self._chain = entry.chain
 
     def sealed(self, row_count: int) -> SealedBatches:
-        """What to say of a segment of so many rows."""
+        """Returns the batches of a segment with this many rows."""
         return SealedBatches(row_count, packed_counts(self._counts), self._chain)
 
 

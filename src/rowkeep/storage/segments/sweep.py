@@ -52,7 +52,7 @@ _log = structlog.get_logger("rowkeep.segments")
 
 
 def _tell_of_start(moved: list[str], preserved: list[str]) -> None:
-    """Says in the log what a start has set aside."""
+    """Logs what a start has set aside."""
     if moved:
         _log.warning(
             "segments that the catalog does not name were moved to lost+found",
@@ -82,15 +82,15 @@ class SegmentSweep:
         self.set_aside_count = 0
 
     def note_written(self, name: str) -> None:
-        """Notes that this server wrote a file, which is garbage if nothing comes to name it."""
+        """Notes that this server wrote a file. The file is garbage unless the catalog names it later."""
         self._known.add(name)
 
     def sweep_at_start(
         self, present: Iterable[str], named: set[str], newer: frozenset[str] = frozenset()
     ) -> None:
-        """Sets aside what has no name when the server starts; see above. What cannot be moved stays.
+        """Sets aside the files without a name when the server starts; see above.
 
-        `newer` are those that hold rows which the catalog does not know.
+        Files that cannot be moved stay. `newer` are the files with rows that the catalog does not know.
         """
         self._known |= named
         if self._store.is_shared:
@@ -116,7 +116,7 @@ class SegmentSweep:
         return False
 
     def _moved(self, name: str, folder: str) -> bool:
-        """Moves a file, counts it and says so. Returns False for one that stays, for it cannot be moved."""
+        """Moves a file, counts it and logs it. Returns False when it cannot be moved."""
         try:
             place = self._store.set_aside(name, folder)
         except OSError as error:
@@ -128,15 +128,15 @@ class SegmentSweep:
         return True
 
     def forget_set_aside(self) -> None:
-        """Removes what was set aside long enough ago, and says so."""
+        """Removes what was set aside long enough ago, and logs it."""
         count = self._store.forget_set_aside(time.time() - SET_ASIDE_DAYS * SECONDS_PER_DAY)
         if count:
             _log.info("segments in lost+found were removed", count=count, after_days=SET_ASIDE_DAYS)
 
     def sweep(self, present: Iterable[str], named: set[str], *, grace_seconds: float) -> int:
-        """Takes away files that have had no name in the catalog for so long. Returns how many.
+        """Takes away files that have had no name in the catalog for `grace_seconds`. Returns their number.
 
-        `present` must have been listed before `named` was read: a file is named after it is there.
+        `present` must have been listed before `named` was read: a file is named only after it exists.
         """
         now = time.monotonic()
         candidates = self._ours(present) - named - self._kept
@@ -163,15 +163,13 @@ class SegmentSweep:
 
     @staticmethod
     def _ours(present: Iterable[str]) -> set[str]:
-        """Those names that rowkeep gave; a file of another name is not rowkeep's to remove."""
+        """Returns the names that rowkeep gave. Other files are not rowkeep's to remove."""
         return {name for name in present if is_segment_file(name)}
 
     def sweep_alone(self, present: Iterable[str], named: set[str]) -> int:
-        """Takes away files that have no name, while no sealing process of this server runs.
+        """Takes away files without a name, while no sealing process of this server runs.
 
-        Returns how many.
-
-        In a store that others share, such a file may be one that another server is about to name: it keeps
-        its grace.
+        Returns their number. In a store that others share, another server may be about to name such a file,
+        so it keeps its grace there.
         """
         return self.sweep(present, named, grace_seconds=GRACE_SECONDS if self._store.is_shared else 0.0)
