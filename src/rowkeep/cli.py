@@ -18,7 +18,7 @@ from rowkeep.storage.base import StorageError
 
 
 class CommandPlace(NamedTuple):
-    """The module in `commands/` and the attribute that is a command, and its line in `rowkeep --help`."""
+    """Where a command is: its module in `commands/`, its attribute, and its line in `rowkeep --help`."""
 
     module: str
     attribute: str
@@ -59,12 +59,12 @@ COMMANDS = {
 
 
 def _is_here(name: str) -> bool:
-    """Whether a command is installed: rowkeep-client has those alone that talk to a server."""
+    """Returns whether a command is installed. rowkeep-client has only the commands that talk to a server."""
     return find_spec(f"rowkeep.commands.{COMMANDS[name].module}") is not None
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports one when it is called."""
+    """A group of commands that imports a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         """Returns the names of all commands."""

@@ -1,4 +1,4 @@
-"""Settings: what an operator can change. Read once, by `compose`; rooms receive plain values.
+"""Settings: what an operator can change. `compose` reads them once and passes plain values on.
 
 Every setting is an option of `rowkeep serve` or a variable `ROWKEEP_<NAME>` in the environment, and is
 described in docs/settings.md. Units and bounds stand at the end of a name.

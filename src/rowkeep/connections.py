@@ -1,4 +1,4 @@
-"""Open connections: so many that descriptors are left for files, and the idlest end first.
+"""Bounds the number of open connections, so that descriptors are left for files. The idlest end first.
 
 Theory
 ------
@@ -34,7 +34,7 @@ _SENT_AT, _RECEIVED_AT, _INFO_BYTES = 44, 52, 104
 
 
 def raise_descriptor_limit() -> int:
-    """Lets the process open as many files as it may. Returns how many."""
+    """Raises this process's limit of open files to the highest allowed. Returns it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return most
@@ -63,7 +63,7 @@ def _descriptors() -> list[int]:
 
 
 def _quiet_seconds(descriptor: int, port: int) -> float | None:
-    """Returns for how long nothing has moved on a connection to a port; None for any other descriptor."""
+    """Returns how long a connection to a port has been quiet. None for any other descriptor."""
     try:
         with _socket(descriptor) as connection:
             if connection.getsockname()[1] != port:
@@ -77,5 +77,5 @@ def _quiet_seconds(descriptor: int, port: int) -> float | None:
 
 
 def _socket(descriptor: int) -> socket.socket:
-    """Returns a descriptor of this process once more, as a socket. Raises OSError for what is none."""
+    """Returns a duplicate of a descriptor as a socket. Raises OSError when it is not a socket."""
     return socket.socket(fileno=os.dup(descriptor))

@@ -9,12 +9,12 @@ from rowkeep.model.worker_jobs import WorkerLimits
 
 
 def quarantine_bounds(settings: Settings) -> QuarantineBounds:
-    """How much a quarantine holds."""
+    """Returns the bounds of a quarantine."""
     return QuarantineBounds(settings.quarantine_rows_max, settings.quarantine_bytes_max)
 
 
 def query_limits(settings: Settings) -> WorkerLimits:
-    """What the worker of a query may use."""
+    """Returns the limits of a query's worker."""
     return WorkerLimits(
         memory_bytes_max=settings.query_memory_bytes_max,
         seconds_max=settings.query_seconds_max,
@@ -24,7 +24,7 @@ def query_limits(settings: Settings) -> WorkerLimits:
 
 
 def export_limits(settings: Settings) -> WorkerLimits:
-    """What the worker of an export may use."""
+    """Returns the limits of an export's worker."""
     return WorkerLimits(
         memory_bytes_max=settings.export_memory_bytes_max,
         seconds_max=settings.export_seconds_max,
@@ -34,7 +34,7 @@ def export_limits(settings: Settings) -> WorkerLimits:
 
 
 def load_limits(settings: Settings) -> WorkerLimits:
-    """What the worker of a load may use."""
+    """Returns the limits of a load's worker."""
     return WorkerLimits(
         memory_bytes_max=settings.load_memory_bytes_max,
         seconds_max=settings.load_seconds_max,
@@ -44,27 +44,27 @@ def load_limits(settings: Settings) -> WorkerLimits:
 
 
 def read_places(settings: Settings) -> Places:
-    """How many bodies of rows may be sent at a time."""
+    """Returns the places for bodies of rows that are sent at the same time."""
     advice = "Let some of them end, and try again."
     return Places(settings.reads_max, settings.reads_per_caller_max, noun="reads", advice=advice)
 
 
 def follow_places(settings: Settings) -> Places:
-    """How many readers may follow at a time."""
+    """Returns the places for followers."""
     advice = "Read with listRows, or try again later."
     share_max = settings.followers_per_caller_max
     return Places(settings.followers_max, share_max, noun="readers that follow", advice=advice)
 
 
 def long_insert_places(settings: Settings) -> Places:
-    """How many long inserts may go on at a time."""
+    """Returns the places for long inserts."""
     advice = "Nothing was inserted; insert the rows in requests of their own, or try again later."
     share_max = settings.long_inserts_per_caller_max
     return Places(settings.long_inserts_max, share_max, noun="long inserts", advice=advice)
 
 
 def insert_rate_limits(settings: Settings) -> InsertLimits | None:
-    """How fast rows may be inserted; None for no limit."""
+    """Returns the rate limits of inserts, or None when there are none."""
     return insert_limits(
         [
             ("token", RateUnit.REQUESTS, settings.token_requests_per_second_max),
@@ -77,7 +77,7 @@ def insert_rate_limits(settings: Settings) -> InsertLimits | None:
 
 
 def ask_limits(settings: Settings) -> RequestLimits:
-    """How much one caller may ask of the routes beside inserts."""
+    """Returns the limits of each caller on the routes beside inserts."""
     return request_limits(
         token=(settings.token_asks_per_second_max, settings.token_read_bytes_per_second_max),
         address=(settings.address_asks_per_second_max, settings.address_read_bytes_per_second_max),
@@ -86,6 +86,6 @@ def ask_limits(settings: Settings) -> RequestLimits:
 
 
 def workers_max(settings: Settings) -> int:
-    """How many workers there can be at a time."""
+    """Returns how many workers there can be at a time."""
     # A query takes two workers, one after the other, and a filter one.
     return settings.loads_max + settings.exports_max + 2 * settings.queries_max

@@ -52,7 +52,7 @@ _log = structlog.get_logger("rowkeep.server")
 
 
 class StartError(Exception):
-    """The server cannot start; the text says why and what to do."""
+    """The server cannot start. The text says why and what to do."""
 
 
 def serve(settings: Settings) -> None:
@@ -73,7 +73,7 @@ def serve(settings: Settings) -> None:
 
 @contextmanager
 def refusals_logged() -> Iterator[None]:
-    """Writes a line in the log when a start is refused, and raises the refusal again."""
+    """Logs a line when a start is refused, and raises the error again."""
     try:
         yield
     except (StartError, StorageError, ValueError) as error:
@@ -95,7 +95,7 @@ def _lock(directory: DataDirectory) -> None:
 
 
 def free_port(host: str, port: int) -> int:
-    """The port to listen on: itself if it is free, any free one for 0. Raises StartError."""
+    """Returns the port to listen on: this one if it is free; for 0, any free one. Raises StartError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,7 +108,10 @@ def free_port(host: str, port: int) -> int:
 
 
 def http_server(application: object, host: str, port: int, tls: tuple[Path, Path] | None = None) -> Server:
-    """The HTTP server as rowkeep runs it; the benchmark's floor runs the same. `tls`: certificate and key."""
+    """Returns the HTTP server as rowkeep runs it. The benchmark's floor runs the same.
+
+    `tls` is certificate and key.
+    """
     return Server(
         application,
         address=host,
@@ -145,7 +148,7 @@ def _no_password() -> str:
 
 
 def _warn_of_plain_http(settings: Settings) -> None:
-    """Says, where nobody can miss it, that tokens and rows go over the network as they are."""
+    """Warns at the start that tokens and rows are sent unencrypted."""
     if settings.tls_certificate or _is_loopback(settings.host):
         return
     text = (
@@ -164,7 +167,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def settle_memory() -> None:
-    """Takes what start-up made out of the garbage collector's sight; see COLLECTED_OBJECTS_MIN."""
+    """Hides the objects made at start-up from the garbage collector; see COLLECTED_OBJECTS_MIN."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECTED_OBJECTS_MIN, 20, 100)
@@ -201,7 +204,7 @@ async def _serve(settings: Settings, port: int, tls: tuple[Path, Path] | None) -
 
 
 async def _serve_operators(entrance: object, settings: Settings, stack: AsyncExitStack) -> None:
-    """Serves health and metrics at their own address, if they have one, until the stack is closed."""
+    """Serves health and metrics at their own address, if one is set, until the stack is closed."""
     if not settings.metrics_address:
         return
     host, port = address_of(settings.metrics_address)
@@ -237,7 +240,7 @@ async def _wait_until_listening(host: str, port: int, serving: "asyncio.Task[Non
 
 
 class _LogFile:
-    """The standard error stream. A line that it does not take is lost, and no request with it."""
+    """The standard error stream. A line that cannot be written is lost, and no request fails for it."""
 
     def write(self, text: str) -> int:
         """Writes a text, as far as there is room."""
@@ -254,7 +257,7 @@ class _LogFile:
 
 
 def configure_log(level: str) -> None:
-    """Has the log written to stderr, a JSON object a line, from a level on."""
+    """Sends the log to stderr, as a JSON object a line, from a level on."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

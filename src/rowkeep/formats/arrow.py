@@ -25,7 +25,7 @@ ARROW_TYPES = {type_: pa.type_for_alias(record.arrow) for type_, record in RECOR
 
 
 def arrow_schema(schema: Schema) -> pa.Schema:
-    """The Arrow schema that clients expect of these variables."""
+    """Returns the Arrow schema that clients expect of these variables."""
     return pa.schema([pa.field(variable.name, ARROW_TYPES[variable.type]) for variable in schema.variables])
 
 
@@ -34,9 +34,9 @@ _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
 class ArrowRows:
-    """Rows in Arrow columns, of a segment, as a reader asked for them.
+    """Rows of a segment in Arrow columns, as a reader asked for them.
 
-    `batch` holds those of the reader's variables that `source` has; the others are null.
+    `batch` holds those of the reader's variables that `source` has. The others are null.
     """
 
     def __init__(self, batch: pa.RecordBatch, source: Schema, target: Schema) -> None:
@@ -46,17 +46,17 @@ class ArrowRows:
         self.row_count: int = len(batch)
 
     def pieces(self, row_count: int) -> "Iterator[ArrowRows]":
-        """Yields the rows in pieces, each with at most so many."""
+        """Yields the rows in pieces of at most `row_count` rows."""
         for start in range(0, self.row_count, row_count):
             yield ArrowRows(self._batch.slice(start, row_count), self._source, self._target)
 
     @property
     def byte_count(self) -> int:
-        """What the rows take in memory."""
+        """Returns how much memory the rows take."""
         return int(self._batch.nbytes)
 
     def arrays(self) -> list[pa.Array]:
-        """An Arrow column for each variable of the reader, in its type."""
+        """Returns an Arrow column for each variable of the reader, in its type."""
         positions = self._source.position_by_key()
         return [
             self._array(variable.type, positions.get(variable.name.lower()))
@@ -79,24 +79,24 @@ class ArrowRows:
 
 
 class ArrowEncoder:
-    """Columns as an Arrow IPC stream, part by part."""
+    """Encodes columns as an Arrow IPC stream, part by part."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = arrow_schema(schema)
 
     def start(self) -> bytes:
-        """The schema message."""
+        """Returns the schema message."""
         return _bytes(self._schema.serialize())
 
     def batch(self, columns: Sequence[Column], row_count: int) -> bytes:
-        """One record batch of `row_count` rows, at least one."""
+        """Returns one record batch of `row_count` rows, at least one."""
         arrays = [
             pa.array(column, type=field.type) for column, field in zip(columns, self._schema, strict=True)
         ]
         return self._written(arrays, row_count)
 
     def arrow_batch(self, rows: ArrowRows) -> bytes:
-        """Encodes rows that are Arrow already."""
+        """Encodes rows that are in Arrow columns."""
         return self._written(rows.arrays(), rows.row_count)
 
     def _written(self, arrays: Sequence[pa.Array], row_count: int) -> bytes:
@@ -108,11 +108,11 @@ class ArrowEncoder:
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def sentinel(self) -> bytes:
-        """The empty batch that says that everything was sent."""
+        """Returns the empty batch that marks a complete stream."""
         return self._written([pa.array([], type=field.type) for field in self._schema], 0)
 
     def end(self) -> bytes:
-        """The end of the stream."""
+        """Returns the end of the stream."""
         return _END_OF_STREAM
 
 
@@ -126,11 +126,10 @@ _SHOWN_AS_TEXT = {type_ for type_, record in RECORDS.items() if record.has_fract
 
 
 class CsvEncoder:
-    """Columns as CSV (RFC 4180) with a header: texts in quotes, nulls empty, an empty text is `""`.
+    """Encodes columns as CSV (RFC 4180) with a header: texts in quotes, nulls empty, an empty text is `""`.
 
-    With one variable a null would be an empty line, which most readers pass over. It is `""` there; an empty
-    text is `""` too and ends in CRLF, which only `rowkeep insert` tells from the other
-    (client/files/delimited.py).
+    With one variable a null would be an empty line, which most readers pass over. It is `""` there. An empty
+    text is `""` too, but ends in CRLF; only `rowkeep insert` tells the two apart (client/files/delimited.py).
     """
 
     _OPTIONS = pyarrow.csv.WriteOptions(include_header=False)
@@ -139,11 +138,11 @@ class CsvEncoder:
         self._variables = schema.variables
 
     def start(self) -> bytes:
-        """The header."""
+        """Returns the header."""
         return ",".join(f'"{variable.name}"' for variable in self._variables).encode() + b"\n"
 
     def batch(self, columns: Sequence[Column], row_count: int) -> bytes:
-        """A line for each row."""
+        """Returns a line for each row."""
         if not columns:
             return b"\n" * row_count
         return self._written(
@@ -154,7 +153,7 @@ class CsvEncoder:
         )
 
     def arrow_batch(self, rows: ArrowRows) -> bytes:
-        """Encodes rows that are Arrow already."""
+        """Encodes rows that are in Arrow columns."""
         if not self._variables:
             return b"\n" * rows.row_count
         return self._written(
@@ -181,19 +180,19 @@ class CsvEncoder:
         return pa.array(column, type=ARROW_TYPES[type_])
 
     def sentinel(self) -> bytes:
-        """Nothing: the end of the body is the end."""
+        """Returns nothing: CSV has no mark for a complete stream."""
         return b""
 
     def end(self) -> bytes:
-        """Nothing."""
+        """Returns nothing: CSV has no end mark."""
         return b""
 
 
 class ColumnMeasures:
     """An Arrow stream of one column as batches of `value` and `measure` (see model/statistics.py).
 
-    `reader` is an Arrow RecordBatchReader to be read once; after that, of geographies, `centroid` and
-    `bounding_box` are known.
+    `reader` is an Arrow RecordBatchReader that can be read once. For geographies, `centroid` and
+    `bounding_box` are known after that.
     """
 
     def __init__(self, parts: Iterator[bytes], type_: VariableType) -> None:
@@ -223,12 +222,12 @@ class ColumnMeasures:
 
     @property
     def centroid(self) -> Point | None:
-        """The mean of the centres of all geographies."""
+        """Returns the mean of the centres of all geographies."""
         return self._geographies.centroid
 
     @property
     def bounding_box(self) -> BoundingBox | None:
-        """What holds all geographies."""
+        """Returns the box that holds all geographies."""
         return self._geographies.bounding_box
 
 
@@ -238,7 +237,7 @@ _MEASURE_TYPES = {
 
 
 class _PartsFile(io.RawIOBase):
-    """Parts of a stream as the file that Arrow reads from."""
+    """The parts of a stream as a file that Arrow can read."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts = parts
@@ -263,7 +262,7 @@ RowBatch: TypeAlias = pa.RecordBatch
 
 
 def row_batch(columns: Sequence[pa.Array | Column], schema: Schema) -> RowBatch:
-    """Columns, Arrow's or of Python values, as a batch in the types of a schema that has variables."""
+    """Returns columns, of Arrow or of Python values, as a batch in the types of a schema with variables."""
     fields = arrow_schema(schema)
     arrays = [
         column if isinstance(column, pa.Array) else pa.array(column, type=field.type)

@@ -1,4 +1,4 @@
-"""Rows that come as an Arrow stream, as canonical text or as lines of JSON.
+"""Converts the rows of an Arrow stream to canonical text or to lines of JSON.
 
 Theory
 ------
@@ -42,21 +42,21 @@ _DAY_MICROSECONDS = 86_400_000_000
 
 
 class _Texts(msgspec.Struct, frozen=True):
-    """The values of a column as JSON: texts, and the quote that stands around each."""
+    """The values of a column as JSON texts, and the quote that stands around each."""
 
     texts: pa.Array
     quote: str = ""
 
     def pieces(self, before: str) -> list[pa.Array | str]:
-        """What each row is joined of: `before` and the value, or nothing where it is null."""
+        """Returns the pieces that each row is joined from: `before` and the value, or nothing for null."""
         around = [f"{before}{self.quote}", self.texts, self.quote]
         return [pc.binary_join_element_wise(*around, "")] if self.texts.null_count else around
 
 
 def canonical_texts(body: memoryview, schema: Schema, *, bytes_max: int) -> Iterator[tuple[int, bytes]]:
-    """The canonical text of the rows of a body, in slices, and how many rows are in each.
+    """Yields the canonical text of a body's rows in slices, each with its number of rows.
 
-    Raises StrictRefusal when they do not fit as they are, invalid_request_error for what is no stream,
+    Raises StrictRefusal when the rows do not fit as they are, invalid_request_error for a broken stream, and
     payload_too_large for more than `bytes_max` of text.
     """
     return _bounded(body, bytes_max, lambda part: canonical_batch_text(part, schema))
@@ -65,8 +65,8 @@ def canonical_texts(body: memoryview, schema: Schema, *, bytes_max: int) -> Iter
 def write_lines(body: memoryview, output: BinaryIO, *, bytes_max: int) -> None:
     """Writes the rows of a body as JSON, one a line.
 
-    A value that is no JSON (NaN, text that is no UTF-8) is written as what it is, to be refused in its row.
-    Raises invalid_request_error, payload_too_large for more than `bytes_max`.
+    A value that JSON does not have (NaN, text that is not UTF-8) is written as it is, so that its row is
+    refused later. Raises invalid_request_error, payload_too_large for more than `bytes_max`.
     """
     for _, text in _bounded(body, bytes_max, _lines):
         output.write(text)
@@ -75,7 +75,7 @@ def write_lines(body: memoryview, output: BinaryIO, *, bytes_max: int) -> None:
 def _bounded(
     body: memoryview, bytes_max: int, text_of: Callable[[pa.RecordBatch], bytes]
 ) -> Iterator[tuple[int, bytes]]:
-    """What is made of each slice of a body, and how many rows it has."""
+    """Yields the text of each slice of a body, with its number of rows."""
     size = 0
     with translated():
         for batch in arrow_batches(body):
@@ -120,7 +120,7 @@ def _with_nulls(texts: _Texts) -> _Texts:
 
 
 def _joined(named: Sequence[tuple[str, _Texts]], row_count: int) -> bytes:
-    """A line for each row, of the values that are not null."""
+    """Returns a line for each row, made of the values that are not null."""
     if not named or not row_count:
         return b"{}\n" * row_count
     pieces = [
@@ -136,7 +136,7 @@ def _joined(named: Sequence[tuple[str, _Texts]], row_count: int) -> bytes:
 
 
 def _merged(pieces: Sequence[pa.Array | str]) -> list[pa.Array | str]:
-    """Joins what stands between two columns into one piece, for each piece costs time in every row."""
+    """Joins the constant pieces between two columns into one, since each piece costs time in every row."""
     merged: list[pa.Array | str] = []
     for piece in pieces:
         if isinstance(piece, str) and merged and isinstance(merged[-1], str):
@@ -147,7 +147,7 @@ def _merged(pieces: Sequence[pa.Array | str]) -> list[pa.Array | str]:
 
 
 def _data(texts: pa.Array) -> bytes:
-    """All texts of an array, one after the other."""
+    """Returns all texts of an array, one after the other."""
     _, offsets, data = texts.buffers()
     if data is None:
         return b""
@@ -156,7 +156,7 @@ def _data(texts: pa.Array) -> bytes:
 
 
 def _typed_texts(column: pa.Array, variable: Variable) -> _Texts:
-    """The values of a column that fits its variable as it is. Raises StrictRefusal."""
+    """Returns the values of a column that fits its variable as it is. Raises StrictRefusal."""
     if variable.is_empty and column.null_count < len(column):  # its first value decides its type
         raise StrictRefusal
     if not any(is_kind(column.type) for is_kind in _TAKEN[variable.type]):
@@ -182,7 +182,7 @@ _TAKEN: dict[VariableType, tuple[Callable[[pa.DataType], bool], ...]] = {
 
 
 def _check_range(column: pa.Array, variable: Variable) -> None:
-    """What Arrow's types hold and rowkeep's do not. Raises StrictRefusal."""
+    """Raises StrictRefusal for values that Arrow's types hold and rowkeep's do not."""
     if variable.type is VariableType.FLOAT:
         if not pc.all(pc.is_finite(column)).as_py() and len(column) > column.null_count:
             raise StrictRefusal
@@ -211,7 +211,7 @@ _BOUNDS = {
 
 
 def _texts(column: pa.Array) -> _Texts:
-    """The values of a column. Times are in Arrow's form, with all their fraction digits."""
+    """Returns the values of a column. Times are in Arrow's form, with all their fraction digits."""
     type_ = column.type
     if pa.types.is_null(type_) or pa.types.is_integer(type_) or pa.types.is_decimal(type_):
         return _Texts(column.cast(pa.string()))
@@ -234,7 +234,7 @@ _NO_TIME_MARK = "time-out-of-range"
 
 
 def _marked_times(texts: pa.Array) -> pa.Array:
-    """Times in quotes, and a word that is no JSON for each that has no text, to be refused in its row."""
+    """Returns times in quotes. A time without a text form becomes a word that JSON refuses in its row."""
     quoted = pc.binary_join_element_wise('"', texts, '"', "")
     return pc.if_else(pc.starts_with(texts, _NO_TIME), _NO_TIME_MARK, quoted)
 
@@ -243,7 +243,7 @@ _ESCAPED = bytes(range(0x20)) + b'"\\'
 
 
 def _holds_escaped(data: bytes) -> bool:
-    """Whether JSON writes any of these bytes in another way."""
+    """Returns whether JSON writes any of these bytes in another way."""
     return len(data.translate(None, _ESCAPED)) != len(data)
 
 
@@ -254,7 +254,7 @@ def _escaped_texts(column: pa.Array) -> pa.Array:
 
 
 def _quoted_bytes(column: pa.Array) -> pa.Array:
-    """Texts of which some are no UTF-8, in quotes: those as the bytes that they are."""
+    """Returns texts in quotes. Those that are not UTF-8 stay the bytes that they are."""
     encode = msgspec.json.Encoder().encode
     quoted: list[bytes | None] = []
     for value in column.to_pylist():
@@ -282,7 +282,7 @@ def _float_texts(column: pa.Array) -> pa.Array:
 
 
 def _iso_texts(column: pa.Array) -> pa.Array:
-    """Times as JSON has them: a T, and no fraction where it is 0."""
+    """Returns times as JSON has them: with a T, and without a fraction of 0."""
     type_ = column.type
     is_timestamp = pa.types.is_timestamp(type_)
     try:
@@ -295,7 +295,10 @@ def _iso_texts(column: pa.Array) -> pa.Array:
 
 
 def _in_microseconds(column: pa.Array) -> pa.Array:
-    """Times in microseconds where that loses nothing; else as they are, to be refused by their 7th digit."""
+    """Returns times in microseconds where that loses nothing.
+
+    Others stay as they are, and are refused later for their 7th digit.
+    """
     for is_type, type_ in (
         (pa.types.is_timestamp, pa.timestamp("us")),
         (pa.types.is_time, pa.time64("us")),

@@ -1,4 +1,4 @@
-"""Columns of Arrow streams that clients send: which types are read, found sound, and made plain.
+"""Columns of clients' Arrow streams: checks types and layouts, and converts them to plain ones.
 
 Theory
 ------
@@ -48,7 +48,7 @@ _BYTES = (
 
 
 def check_type(field: pa.Field) -> None:
-    """Raises invalid_request_error for a column of a type that no variable takes, with what to do."""
+    """Raises invalid_request_error for a column whose type no variable takes, and says what to do."""
     _check_meaning(field)
     type_ = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     if pa.types.is_timestamp(type_):
@@ -75,7 +75,7 @@ def check_type(field: pa.Field) -> None:
 
 
 def _check_meaning(field: pa.Field) -> None:
-    """Raises invalid_request_error for periods of pandas: their numbers say nothing without a unit."""
+    """Raises invalid_request_error for periods of pandas, whose numbers mean nothing without a unit."""
     is_known = isinstance(field.type, pa.BaseExtensionType)  # as it is where pandas was imported
     name = (
         field.type.extension_name
@@ -90,7 +90,10 @@ def _check_meaning(field: pa.Field) -> None:
 
 
 def sound_column(column: pa.Array) -> pa.Array:
-    """A column that holds to Arrow's rules, in a type that shows what does not. Raises ArrowInvalid."""
+    """Returns a column that keeps Arrow's rules. Its type can hold the values that broke them.
+
+    Raises ArrowInvalid.
+    """
     if pa.types.is_dictionary(column.type):
         column.indices.validate(full=True)
         return pa.DictionaryArray.from_arrays(column.indices, sound_column(column.dictionary), safe=True)
@@ -104,7 +107,7 @@ def sound_column(column: pa.Array) -> pa.Array:
 
 
 def _shown_column(column: pa.Array) -> pa.Array:
-    """A column with values that its type does not have. Raises ArrowInvalid if its layout is broken."""
+    """Returns a column in a type that holds its invalid values. Raises ArrowInvalid for a broken layout."""
     type_ = column.type
     column.validate()
     if pa.types.is_string(type_) or pa.types.is_large_string(type_):
@@ -124,7 +127,7 @@ def _shown_column(column: pa.Array) -> pa.Array:
 
 
 def _sound_views(column: pa.Array) -> pa.Array:
-    """Views that lie within their buffers; those of nulls are empty. Raises ArrowInvalid."""
+    """Returns views that lie within their buffers. Those of nulls become empty. Raises ArrowInvalid."""
     column.validate()
     validity, views, *texts = column.buffers()
     end = column.offset + len(column)
@@ -150,7 +153,7 @@ def _sound_views(column: pa.Array) -> pa.Array:
 
 
 def plain_column(column: pa.Array) -> pa.Array:
-    """A column without a dictionary, in the type of its kind that has 64 bits or the usual layout."""
+    """Returns a column without a dictionary, in the type of its kind with 64 bits or the usual layout."""
     if pa.types.is_dictionary(column.type):
         values = plain_column(column.dictionary)
         return pa.DictionaryArray.from_arrays(column.indices, values).dictionary_decode()
@@ -168,7 +171,7 @@ def plain_column(column: pa.Array) -> pa.Array:
 
 
 def text_bytes(column: pa.Array) -> int:
-    """How many bytes of text a column holds when it is written out."""
+    """Returns how many bytes of text a column has when it is written out."""
     if pa.types.is_dictionary(column.type):
         if not _is_text(column.dictionary.type):
             return 0

@@ -1,4 +1,4 @@
-"""Arrow streams that clients send: read, and not trusted.
+"""Reads Arrow streams that clients send, without trusting them.
 
 A stream must have its end mark, else one that was cut off between two batches would look whole. Every
 column is found sound before it is cast (arrow_columns.py).
@@ -42,7 +42,7 @@ _row_label = re.compile(r"__index_level_\d+__").fullmatch
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Makes errors of reading a stream invalid_request_error."""
+    """Turns errors of reading a stream into invalid_request_error."""
     try:
         yield
     except (pa.ArrowException, OSError, OverflowError, UnicodeDecodeError) as error:
@@ -58,7 +58,7 @@ def _unreadable(problem: str) -> RowkeepError:
 
 
 def arrow_batches(body: memoryview) -> Iterator[pa.RecordBatch]:
-    """The batches of a stream, valid, with names and types that can be had as JSON."""
+    """Yields the batches of a stream, checked, with names and types that JSON can have."""
     if bytes(body[: len(_FILE_START)]) == _FILE_START:
         raise _unreadable("The body is an Arrow file, not a stream.")
     # Not of the view: Python 3.11 crashes when it collects a view that is in a cycle and in use.
@@ -77,7 +77,7 @@ def arrow_batches(body: memoryview) -> Iterator[pa.RecordBatch]:
 
 
 def _check_messages(source: pa.Buffer) -> None:
-    """Raises invalid_request_error for what a stream declares and does not have, or may not have."""
+    """Raises invalid_request_error when a stream declares more than it has, or more than it may have."""
     row_count = 0
     file = pa.BufferReader(source)
     end = 0
@@ -97,9 +97,9 @@ def _check_messages(source: pa.Buffer) -> None:
 
 
 def _check_end(rest: bytes) -> None:
-    """Raises invalid_request_error unless the mark of the end, and nothing else, is behind the messages.
+    """Raises invalid_request_error unless the end mark, and nothing else, follows the messages.
 
-    pyarrow stops reading at the mark and where the bytes end. Values may look like the mark, so the last
+    pyarrow stops reading at the mark and also where the bytes end. Values may look like the mark, so the last
     bytes of a body do not tell whether it is whole.
     """
     if not rest.startswith(_STREAM_END):
@@ -125,7 +125,7 @@ def _check_columns(schema: pa.Schema) -> None:
 
 
 def _check_row_count(row_count: int, byte_count: int) -> None:
-    """Raises invalid_request_error for more rows, or values of dictionaries, than so many bytes can hold."""
+    """Raises invalid_request_error for more rows or dictionary values than so many bytes can hold."""
     if row_count > byte_count * ROWS_PER_BYTE_MAX:
         raise invalid_request(
             f"The Arrow stream declares {row_count} rows and has {byte_count} bytes. A row takes a bit at "
@@ -134,14 +134,17 @@ def _check_row_count(row_count: int, byte_count: int) -> None:
 
 
 class _BatchHead(msgspec.Struct, frozen=True):
-    """What the head of a message says of the batch, or of the values of a dictionary, that it holds."""
+    """What the head of a message says about its batch, or about its dictionary's values."""
 
     row_count: int
     is_compressed: bool
 
 
 def _batch_head(message: pa.ipc.Message) -> _BatchHead | None:
-    """Reads a message's head, which pyarrow does not show without making the batch; None for a schema."""
+    """Returns the head of a message, or None for a schema.
+
+    pyarrow does not show the head without making the batch.
+    """
     if message.type not in ("record batch", "dictionary"):
         return None
     metadata = message.metadata.to_pybytes()
@@ -155,7 +158,7 @@ def _batch_head(message: pa.ipc.Message) -> _BatchHead | None:
 
 
 class _Table:
-    """A table of a FlatBuffer, which is how Arrow writes its messages' heads."""
+    """A table of a FlatBuffer. Arrow writes the heads of its messages as FlatBuffers."""
 
     def __init__(self, buffer: bytes, position: int) -> None:
         self._buffer = buffer
@@ -163,11 +166,11 @@ class _Table:
 
     @classmethod
     def root(cls, buffer: bytes) -> "_Table":
-        """The outermost table."""
+        """Returns the outermost table."""
         return cls(buffer, struct.unpack_from("<I", buffer, 0)[0])
 
     def field(self, number: int) -> int | None:
-        """Where a field lies; None when it has its default."""
+        """Returns the position of a field, or None when it has its default."""
         fields = self._position - struct.unpack_from("<i", self._buffer, self._position)[0]
         place = 4 + 2 * number
         if place >= struct.unpack_from("<H", self._buffer, fields)[0]:
@@ -176,12 +179,12 @@ class _Table:
         return self._position + offset if offset else None
 
     def integer(self, number: int) -> int:
-        """An integer of 64 bits; 0 is its default."""
+        """Returns an integer of 64 bits. Its default is 0."""
         at = self.field(number)
         return 0 if at is None else int(struct.unpack_from("<q", self._buffer, at)[0])
 
     def table(self, number: int) -> "_Table":
-        """The table that a field points at."""
+        """Returns the table that a field points at."""
         at = self.field(number)
         if at is None:
             raise struct.error("a table is missing")

@@ -1,4 +1,4 @@
-"""Scopes, access levels, the caller and the principal: who calls and what they could do at most.
+"""Scopes, access levels, the caller and the principal: who calls, and what they may do at most.
 
 A call needs both: the level on the dataset and the scope on the token. Source: contract 2.
 """
@@ -20,7 +20,7 @@ class AccessLevel(IntEnum):
 
     @property
     def wire_name(self) -> str:
-        """The level as the API spells it."""
+        """Returns the level as the API spells it."""
         return self.name.lower()
 
 
@@ -62,16 +62,16 @@ SCOPE_OF_LEVEL = {
 
 
 class Caller(msgspec.Struct, frozen=True, cache_hash=True):
-    """Who calls, as a request says it: somebody with a token, which is kept as its hash, or nobody.
+    """Who calls, as the request says: somebody with a token, or nobody. The token is kept as its hash.
 
-    Whose token it is and whether it counts is looked up at each call (services/access.py).
+    Each call looks up whose token it is and whether it is valid (services/access.py).
     """
 
     token_hash: bytes | None = None
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether the call came without credentials."""
+        """Returns whether the call came without credentials."""
         return self.token_hash is None
 
 
@@ -91,11 +91,11 @@ class Principal(msgspec.Struct, frozen=True):
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether the call came without credentials."""
+        """Returns whether the call came without credentials."""
         return self.user_id is None
 
     def holds(self, scope: Scope) -> bool:
-        """Whether the scopes include `scope`, directly or from further up the ladder."""
+        """Returns whether the scopes include `scope`, directly or through a wider scope."""
         if scope in self.scopes or scope is Scope.PUBLIC:
             return True
         if scope in _LADDER:
@@ -103,7 +103,7 @@ class Principal(msgspec.Struct, frozen=True):
         return _READ_BY_WRITE.get(scope) in self.scopes
 
     def capped(self, level: AccessLevel) -> AccessLevel:
-        """The highest level up to `level` that the scopes allow."""
+        """Returns the highest level up to `level` that the scopes allow."""
         allowed = (each for each in AccessLevel if each <= level and self.holds(SCOPE_OF_LEVEL[each]))
         return max(allowed, default=AccessLevel.NONE)
 

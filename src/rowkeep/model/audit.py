@@ -42,9 +42,10 @@ class AuditAction(StrEnum):
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a call comes from: a request, or a command on the server's machine; neither is the server itself.
+    """Where a call comes from: a request, a command on the server's machine, or the server itself.
 
-    `system_user` is who ran the command, as the machine knows them.
+    `system_user` is the machine's name for who ran the command. An origin that is neither a request nor a
+    command is the server itself.
     """
 
     token_hash: bytes | None = None
@@ -59,7 +60,7 @@ origin_of_call: ContextVar[Origin] = ContextVar("origin_of_call", default=THE_SE
 
 
 class AuditSubject(msgspec.Struct, frozen=True):
-    """What an act was done to: as people write it, whose it is, and the data set that it belongs to."""
+    """What an act was done to: its name for people, its owner, and its data set."""
 
     text: str
     owner_id: int | None
@@ -70,7 +71,10 @@ WHOLE_SERVER = AuditSubject("server", None)
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """One act. `user_name` and `token_id` are of who sent the request; None for commands and the server."""
+    """One act.
+
+    `user_name` and `token_id` belong to the request; they are None for commands and the server.
+    """
 
     id: int
     done_at: int

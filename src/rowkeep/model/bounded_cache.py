@@ -1,4 +1,4 @@
-"""What is remembered between requests, bounded in bytes.
+"""Caches of values between requests, bounded in bytes.
 
 Keys and values are often what a stranger sent, or as large as a caller's schema. So a cache counts what it
 holds in bytes and not in entries, and does not keep one entry that would take much of its room.
@@ -18,7 +18,7 @@ _SHARE = 4
 
 
 class BoundedCache(Generic[Key, Value]):
-    """Remembers values up to a bound in bytes; what came first goes first. For one thread."""
+    """Remembers values up to a bound in bytes. The oldest are dropped first. Used by one thread."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
@@ -29,18 +29,18 @@ class BoundedCache(Generic[Key, Value]):
         return len(self._entries)
 
     def get(self, key: Key) -> Value | None:
-        """Returns what is remembered."""
+        """Returns the remembered value, or None."""
         found = self._entries.get(key)
         return None if found is None else found[0]
 
     def renew(self, key: Key) -> None:
-        """Counts a value as the last that came, if it is remembered."""
+        """Makes a remembered value the newest."""
         found = self._entries.pop(key, None)
         if found is not None:
             self._entries[key] = found
 
     def keep(self, key: Key, value: Value, byte_count: int) -> None:
-        """Remembers a value that takes so many bytes with its key, unless it is too large to."""
+        """Remembers a value, unless it is too large. `byte_count` is its size with its key."""
         cost = byte_count + ENTRY_BYTES
         self.drop(key)
         if cost * _SHARE > self._bytes_max:
@@ -60,7 +60,7 @@ class BoundedCache(Generic[Key, Value]):
 def remembered(
     bytes_max: int,
 ) -> Callable[[Callable[[bytes], Value]], Callable[[bytes], Value]]:
-    """Has a function of bytes remember what it returned; what it raises is not remembered."""
+    """Makes a function of bytes remember its results. Exceptions are not remembered."""
 
     def decorate(function: Callable[[bytes], Value]) -> Callable[[bytes], Value]:
         kept: BoundedCache[bytes, tuple[Value]] = BoundedCache(bytes_max)

@@ -1,4 +1,4 @@
-"""What a receipt can be checked by: the canonical text of rows, its digest, and the chain of an upload.
+"""The proofs in a receipt: the canonical text of rows, its digest, and the chain of an upload.
 
 Theory
 ------
@@ -32,23 +32,25 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def canonical_text(rows: Sequence[msgspec.Struct]) -> bytes:
-    """Decoded rows as canonical text."""
+    """Returns decoded rows as canonical text."""
     return _encode_lines(rows)
 
 
 def digest_of(rows: Sequence[msgspec.Struct]) -> bytes:
-    """The digest of a batch, 32 bytes."""
+    """Returns the digest of a batch, 32 bytes."""
     return hashlib.sha256(_encode_lines(rows)).digest()
 
 
 def next_chain(chain: bytes, digest: bytes) -> bytes:
-    """The chain after a batch."""
+    """Returns the chain after a batch."""
     return hashlib.sha256(chain + digest).digest()
 
 
 class ChainWalk:
-    """Recomputes a chain from rows that come piece by piece; `row` is the next one, `chain` covers whole
-    batches."""
+    """Recomputes a chain from rows that come piece by piece.
+
+    `row` is the number of the next row. `chain` covers whole batches.
+    """
 
     def __init__(self, row: int, chain: bytes) -> None:
         self.row = row
@@ -56,18 +58,18 @@ class ChainWalk:
         self._digest = hashlib.sha256()
 
     def add(self, rows: Sequence[msgspec.Struct]) -> None:
-        """More rows of a batch."""
+        """Adds rows to the current batch."""
         self._digest.update(canonical_text(rows))
         self.row += len(rows)
 
     def end_batch(self) -> None:
-        """The batch has no more rows."""
+        """Ends the current batch."""
         self.chain = next_chain(self.chain, self._digest.digest())
         self._digest = hashlib.sha256()
 
 
 def packed_counts(counts: Iterable[int]) -> bytes:
-    """Row counts of batches in few bytes: LEB128, then zlib."""
+    """Returns row counts of batches in few bytes: LEB128, then zlib."""
     packed = bytearray()
     for count in counts:
         rest = count
@@ -79,7 +81,7 @@ def packed_counts(counts: Iterable[int]) -> bytes:
 
 
 def unpacked_counts(packed: bytes) -> Iterator[int]:
-    """The row counts again; none for no bytes. Raises ValueError for bytes that are none."""
+    """Yields the packed row counts; nothing for an empty text. Raises ValueError for damaged bytes."""
     try:
         numbers = zlib.decompress(packed) if packed else b""
     except zlib.error as error:

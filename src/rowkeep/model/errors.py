@@ -20,7 +20,7 @@ ROW_ERRORS_MAX = 100
 
 
 class ErrorCode(StrEnum):
-    """The codes a caller can meet in the key `error`."""
+    """The codes that a caller can find in the key `error`."""
 
     INVALID_REQUEST = "invalid_request_error"
     INVALID_TOKEN = "invalid_token"  # a code, not a token
@@ -70,10 +70,10 @@ class RowkeepError(Exception):
 
 
 class RowsRefused(RowkeepError):
-    """A request whose rows do not fit the schema; nothing of it was written.
+    """The error for a request whose rows do not fit the schema. Nothing of the request was written.
 
-    `row_errors` holds the first errors (bounded by the decoder), `row_error_count` counts all;
-    `validate_only` is what the body says, if it does. `consequence` ends the message.
+    `row_errors` holds the first errors (bounded by the decoder), and `row_error_count` counts all.
+    `validate_only` is set if the body has it. `consequence` ends the message.
     """
 
     def __init__(
@@ -93,17 +93,17 @@ class RowsRefused(RowkeepError):
 
 
 def invalid_request(message: str) -> RowkeepError:
-    """400: the request can never succeed as it is."""
+    """Returns 400: the request can never succeed as it is."""
     return RowkeepError(ErrorCode.INVALID_REQUEST, message)
 
 
 def invalid_token(message: str) -> RowkeepError:
-    """401: no credentials, or credentials that do not count (any more)."""
+    """Returns 401: the credentials are missing or not valid (any more)."""
     return RowkeepError(ErrorCode.INVALID_TOKEN, message)
 
 
 def insufficient_scope(scope: str) -> RowkeepError:
-    """403: the token lacks a scope that its user could grant it."""
+    """Returns 403: the token lacks a scope that its user could grant it."""
     return RowkeepError(
         ErrorCode.INSUFFICIENT_SCOPE,
         f"This token lacks the scope {scope}. Use a token that was created with it.",
@@ -112,36 +112,36 @@ def insufficient_scope(scope: str) -> RowkeepError:
 
 
 def forbidden(message: str) -> RowkeepError:
-    """403: the caller sees the resource and may not do this to it."""
+    """Returns 403: the caller sees the resource, but may not do this to it."""
     return RowkeepError(ErrorCode.FORBIDDEN, message)
 
 
 def not_found(message: str) -> RowkeepError:
-    """404: absent, or not visible to the caller; the two never differ."""
+    """Returns 404: missing, or not visible to the caller. The two are never told apart."""
     return RowkeepError(ErrorCode.NOT_FOUND, message)
 
 
 def conflict(message: str) -> RowkeepError:
-    """409: the request is as it should be, and what is there is in its way."""
+    """Returns 409: the request is correct, but the current state does not allow it."""
     return RowkeepError(ErrorCode.CONFLICT, message)
 
 
 def damaged(message: str) -> RowkeepError:
-    """500: what is stored is not what was written; nothing of it is served."""
+    """Returns 500: stored data differs from what was written. None of it is served."""
     return RowkeepError(
         ErrorCode.INTERNAL, f"{message} Run `rowkeep verify`, and restore a backup.", detail=message
     )
 
 
 def unavailable(message: str, *, retry_after_seconds: int, detail: str | None = None) -> RowkeepError:
-    """503: nothing of the request was applied; the same request may succeed later."""
+    """Returns 503: nothing of the request was applied. The same request may succeed later."""
     return RowkeepError(
         ErrorCode.UNAVAILABLE, message, retry_after_seconds=retry_after_seconds, detail=detail
     )
 
 
 def too_slow() -> RowkeepError:
-    """503: the request has waited as long as one may, for room or for its turn."""
+    """Returns 503: the request has waited too long for room or for its turn."""
     return unavailable(
         "The server takes in rows more slowly than they arrive. Nothing of this request was inserted; "
         "send it again later.",

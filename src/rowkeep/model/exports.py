@@ -1,4 +1,4 @@
-"""Exports: rows as files that other programs read. What may be asked for, and what a table is too large for.
+"""Exports: rows as files that other programs read. Their options, and the limits of each format.
 
 Two kinds of things do not fit a format. What the schema and the number of rows tell is refused before an
 export is taken in (`check_fits`). What only the values tell (an integer that a double cannot hold, a text
@@ -81,7 +81,7 @@ class ExportOptions(msgspec.Struct, frozen=True):
 
     @property
     def suffix(self) -> str:
-        """How the names of the files end."""
+        """Returns the ending of the files' names."""
         is_text = self.format in (ExportFormat.CSV, ExportFormat.JSON_LINES)
         return f".{self.format.value}{_SUFFIXES.get(self.compression, '') if is_text else ''}"
 
@@ -136,10 +136,11 @@ def _null_marker(marker: str | None) -> str:
 
 
 class ExportArguments(msgspec.Struct, frozen=True):
-    """What an export is asked for: rows, as they were found when it was taken in, and how to write them.
+    """The arguments of an export: the rows that were found when it was taken in, and how to write them.
 
-    Whether who asks may read them (`stream` says what that takes) is asked again before a file is sent.
-    `name` is what the files are called; `table_name` is that of the table, if the rows are of one.
+    Whether the caller may read them is checked again before a file is sent; `stream` has the grounds for
+    that. `name` is the name of the files. `table_name` is that of the table, if the rows are those of a
+    table.
     """
 
     stream: ReadStream
@@ -148,7 +149,7 @@ class ExportArguments(msgspec.Struct, frozen=True):
     table_name: str | None = None
 
     def file_name(self, part: int, part_count: int) -> str:
-        """What a file is called where it is downloaded."""
+        """Returns the name of a file for downloads."""
         number = f"_{part:06d}" if part_count > 1 else ""
         return f"{self.name}{number}{self.options.suffix}"
 
@@ -162,7 +163,7 @@ class ExportedFile(msgspec.Struct, frozen=True):
 
 
 class ExportResult(msgspec.Struct, frozen=True):
-    """What a completed export has."""
+    """The result of a completed export."""
 
     files: tuple[ExportedFile, ...]
     row_count: int
@@ -170,12 +171,12 @@ class ExportResult(msgspec.Struct, frozen=True):
 
     @property
     def byte_count(self) -> int:
-        """How large all files are together."""
+        """Returns the total size of all files."""
         return sum(file.byte_count for file in self.files)
 
 
 class UploadRows(msgspec.Struct, frozen=True):
-    """The rows of one upload that an export reads: segments, and entries that lie in the file of entries."""
+    """The rows of one upload that an export reads: its segments, and its entries in the file of entries."""
 
     slices: tuple[RowSlice, ...]
     schemas: tuple[Schema, ...]
@@ -184,7 +185,7 @@ class UploadRows(msgspec.Struct, frozen=True):
 
 
 class ExportPlan(msgspec.Struct, frozen=True):
-    """All that a worker needs to write the files of an export. `segments` is the folder of the segments."""
+    """What a worker needs to write the files of an export. `segments` is the folder of the segments."""
 
     schema: Schema
     uploads: tuple[UploadRows, ...]
@@ -194,7 +195,7 @@ class ExportPlan(msgspec.Struct, frozen=True):
 
     @property
     def row_count(self) -> int:
-        """How many rows there are."""
+        """Returns how many rows there are."""
         return sum(each.row_end - each.first_row for upload in self.uploads for each in upload.slices)
 
 
@@ -251,7 +252,7 @@ def _unfit(format_: str, reason: str) -> RowkeepError:
 
 
 def unfit_value(format_: ExportFormat, variable: str, row: int, reason: str) -> RowkeepError:
-    """400: a value that a format cannot hold; rows count from 0."""
+    """Returns 400 for a value that a format cannot hold. Rows count from 0."""
     return invalid_request(
         f"This does not fit the format {format_.value}: `{variable}` of row {row} {reason}. Leave "
         "the variable out with `selectedVariables`, or export csv or parquet."

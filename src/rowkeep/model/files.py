@@ -1,4 +1,4 @@
-"""Files that come in: their types, what a caller says of one, what was found, and the records that are bad.
+"""Files that are loaded: their types, options, detected properties and bad records.
 
 Source: contract 4.5.
 """
@@ -41,11 +41,10 @@ class FileType(StrEnum):
 
 
 class FileOptions(msgspec.Struct, frozen=True):
-    """What a caller says of a file; None is found from the file itself.
+    """The options that a caller gives for a file. An option that is None is detected in the file.
 
-    `file_name` is the name that the file had with its sender. `types` are given types by the names of
-    variables, as in the file or repaired, ignoring case. `layer` is one sheet of a workbook or one layer of
-    a geographic file.
+    `file_name` is the name of the file at the sender. `types` are given by variable name, as in the file or
+    repaired, ignoring case. `layer` is one sheet of a workbook or one layer of a geographic file.
     """
 
     file_name: str
@@ -64,7 +63,7 @@ class FileOptions(msgspec.Struct, frozen=True):
 
 
 class Detected(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a file was read as: what the caller said of it, and what was found."""
+    """The properties with which a file was read: those that the caller gave and those that were detected."""
 
     type: FileType
     compression: str | None = None
@@ -94,7 +93,7 @@ class BadRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def message(self) -> str:
-        """The record in the words of an error."""
+        """Returns the record's error as a message."""
         place = f"Line {self.line}" if self.line is not None else f"Row {self.row}"
         if self.column is None:
             return f"{place}: {self.expected}"
@@ -102,9 +101,9 @@ class BadRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RecordsRefused(RowkeepError):
-    """A file with records that cannot be read as rows; nothing of it was loaded.
+    """The error for a file with records that cannot be read as rows. Nothing of the file was loaded.
 
-    `bad_records` holds the first, `bad_record_count` counts all.
+    `bad_records` holds the first ones, `bad_record_count` counts all.
     """
 
     def __init__(self, bad_records: Sequence[BadRecord], bad_record_count: int) -> None:
@@ -119,5 +118,5 @@ class RecordsRefused(RowkeepError):
 
 
 def shortened(text: str, characters_max: int = SHOWN_VALUE_CHARACTERS_MAX) -> str:
-    """The beginning of a text that is too long to be shown."""
+    """Returns a text, cut when it is too long to be shown."""
     return text if len(text) <= characters_max else f"{text[:characters_max]}..."

@@ -1,4 +1,4 @@
-"""Whether a text is a geography: WKT in longitude and latitude. Source: contract 5, 7.36, 7.37.
+"""Checks whether a text is a geography: WKT in longitude and latitude. Source: contract 5, 7.36, 7.37.
 
 Plain points, nearly all that a stream holds, cost one regular expression for a whole request;
 everything else is read by GEOS. A longitude lies within 180 degrees and a latitude within 90. What lies
@@ -45,12 +45,12 @@ _TOO_MANY_DIGITS = b"0" * 300
 
 
 def geographies_are_valid(texts: Sequence[str | None]) -> bool:
-    """Whether every text is WKT; nulls do not count."""
+    """Returns whether every text is valid WKT. Nulls are passed over."""
     return are_plain_points(texts) or all(is_geography(text) for text in texts if text is not None)
 
 
 def are_plain_points(texts: Sequence[str | None]) -> bool:
-    """Whether every text is a point in its simplest spelling; nulls do not count."""
+    """Returns whether every text is a point in its simplest spelling. Nulls are passed over."""
     present = [text for text in texts if text is not None] if None in texts else texts
     if not present:
         return True
@@ -59,13 +59,13 @@ def are_plain_points(texts: Sequence[str | None]) -> bool:
 
 
 def is_geography(text: str) -> bool:
-    """Whether one text is WKT of places on Earth: points, lines, polygons and collections of them."""
+    """Returns whether a text is WKT of places on Earth: points, lines, polygons and collections of them."""
     shape = _shape(text)
     return shape is not None and _place_problem(shape) is None
 
 
 def geography_of(text: str) -> str:
-    """The WKT of a text, without the SRID that PostGIS puts before it. Raises ValueError with the reason."""
+    """Returns the WKT of a text, without PostGIS's SRID in front. Raises ValueError with the reason."""
     srid = _srid_match(text)
     if srid is not None and int(srid[1][:9]) != _LONGITUDE_AND_LATITUDE:
         raise ValueError(
@@ -82,7 +82,7 @@ def geography_of(text: str) -> str:
 
 
 def wkt_of_geojson(text: str) -> str:
-    """The WKT of a geometry of GeoJSON, with all digits of its numbers. Raises ValueError with the reason."""
+    """Returns the WKT of a GeoJSON geometry, with all digits. Raises ValueError with the reason."""
     if text.count("GeometryCollection") > _NESTED_COLLECTIONS_MAX:
         raise ValueError("its collections are nested too deeply")
     shape = shapely.from_geojson(text, on_invalid="ignore")
@@ -92,7 +92,7 @@ def wkt_of_geojson(text: str) -> str:
 
 
 def wkt_of_wkb(content: bytes) -> str:
-    """The WKT of a geometry in WKB, with all digits of its numbers. Raises ValueError with the reason."""
+    """Returns the WKT of a geometry in WKB, with all digits. Raises ValueError with the reason."""
     try:
         shape = shapely.from_wkb(content)
     except shapely.errors.GEOSException as error:
@@ -108,7 +108,7 @@ def _checked_wkt(shape: shapely.Geometry) -> str:
 
 
 def _shape(text: str) -> shapely.Geometry | None:
-    """What GEOS reads in a text that it can be trusted with."""
+    """Returns the shape that GEOS reads in a text, or None where GEOS is not to be trusted with it."""
     upper = text.encode(errors="replace").upper()
     if b"\x00" in upper:  # GEOS reads C strings and would stop at the first NUL
         return None
@@ -124,7 +124,7 @@ def _shape(text: str) -> shapely.Geometry | None:
 
 
 def _place_problem(shape: shapely.Geometry) -> str | None:
-    """Why a shape is nowhere on Earth."""
+    """Returns why a shape is nowhere on Earth, or None."""
     west, south, east, north = shapely.bounds(shape).tolist()  # of an empty one NaN, which is beyond nothing
     for kind, degrees, degrees_max in (
         ("latitude", north, LATITUDE_MAX),
@@ -147,7 +147,7 @@ def _is_readable(words: bytes, upper: bytes) -> bool:
 
 
 class GeographySummary:
-    """Where geographies lie, taken in a batch at a time."""
+    """Sums up where geographies lie. They are added a batch at a time."""
 
     def __init__(self) -> None:
         self._west = self._south = math.inf
@@ -156,7 +156,10 @@ class GeographySummary:
         self._count = 0
 
     def add(self, texts: Sequence[str | None]) -> list[int | None]:
-        """Takes texts in; the number of vertices of each. What is empty has none, and lies nowhere."""
+        """Adds texts. Returns the number of vertices of each.
+
+        Empty geographies have none, and lie nowhere.
+        """
         shapes = shapely.from_wkt(list(texts), on_invalid="ignore")
         vertices = shapely.get_num_coordinates(shapes).tolist()
         placed = [shape for shape, count in zip(shapes, vertices, strict=True) if count]
@@ -175,14 +178,14 @@ class GeographySummary:
 
     @property
     def centroid(self) -> Point | None:
-        """The mean of the centres; None of nothing."""
+        """Returns the mean of the centres, or None when there are no geographies."""
         if not self._count:
             return None
         return Point(self._longitudes / self._count, self._latitudes / self._count)
 
     @property
     def bounding_box(self) -> BoundingBox | None:
-        """What holds all of them; None of nothing."""
+        """Returns the box that holds all geographies, or None when there are none."""
         if not self._count:
             return None
         return BoundingBox(self._west, self._east, self._north, self._south)

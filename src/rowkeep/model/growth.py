@@ -29,14 +29,14 @@ from rowkeep.model.types.text import parse_date_time
 
 
 class AddedVariable(msgspec.Struct, frozen=True):
-    """A variable that the rows brought along."""
+    """A variable that was added by rows."""
 
     name: str
     type: VariableType
 
 
 class UpdatedVariable(msgspec.Struct, frozen=True, rename="camel"):
-    """A variable whose type the rows widened."""
+    """A variable whose type was widened by rows."""
 
     name: str
     type: VariableType
@@ -44,7 +44,7 @@ class UpdatedVariable(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SchemaChange(msgspec.Struct, frozen=True, rename="camel"):
-    """What changed, as `schemaUpdates` reports it."""
+    """The changes to a schema, as `schemaUpdates` reports them."""
 
     updated_variables: tuple[UpdatedVariable, ...] = ()
     added_variables: tuple[AddedVariable, ...] = ()
@@ -68,11 +68,11 @@ class SchemaGrowth:
 
     @property
     def variables(self) -> Mapping[str, Variable]:
-        """The variables so far, by their names in lower case."""
+        """Returns the variables so far, by name in lower case."""
         return self._variables
 
     def observe(self, cells: Cells) -> None:
-        """Widens, adds or marks what the cells of one row ask for."""
+        """Widens, adds or marks variables so that the cells of one row fit."""
         for name, value in cells.items():
             if name.lower() not in self._variables and self._may_update and self._may_add(name):
                 self._add(name, value)
@@ -84,7 +84,7 @@ class SchemaGrowth:
             self._widen(self._variables[name.lower()], value)
 
     def _add(self, name: str, value: object) -> None:
-        """Adds a variable of the type that the table has for it, or else an empty one."""
+        """Adds a variable with the type that the table has for it, or else an empty one."""
         shared = self._shared.get(name.lower())
         if shared is not None:
             self._put(Variable(name=shared.name, type=shared.type))
@@ -128,11 +128,11 @@ class SchemaGrowth:
         return VariableType.STRING if type_ is VariableType.FLOAT and variable.inexact else type_
 
     def keep(self) -> None:
-        """Takes what was observed so far for good."""
+        """Makes the growth so far permanent."""
         self._undoing.clear()
 
     def undo(self) -> None:
-        """Forgets what was observed since `keep` was called last."""
+        """Undoes the growth since `keep` was called last."""
         while self._undoing:
             key, before = self._undoing.pop()
             if before is None:
@@ -146,7 +146,7 @@ class SchemaGrowth:
         self._variables[key] = variable
 
     def schema(self) -> Schema:
-        """The grown schema: the next version, or the one before when nothing changed."""
+        """Returns the grown schema as the next version, or the schema before when nothing changed."""
         variables = tuple(self._variables.values())
         if variables == self._before.variables:
             return self._before
@@ -154,7 +154,7 @@ class SchemaGrowth:
 
     @staticmethod
     def refusal(name: str, value: object, variable_count: int) -> str:
-        """Why an unknown variable could not be added."""
+        """Returns why an unknown variable could not be added."""
         problem = name_problem(name)
         if problem is not None:
             return (
@@ -169,7 +169,7 @@ class SchemaGrowth:
 
 
 def schema_change(before: Schema, after: Schema) -> SchemaChange:
-    """What a caller is told about the way from one schema of an upload to a later one."""
+    """Returns the changes from one schema of an upload to a later one."""
     known = len(before.variables)
     pairs = zip(before.variables, after.variables[:known], strict=True)
     return SchemaChange(

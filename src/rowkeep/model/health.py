@@ -1,4 +1,4 @@
-"""How the server is doing, as records."""
+"""Figures about the state of the server."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class DurabilityClass(StrEnum):
-    """What an fsync is worth on the disk of the data directory."""
+    """How far an fsync on the data directory's disk can be trusted."""
 
     DURABLE = "durable"
     SUSPICIOUS = "suspicious"
@@ -15,7 +15,7 @@ class DurabilityClass(StrEnum):
 
 
 class Durability(msgspec.Struct, frozen=True, rename="camel"):
-    """What the disk of the data directory was found to be; `fsync_ms` is the median for 4 KiB."""
+    """What was measured on the disk of the data directory. `fsync_ms` is the median for 4 KiB."""
 
     class_: DurabilityClass = msgspec.field(name="class")
     fsync_ms: float
@@ -23,7 +23,7 @@ class Durability(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class DiskFigures(msgspec.Struct, frozen=True):
-    """How large the disk of the data directory is, what is free on it, and what its database takes."""
+    """The size of the data directory's disk, its free bytes, and the bytes that the database takes."""
 
     byte_count: int
     free_bytes: int
@@ -31,7 +31,7 @@ class DiskFigures(msgspec.Struct, frozen=True):
 
 
 class PlaceFigures(msgspec.Struct, frozen=True):
-    """How many places of one kind there are, and how many are taken."""
+    """The number of places of one kind, and how many of them are taken."""
 
     kind: str
     places_max: int
@@ -39,7 +39,7 @@ class PlaceFigures(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Figures since the start of the process. `failure` says why nothing is written any more."""
+    """Figures since the start of the process. `failure` is the reason when nothing is written any more."""
 
     failure: str | None
     queued_bytes: int

@@ -1,4 +1,4 @@
-"""How long things took: counts of durations between bounds, as Prometheus' histograms have them."""
+"""Counts of durations between bounds, like Prometheus' histograms."""
 
 from bisect import bisect_left
 

@@ -1,4 +1,4 @@
-"""Compressed bodies: from `Content-Encoding` back to the bytes that were meant.
+"""Inflates compressed bodies, as their `Content-Encoding` says.
 
 Theory
 ------
@@ -37,7 +37,7 @@ _GZIP_BITS = 16 + zlib.MAX_WBITS
 
 
 class ContentCoding(StrEnum):
-    """How a body may be compressed, as in `Content-Encoding`."""
+    """The ways in which a body may be compressed, as in `Content-Encoding`."""
 
     GZIP = "gzip"
     ZSTD = "zstd"
@@ -45,7 +45,7 @@ class ContentCoding(StrEnum):
 
 
 class EncodingRefused(RowkeepError):
-    """A body is compressed in a way that the server does not take; the answer says which it does."""
+    """The error for a body in an unknown coding. The answer lists the known ones."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(
@@ -59,9 +59,9 @@ class InflatedTooMuch(Exception):
 
 
 def inflated(body: bytes, coding: ContentCoding, *, bytes_max: int, steps_max: int | None = None) -> bytes:
-    """A whole body. Raises InflatedTooMuch, or invalid_request_error for one that is not whole.
+    """Returns a whole inflated body. Raises InflatedTooMuch, or invalid_request_error for a broken one.
 
-    `steps_max` bounds the work too: a body may be made of many pieces that hold nothing.
+    `steps_max` bounds the work too, since a body may be made of many pieces that hold nothing.
     """
     pieces: list[bytes] = []
     left = bytes_max
@@ -74,7 +74,7 @@ def inflated(body: bytes, coding: ContentCoding, *, bytes_max: int, steps_max: i
 
 
 def inflated_pieces(chunks: Iterable[bytes], coding: ContentCoding) -> Iterator[bytes]:
-    """The pieces of a body that comes in chunks. Raises invalid_request_error for one that is not whole."""
+    """Yields the pieces of a body that comes in chunks. Raises invalid_request_error for a broken one."""
     stream: _Stream = _ZstdStream() if coding is ContentCoding.ZSTD else _ZlibStream(coding)
     part_count = 0  # members or frames that are complete
     try:
@@ -91,7 +91,7 @@ def inflated_pieces(chunks: Iterable[bytes], coding: ContentCoding) -> Iterator[
 
 
 def inflated_too_large(bytes_max: int) -> RowkeepError:
-    """413: what was sent is more than it looks."""
+    """Returns 413: the body inflates to more than is allowed."""
     return RowkeepError(
         ErrorCode.PAYLOAD_TOO_LARGE,
         f"The body inflates to more than {bytes_max} bytes. Nothing was done; send fewer rows in a request.",
@@ -115,17 +115,17 @@ class _Stream(Protocol):
 
     @property
     def fed_bytes(self) -> int:
-        """How much data to give at a time."""
+        """Returns how much data to give at a time."""
 
     @property
     def is_at_end(self) -> bool:
-        """Whether a member or frame is complete and no other has begun."""
+        """Returns whether a member or frame is complete and no other has begun."""
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """What becomes of more data, up to the end of its member or frame."""
+        """Yields what more data inflates to, up to the end of its member or frame."""
 
     def rest(self) -> bytes:
-        """The data that came after that end."""
+        """Returns the data that came after that end."""
 
 
 class _ZlibStream:

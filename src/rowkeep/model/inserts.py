@@ -1,4 +1,4 @@
-"""What an insertRows request says beside its rows: how its body is written, what is to be done with it."""
+"""The options of an insertRows request: the format of its body, and what is to be done with its rows."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from rowkeep.model.quarantine import QuarantineBounds, Skipping
 
 
 class BodyFormat(StrEnum):
-    """How a body holds rows: one JSON object with `rows`, one row a line, or an Arrow stream."""
+    """The formats of a body with rows: one JSON object with `rows`, one row a line, or an Arrow stream."""
 
     JSON = "json"
     LINES = "ndjson"
@@ -16,10 +16,10 @@ class BodyFormat(StrEnum):
 
 
 class OffsetMove(msgspec.Struct, frozen=True):
-    """Where a producer stands once the rows are in, and where it must have stood before.
+    """A producer's new offset token, and the token that it expects to replace.
 
-    With `token` None it stays where it was. `expected` counts only with `expects`; None then means that there
-    is no token yet.
+    With `token` None the token stays as it was. `expected` counts only when `expects` is true; None then
+    means that there is no token yet.
     """
 
     token: str | None
@@ -28,14 +28,14 @@ class OffsetMove(msgspec.Struct, frozen=True):
 
 
 def offset_move(token: str | None, expected: str | msgspec.UnsetType | None) -> OffsetMove | None:
-    """What a request says of its offset; None when it says nothing."""
+    """Returns what a request says of its offset, or None when it says nothing."""
     if expected is not msgspec.UNSET:
         return OffsetMove(token, True, expected)
     return None if token is None else OffsetMove(token)
 
 
 class InsertOptions(msgspec.Struct, frozen=True):
-    """What a request asks for in its query; None where it does not say. What a JSON body says goes before."""
+    """The options in a request's query. None means not given. A JSON body's own options come first."""
 
     update_schema: bool | None = None
     validate_only: bool | None = None
@@ -43,15 +43,15 @@ class InsertOptions(msgspec.Struct, frozen=True):
     offset: OffsetMove | None = None
 
     def updates(self, *, by_default: bool) -> bool:
-        """Whether rows may change the schema when their body does not say."""
+        """Returns whether rows may change the schema when their body does not say."""
         return by_default if self.update_schema is None else self.update_schema
 
     def skipping(self, bounds: QuarantineBounds) -> Skipping:
-        """Whether rows that do not fit are skipped when their body does not say."""
+        """Returns whether rows that do not fit are skipped when their body does not say."""
         return Skipping(bool(self.skip_invalid_rows), bounds)
 
     def validates_only(self, asked: bool | None) -> bool:
-        """Whether the rows are to be checked and not kept; `asked` is what the body says."""
+        """Returns whether the rows are only checked and not kept. `asked` is what the body says."""
         return bool(self.validate_only if asked is None else asked)
 
 

@@ -1,4 +1,4 @@
-"""Jobs: all that takes longer than a request.
+"""Jobs: work that takes longer than a request.
 
 Theory
 ------
@@ -20,7 +20,7 @@ ATTEMPTS_MAX = 3
 
 
 class JobKind(StrEnum):
-    """What a job does."""
+    """The kinds of jobs."""
 
     LOAD = "load"
     EXPORT = "export"
@@ -29,7 +29,7 @@ class JobKind(StrEnum):
 
 
 class JobStatus(StrEnum):
-    """How far a job is, spelled as on the wire."""
+    """The states of a job, spelled as on the wire."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -42,10 +42,10 @@ UNFINISHED = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A job as the catalog knows it. `arguments` and `result` are JSON, of what the kind says.
+    """A job as the catalog knows it. `arguments` and `result` are JSON whose form depends on the kind.
 
-    `upload_id` is the upload that a load fills. `fraction` is how much is done, from 0 to 1; `attempts`
-    counts how often it was begun; `error` is for who asked.
+    `upload_id` is the upload that a load fills. `fraction` is the progress from 0 to 1. `attempts` counts how
+    often the job was begun. `error` is the message for the caller who asked.
     """
 
     id: int
@@ -65,5 +65,5 @@ class Job(msgspec.Struct, frozen=True):
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Returns whether the job has ended."""
         return self.status not in UNFINISHED

@@ -1,4 +1,4 @@
-"""JSON that is sent line by line, or as events, holds no character that readers break lines at.
+"""Escapes the characters at which readers may break lines, in JSON that is sent line by line or as events.
 
 A line feed is always escaped in JSON. U+2028, U+2029 and U+0085 need not be, but Python's `splitlines` and
 others break lines at them too, and would tear a row apart. They stand in strings alone, so escaping them
@@ -13,7 +13,7 @@ _ESCAPES = {
 
 
 def with_escaped_breaks(json: bytes) -> bytes:
-    """Returns the same JSON, these characters escaped."""
+    """Returns the JSON with these characters escaped."""
     for character, escape in _ESCAPES.items():
         if character in json:
             json = json.replace(character, escape)

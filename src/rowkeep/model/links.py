@@ -1,4 +1,4 @@
-"""Links by which a file can be fetched without a token: what they say, signed.
+"""Signed links by which a file can be fetched without a token.
 
 A link says which file or which rows, for which token, and until when; nobody can change that without the
 server's secret.
@@ -21,7 +21,7 @@ _DIGEST_BYTES = 32
 
 
 class DownloadLink(msgspec.Struct, frozen=True, array_like=True):
-    """A file of an export, and who gives it out; `expires_at` in epoch milliseconds."""
+    """A link to a file of an export, and who gave it out. `expires_at` is in epoch milliseconds."""
 
     export: str
     part: int
@@ -30,7 +30,7 @@ class DownloadLink(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RowLink(msgspec.Struct, frozen=True, array_like=True):
-    """Rows of a table or of one upload, as they are when the link is followed, and how they are written."""
+    """A link to the rows of a table or an upload, as they are when the link is followed, and their format."""
 
     table: str
     upload_name: str | None
@@ -53,14 +53,14 @@ _PURPOSES: dict[type[DownloadLink | RowLink], bytes] = {
 
 
 def signed(link: DownloadLink | RowLink, secret: bytes) -> str:
-    """Returns a link as text that fits into a path."""
+    """Returns a link as signed text that fits into a path."""
     said = msgspec.msgpack.encode(link)
     digest = _digest(_PURPOSES[type(link)], said, secret)
     return base64.urlsafe_b64encode(digest + said).rstrip(b"=").decode()
 
 
 def checked(text: str, secret: bytes, now: int, type_: type[Link]) -> Link:
-    """Returns what a link says. Raises not_found_error for one that was not signed so, or has expired."""
+    """Returns the link in a signed text. Raises not_found_error for a wrong signature or an expired link."""
     try:
         data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""Loads: the jobs that make an upload of a file."""
+"""Loads: jobs that read a file into an upload."""
 
 from collections.abc import Mapping
 
@@ -13,11 +13,11 @@ from rowkeep.model.transfers import Transfer
 
 
 class LoadArguments(msgspec.Struct, frozen=True):
-    """What a load is asked for: the temporary upload with the content, and what its sender says of it.
+    """The arguments of a load: the temporary upload with the content, and its sender's options.
 
-    `metadata` is by the names of variables as its sender spells them; `content_bytes` is the file's size,
-    `place` where the upload is that it fills. With a `transfer` the server fetches the content
-    first; the size is 0 until then.
+    `metadata` is by variable name, as its sender spells it. `content_bytes` is the file's size. `place` is
+    where the upload is that the load fills. With a `transfer` the server first fetches the content; the size
+    is 0 until then.
     """
 
     temp_upload: str
@@ -29,7 +29,7 @@ class LoadArguments(msgspec.Struct, frozen=True):
 
 
 class LoadResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a load came to, beside the rows: what its file was read as, and the first bad records.
+    """The result of a load beside the rows: the detected properties of its file, and the first bad records.
 
     `fetched_bytes` is the size of content that the server fetched itself.
     """
@@ -42,7 +42,7 @@ class LoadResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LoadAnswer(msgspec.Struct, frozen=True):
-    """What a worker says of a file: what it has made, or which records are bad and may not be skipped."""
+    """A worker's answer about a file: what it has made, or the bad records that may not be skipped."""
 
     loaded: "LoadedFile | None" = None
     bad_records: tuple[BadRecord, ...] = ()
@@ -50,7 +50,7 @@ class LoadAnswer(msgspec.Struct, frozen=True):
 
 
 class LoadedFile(msgspec.Struct, frozen=True):
-    """What a load has made: durable segments that nothing names yet, and what is to be said of them.
+    """What a load has made: durable segments that nothing names yet, and the facts about them.
 
     `byte_count` is the size of the rows as if they had been streamed. `refused` are the skipped records.
     """

@@ -1,4 +1,4 @@
-"""Names of variables that come from somewhere else: repaired so that they can name a variable.
+"""Repairs names from elsewhere so that variables can have them.
 
 A name keeps its ASCII letters, digits and underscores. What else it has becomes one underscore; a letter
 with an accent becomes the letter. A name that begins with a digit gets an underscore in front, one that
@@ -19,7 +19,7 @@ _foreign = re.compile(r"[^A-Za-z0-9_]+", re.ASCII)
 
 
 def repaired_name(name: str) -> str:
-    """A name that can name a variable; the name itself where it can."""
+    """Returns a name that a variable can have. A name that is fine is returned as it is."""
     if name_problem(name) is None:
         return name
     letters = "".join(letter for letter in normalize("NFKD", name) if not combining(letter))
@@ -32,7 +32,7 @@ def repaired_name(name: str) -> str:
 
 
 def repaired_names(names: Iterable[str]) -> list[str]:
-    """The repaired names of one file, numbered where they would be equal ignoring case."""
+    """Returns the repaired names of one file, numbered where they would be equal ignoring case."""
     originals = list(names)
     # A name that needs no repair is not renamed because of one before it that does.
     taken = {name.lower() for name in originals if name_problem(name) is None}

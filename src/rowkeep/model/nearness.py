@@ -1,4 +1,4 @@
-"""Names that somebody probably meant, and names that there are, as a message says them.
+"""Suggestions of similar names, and lists of known names, for messages.
 
 Both are bounded: at most NAMES_LOOKED_AT names are compared, and SHOWN_MAX are listed.
 """
@@ -16,7 +16,7 @@ _CACHED_MAX = 256
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Returns the name among those known that is most like another; None when none is alike."""
+    """Returns the known name that is most like another, or None when none is similar."""
     return _nearest(name, tuple(islice(known, NAMES_LOOKED_AT)))
 
 
@@ -28,13 +28,16 @@ def _nearest(name: str, known: tuple[str, ...]) -> str | None:
 
 
 def _core(name: str) -> str:
-    """What is left of a name without case, spaces and signs between words."""
+    """Returns a name without case, spaces and signs between words."""
     letters = "".join(letter for letter in name[:SHOWN_CHARACTERS_MAX].lower() if letter not in "_- .")
     return letters or name[:SHOWN_CHARACTERS_MAX]
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Returns a sentence with a space before it that names the nearest; nothing when none is alike."""
+    """Returns a sentence, with a space before it, that suggests the nearest name.
+
+    Empty when none is similar.
+    """
     meant = nearest(name, known)
     return "" if meant is None else f" Did you mean {shortened(meant)}?"
 
@@ -47,5 +50,5 @@ def listing(known: Iterable[str]) -> str:
 
 
 def shortened(name: str) -> str:
-    """Returns a name as a message shows it."""
+    """Returns a name as messages show it."""
     return name if len(name) <= SHOWN_CHARACTERS_MAX else f"{name[: SHOWN_CHARACTERS_MAX - 3]}..."

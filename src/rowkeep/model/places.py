@@ -1,4 +1,4 @@
-"""Places for what lasts: so many at a time, and no more than a share of them for one caller.
+"""Places for long requests: a bounded number in all, and a share of them for each caller.
 
 Callers without a token cannot be told apart, so all of them have one share together: they cannot shut out
 those who have a token, and no token can shut out the others.
@@ -15,7 +15,7 @@ RETRY_SECONDS = 5
 
 
 class Places:
-    """The places of one kind. `noun` and `advice` are for who gets none. Used on one event loop."""
+    """The places of one kind. `noun` and `advice` go into the error message. Used on one event loop."""
 
     def __init__(self, places_max: int, share_max: int, *, noun: str, advice: str) -> None:
         self._places_max = places_max
@@ -26,17 +26,17 @@ class Places:
 
     @property
     def places_max(self) -> int:
-        """How many places there are."""
+        """Returns how many places there are."""
         return self._places_max
 
     @property
     def taken_count(self) -> int:
-        """How many places are taken."""
+        """Returns how many places are taken."""
         return self._taken.total()
 
     @contextmanager
     def take(self, caller: Caller) -> Iterator[None]:
-        """Keeps a place for a caller. Raises rate_limit_exceeded and unavailable."""
+        """Holds a place for a caller. Raises rate_limit_exceeded and unavailable."""
         if self._taken[caller] >= self._share_max:
             whose = "Callers without a token have" if caller.is_anonymous else "This token has"
             raise RowkeepError(

@@ -1,4 +1,4 @@
-"""Where a follower is: the next row of each upload that it follows, as a text that resumes there.
+"""The position of a follower: the next row of each upload that it follows, as a text that resumes there.
 
 Rows keep their number for ever, so the number of the next row is all that is to be known of an upload. The
 text is `1~<what is followed>~<upload>.<next row>~...`, all of it fit for a query and a header. Clients keep
@@ -18,17 +18,17 @@ _position = re.compile(r"([0-9]{1,18})\.([0-9]{1,18})").fullmatch
 
 
 class Positions(msgspec.Struct, frozen=True):
-    """The next row of each upload, by upload id; `subject` names the table or upload that is followed."""
+    """The next row of each upload, by upload id. `subject` names the table or upload that is followed."""
 
     subject: str
     next_rows: dict[int, int]
 
     def text(self) -> str:
-        """All of it as one text."""
+        """Returns the positions as one text."""
         return "~".join([_FORM, self.subject, *_parts(self.next_rows)])
 
     def around(self, upload_id: int) -> tuple[str, str]:
-        """What stands in the text before and after the next row of one upload."""
+        """Returns the parts of the text before and after the next row of one upload."""
         before = {other: row for other, row in self.next_rows.items() if other < upload_id}
         after = {other: row for other, row in self.next_rows.items() if other > upload_id}
         return (
@@ -42,7 +42,7 @@ def _parts(next_rows: dict[int, int]) -> list[str]:
 
 
 def parse_positions(text: str, subject: str) -> Positions:
-    """The positions in a text that was given out for a subject. Raises invalid_request_error."""
+    """Returns the positions in a text that was given out for a subject. Raises invalid_request_error."""
     form, _, rest = text.partition("~")
     named, *parts = rest.split("~")
     if form != _FORM or len(parts) > UPLOADS_MAX:

@@ -1,4 +1,4 @@
-"""Rows that did not fit and were skipped: what is told of them, and what their upload's quarantine keeps.
+"""Rows that did not fit and were skipped: what the receipt says of them, and what the quarantine keeps.
 
 A request may have far more rows that do not fit than a quarantine holds. As the oldest go out first, only the
 newest that fit within its bounds are worth carrying to it; the others are counted.
@@ -16,7 +16,7 @@ REASONS_MAX = 10
 
 
 class QuarantineBounds(msgspec.Struct, frozen=True):
-    """What the quarantine of one upload holds at most; bytes are those of the rows and of their reasons."""
+    """The bounds of an upload's quarantine. Bytes count the rows and their reasons."""
 
     rows_max: int
     bytes_max: int
@@ -30,7 +30,7 @@ class Skipping(msgspec.Struct, frozen=True):
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why a row does not fit; `variable` is null for the whole row."""
+    """Why a row does not fit. `variable` is null for the whole row."""
 
     variable: str | None
     message: str
@@ -48,12 +48,12 @@ class RefusedRow(msgspec.Struct, frozen=True):
 
     @property
     def byte_count(self) -> int:
-        """How many bytes the row counts for against the bounds of the quarantine."""
+        """Returns how many bytes the row counts for against the bounds of the quarantine."""
         return len(self.content) + len(self.reasons)
 
 
 class RefusedRows(msgspec.Struct, frozen=True):
-    """The rows of one request that were skipped: how many, the first errors, and the newest of them."""
+    """The skipped rows of one request: their number, the first errors, and the newest of the rows."""
 
     row_count: int
     errors: tuple[RowError, ...]
@@ -62,12 +62,15 @@ class RefusedRows(msgspec.Struct, frozen=True):
 
     @property
     def byte_count(self) -> int:
-        """What is kept of them."""
+        """Returns the size of the rows that are kept."""
         return sum(row.byte_count for row in self.rows)
 
 
 class SkippedRows(msgspec.Struct, frozen=True):
-    """What a receipt says of skipped rows; `dropped_count` is how many left a full quarantine for them."""
+    """What a receipt says of skipped rows.
+
+    `dropped_count` counts rows that a full quarantine dropped for them.
+    """
 
     row_count: int
     errors: tuple[RowError, ...]
@@ -80,7 +83,7 @@ def numbered_from(errors: Sequence[RowError], first_row: int) -> tuple[RowError,
 
 
 class QuarantinedRow(msgspec.Struct, frozen=True):
-    """A row in the quarantine of an upload. Ids grow; `key` is that of its request, if it had one."""
+    """A row in the quarantine of an upload. Ids grow. `key` is that of its request, if it had one."""
 
     id: int
     position: int
@@ -91,7 +94,7 @@ class QuarantinedRow(msgspec.Struct, frozen=True):
 
 
 class Quarantine(msgspec.Struct, frozen=True):
-    """How much is in the quarantine of an upload, and has left it for want of room since it was emptied."""
+    """The size of an upload's quarantine, and how many rows it has dropped since it was last emptied."""
 
     row_count: int = 0
     byte_count: int = 0
@@ -109,7 +112,7 @@ class Refusals:
         self._refused = bytearray()  # a bit for each row of the request
 
     def add(self, position: int, content: bytes, errors: Sequence[RowError]) -> None:
-        """Notes a row and what is wrong with it."""
+        """Notes a row and its errors."""
         self._errors += errors[: ROW_ERRORS_MAX - len(self._errors)]
         self._row_count += 1
         place, bit = divmod(position, 8)
@@ -123,12 +126,12 @@ class Refusals:
             self._byte_count -= self._rows.popleft().byte_count
 
     def has(self, position: int) -> bool:
-        """Whether the row at a place was noted."""
+        """Returns whether the row at a place was noted."""
         place, bit = divmod(position, 8)
         return place < len(self._refused) and bool(self._refused[place] >> bit & 1)
 
     def rows(self) -> RefusedRows | None:
-        """What was noted; None when nothing was."""
+        """Returns the noted rows, or None when there are none."""
         if not self._row_count:
             return None
         return RefusedRows(self._row_count, tuple(self._errors), tuple(self._rows), self._bounds)

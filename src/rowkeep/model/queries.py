@@ -1,4 +1,4 @@
-"""Queries: what is asked, which rows it reads, what comes of it. The job of a query holds these as JSON.
+"""Queries: the text, the rows that are read, and the result. The job of a query holds these as JSON.
 
 The rows of a result are those of an upload that has no row in the catalog: its number is that of the query's
 job with a minus before it. So whatever reads rows reads results, and what forgets deleted uploads forgets
@@ -20,14 +20,14 @@ Parameters = dict[str, Any] | list[Any]
 
 
 class Dialect(StrEnum):
-    """In which SQL a query is written."""
+    """The SQL dialects in which a query can be written."""
 
     BIGQUERY = "bigquery"
     DUCKDB = "duckdb"
 
 
 class RowFilter(msgspec.Struct, frozen=True):
-    """Which rows of a table, or of one upload of it, a reader asks for (sql/filters.py)."""
+    """The rows of a table, or of one upload of it, that a reader asks for (sql/filters.py)."""
 
     table: str
     upload_name: str | None
@@ -39,7 +39,7 @@ class RowFilter(msgspec.Struct, frozen=True):
 
 
 class QueryArguments(msgspec.Struct, frozen=True):
-    """What a caller asks. `user_id` (0: nobody) and `scopes` say as whom the tables are looked up."""
+    """The arguments of a query. Tables are looked up for `user_id` (0: nobody) with `scopes`."""
 
     text: str
     dialect: Dialect
@@ -52,12 +52,12 @@ class QueryArguments(msgspec.Struct, frozen=True):
 
     @property
     def principal(self) -> Principal:
-        """Who asks."""
+        """Returns the principal who asks."""
         return Principal(self.user_id or None, None, frozenset(self.scopes))
 
 
 class QueryResult(msgspec.Struct, frozen=True):
-    """What a completed query has."""
+    """The result of a completed query."""
 
     variables: tuple[Variable, ...]
     row_count: int
@@ -66,12 +66,12 @@ class QueryResult(msgspec.Struct, frozen=True):
 
     @property
     def schema(self) -> Schema:
-        """The schema of its rows."""
+        """Returns the schema of the rows."""
         return Schema(RESULT_SCHEMA_VERSION, self.variables)
 
 
 class NamedTable(msgspec.Struct, frozen=True):
-    """A table that a query names, as it is written, and where from 1."""
+    """A table that a query names: the name as written, and its position in the text, from 1."""
 
     reference: str
     line: int | None = None
@@ -81,7 +81,7 @@ class NamedTable(msgspec.Struct, frozen=True):
 class SegmentPart(msgspec.Struct, frozen=True):
     """Rows of a segment that a query reads, counted within it: ranges of first row and row end.
 
-    `checksums` are those of the file's blocks where they are still to be checked.
+    `checksums` are those of the file's blocks, if they must still be checked.
     """
 
     path: str
@@ -93,9 +93,9 @@ class SegmentPart(msgspec.Struct, frozen=True):
 
 
 class UploadPart(msgspec.Struct, frozen=True):
-    """What a query reads of an upload: segments, and entries that lie in the file of entries, `entry_count`.
+    """What a query reads of an upload: segments, and `entry_count` entries in the file of entries.
 
-    `slices` are the rows that it shows; `schemas` are the versions of its schema that its rows are in.
+    `slices` are the rows that it shows. `schemas` are the versions of its schema that its rows are in.
     """
 
     name: str
@@ -106,7 +106,7 @@ class UploadPart(msgspec.Struct, frozen=True):
 
 
 class QueryTable(msgspec.Struct, frozen=True):
-    """A table of a query on its snapshot, under all the names that the query has for it."""
+    """A table of a query on its snapshot, with every name that the query has for it."""
 
     references: tuple[str, ...]
     schema: Schema
@@ -116,7 +116,7 @@ class QueryTable(msgspec.Struct, frozen=True):
 
 
 class QueryPlan(msgspec.Struct, frozen=True):
-    """All that a worker needs to run a query; `now` is its moment in microseconds since 1970."""
+    """What a worker needs to run a query. `now` is the query's time in microseconds since 1970."""
 
     arguments: QueryArguments
     tables: tuple[QueryTable, ...]
@@ -128,9 +128,9 @@ class QueryPlan(msgspec.Struct, frozen=True):
 
 
 class QueryAnswer(msgspec.Struct, frozen=True):
-    """What a worker made: the result, and its segment if it has rows and variables.
+    """A worker's answer: the result, and its segment if it has rows and variables.
 
-    `content` is the file of a small one; that of a larger one lies in the query's folder.
+    `content` is the file of a small segment. The file of a larger one is in the query's folder.
     """
 
     result: QueryResult
@@ -139,5 +139,5 @@ class QueryAnswer(msgspec.Struct, frozen=True):
 
 
 def result_upload_id(job_id: int) -> int:
-    """The number under which the rows of a query's result are kept."""
+    """Returns the upload id under which the rows of a query's result are kept."""
     return -job_id

@@ -1,4 +1,4 @@
-"""How fast one token, and everyone into one upload, may insert: token buckets in memory.
+"""Rate limits of inserts, by token and by upload: token buckets in memory.
 
 Theory
 ------
@@ -39,7 +39,7 @@ class RateUnit(StrEnum):
 
 
 class RatePolicy(msgspec.Struct, frozen=True):
-    """One limit: `per_second` units in the long run, `quota` at once. `name` is shown to clients."""
+    """One limit: `per_second` units in the long run, `quota` at once. Clients are shown `name`."""
 
     name: str
     unit: RateUnit
@@ -48,13 +48,15 @@ class RatePolicy(msgspec.Struct, frozen=True):
 
     @property
     def window_seconds(self) -> int:
-        """How long an empty bucket takes to be full."""
+        """Returns how long an empty bucket takes to fill."""
         return max(1, math.ceil(self.quota / self.per_second))
 
 
 class RateState(msgspec.Struct, frozen=True):
-    """What is left of a policy for one caller. `reset_seconds` until it is full; when nothing is left, until
-    one unit is there."""
+    """The state of a policy for one caller.
+
+    `reset_seconds` is the time until the bucket is full, or, when nothing is left, until it holds one unit.
+    """
 
     policy: RatePolicy
     remaining: int
@@ -62,7 +64,7 @@ class RateState(msgspec.Struct, frozen=True):
 
 
 class RateLimited(RowkeepError):
-    """429: nothing of the request was done."""
+    """Returns 429: nothing of the request was done."""
 
     def __init__(self, states: Sequence[RateState], wait_seconds: int, narrowest: RatePolicy) -> None:
         super().__init__(
@@ -75,14 +77,14 @@ class RateLimited(RowkeepError):
 
 
 class Buckets:
-    """The buckets of one policy: for each key what it held and when."""
+    """The buckets of one policy: for each key, its level and the time of that level."""
 
     def __init__(self, policy: RatePolicy) -> None:
         self.policy = policy
         self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def level(self, key: Hashable, now: float) -> float:
-        """Returns what a bucket holds."""
+        """Returns the level of a bucket."""
         found = self._levels.get(key)
         if found is None:
             return float(self.policy.quota)
@@ -90,14 +92,14 @@ class Buckets:
         return min(self.policy.quota, level + (now - at) * self.policy.per_second)
 
     def draw(self, key: Hashable, amount: int, now: float) -> None:
-        """Takes some, also what is not there."""
+        """Takes units from a bucket. The level may become negative."""
         self._levels[key] = self.level(key, now) - amount, now
         self._levels.move_to_end(key)
         if len(self._levels) > BUCKETS_MAX:
             self._levels.popitem(last=False)
 
     def state(self, key: Hashable, now: float) -> RateState:
-        """Returns what a caller is told of a bucket."""
+        """Returns the state of a bucket, for its caller."""
         level = self.level(key, now) + _ALMOST
         full_at = self.policy.quota if level >= 1 else 1
         seconds = math.ceil((full_at - level) / self.policy.per_second)
@@ -118,7 +120,7 @@ class InsertLimits:
         self._clock = clock
 
     def admit(self, token: Hashable, upload_id: int, byte_count: int) -> list[RateState]:
-        """Lets a request in and tells what is left after it. Raises RateLimited."""
+        """Lets a request in. Returns what is left afterwards. Raises RateLimited."""
         now = self._clock()
         draws = self._draws(token, upload_id)
         before = [buckets.state(key, now) for buckets, key in draws]
@@ -132,7 +134,7 @@ class InsertLimits:
         return [buckets.state(key, now) for buckets, key in draws]
 
     def charge(self, token: Hashable, upload_id: int, byte_count: int) -> None:
-        """Takes the bytes of a body that told its length only by ending."""
+        """Takes the bytes of a body whose length was not known before it ended."""
         now = self._clock()
         for buckets, key in self._draws(token, upload_id):
             if buckets.policy.unit is RateUnit.CONTENT_BYTES:
@@ -148,7 +150,10 @@ class InsertLimits:
 def insert_limits(
     per_second: Sequence[tuple[str, RateUnit, float]], burst_seconds: float
 ) -> InsertLimits | None:
-    """Limits from settings: (`token` or `upload`, unit, units a second), 0 for none; None when all are 0."""
+    """Returns the limits from settings, or None when all are 0.
+
+    A setting is (`token` or `upload`, unit, units a second), with 0 for no limit.
+    """
     policies = [
         (
             subject,

@@ -25,7 +25,7 @@ FILE_NAME = "file_name"
 
 
 class ContentDigest(msgspec.Struct, frozen=True):
-    """What is told by the bytes of a file; `sha256` is hex, and what the content is kept under."""
+    """The digests of a file's content. `sha256` is hex, and the content is kept under it."""
 
     size: int
     md5: bytes
@@ -48,17 +48,17 @@ class RawFile(msgspec.Struct, frozen=True):
 
     @property
     def md5_text(self) -> str:
-        """The MD5 as headers and lists have it."""
+        """Returns the MD5 in the form that headers and lists use."""
         return md5_text(self.md5)
 
 
 def md5_text(md5: bytes) -> str:
-    """Returns an MD5 as headers and lists have it."""
+    """Returns an MD5 in the form that headers and lists use."""
     return b64encode(md5).decode()
 
 
 def file_index_schema() -> Schema:
-    """Returns the variables of the rows that files are in their table."""
+    """Returns the variables of a file index table."""
     return declared_schema(
         [
             Variable(FILE_ID, VariableType.STRING),
@@ -71,12 +71,12 @@ def file_index_schema() -> Schema:
 
 
 def new_file_identifier() -> str:
-    """Returns an id that nobody guesses, as clients know them: `xxxx-yyyyyyyyy.` and 22 characters."""
+    """Returns an id that nobody can guess, in the form clients know: `xxxx-yyyyyyyyy.` and 22 characters."""
     return f"{new_identifier()}.{secrets.token_urlsafe(_SECRET_BYTES)}"
 
 
 def checked_file_name(name: str) -> str:
-    """Returns a name that a file may have, with slashes for backslashes. Raises invalid_request_error."""
+    """Returns a valid file name, with slashes for backslashes. Raises invalid_request_error."""
     path = name.replace("\\", "/")
     problem = _problem(path)
     if problem is not None:

@@ -1,4 +1,4 @@
-"""Read sessions: rows that were promised to a reader for some hours, cut into streams.
+"""Read sessions: rows that a reader can read for some hours, cut into streams.
 
 A session is kept as one record. Its streams are cut from it when they are read, so that as many streams as a
 reader asks for cost no more room than one.
@@ -16,9 +16,9 @@ _INDEX_DIGITS = 3
 
 
 class ReadSession(msgspec.Struct, frozen=True):
-    """A read session: all of its rows as one stream, and into how many they are cut.
+    """A read session: all of its rows as one stream, and the number of streams that they are cut into.
 
-    `opener_id` is the user who opened it, 0 for an anonymous caller.
+    `opener_id` is the user who opened it, or 0 for an anonymous caller.
     """
 
     whole: ReadStream
@@ -27,7 +27,7 @@ class ReadSession(msgspec.Struct, frozen=True):
 
     @property
     def row_count(self) -> int:
-        """How many rows it has."""
+        """Returns how many rows the session has."""
         return sum(slice_.row_end - slice_.first_row for slice_ in self.whole.slices)
 
     def streams(self) -> tuple[ReadStream, ...]:
@@ -52,7 +52,7 @@ class ReadSession(msgspec.Struct, frozen=True):
 
 
 class SessionUse(msgspec.Struct, frozen=True):
-    """What the read sessions of one opener take."""
+    """How many read sessions one opener has, and how much they take."""
 
     session_count: int
     byte_count: int

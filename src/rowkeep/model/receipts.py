@@ -1,4 +1,4 @@
-"""What is kept of requests with a key, and of the chain of an upload. Times are epoch milliseconds."""
+"""The records of requests with a key, and of an upload's chain. Times are epoch milliseconds."""
 
 import msgspec
 
@@ -7,11 +7,11 @@ from rowkeep.model.resources import Receipt
 
 
 class KnownRequest(msgspec.Struct, frozen=True):
-    """A request with a key whose rows went in: what its key stands for, and what it was answered.
+    """A request with a key whose rows went in: the digest that its key stands for, and its receipt.
 
-    The rows are in the upload `upload_id`: a stream that goes on in the next version knows the keys of its
-    uploads in earlier versions. `committed_at` is None when that was before it was noted, `removed_at` unless
-    it was undone.
+    The rows are in the upload `upload_id`: a stream that continues in the next version knows the keys of its
+    uploads in earlier versions. `committed_at` is None for old requests, whose time was not noted.
+    `removed_at` is None unless the request was undone.
     """
 
     request_digest: bytes | None
@@ -38,7 +38,7 @@ class RequestPosition(msgspec.Struct, frozen=True):
 
 
 class ChainState(msgspec.Struct, frozen=True):
-    """How far an upload has come: the chain covers its rows from `first_row` on (model/chain.py)."""
+    """The state of an upload. The chain covers its rows from `first_row` on (model/chain.py)."""
 
     row_count: int
     first_row: int
@@ -47,7 +47,7 @@ class ChainState(msgspec.Struct, frozen=True):
 
 
 class ChainOutcome(msgspec.Struct, frozen=True):
-    """What a chain ought to be and what the rows make it; `problem` says what is wrong, if anything is."""
+    """The stored chain and the recomputed one. `problem` says what is wrong, if anything is."""
 
     state: ChainState
     chain: bytes
@@ -55,19 +55,19 @@ class ChainOutcome(msgspec.Struct, frozen=True):
 
 
 class StaleBatch(msgspec.Struct, frozen=True):
-    """The catalog has moved since the batch was checked; nothing of it was written."""
+    """The catalog has moved since the batch was checked. Nothing of the batch was written."""
 
 
 class KeyReused(msgspec.Struct, frozen=True):
-    """The batch's key belongs to a different body; nothing of it was written."""
+    """The batch's key belongs to a different body. Nothing of the batch was written."""
 
 
 class KeyUndone(msgspec.Struct, frozen=True):
-    """The request of the batch's key was undone; nothing of it was written."""
+    """The request of the batch's key was undone. Nothing of the batch was written."""
 
 
 class OffsetMoved(msgspec.Struct, frozen=True):
-    """The upload's offset token is not the expected one; nothing of it was written."""
+    """The upload's offset token is not the expected one. Nothing of the batch was written."""
 
     latest: str | None
 

@@ -1,4 +1,4 @@
-"""What a segment says of itself, so that a catalog can be made again from segments alone.
+"""The facts that a segment's file has about itself, from which a lost catalog can be made again.
 
 It stands in the metadata of the Parquet file as JSON, where other programs can read it too. It is as of the
 moment at which the file was written: names may have changed since.
@@ -11,7 +11,10 @@ from rowkeep.model.schema import Variable
 
 
 class UploadPlace(msgspec.Struct, frozen=True):
-    """An upload and what it is in, by name and by identifier. The tag is that of its version, or `next`."""
+    """The names and identifiers of an upload, its table and its dataset.
+
+    The tag is its version's, or `next`.
+    """
 
     owner_kind: OwnerKind
     owner_name: str
@@ -27,9 +30,9 @@ class UploadPlace(msgspec.Struct, frozen=True):
 
 
 class SegmentFacts(msgspec.Struct, frozen=True):
-    """What the catalog says of a segment, but for its file.
+    """What the catalog knows of a segment beside its file.
 
-    `place` is None for rows of an upload that was deleted when the file was written.
+    `place` is None if the upload was deleted when the file was written.
     """
 
     upload_id: int

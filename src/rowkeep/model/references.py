@@ -1,4 +1,4 @@
-"""References: how a request names a dataset, a table, an upload.
+"""References: the texts by which a request names a dataset, a table or an upload.
 
     tableReference   = ownerName "." datasetIdentifier "." tableIdentifier
     datasetReference = ownerName "." datasetIdentifier
@@ -34,7 +34,7 @@ _unkeyed = re.compile(r"[\W_]+")
 
 
 class Identifier(msgspec.Struct, frozen=True):
-    """One part of a reference: a name and what its suffixes say."""
+    """One part of a reference: a name and its suffixes."""
 
     name: str
     reference_id: str | None = None
@@ -43,7 +43,7 @@ class Identifier(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """What the name matches by."""
+        """Returns the key by which the name is found."""
         return name_key(self.name)
 
 
@@ -56,7 +56,7 @@ class DatasetReference(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The reference as a caller would write it."""
+        """Returns the reference as a caller would write it."""
         version = "" if self.version_tag is None else f":{self.version_tag}"
         return f"{self.owner_name}.{self.dataset.name}{version}"
 
@@ -69,30 +69,39 @@ class TableReference(msgspec.Struct, frozen=True):
 
 
 def name_key(name: str) -> str:
-    """What two names of the same thing have in common; empty for a name without a letter or digit."""
+    """Returns what two names of the same thing have in common.
+
+    It is empty for a name without a letter or digit.
+    """
     # Folding may take characters apart and composing may bring capitals: both until neither does anything.
     folded = normalize("NFKC", normalize("NFKC", name.casefold()).casefold())
     return _unkeyed.sub("_", folded).strip("_")
 
 
 def upload_key(name: str) -> str:
-    """What an upload's name matches by: clients send `my up_load` for `my up.load`."""
+    """Returns the key by which an upload's name is found. Clients send `my up_load` for `my up.load`."""
     return normalize("NFC", name.replace(".", "_").casefold())
 
 
 def decoded_again(text: str) -> str | None:
-    """What a client meant that encoded twice, as R does with what it was given encoded; None if none did."""
+    """Returns a name that a client encoded twice, decoded once more; None if it was not.
+
+    R encodes twice what it is given encoded.
+    """
     return unquote(text) if _percent_encoded(text) else None
 
 
 def version_parts(tag: str) -> tuple[int, int] | None:
-    """Major and minor of a tag such as v1.0; None for `current`, `next` and whatever is no tag."""
+    """Returns major and minor of a tag such as v1.0.
+
+    None for `current`, `next` and anything that is not a tag.
+    """
     match = _version_match(tag)
     return None if match is None or match[1] is None else (int(match[1]), int(match[2]))
 
 
 def parse_version_tag(text: str) -> str:
-    """A version tag as a path segment: v1.0, v1_0, 1.0, current or next. Raises not_found_error."""
+    """Returns a version tag from a path segment: v1.0, v1_0, 1.0, current or next. Raises not_found_error."""
     lowered = text.lower()
     tag = f"v{lowered}" if lowered[:1].isdigit() else lowered
     if not _version_match(tag):
@@ -144,7 +153,7 @@ def _identifier(text: str) -> Identifier:
 
 
 def new_identifier() -> str:
-    """A random id `xxxx-yyyyyyyyy`; its first part is the reference id."""
+    """Returns a random id `xxxx-yyyyyyyyy`. Its first part is the reference id."""
     characters = "next"
     while characters.startswith("next"):  # a reference would take it for the version
         characters = "".join(secrets.choice(ID_ALPHABET) for _ in range(13))
@@ -152,12 +161,12 @@ def new_identifier() -> str:
 
 
 def reference_id(identifier: str) -> str:
-    """The part of an id that references carry."""
+    """Returns the part of an id that references carry."""
     return identifier.partition("-")[0]
 
 
 def checked_name(kind: str, name: str) -> str:
-    """A name that a dataset, table or upload may have. Raises invalid_request_error."""
+    """Returns a valid name for a dataset, table or upload. Raises invalid_request_error."""
     if not name.strip() or not name_key(name):
         raise invalid_request(f"The name of a {kind} needs at least one letter or digit.")
     characters_max = UPLOAD_NAME_CHARACTERS_MAX if kind == "upload" else NAME_CHARACTERS_MAX
@@ -169,5 +178,5 @@ def checked_name(kind: str, name: str) -> str:
 
 
 def upload_segment(name: str) -> str:
-    """An upload's name as one path segment of a uri."""
+    """Returns an upload's name as one path segment of a uri."""
     return quote(name.replace(".", "_"), safe="")

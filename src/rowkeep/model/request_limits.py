@@ -49,7 +49,7 @@ class RequestLimits:
             bucket.draw(key, 1 if bucket.policy.unit is RateUnit.REQUESTS else 0, now)
 
     def charge(self, origin: Origin, byte_count: int) -> None:
-        """Takes bytes that were read."""
+        """Takes bytes that were read from the caller's limit."""
         buckets, key = self._of(origin)
         for bucket in buckets:
             if bucket.policy.unit is RateUnit.CONTENT_BYTES:

@@ -16,16 +16,16 @@ from rowkeep.model.schema import Schema
 
 
 class OwnerKind(StrEnum):
-    """Who can own a dataset."""
+    """The kinds of owners of a dataset."""
 
     USER = "user"
     ORGANIZATION = "organization"
 
 
 class UploadType(StrEnum):
-    """Where the rows of an upload come from.
+    """The source of an upload's rows.
 
-    Requests; a file, of which its load tells the type; or files that are kept as they are, a row each.
+    It is requests, or a file whose type its load finds, or files that are kept as they are, a row each.
     """
 
     STREAM = "stream"
@@ -41,7 +41,7 @@ class MergeStrategy(StrEnum):
 
 
 class MemberRole(StrEnum):
-    """What a user is in an organization."""
+    """The roles of a user in an organization."""
 
     ADMINISTRATOR = "administrator"
     MEMBER = "member"
@@ -56,7 +56,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class Token(msgspec.Struct, frozen=True):
-    """An API token as the catalog knows it; the token itself is never stored."""
+    """An API token as the catalog knows it. The token itself is never stored."""
 
     id: int
     user_name: str
@@ -67,7 +67,7 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A user in an organization; `id` is the user's."""
+    """A member of an organization. `id` is the user's."""
 
     id: int
     user_name: str
@@ -75,7 +75,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What a user, or everyone in an organization, may do with a dataset; `id` is the grantee's."""
+    """What a user, or everyone in an organization, may do with a dataset. `id` is the grantee's."""
 
     id: int
     grantee_kind: OwnerKind
@@ -84,7 +84,7 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class Dataset(msgspec.Struct, frozen=True):
-    """A dataset, whatever its versions. `user_level` is what its asker was given, by ownership or grant."""
+    """A dataset. `user_level` is the level that the caller has by ownership or grant."""
 
     id: int
     identifier: str
@@ -107,7 +107,7 @@ class Dataset(msgspec.Struct, frozen=True):
 
     @property
     def owner(self) -> Owner:
-        """Whose it is."""
+        """Returns the owner."""
         return Owner(self.owner_id, self.owner_kind, self.owner_name)
 
 
@@ -116,10 +116,10 @@ NEXT_TAG = "next"
 
 
 class Version(msgspec.Struct, frozen=True):
-    """A state of a dataset: frozen once it is released, and until then its `next`.
+    """A state of a dataset. It is frozen once released; before that it is the dataset's `next`.
 
-    `parent_id` is the version that it was made from; None for the first, and for a version without tables
-    from before that was noted.
+    `parent_id` is the version that it was made from. It is None for the first version, and for an old one
+    without tables, whose parent was not noted.
     """
 
     id: int
@@ -137,27 +137,27 @@ class Version(msgspec.Struct, frozen=True):
 
     @property
     def is_released(self) -> bool:
-        """Whether nothing in it may change any more."""
+        """Returns whether the version can no longer change."""
         return self.released_at is not None
 
     @property
     def is_deleted(self) -> bool:
-        """Whether it is hidden until it is undeleted."""
+        """Returns whether the version is hidden until it is undeleted."""
         return self.deleted_at is not None
 
     @property
     def tag(self) -> str:
-        """`v1.0`, or `next` while unreleased."""
+        """Returns `v1.0`, or `next` while unreleased."""
         return version_tag(self.major, self.minor)
 
 
 def version_tag(major: int | None, minor: int | None) -> str:
-    """The tag with these parts, `next` without them."""
+    """Returns the tag with these parts, or `next` without them."""
     return NEXT_TAG if major is None else f"v{major}.{minor}"
 
 
 class Sizes(msgspec.Struct, frozen=True):
-    """How much a version holds, and all versions of its dataset together keep."""
+    """The sizes of a version, and of all versions of its dataset together."""
 
     table_count: int = 0
     byte_count: int = 0
@@ -180,10 +180,10 @@ class Table(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct, frozen=True):
-    """What a table holds: the rows of its uploads, and of those of earlier versions that it keeps.
+    """The rows of a table: those of its uploads, and those of earlier versions that it keeps.
 
-    `schemas` are the different ones that its uploads have, in the order of their appearance. `hash` is
-    32 hex digits that change if and only if the content does.
+    `schemas` are the different schemas of its uploads, in the order in which they came. `hash` is 32 hex
+    digits that change exactly when the content does.
     """
 
     row_count: int
@@ -215,9 +215,9 @@ class Upload(msgspec.Struct, frozen=True):
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """Some request bodies, one a line, encoded as the journal keeps them.
+    """Some request bodies, one a line, encoded for the journal.
 
-    `byte_count` is their size before encoding, `codec` names the encoding (storage/journal/entries.py).
+    `byte_count` is their size before encoding. `codec` names the encoding (storage/journal/entries.py).
     """
 
     row_count: int
@@ -253,7 +253,7 @@ class Batch(msgspec.Struct, frozen=True):
 
     @property
     def byte_count(self) -> int:
-        """The bytes that wait in memory while the batch is queued."""
+        """Returns how many bytes wait in memory while the batch is queued."""
         if not self.frames and self.refused is None:
             return len(self.body)
         refused_bytes = 0 if self.refused is None else self.refused.byte_count
@@ -261,7 +261,7 @@ class Batch(msgspec.Struct, frozen=True):
 
     @property
     def needs_own_group(self) -> bool:
-        """Whether the batch may not share a commit with others."""
+        """Returns whether the batch may not share a commit with others."""
         return self.change is not None or bool(self.frames)
 
 
@@ -287,7 +287,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
     @property
     def last_row(self) -> int | None:
-        """The last row's number."""
+        """Returns the number of the last row, or None."""
         return None if self.first_row is None else self.first_row + self.row_count - 1
 
 
@@ -335,12 +335,12 @@ class Segment(msgspec.Struct, frozen=True):
 
     @property
     def row_end(self) -> int:
-        """The row after the last."""
+        """Returns the number of the row after the last."""
         return self.first_row + self.row_count
 
 
 class UnsealedUpload(msgspec.Struct, frozen=True):
-    """How much of an upload waits in the journal: from `first_row` on, the oldest since `oldest_at`."""
+    """What an upload has in the journal: rows from `first_row` on, the oldest since `oldest_at`."""
 
     upload_id: int
     first_row: int
@@ -349,7 +349,7 @@ class UnsealedUpload(msgspec.Struct, frozen=True):
 
 
 class ReadFormat(StrEnum):
-    """How rows are sent to a reader."""
+    """The formats in which rows are sent to a reader."""
 
     ARROW = "arrow"
     CSV = "csv"
@@ -357,7 +357,7 @@ class ReadFormat(StrEnum):
 
 
 class ReadGround(msgspec.Struct, frozen=True):
-    """A version that rows are of, and the level that reading them there takes."""
+    """A version that rows belong to, and the access level that reading them there takes."""
 
     dataset_id: int
     version_id: int
@@ -383,7 +383,7 @@ class ReadStream(msgspec.Struct, frozen=True):
 
 
 class RowSlice(msgspec.Struct, frozen=True):
-    """Rows `first_row` to `row_end - 1` of one upload."""
+    """The rows `first_row` to `row_end - 1` of one upload."""
 
     upload_id: int
     first_row: int

@@ -33,16 +33,17 @@ _name_match = re.compile(NAME_PATTERN, re.ASCII).fullmatch
 
 
 class ValueLabel(msgspec.Struct, frozen=True):
-    """What one value of a variable means."""
+    """The meaning of one value of a variable."""
 
     value: str
     label: str
 
 
 class VariableMetadata(msgspec.Struct, frozen=True):
-    """What was said of a variable; it has no bearing on its values.
+    """The description of a variable. It does not affect its values.
 
-    `is_declared` marks what uploads of earlier versions declared; what those of this one declare comes first.
+    `is_declared` marks what uploads of earlier versions declared; declarations of this version's uploads come
+    first.
     """
 
     label: str | None = None
@@ -87,19 +88,19 @@ class Schema(msgspec.Struct, frozen=True):
         return Schema(self.version, self.variables, self.shared, widens_shared=True) if self.shared else self
 
     def grown(self, variables: tuple[Variable, ...]) -> "Schema":
-        """The next version, with other variables."""
+        """Returns the next version, with other variables."""
         return Schema(self.version + 1, variables, self.shared, self.widens_shared)
 
     def stored(self) -> "Schema":
-        """What is stored of it."""
+        """Returns the stored part of the schema."""
         return Schema(self.version, self.variables) if self.shared else self
 
     def position_by_key(self) -> dict[str, int]:
-        """Where each variable stands, by its name in lower case."""
+        """Returns the position of each variable, by name in lower case."""
         return {variable.name.lower(): index for index, variable in enumerate(self.variables)}
 
     def declared_names(self) -> dict[str, str]:
-        """The names of variables that were repaired, by the name in lower case that was declared."""
+        """Returns the repaired names of variables, by declared name in lower case."""
         return {
             variable.declared_name.lower(): variable.name
             for variable in self.variables
@@ -107,13 +108,16 @@ class Schema(msgspec.Struct, frozen=True):
         }
 
     def extends(self, earlier: "Schema") -> bool:
-        """Whether it only adds variables to an earlier version, whose rows then fit as they are."""
+        """Returns whether this version only adds variables to an earlier one.
+
+        Earlier rows then fit as they are.
+        """
         known = zip(self.variables, earlier.variables, strict=False)
         return all(variable.type is before.type for variable, before in known)
 
 
 def name_problem(name: str) -> str | None:
-    """Why `name` cannot name a variable, or None when it can."""
+    """Returns why a variable cannot have this name, or None when it can."""
     if not _name_match(name):
         return "may hold only the letters A to Z, digits and _ and may not start with a digit"
     if len(name) > VARIABLE_NAME_CHARACTERS_MAX:
@@ -124,7 +128,10 @@ def name_problem(name: str) -> str | None:
 
 
 def declared_schema(variables: Sequence[Variable]) -> Schema:
-    """Checks names and counts of a declared schema. Raises invalid_request_error naming the variable."""
+    """Returns a declared schema after checking names and counts.
+
+    Raises invalid_request_error that names the variable.
+    """
     if len(variables) > VARIABLES_MAX:
         raise invalid_request(f"A schema may hold at most {VARIABLES_MAX} variables, not {len(variables)}.")
     seen: dict[str, str] = {}
@@ -147,7 +154,7 @@ def _check_variable(variable: Variable, seen: dict[str, str]) -> None:
 
 
 def check_metadata(name: str, metadata: VariableMetadata) -> None:
-    """Holds what is said of a variable to its limits. Raises invalid_request_error naming the variable."""
+    """Checks a description against its limits. Raises invalid_request_error that names the variable."""
     if len(metadata.label or "") > LABEL_CHARACTERS_MAX:
         raise _variable_error(name, f"has a label longer than {LABEL_CHARACTERS_MAX} characters")
     if len(metadata.description or "") > DESCRIPTION_CHARACTERS_MAX:
@@ -162,7 +169,7 @@ def _variable_error(name: str, problem: str) -> RowkeepError:
 
 
 def described_schema(schema: Schema, metadata: Mapping[str, VariableMetadata]) -> Schema:
-    """The schema with what was said of its variables, by their names in lower case."""
+    """Returns the schema with descriptions, which are given by variable name in lower case."""
     if not metadata:
         return schema
     return Schema(
@@ -183,7 +190,7 @@ def _described(variable: Variable, said: VariableMetadata) -> Variable:
 
 
 def _filled(variable: Variable, other: Variable | VariableMetadata) -> Variable:
-    """A variable with what is said of another where nothing is said of it."""
+    """Returns a variable, with another's description where it has none itself."""
     if other.label is None and other.description is None and not other.value_labels:
         return variable
     return msgspec.structs.replace(
@@ -195,7 +202,10 @@ def _filled(variable: Variable, other: Variable | VariableMetadata) -> Variable:
 
 
 def declared_metadata(schema: Schema) -> dict[str, VariableMetadata]:
-    """What a schema says of its variables, by their names in lower case; of some it says nothing."""
+    """Returns the descriptions in a schema, by variable name in lower case.
+
+    Variables without one are left out.
+    """
     return {
         variable.name.lower(): VariableMetadata(
             variable.label, variable.description, variable.value_labels, is_declared=True
@@ -222,7 +232,10 @@ def merged_schema(schemas: Iterable[Schema]) -> Schema:
 
 
 def joined_variable(known: Variable, other: Variable) -> Variable:
-    """`known` with the type and exactness that hold the values of both, and what `other` alone says of it."""
+    """Returns `known` with the type that holds the values of both.
+
+    It also has what `other` says where `known` says nothing.
+    """
     if known.is_empty or other.is_empty:
         decided = known if other.is_empty else other
         return msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""What can be said of the values of one variable. Source: contract 4.6.
+"""The statistics of one variable. Source: contract 4.6.
 
 Numbers are measured as they are, texts by their length in characters, geographies by their vertices, dates
 and dateTimes as milliseconds since 1970-01-01, times as milliseconds since midnight.
@@ -24,10 +24,10 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Statistics(msgspec.Struct, frozen=True):
-    """The figures of one variable; None where a figure makes no sense or there is no value.
+    """The figures of one variable. A figure is None where it makes no sense or there is no value.
 
-    `frequencies` are the values as text with their counts, the most frequent first, or None where there
-    are too many different ones.
+    `frequencies` are the values as text with their counts, the most frequent first. They are None when there
+    are too many different values.
     """
 
     count: int

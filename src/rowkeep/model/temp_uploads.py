@@ -4,11 +4,11 @@ import msgspec
 
 
 class TempUpload(msgspec.Struct, frozen=True):
-    """A file that was sent to a table, or is being sent. Times are epoch milliseconds.
+    """A file that is being or has been sent to a table. Times are epoch milliseconds.
 
-    `size` is how large it is said to become, `byte_count` how large it is: null until all of it is there.
-    `received_byte_count` is how much of one that is sent in pieces is there, durable.
-    `upload_id` is the upload that took it.
+    `size` is the announced size. `byte_count` is the actual size, null until all is there.
+    `received_byte_count` is how much of a file that is sent in pieces is durable. `upload_id` is the upload
+    that took it.
     """
 
     id: int
@@ -25,7 +25,7 @@ class TempUpload(msgspec.Struct, frozen=True):
 
 
 class ContentPiece(msgspec.Struct, frozen=True):
-    """Which bytes of a file a request brings; `total` is how large the file is, if its sender knows."""
+    """The bytes of a file that a request brings. `total` is the size of the file, if its sender knows."""
 
     first_byte: int
     total: int | None

@@ -1,10 +1,10 @@
-"""Where the time of an insert goes, as moments on the clock of `time.perf_counter`, in seconds."""
+"""The times of the steps of an insert, in seconds on the clock of `time.perf_counter`."""
 
 import msgspec
 
 
 class CommitTimes(msgspec.Struct, frozen=True, gc=False):
-    """The moments of the commit of a group; all requests of the group share it."""
+    """The times of the commit of a group, which all its requests share."""
 
     began_at: float
     written_at: float
@@ -13,7 +13,7 @@ class CommitTimes(msgspec.Struct, frozen=True, gc=False):
 
 
 class InsertTimes(msgspec.Struct, gc=False):
-    """The moments of one insert, filled in as it goes along; None where it has not come."""
+    """The times of one insert, filled in step by step. None for steps that have not been reached."""
 
     began_at: float
     read_at: float | None = None
@@ -23,5 +23,5 @@ class InsertTimes(msgspec.Struct, gc=False):
     commit: CommitTimes | None = None
 
     def start_over(self) -> None:
-        """The rows must be checked again."""
+        """Clears the times of checking, because the rows must be checked again."""
         self.checked_at = self.commit = None

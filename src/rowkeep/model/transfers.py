@@ -1,4 +1,4 @@
-"""Transfers: content that the server fetches itself, from a table of its own or from another server.
+"""Transfers: content that the server fetches, from one of its own tables or from another server.
 
 Other servers are those that the operator names, and no other: what a caller writes would else make the server
 ask whatever it can reach. Source: contract 4.5, `transferSpecification`.
@@ -24,13 +24,13 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class TableTransfer(msgspec.Struct, frozen=True, tag=TABLE):
-    """The rows of a table on this server, as they were when they were asked for."""
+    """The rows of a table on this server, as they were when the transfer was asked for."""
 
     stream: ReadStream
 
 
 class UrlTransfer(msgspec.Struct, frozen=True, tag=URL):
-    """What another server answers at an address."""
+    """The content at a URL of another server."""
 
     url: str
 
@@ -39,14 +39,14 @@ Transfer = TableTransfer | UrlTransfer
 
 
 class Source(msgspec.Struct, frozen=True):
-    """What a caller says of where content is: the kind, and the place in its words."""
+    """Where the content is, as the caller says: the kind of source, and its place."""
 
     kind: str
     path: str
 
 
 class UrlParts(msgspec.Struct, frozen=True):
-    """An address taken apart; `target` is what the request asks for."""
+    """The parts of a URL. `target` is what the request asks the host for."""
 
     scheme: str
     host: str
@@ -55,12 +55,12 @@ class UrlParts(msgspec.Struct, frozen=True):
 
     @property
     def file_name(self) -> str:
-        """The last step of the path."""
+        """Returns the last step of the path."""
         return unquote(urlsplit(self.target).path.rpartition("/")[2])
 
 
 def source_of(specification: Mapping[str, Any]) -> Source:
-    """Returns where a specification says that content is. Raises invalid_request_error."""
+    """Returns the source that a specification names. Raises invalid_request_error."""
     kind = specification.get("sourceType") or specification.get("kind")
     path = specification.get("sourcePath") or specification.get("url")
     if kind not in (TABLE, URL):
@@ -76,7 +76,10 @@ def source_of(specification: Mapping[str, Any]) -> Source:
 
 
 def permitted_hosts(text: str) -> frozenset[tuple[str, int | None]]:
-    """Returns the hosts in a list with commas, each with a port or None for the usual. Raises ValueError."""
+    """Returns the hosts in a comma-separated list, with a port or None for the usual one.
+
+    Raises ValueError.
+    """
     hosts: set[tuple[str, int | None]] = set()
     for item in filter(None, (part.strip().lower() for part in text.split(","))):
         name, _, port = item.partition(":")
@@ -87,7 +90,7 @@ def permitted_hosts(text: str) -> frozenset[tuple[str, int | None]]:
 
 
 def checked_url(url: str, hosts: frozenset[tuple[str, int | None]]) -> UrlParts:
-    """Takes an address apart that may be fetched. Raises invalid_request_error for any other."""
+    """Returns the parts of a URL that may be fetched. Raises invalid_request_error for any other."""
     if not hosts:
         raise invalid_request(
             "This server fetches nothing from other servers; its operator can name some in `transfer_hosts`. "
@@ -121,7 +124,7 @@ def _parts(url: str) -> UrlParts:
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one of the public internet, and stands for no other."""
+    """Returns whether an address is one of the public internet, and stands for no other."""
     if isinstance(address, ipaddress.IPv6Address):
         is_translated = any(address in network for network in _TRANSLATED)
         if is_translated or address.ipv4_mapped or address.sixtofour or address.teredo:
@@ -130,5 +133,5 @@ def is_public(address: Address) -> bool:
 
 
 def refused_address(host: str) -> RowkeepError:
-    """What is told of a host whose name leads to where the server may not ask."""
+    """Returns the error for a host whose address the server must not ask."""
     return invalid_request(f"{host} has an address that is not public, so nothing is fetched from there.")

@@ -1,4 +1,4 @@
-"""What a jailed worker is asked to do, within which limits, and how it can end (workers/jail.py)."""
+"""The job of a jailed worker, its limits, and the ways in which it can end (workers/jail.py)."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class WorkerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker may use. One that goes beyond is killed."""
+    """The limits of a worker. One that exceeds them is killed."""
 
     memory_bytes_max: int = 1024 * MEBIBYTE
     seconds_max: float = 600.0
@@ -41,7 +41,7 @@ class WorkerJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerFailure(StrEnum):
-    """Why a worker gave no answer."""
+    """The reasons why a worker gave no answer."""
 
     MEMORY = "memory"
     TIME = "time"

@@ -1,4 +1,4 @@
-"""Bodies of some size are checked in a process of their own while several uploads send.
+"""Checks bodies of middle size in a process of its own while several uploads send.
 
 Checking a thousand rows holds the interpreter lock for milliseconds, and the event loop with it. To the one
 who sends them nothing is lost by that. All others wait, and not only while the loop is busy: the HTTP
@@ -39,7 +39,7 @@ class CheckingProcess:
         await self._child.start()
 
     async def check(self, body: bytes, schema: Schema, written_as: BodyFormat) -> StrictRows:
-        """Checks a body. Raises StrictRefusal, or unavailable when the process died of it."""
+        """Checks a body. Raises StrictRefusal, or unavailable when the process died."""
         job = CheckingJob(_schema_text(schema), written_as, len(body))
         try:
             answer = await self._child.ask(msgspec.json.encode(job), body)

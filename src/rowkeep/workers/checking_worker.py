@@ -24,7 +24,7 @@ class CheckingJob(msgspec.Struct, frozen=True):
 
 
 class CheckingAnswer(msgspec.Struct, frozen=True):
-    """What the rows come to; None when the strict path does not take them."""
+    """The facts about the rows. None when the strict path does not take them."""
 
     rows: StrictRows | None = None
 

@@ -1,4 +1,7 @@
-"""The child's end of a ChildProcess: jobs are lines on its standard input, answers lines on its output."""
+"""The child's end of a ChildProcess:
+
+jobs are lines on its standard input, answers are lines on its output.
+"""
 
 import gc
 import sys
@@ -8,7 +11,7 @@ import msgspec
 
 
 def answer_jobs(answer: Callable[[bytes], msgspec.Struct]) -> None:
-    """Answers jobs until stdin ends, or nobody is there to hear the answer."""
+    """Answers jobs until stdin ends, or nobody reads the answers."""
     gc.disable()  # jobs make millions of objects and no cycles
     answers = sys.stdout.buffer
     for line in sys.stdin.buffer:

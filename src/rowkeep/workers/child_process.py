@@ -38,7 +38,7 @@ class ChildProcess:
         )
 
     async def ask(self, line: bytes, body: bytes = b"") -> bytes:
-        """The answer to one job: a line, and the bytes that it says come behind it.
+        """Returns the answer to one job: a line, and the bytes that it announces.
 
         Raises EOFError when the process died of it, OSError, or ValueError.
         """

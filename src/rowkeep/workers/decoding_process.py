@@ -44,17 +44,20 @@ class DecodingProcesses:
             self._free.put_nowait(child)
 
     async def start(self) -> None:
-        """Starts one, so that the first large body does not wait for it."""
+        """Starts one process, so that the first large body does not wait for it."""
         await self._children[-1].start()
 
     def spool(self) -> FileSpool:
-        """A file for one large body."""
+        """Returns a file for one large body."""
         return FileSpool(self._spool_folder)
 
     async def decode(
         self, body: LargeBody, schema: Schema, *, updates_by_default: bool, skipping: Skipping | None = None
     ) -> LargeRows:
-        """Checks a body. Raises RowsRefused, invalid_request_error or payload_too_large."""
+        """Checks a body and returns its rows.
+
+        Raises RowsRefused, invalid_request_error or payload_too_large.
+        """
         if not isinstance(body.spool, FileSpool):
             raise TypeError("a body is spooled by the process that decodes it")
         path = body.spool.path
@@ -89,7 +92,7 @@ class DecodingProcesses:
         )
 
     async def body_sha256(self, body: LargeBody) -> bytes:
-        """The SHA-256 of a body as it was before any coding."""
+        """Returns the SHA-256 of the inflated body."""
         if not isinstance(body.spool, FileSpool):
             raise TypeError("a body is spooled by the process that decodes it")
         return await asyncio.to_thread(_digest, body.spool.path, body.coding)

@@ -32,7 +32,7 @@ READ_BYTES = 256 * 1024
 
 
 class DecodingJob(msgspec.Struct, frozen=True):
-    """A body to decode, inflated first if it has a coding; its frames are written to `frames_path`."""
+    """A body to decode; inflated first if it has a coding. Its frames are written to `frames_path`."""
 
     body_path: str
     format: BodyFormat
@@ -54,9 +54,9 @@ class FramePlace(msgspec.Struct, frozen=True):
 
 
 class DecodingAnswer(msgspec.Struct, frozen=True):
-    """What became of a job: rows in frames, or an error (with the rows that caused it).
+    """The answer to a job: rows in frames, or an error (with the rows that caused it).
 
-    After the frames, the file holds `refused_bytes` of rows that were skipped, as MessagePack.
+    After the frames, the file holds `refused_bytes` of skipped rows, as MessagePack.
     """
 
     row_count: int = 0
@@ -133,7 +133,7 @@ def _outcome(view: memoryview, job: DecodingJob, frames: "_Frames") -> LargeOutc
 
 
 def _columns_outcome(view: memoryview, job: DecodingJob, frames: "_Frames") -> LargeOutcome:
-    """The rows of an Arrow stream whose columns all fit. Raises StrictRefusal."""
+    """Returns the rows of an Arrow stream whose columns all fit. Raises StrictRefusal."""
     row_count = 0
     frames.restart()
     for count, text in canonical_texts(view, job.schema, bytes_max=job.inflated_bytes_max):
@@ -145,7 +145,7 @@ def _columns_outcome(view: memoryview, job: DecodingJob, frames: "_Frames") -> L
 
 
 def _lines_view(view: memoryview, job: DecodingJob) -> memoryview:
-    """The rows of an Arrow stream as lines of JSON."""
+    """Returns the rows of an Arrow stream as lines of JSON."""
     with tempfile.TemporaryFile(dir=Path(job.body_path).parent) as lines:
         write_lines(view, cast(BinaryIO, lines), bytes_max=job.inflated_bytes_max)
         lines.flush()
@@ -154,7 +154,7 @@ def _lines_view(view: memoryview, job: DecodingJob) -> memoryview:
 
 @contextmanager
 def _plain_body(job: DecodingJob) -> Iterator[BinaryIO]:
-    """The file of a body, or one without a name that holds what the body inflates to."""
+    """Yields the file of a body, or a nameless file with the inflated body."""
     path = Path(job.body_path)
     with path.open("rb") as body:
         if job.coding is None:
@@ -178,7 +178,7 @@ def _view(file: BinaryIO) -> memoryview:
 
 
 class _Frames:
-    """The frames of a body on their way into a file, and the digest of their rows (model/chain.py)."""
+    """Writes the frames of a body to a file, and digests their rows (model/chain.py)."""
 
     def __init__(self, output: BinaryIO) -> None:
         self._output = output
@@ -188,11 +188,11 @@ class _Frames:
 
     @property
     def rows_sha256(self) -> bytes:
-        """The digest of all rows."""
+        """Returns the digest of all rows."""
         return self._sha256.digest()
 
     def restart(self) -> SliceSink:
-        """Forgets what there is; takes the rows from the first on."""
+        """Drops all rows, to take them again from the first on."""
         self._output.seek(0)
         self._output.truncate()
         self.places.clear()

@@ -1,4 +1,4 @@
-"""The file in which a worker is given entries of the journal."""
+"""The file that carries entries of the journal to a worker."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -17,7 +17,7 @@ def write_entry(file: BinaryIO, entry: Entry) -> None:
 
 
 def read_entries(file: BinaryIO, count: int) -> Iterator[Entry]:
-    """The next entries of a file."""
+    """Yields the next entries of a file."""
     for _ in range(count):
         length = int.from_bytes(file.read(LENGTH_BYTES), "big")
         yield msgspec.msgpack.decode(file.read(length), type=Entry)

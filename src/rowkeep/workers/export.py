@@ -91,7 +91,7 @@ def _entry_batches(
 
 
 def _kept(slices: tuple[RowSlice, ...], row: int, row_count: int) -> Iterator[tuple[int, int]]:
-    """Which of some rows from a number on are in slices: first and end, counted within them."""
+    """Yields the ranges of some rows that are in slices. They are counted within these rows."""
     for slice_ in slices:
         first, end = max(slice_.first_row - row, 0), min(slice_.row_end - row, row_count)
         if first < end:

@@ -1,4 +1,6 @@
-"""Exports, as the server sees them: jailed workers write files, the server puts them with the others.
+"""Exports, on the server's side:
+
+jailed workers write files, the server moves them to the other exports' files.
 
 The segments that an export reads are linked into a folder of its own, so that they stay while it runs,
 whatever becomes of them meanwhile, and so that the worker can read no others.
@@ -45,14 +47,14 @@ class ExportWorkFolder:
         write_entry(self._entries, entry)
 
     def segment_path(self, name: str) -> str:
-        """Keeps a segment for the export. Returns where it can be read."""
+        """Links a segment for the export. Returns the path of the link."""
         link = self.links / checked_name(name)
         with suppress(FileExistsError):
             os.link(self._segments / name, link)
         return str(link)
 
     def close(self) -> Path:
-        """There are no more entries; where they are."""
+        """Ends the file of entries. Returns its folder."""
         self._entries.close()
         return self.work
 
@@ -70,7 +72,7 @@ class ExportProcesses:
 
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[ExportWorkFolder]:
-        """A folder for one export, which is gone afterwards."""
+        """Yields a folder for one export, which is removed afterwards."""
         path = Path(tempfile.mkdtemp(dir=self._directory.jobs, prefix="export-"))
         folder = ExportWorkFolder(path, self._directory.segments)
         try:
@@ -82,7 +84,7 @@ class ExportProcesses:
     async def run(
         self, plan: ExportPlan, identifier: str, folder: ExportWorkFolder, listener: Callable[[float], None]
     ) -> ExportResult:
-        """Durable files with rows, which nothing names yet. Raises RowkeepError, WorkerFailedError."""
+        """Writes durable files that nothing names yet. Raises RowkeepError, WorkerFailedError."""
         folder.close()
         said = msgspec.structs.replace(
             plan, segments=str(folder.links), memory_bytes_max=self._limits.memory_bytes_max
@@ -98,7 +100,7 @@ class ExportProcesses:
         return await asyncio.to_thread(self._adopt, folder.work / FILES, answer, identifier)
 
     def _adopt(self, folder: Path, answer: bytes, identifier: str) -> ExportResult:
-        """Puts what a worker has made with the other files, under names that it did not choose."""
+        """Moves a worker's files to the other exports' files, under names that the server chooses."""
         try:
             said = msgspec.json.decode(answer, type=ExportResult)
         except msgspec.MsgspecError as error:
@@ -114,6 +116,6 @@ class ExportProcesses:
         return ExportResult(tuple(files), said.row_count, said.warnings)
 
     async def discard(self, result: ExportResult) -> None:
-        """Removes the files of an export that came to nothing after all."""
+        """Removes the files of an export that could not be named."""
         for file in result.files:
             await self._files.remove(file.name)

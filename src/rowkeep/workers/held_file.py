@@ -8,7 +8,7 @@ HELD_BYTES_MAX = 256 * 1024
 
 
 class HeldFile:
-    """Holds what is written to it, and begins a file when that becomes too much."""
+    """Holds what is written to it in memory, and begins a file when that becomes too much."""
 
     def __init__(self, begin: Callable[[], NewFile]) -> None:
         self._begin = begin
@@ -39,5 +39,5 @@ class HeldFile:
 
     @property
     def content(self) -> bytes | None:
-        """All that was written, if it is held; None where it is in a file."""
+        """Returns everything that was written if it is held in memory. None when it is in a file."""
         return bytes(self._held) if self._file is None else None

@@ -1,4 +1,4 @@
-"""The jail of a worker: what it needs not have is taken from it before it sees what a caller sent.
+"""The jail of a worker: everything that it does not need is taken from it before it sees a caller's input.
 
 Theory
 ------
@@ -66,7 +66,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def missing_walls() -> list[str]:
-    """The walls that this machine cannot put up, in words."""
+    """Returns the walls that this machine cannot put up, in words."""
     missing = []
     if not landlock_version():
         missing.append("files: the kernel has no Landlock")
@@ -76,7 +76,7 @@ def missing_walls() -> list[str]:
 
 
 def die_with(parent: int) -> None:
-    """Has this process killed when its parent ends; it may have done so already."""
+    """Makes the kernel kill this process when its parent ends. The parent may have ended already."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
@@ -141,14 +141,14 @@ def _drop_capabilities() -> None:
 
 
 def _code_paths(folder: Path) -> Iterable[Path]:
-    """Where modules and libraries are loaded from; never a place that holds the worker's own folder."""
+    """Yields the folders of modules and libraries, without any that holds the worker's own folder."""
     own = folder.resolve()
     return (path for path in code_places() if not own.is_relative_to(path))
 
 
 @lru_cache(maxsize=1)
 def code_places() -> tuple[Path, ...]:
-    """Where modules and libraries are loaded from. The template asks once, for all workers."""
+    """Returns the folders of modules and libraries. The template asks once, for all workers."""
     installed = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
     places = (Path(place) for place in (*_SYSTEM_CODE, *installed, *sys.path))
     return tuple(dict.fromkeys(place.resolve() for place in places if place.is_absolute()))

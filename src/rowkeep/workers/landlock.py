@@ -51,14 +51,15 @@ class _PathBeneath(ctypes.Structure):
 
 
 def landlock_version() -> int:
-    """Which version of Landlock this kernel knows; 0 for none."""
+    """Returns which version of Landlock this kernel knows; 0 when it knows none."""
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)))
 
 
 def restrict_files(readable: Iterable[Path], writable: Iterable[Path]) -> None:
     """Permits this process these files and folders from now on, and no others.
 
-    Paths that do not exist are passed over. Needs `no_new_privs`, or the right to do without. Raises OSError.
+    Paths that do not exist are passed over. Needs `no_new_privs`, or a privilege in its place. Raises
+    OSError.
     """
     version = landlock_version()
     kinds = (1 << _KINDS[min(version, max(_KINDS))]) - 1

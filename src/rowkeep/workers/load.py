@@ -32,7 +32,7 @@ _TYPED_FILES = (FileType.PARQUET, FileType.ORC, FileType.AVRO)
 
 
 class LoadJob(msgspec.Struct, frozen=True):
-    """What the worker is asked for. `bounds` are those of the quarantine that skipped records go to."""
+    """The arguments of a load's worker. `bounds` are those of the quarantine for skipped records."""
 
     upload_id: int
     path: str
@@ -41,14 +41,14 @@ class LoadJob(msgspec.Struct, frozen=True):
 
 
 def load(work: Work) -> LoadAnswer:
-    """Reads a file into durable segments. The skipped records are in a file of their own (`REFUSED`)."""
+    """Reads a file into durable segments. Skipped records go to a file of their own (`REFUSED`)."""
     return load_file(work.arguments(LoadJob), work.folder, Disk(), work.report)
 
 
 def load_file(
     job: LoadJob, folder: Path, disk: Disk, report: Callable[[float], None] = lambda _: None
 ) -> LoadAnswer:
-    """Does the same in this process, through a disk."""
+    """Reads a file into segments in this process, through a disk."""
     try:
         return LoadAnswer(_load(job, folder, disk, report))
     except RecordsRefused as error:
@@ -94,7 +94,7 @@ def _load(job: LoadJob, folder: Path, disk: Disk, report: Callable[[float], None
 
 
 def _never_back(report: Callable[[float], None]) -> Callable[[float], None]:
-    """Returns a listener that passes on what is more than before: a file may be looked at twice."""
+    """Returns a listener that passes on only growing fractions, since a file may be looked at twice."""
     highest = 0.0
 
     def report_more(fraction: float) -> None:
@@ -107,10 +107,10 @@ def _never_back(report: Callable[[float], None]) -> Callable[[float], None]:
 
 
 def written_fraction(table: FileTable, loader: SegmentLoader, content_bytes: int) -> float:
-    """Returns how much of a load is done while rows are written.
+    """Returns the progress of a load while its rows are written.
 
-    By the rows where the file or the look at it has told how many there are; else by the canonical text,
-    which is about half as much again as the file. Of a compressed one it is much more, and runs ahead.
+    The number of rows counts where it is known. Otherwise the canonical text counts, which is about one and a
+    half times the size of the file. For a compressed file it is much more, and the progress runs ahead.
     """
     opened = STARTED if table.detected.type in _TYPED_FILES else OPENED
     if table.row_count is None:
@@ -123,7 +123,7 @@ def written_fraction(table: FileTable, loader: SegmentLoader, content_bytes: int
 def described_variables(
     variables: tuple[Variable, ...], metadata: Mapping[str, VariableMetadata]
 ) -> tuple[Variable, ...]:
-    """The variables of a file with what its sender says of them, by the name in the file or the repaired one.
+    """Returns a file's variables with the sender's descriptions, by name in the file or repaired name.
 
     Raises invalid_request_error for a name that the file does not have.
     """
@@ -156,7 +156,7 @@ def _write_refused(folder: Path, table: FileTable, bounds: QuarantineBounds) -> 
 
 
 def read_refused(folder: Path, bytes_max: int) -> RefusedRows | None:
-    """Returns the records that a load has skipped. Raises ValueError when there is more than that of them."""
+    """Returns the skipped records of a load. Raises ValueError when they take more than `bytes_max`."""
     path = folder / REFUSED
     if not path.exists():
         return None

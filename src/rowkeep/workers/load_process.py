@@ -1,4 +1,4 @@
-"""Loads, as the server sees them: a jailed worker writes segments, the server puts them with the others."""
+"""Loads, on the server's side: jailed workers write segments, the server moves them to the other segments."""
 
 import asyncio
 import shutil
@@ -45,9 +45,9 @@ class LoadProcesses:
     async def load(
         self, upload_id: int, arguments: LoadArguments, listener: Callable[[float], None]
     ) -> LoadedFile:
-        """Durable segments with the rows of a file, which nothing names yet.
+        """Reads a file into durable segments that nothing names yet.
 
-        Raises RowkeepError for what is wrong with the file, WorkerFailedError.
+        Raises RowkeepError for a faulty file, and WorkerFailedError.
         """
         content = self._directory.temp_uploads / arguments.temp_upload
         if not content.exists():
@@ -70,7 +70,7 @@ class LoadProcesses:
         )
 
     def _adopt(self, folder: Path, answer: bytes) -> LoadedFile:
-        """Puts what a worker has made with the other segments."""
+        """Moves a worker's segments to the other segments."""
         try:
             said = msgspec.json.decode(answer, type=LoadAnswer)
             bytes_max = _REFUSED_BYTES_FACTOR * self._bounds.bytes_max + _REFUSED_BYTES_ROOM
@@ -85,6 +85,6 @@ class LoadProcesses:
         return msgspec.structs.replace(loaded, refused=refused)
 
     async def discard(self, loaded: LoadedFile) -> None:
-        """Removes the segments of a load that came to nothing after all."""
+        """Removes the segments of a load that could not be named."""
         for segment in loaded.segments:
             await asyncio.to_thread(self._store.remove, segment.file_name)

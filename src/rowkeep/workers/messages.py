@@ -1,4 +1,4 @@
-"""What the server, the process that forks workers, and the workers say to each other.
+"""The messages between the server, the process that forks workers, and the workers.
 
 Server and template talk in datagrams, each one of these as JSON. A worker reads its job as a length of four
 bytes and the JSON of a WorkerJob, and says lines of JSON.
@@ -15,7 +15,7 @@ LENGTH_BYTES = 4
 class Fork(msgspec.Struct, frozen=True, tag=True):
     """To the template: fork worker `number`, which calls `preparation` before it reads its job.
 
-    With it come its channel and the pipe for its errors.
+    The worker's channel and the pipe for its errors are sent along.
     """
 
     number: int
@@ -29,13 +29,13 @@ class Kill(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """From the template, first of all."""
+    """From the template, as its first message: it can fork."""
 
     missing_walls: tuple[str, ...]
 
 
 class Started(msgspec.Struct, frozen=True, tag=True):
-    """From the template: worker `number` is this process."""
+    """From the template: the process id of worker `number`."""
 
     number: int
     process_id: int
@@ -49,19 +49,19 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):
-    """From a worker: how much of the job is done, from 0 to 1."""
+    """From a worker: the fraction of the job that is done, from 0 to 1."""
 
     fraction: float
 
 
 class Result(msgspec.Struct, frozen=True, tag=True):
-    """From a worker, last: what its function returned."""
+    """From a worker, as its last message: the result of its function."""
 
     value: msgspec.Raw
 
 
 class Refusal(msgspec.Struct, frozen=True, tag=True):
-    """From a worker, last: an error that is the caller's to hear; `detail` is for the log."""
+    """From a worker, as its last message: an error for the caller. `detail` is for the log."""
 
     code: ErrorCode
     message: str
@@ -69,7 +69,7 @@ class Refusal(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failure(msgspec.Struct, frozen=True, tag=True):
-    """From a worker, last: an error of its own."""
+    """From a worker, as its last message: an error of the worker itself."""
 
     failure: WorkerFailure
     detail: str

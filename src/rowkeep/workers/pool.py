@@ -41,7 +41,7 @@ ProgressListener = Callable[[float], None]
 
 
 class WorkerAnswer(NamedTuple):
-    """What a job's function returned, as JSON; `gone` is done when no process is left that could do more."""
+    """The result of a job's function, as JSON. `gone` is done when the worker's process has ended."""
 
     value: bytes
     gone: "asyncio.Task[None]"
@@ -51,7 +51,7 @@ _messages = msgspec.json.Decoder(FromWorker)
 
 
 class WorkerPool:
-    """Runs jobs in jailed processes, so many at a time."""
+    """Runs jobs in jailed processes, a bounded number at a time."""
 
     def __init__(self, *modules: str, workers_max: int) -> None:
         self._modules = modules
@@ -63,7 +63,7 @@ class WorkerPool:
         self._endings: set[asyncio.Task[None]] = set()
 
     async def run(self, job: WorkerJob, listener: ProgressListener = lambda _: None) -> bytes:
-        """What the job's function returned, as JSON, once its process is gone.
+        """Runs a job. Returns the result of its function as JSON, once its process has ended.
 
         Raises RowkeepError or WorkerFailedError.
         """
@@ -72,9 +72,10 @@ class WorkerPool:
         return answer.value
 
     async def ask(self, job: WorkerJob, listener: ProgressListener = lambda _: None) -> WorkerAnswer:
-        """What the job's function returned, at once; its process may still be there for a moment.
+        """Runs a job. Returns the result of its function at once; its process may live a moment longer.
 
-        For answers that stand alone: of files that it has written it may hold one open. Raises as `run` does.
+        This is for answers that need no files: the process may still hold a file open that it has written.
+        Raises as `run` does.
         """
         await self._room.acquire()
         try:
@@ -94,7 +95,7 @@ class WorkerPool:
     def _ending(
         self, worker: "_Worker", preparation: str | None, template: TemplateProcess
     ) -> "asyncio.Task[None]":
-        """Ends a worker, and gives its place to the next."""
+        """Ends a worker, and gives its place to the next one."""
         ending = asyncio.create_task(self._end(worker, preparation, template))
         self._endings.add(ending)
         ending.add_done_callback(self._endings.discard)
@@ -111,7 +112,7 @@ class WorkerPool:
         return _Worker(template, Fork(next(self._numbers), preparation))
 
     def _ready_worker(self, job: WorkerJob) -> "_Worker | None":
-        """A worker that has waited for such a job, if there is one; those that have died are passed over."""
+        """Returns a worker that waits for such a job, if there is one. Dead ones are passed over."""
         waiting = self._ready.get(job.preparation or "", [])
         while waiting:
             worker = waiting.pop(0)
@@ -128,7 +129,7 @@ class WorkerPool:
             waiting.append(self._new_worker(template, preparation))
 
     def _let_ready_go(self) -> None:
-        """Forgets the workers that wait; they end with their template."""
+        """Forgets the waiting workers. They end with their template."""
         for worker in (worker for waiting in self._ready.values() for worker in waiting):
             worker.let_go()
         self._ready.clear()
@@ -174,9 +175,9 @@ class _Worker:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the worker can still take a job.
+        """Returns whether the worker can still take a job.
 
-        The system ends its channel with its process. The template may tell of the end a moment later.
+        The system closes its channel when its process ends. The template may report the end a moment later.
         """
         if self._fork.ended.done():
             return False
@@ -260,7 +261,7 @@ class _Worker:
             return b""
 
     async def end(self) -> None:
-        """Kills the worker if it still runs, and returns when it is gone."""
+        """Kills the worker if it still runs. Returns when it is gone."""
         with suppress(WorkerFailedError):
             if not self._fork.ended.done():
                 self._template.kill(self._number)
@@ -268,13 +269,13 @@ class _Worker:
         self.let_go()
 
     def let_go(self) -> None:
-        """Closes what leads to the worker."""
+        """Closes the descriptors that lead to the worker."""
         self._channel.close()
         os.close(self._errors)
 
 
 async def _finished(ending: "asyncio.Task[None]") -> None:
-    """Waits for an end that must come, also when this wait is cancelled meanwhile."""
+    """Waits for an end that must come, even if this wait is cancelled meanwhile."""
     try:
         await asyncio.shield(ending)
     except asyncio.CancelledError:

@@ -29,11 +29,14 @@ class SealingProcess:
         self._grace_seconds = grace_seconds
 
     async def seal(self, upload_id: int, first_row: int) -> Segment | None:
-        """A durable, unnamed segment of the entries from a row on; None when they cannot be sealed."""
+        """Writes the entries from a row on into a durable, unnamed segment.
+
+        None when they cannot be sealed.
+        """
         return await self._ask(SealingJob(upload_id, first_row))
 
     async def compact(self, upload_id: int, first_row: int, row_end: int) -> Segment:
-        """A durable, unnamed segment of the rows of several."""
+        """Writes the rows of several segments into a durable, unnamed one."""
         segment = await self._ask(SealingJob(upload_id, first_row, row_end))
         if segment is None:
             raise SealingError("the sealing process wrote no segment")
@@ -52,12 +55,12 @@ class SealingProcess:
         return answer.segment
 
     async def sweep(self, named: Callable[[], Awaitable[set[str]]]) -> int:
-        """Removes files that have had no name for a while; how many."""
+        """Removes files that have had no name for a while. Returns the number of files."""
         present = await asyncio.to_thread(self._store.names)
         names = await named()
         await asyncio.to_thread(self._sweep.forget_set_aside)
         return await asyncio.to_thread(self._sweep.sweep, present, names, grace_seconds=self._grace_seconds)
 
     async def close(self) -> None:
-        """Ends the process; what it was writing is removed at the next start."""
+        """Ends the process. An unfinished file of it is removed at the next start."""
         await self._child.close()

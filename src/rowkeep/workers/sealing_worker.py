@@ -30,7 +30,7 @@ class SealingJob(msgspec.Struct, frozen=True):
 
 
 class SealingAnswer(msgspec.Struct, frozen=True):
-    """The segment written, if there was anything to write, or why it could not be."""
+    """The segment that was written, if there was anything to write, or the error."""
 
     segment: Segment | None = None
     error: str | None = None

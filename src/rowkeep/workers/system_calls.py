@@ -49,7 +49,7 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 
 def can_refuse_calls() -> bool:
-    """Whether this machine has what it takes."""
+    """Returns whether this machine can refuse system calls."""
     return pyseccomp is not None
 
 

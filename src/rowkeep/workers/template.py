@@ -51,7 +51,7 @@ class Template:
                 return
 
     def _obey(self) -> bool:
-        """Does what the next datagram asks; False when the server is gone."""
+        """Does what the next datagram asks. Returns False when the server is gone."""
         datagram, descriptors, _, _ = socket.recv_fds(self._control, _DATAGRAM_BYTES_MAX, 2)
         if not datagram:
             return False
@@ -95,9 +95,9 @@ class Template:
 
 
 def main() -> None:
-    """Imports the modules that are named, and forks workers until the server is gone.
+    """Imports the named modules, and forks workers until the server is gone.
 
-    A module may have a function `warm_up`, which does once what each worker would otherwise do first.
+    If a module has a function `warm_up`, it is called once, so that workers need not do that work.
     """
     for name in sys.argv[1:]:
         module = importlib.import_module(name)

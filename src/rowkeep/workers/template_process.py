@@ -34,7 +34,7 @@ _log = structlog.get_logger("rowkeep.workers")
 
 
 class ForkedWorker:
-    """What is known of a worker: its process id, and how it ended."""
+    """The state of a worker: its process id, and how it ended."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -42,7 +42,7 @@ class ForkedWorker:
         self.ended: asyncio.Future[Ended] = loop.create_future()
 
     def lose(self) -> None:
-        """The template is gone, and with it the worker."""
+        """Marks the worker as lost, because the template is gone."""
         for future in (self.started, self.ended):
             if not future.done():
                 future.set_exception(WorkerFailedError(WorkerFailure.LOST, "the template process ended"))
@@ -50,7 +50,7 @@ class ForkedWorker:
 
 
 class TemplateProcess:
-    """Starts the template, has it fork and kill workers, and hears how they end."""
+    """Starts the template, makes it fork and kill workers, and hears how they end."""
 
     def __init__(self, modules: Sequence[str]) -> None:
         self._command = (sys.executable, "-P", "-m", "rowkeep.workers.template", *modules)
@@ -61,7 +61,7 @@ class TemplateProcess:
         self.is_lost = False
 
     async def start(self) -> None:
-        """Starts the process; it imports its modules before it forks."""
+        """Starts the process. It imports its modules before it forks."""
         self._control.setblocking(False)
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         try:
@@ -77,7 +77,7 @@ class TemplateProcess:
         asyncio.get_running_loop().add_reader(self._control, self._hear)
 
     def fork(self, message: Fork, channel: int, errors: int) -> ForkedWorker:
-        """A new worker that talks through these descriptors, which may be closed then."""
+        """Returns a new worker that talks through these descriptors. They may be closed then."""
         worker = self._workers[message.number] = ForkedWorker()
         try:
             socket.send_fds(self._control, [msgspec.json.encode(message)], [channel, errors])

@@ -1,4 +1,4 @@
-"""What a worker uses, as the server sees it from outside."""
+"""Watches from outside what a worker uses."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _COUNTED = ("RssAnon:", "RssShmem:", "VmSwap:")  # pages of files that are only 
 
 
 def check_memory(process_id: int, limits: WorkerLimits) -> None:
-    """Raises WorkerFailedError when a process holds more memory than it may."""
+    """Raises WorkerFailedError when a process holds too much memory."""
     held = resident_bytes(process_id)
     if held > limits.memory_bytes_max:
         detail = f"{held} bytes of memory, {limits.memory_bytes_max} at most"
@@ -19,7 +19,7 @@ def check_memory(process_id: int, limits: WorkerLimits) -> None:
 
 
 def resident_bytes(process_id: int) -> int:
-    """How much memory a process holds, swapped or not; 0 when it is gone."""
+    """Returns how much memory a process holds, swapped or not; 0 when it is gone."""
     try:
         status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -29,7 +29,7 @@ def resident_bytes(process_id: int) -> int:
 
 
 def check_folder(folder: Path, limits: WorkerLimits) -> None:
-    """Raises WorkerFailedError when a folder holds more than it may, or leaves too little of its disk."""
+    """Raises WorkerFailedError when a folder holds too much, or leaves too little of its disk free."""
     if free_bytes(folder) < limits.free_bytes_min:
         detail = f"less than {limits.free_bytes_min} bytes are left on the disk"
         raise WorkerFailedError(WorkerFailure.SCRATCH, detail)
@@ -44,7 +44,7 @@ def check_folder(folder: Path, limits: WorkerLimits) -> None:
 
 
 def _sizes(folder: Path) -> Iterator[int]:
-    """The sizes of all files and folders in one; those that go meanwhile are passed over."""
+    """Yields the sizes of all files and folders in a folder. Those that vanish meanwhile are left out."""
     try:
         entries = list(os.scandir(folder))
     except OSError:

@@ -31,7 +31,7 @@ Arguments = TypeVar("Arguments")
 
 
 class Work:
-    """What a job function is given: its arguments, its folder, and an ear for its progress."""
+    """The input of a job's function: its arguments, its folder, and a way to report progress."""
 
     def __init__(self, job: WorkerJob, say: Callable[[FromWorker], None]) -> None:
         self._job = job
@@ -40,11 +40,11 @@ class Work:
         self.folder = Path(job.folder)
 
     def arguments(self, type_: type[Arguments]) -> Arguments:
-        """The job's arguments."""
+        """Returns the job's arguments."""
         return msgspec.json.decode(self._job.arguments, type=type_)
 
     def report(self, fraction: float) -> None:
-        """Says how much is done, from 0 to 1; what follows too soon on the last is left out."""
+        """Reports the progress, from 0 to 1. A report that follows too soon is left out."""
         now = monotonic()
         if now - self._said_at >= PROGRESS_SECONDS_MIN:
             self._said_at = now
@@ -74,7 +74,10 @@ def run_worker(channel: int, errors: int, parent: int, preparation: str | None) 
 
 
 def _take_descriptors(channel: int, errors: int) -> None:
-    """The channel becomes 3, and of all others only input, output and errors stay, which lead nowhere."""
+    """Makes the channel descriptor 3.
+
+    Of all others only input, output and errors stay, and they lead nowhere.
+    """
     nothing = os.open(os.devnull, os.O_RDWR)
     channel, errors = os.dup(channel), os.dup(errors)
     for descriptor, target in ((nothing, 0), (nothing, 1), (errors, 2), (channel, _CHANNEL)):

@@ -27,7 +27,7 @@ class RunningDigest:
         self._thread.start()
 
     def note(self) -> None:
-        """There is more to be hashed."""
+        """Notes that the file has grown."""
         self._news.set()
 
     def finish(self) -> str:

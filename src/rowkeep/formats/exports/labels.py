@@ -1,4 +1,4 @@
-"""What was said of variables, as fields of a file carry it."""
+"""The descriptions of variables, as metadata of a file's fields."""
 
 import msgspec
 import pyarrow as pa
@@ -8,7 +8,7 @@ from rowkeep.model.schema import Schema, Variable
 
 
 def labelled_schema(schema: Schema) -> pa.Schema:
-    """The Arrow schema of variables, each with its type, label, description and value labels as metadata."""
+    """Returns the Arrow schema of variables, with type, label, description and value labels as metadata."""
     fields = zip(arrow_schema(schema), schema.variables, strict=True)
     return pa.schema([field.with_metadata(_metadata(variable)) for field, variable in fields])
 
@@ -26,5 +26,5 @@ def _metadata(variable: Variable) -> dict[str, str]:
 
 
 def has_labels(schema: Schema) -> bool:
-    """Whether anything was said of any variable."""
+    """Returns whether any variable has a description."""
     return any(each.label or each.description or each.value_labels for each in schema.variables)

@@ -1,4 +1,4 @@
-"""The files of an export: one after the other, each up to a size."""
+"""The files of an export: written one after the other, each up to a size."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ _HELD: dict[ExportFormat, Callable[[Path, Schema, int], ExportWriter]] = {
 
 
 class ExportFiles:
-    """Writes rows into files of a folder. At least one is written, also without rows."""
+    """Writes rows into files of a folder. At least one file is written, even without rows."""
 
     def __init__(self, folder: Path, schema: Schema, options: ExportOptions, held_bytes_max: int) -> None:
         self._folder = folder
@@ -72,6 +72,6 @@ class ExportFiles:
         self._ended.append(ExportedFile(self._path.name, digest.byte_count, md5))
 
     def finish(self) -> list[ExportedFile]:
-        """Ends the last file. Returns all of them, in order."""
+        """Finishes the last file. Returns all files in order."""
         self._end_file()
         return self._ended

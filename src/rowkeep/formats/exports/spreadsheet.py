@@ -41,20 +41,20 @@ _NUMBER_FORMATS = {
 
 
 class _FilesWithoutTimes:
-    """The module `os` as xlsxwriter uses it, but for setting a file's time, which a jailed worker may not."""
+    """The module `os` for xlsxwriter, without setting file times, which a jailed worker may not do."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
 
     def utime(self, *_: object) -> None:
-        """Does nothing: the parts of a workbook have the time at which they were made."""
+        """Does nothing: the parts of a workbook keep the time at which they were made."""
 
 
 xlsxwriter.workbook.os = _FilesWithoutTimes()
 
 
 class _Exact(float):
-    """A number in all of its digits, where xlsxwriter would write 16 of them."""
+    """A number that is written with all its digits. xlsxwriter would write 16 of them."""
 
     def __format__(self, spec: str) -> str:
         return repr(float(self))

@@ -52,7 +52,7 @@ _Labels = dict[str, dict[Any, str]]
 
 
 class _HeldRows:
-    """Rows in memory, each column a pandas one that pyreadstat takes as it is."""
+    """Rows in memory, each column as a pandas column that pyreadstat takes as it is."""
 
     def __init__(self, format_: ExportFormat, schema: Schema, bytes_max: int) -> None:
         self.schema = schema
@@ -74,7 +74,7 @@ class _HeldRows:
         self._batches.append(batch)
 
     def frame(self, numbers: Callable[[pa.ChunkedArray], Any]) -> pd.DataFrame:
-        """The rows as a data frame; `numbers` makes doubles of dates and times."""
+        """Returns the rows as a data frame. `numbers` converts dates and times to doubles."""
         table = pa.Table.from_batches(self._batches) if self._batches else None
         self._batches.clear()
         columns = {}
@@ -103,7 +103,10 @@ def _doubles(column: pa.ChunkedArray) -> Any:
 
 
 def _seconds(column: pa.ChunkedArray, days: int, factor: float) -> Any:
-    """Dates as days, dates and times as parts of seconds from another first day on; times from midnight."""
+    """Returns dates as days, and dates with times as fractions of seconds, from another first day on.
+
+    Times of day count from midnight.
+    """
     if pa.types.is_date32(column.type):
         return _doubles(pc.cast(column, pa.int32())) + days
     microseconds = pc.cast(column, pa.int64())
@@ -241,7 +244,7 @@ def _spss_value(variable: Variable, pair: ValueLabel) -> float | str | None:
 
 
 def _number_of(variable: Variable, pair: ValueLabel) -> float | None:
-    """The value of a label as a number of its variable; None for what is none."""
+    """Returns the value of a label as a number of its variable, or None when it is not a number."""
     if variable.type is VariableType.BOOLEAN:
         return {"true": 1.0, "false": 0.0}.get(pair.value.lower())
     if variable.type not in (VariableType.INTEGER, VariableType.FLOAT):
@@ -260,7 +263,7 @@ def _formats(schema: Schema, formats: dict[VariableType, str]) -> dict[str, str]
 def _cut_labels(
     schema: Schema, length_max: int, encoding: str, width: int
 ) -> tuple[dict[str, str | None], list[str]]:
-    """The labels of variables, cut to a length in bytes of an encoding, and what was cut, in words."""
+    """Returns the labels of variables cut to a length in bytes of an encoding, and a message for each cut."""
     labels: dict[str, str | None] = {}
     warnings: list[str] = []
     for variable in schema.variables:

@@ -91,7 +91,7 @@ def _csv_type(type_: pa.DataType) -> pa.DataType:
 
 
 def _shown(column: pa.Array) -> pa.Array:
-    """A column as CSV shows it: Arrow would write six fraction digits, whatever they are."""
+    """Returns a column as CSV shows it. Arrow alone would always write six fraction digits."""
     width = _SECOND_CHARACTERS.get(str(column.type))
     if width is None:
         return column

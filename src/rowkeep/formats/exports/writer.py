@@ -1,4 +1,4 @@
-"""What writes a file of an export, and which writer a format has."""
+"""The interface of the writers of export files, and the checks that they share."""
 
 from pathlib import Path
 from typing import Protocol
@@ -20,10 +20,10 @@ class ExportWriter(Protocol):
         """Adds rows."""
 
     def byte_count(self) -> int:
-        """Returns how large the file is by now, as far as it is written."""
+        """Returns the current size of the file, as far as it is written."""
 
     def finish(self) -> list[str]:
-        """Ends the file. Returns what it could not hold beside the values, in words."""
+        """Finishes the file. Returns messages about descriptions that the format could not hold."""
 
 
 class ValueChecks:
@@ -56,7 +56,10 @@ class ValueChecks:
         self._refuse(name, pc.match_substring(column, "\0"), "is a text with a NUL character")
 
     def refuse(self, name: str, bad: pa.Array, reason: str) -> None:
-        """Raises invalid_request_error when any of `bad` is true, of rows that were not counted yet."""
+        """Raises invalid_request_error when any of `bad` is true.
+
+        They belong to rows that are not counted yet.
+        """
         self._refuse(name, bad, reason)
 
     def _refuse(self, name: str, bad: pa.Array, reason: str) -> None:
@@ -66,5 +69,5 @@ class ValueChecks:
 
 
 def position_in(path: Path) -> int:
-    """Returns how large a file is by now."""
+    """Returns the current size of a file."""
     return path.stat().st_size

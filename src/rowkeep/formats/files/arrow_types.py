@@ -1,4 +1,4 @@
-"""What becomes of a column that has an Arrow type already, as of Parquet, ORC and geographic files.
+"""Converts columns that already have an Arrow type, as in Parquet, ORC and geographic files.
 
 Theory ------ Most Arrow types say which of rowkeep's types their values have. Some only may: an unsigned
 integer may leave 64 bits, a timestamp may have nanoseconds or lie in the year 10000, a decimal may have more
@@ -73,7 +73,7 @@ def _text(array: pa.Array) -> pa.Array:
 
 
 def _plain_decimals(array: pa.Array) -> pa.Array:
-    """Decimals as digits, without the exponents that Arrow writes."""
+    """Returns decimals as digits, without the exponents that Arrow writes."""
     return pa.array(
         [None if value is None else f"{value:f}" for value in array.to_pylist()], type=pa.string()
     )
@@ -142,7 +142,7 @@ _TRIALS: tuple[tuple[Callable[[pa.DataType], bool], tuple[_Trial, ...]], ...] = 
 
 
 class ArrowColumn:
-    """A column on the way into one of rowkeep's types."""
+    """A column that is being converted to one of rowkeep's types."""
 
     def __init__(self, type_: pa.DataType) -> None:
         plain = _plain_type(type_)
@@ -153,16 +153,16 @@ class ArrowColumn:
 
     @property
     def is_certain(self) -> bool:
-        """Whether its Arrow type alone says what it becomes."""
+        """Returns whether its Arrow type alone decides its type."""
         return len(self._trials) == 1
 
     @property
     def type(self) -> VariableType:
-        """The type that holds all values so far."""
+        """Returns the type that holds all values so far."""
         return self._trials[self._position][0]
 
     def convert(self, array: pa.Array) -> pa.Array:
-        """The values in that type, which may widen for them."""
+        """Returns the values in that type, which may widen for them."""
         plain = _plain_array(array)
         while True:
             values = self._trials[self._position][1](plain)
@@ -180,7 +180,7 @@ def _plain_type(type_: pa.DataType) -> pa.DataType:
 
 
 def _plain_array(array: pa.Array) -> pa.Array:
-    """An array without dictionary, run-ends or extension."""
+    """Returns an array without dictionary, run-ends or extension."""
     if isinstance(array.type, pa.UuidType):
         return _each_as_text(array)
     if isinstance(array.type, pa.BaseExtensionType):
@@ -195,7 +195,7 @@ def _plain_array(array: pa.Array) -> pa.Array:
 
 
 def _note(type_: pa.DataType) -> str | None:
-    """What a person should know of what becomes of such a column."""
+    """Returns a warning about how such a column is converted, or None."""
     if pa.types.is_timestamp(type_) and type_.tz is not None:
         return f"its times are instants (zone {type_.tz}); they are kept as dateTime in UTC"
     if pa.types.is_duration(type_):

@@ -1,4 +1,4 @@
-"""Batches that are put aside on the disk until the types of their columns are known."""
+"""Stores batches on the disk until the types of their columns are known."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ class Aside:
         self._writer: Any = None
 
     def add(self, arrays: Sequence[pa.Array]) -> None:
-        """Puts one batch aside."""
+        """Stores one batch."""
         if self._schemas:
             arrays = [
                 pa.nulls(len(array), field.type) if pa.types.is_null(array.type) else array
@@ -49,7 +49,7 @@ class Aside:
             self._writer = None
 
     def can_become(self, types: Sequence[pa.DataType]) -> bool:
-        """Whether all that was put aside can be read in these types."""
+        """Returns whether all stored batches can be read in these types."""
         return all(
             field.type == type_ or pa.types.is_null(field.type) or (field.type, type_) in _CASTABLE
             for schema in self._schemas
@@ -57,7 +57,7 @@ class Aside:
         )
 
     def can_be_followed_by(self, arrays: Sequence[pa.Array]) -> bool:
-        """Whether what was put aside last can be read in the types of these."""
+        """Returns whether the batches stored last can be read in the types of these arrays."""
         if self._schemas and len(self._schemas[-1]) != len(arrays):
             return False
         return not self._schemas or all(
@@ -74,13 +74,13 @@ class Aside:
         return self
 
     def discard(self) -> None:
-        """Removes what was put aside."""
+        """Removes the stored batches."""
         self._close()
         for path in self._paths:
             path.unlink(missing_ok=True)
 
     def batches(self, types: Sequence[pa.DataType]) -> Iterator[pa.RecordBatch]:
-        """All batches in these types."""
+        """Yields all batches in these types."""
         wanted = pa.schema([(str(index), type_) for index, type_ in enumerate(types)])
         for path in self._paths:
             with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as reader:

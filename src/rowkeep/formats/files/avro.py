@@ -54,7 +54,7 @@ fastavro.read.BLOCK_READERS.update(BLOCK_READERS)
 
 
 def open_avro(source: Source) -> FileTable:
-    """An Avro file as a table. Raises invalid_request_error."""
+    """Returns an Avro file as a table. Raises invalid_request_error."""
     with source.path.open("rb") as file, _told(source):
         schema = _reader(file, source).writer_schema
     if not isinstance(schema, dict) or schema.get("type") != "record":
@@ -78,7 +78,7 @@ def open_avro(source: Source) -> FileTable:
 
 
 def _reader(file: io.BufferedReader, source: Source) -> Any:
-    """fastavro's reader of a file; it asks for nothing but the next bytes."""
+    """Returns fastavro's reader of a file. It only ever asks for the next bytes."""
     return fastavro.reader(cast(IO[bytes], _Bounded(file, source)))
 
 
@@ -95,14 +95,14 @@ def _batches(reader: Any, field_count: int) -> Iterator[list[dict[str, Any]]]:
 
 
 class _Bounded:
-    """A file that is asked for no more bytes than it has: a length in it may be anything."""
+    """A file that refuses to read more bytes than it has, because a length in it may be wrong."""
 
     def __init__(self, file: io.BufferedReader, source: Source) -> None:
         self._file = file
         self._left = source.path.stat().st_size
 
     def read(self, size: int) -> bytes:
-        """The next bytes. Raises EOFError when there are not as many."""
+        """Returns the next bytes. Raises EOFError when there are fewer."""
         if size < 0 or size > self._left:
             raise EOFError("a length in it goes beyond its end; it may be truncated")
         self._left -= size
@@ -111,7 +111,7 @@ class _Bounded:
 
 @contextmanager
 def _told(source: Source) -> Iterator[None]:
-    """Makes an error of fastavro's one of the file."""
+    """Turns an error of fastavro into an error of the file."""
     try:
         yield
     except (
@@ -134,7 +134,7 @@ def _told(source: Source) -> Iterator[None]:
 
 
 def _arrow_type(schema: Any) -> pa.DataType | None:
-    """The Arrow type of a field; None of what becomes JSON text."""
+    """Returns the Arrow type of a field, or None for a field that becomes JSON text."""
     if isinstance(schema, list):
         others = [part for part in schema if part != "null"]
         return _arrow_type(others[0]) if len(others) == 1 else (pa.null() if not others else None)

@@ -17,10 +17,10 @@ _RAW_DEFLATE = -15
 
 
 class Readable(Protocol):
-    """A file of which the next bytes are read."""
+    """A file from which the next bytes can be read."""
 
     def read(self, size: int) -> bytes:
-        """The next bytes."""
+        """Returns the next bytes."""
 
 
 def _content(file: Readable) -> bytes:
@@ -28,7 +28,7 @@ def _content(file: Readable) -> bytes:
 
 
 def _long(file: Readable) -> int:
-    """A number as Avro writes it: seven bits a byte, the sign last."""
+    """Returns a number as Avro writes it: seven bits a byte, the sign last."""
     number = shift = 0
     while True:
         byte = file.read(1)[0]

@@ -30,7 +30,7 @@ from rowkeep.model.types import VariableType
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a row is in its file, and its record as it is there, where that is text."""
+    """The place of a row in its file, and its record where the file is text."""
 
     row: int
     line: int | None = None
@@ -38,7 +38,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class CellRows(msgspec.Struct, frozen=True):
-    """Some rows: the values of each column, and where each row is."""
+    """Some rows: the values of each column, and the place of each row."""
 
     columns: Sequence[Sequence[Any]]
     places: Sequence[Place]
@@ -49,7 +49,7 @@ ReadCells = Callable[[], Iterator[CellRows]]
 
 
 class CellTable:
-    """The way of one file of Python values to a table."""
+    """Makes a table of one file of Python values."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class CellTable:
         self._row_count = 0
 
     def look_at_all(self) -> int:
-        """Looks at every value; how many columns there are. Raises RecordsRefused."""
+        """Looks at every value. Returns the number of columns. Raises RecordsRefused."""
         self._columns.clear()
         self._row_count = 0
         self._stop_putting_aside()
@@ -87,7 +87,7 @@ class CellTable:
         return len(self._columns)
 
     def _put_aside(self, rows: CellRows) -> None:
-        """Puts rows aside in the types that their columns have so far, unless that was in vain before."""
+        """Stores rows on the disk in the types that their columns have so far, unless that failed before."""
         if self._aside is None or not rows.places:
             return
         arrays = [
@@ -111,7 +111,7 @@ class CellTable:
         warnings: list[str],
         known: Mapping[int, VariableType] = {},
     ) -> FileTable:
-        """The table, once all values were looked at. Raises RecordsRefused.
+        """Returns the table, once all values were looked at. Raises RecordsRefused.
 
         `known` has the types of columns whose values are known to fit them, even where all are null.
         """
@@ -131,7 +131,7 @@ class CellTable:
         return FileTable(variables, detected, self._reading(types), self._bad, warnings, self._row_count)
 
     def _reading(self, types: Sequence[VariableType]) -> Batches:
-        """How the rows are read: from what was put aside, where that has the types that were settled."""
+        """Returns how the rows are read: from the stored batches if these have the final types."""
         arrow_types = [ARROW_TYPES[type_] for type_ in types]
         if self._aside is not None and not any(self._given) and self._aside.can_become(arrow_types):
             aside = self._aside.finish()
@@ -180,7 +180,7 @@ class CellTable:
 
 
 def _text_of(rows: CellRows, position: int) -> str:
-    """A row as it is in the file, or as a JSON array of its cells."""
+    """Returns the text of a row in the file, or a JSON array of its cells."""
     content = rows.places[position].content
     if content is None:
         content = msgspec.json.encode([cell_text(values[position]) for values in rows.columns])
@@ -188,5 +188,5 @@ def _text_of(rows: CellRows, position: int) -> str:
 
 
 def record_text(content: bytes) -> str:
-    """The text of a record, as much as a quarantine takes."""
+    """Returns the text of a record, cut to what a quarantine takes."""
     return content[:RECORD_CHARACTERS_MAX].decode(errors="replace")

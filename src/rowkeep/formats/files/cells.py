@@ -1,4 +1,4 @@
-"""Columns of Python values, as of JSON and of spreadsheets, on their way into rowkeep's types.
+"""Converts columns of Python values, as of JSON and of spreadsheets, to rowkeep's types.
 
 Theory ------ A column is looked at whole before it is converted, as one of texts is (`narrowing.py`). Here a
 value brings a kind along, and the kind counts: a number is never made of a text, nor a boolean. Only what
@@ -34,7 +34,7 @@ _KINDS = {
 
 
 def cell_text(value: Any) -> str | None:
-    """A value as the text that its file has for it; lists and records as JSON."""
+    """Returns the text that its file has for a value. Lists and records become JSON."""
     if value is None:
         return None
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -45,7 +45,7 @@ def cell_text(value: Any) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """A JSON value with its numbers as they were sent."""
+    """Returns a JSON value with its numbers as they were sent."""
     if isinstance(value, NumberText):
         return msgspec.Raw(value.encode())
     if isinstance(value, list):
@@ -56,13 +56,13 @@ def _plain(value: Any) -> Any:
 
 
 def texts_of(values: Sequence[Any]) -> pa.StringArray:
-    """The texts of some values."""
+    """Returns the texts of some values."""
     texts = values if kinds_of(values) <= {str} else [cell_text(value) for value in values]
     return pa.array(texts, type=pa.string())
 
 
 def kinds_of(values: Iterable[Any]) -> set[type]:
-    """The kinds of some values, without that of null."""
+    """Returns the kinds of some values, without that of null."""
     return set(map(type, values)) - {type(None)}
 
 
@@ -107,18 +107,21 @@ class CellColumn:
             self._are_floats = as_floats(pa.array(texts, type=pa.string())) is not None
 
     def _look_at_doubles(self, doubles: Sequence[float]) -> None:
-        """Numbers of a spreadsheet are doubles; whole ones that a double holds exactly are integers."""
+        """Takes numbers of a spreadsheet into account:
+
+        whole ones that a double holds exactly are integers.
+        """
         numbers = np.array(doubles)
         is_whole = (np.floor(numbers) == numbers) & (np.abs(numbers) <= EXACT_INTEGER_MAX)
         self._are_integers = self._are_integers and bool(is_whole.all())
 
     @property
     def has_value(self) -> bool:
-        """Whether any value is not null."""
+        """Returns whether any value is not null."""
         return bool(self._kinds)
 
     def decided(self) -> VariableType:
-        """The type of the whole column."""
+        """Returns the type of the whole column."""
         if not self._kinds:
             return VariableType.STRING
         if self._kinds <= _NUMBERS:
@@ -138,7 +141,7 @@ class CellColumn:
 
 
 def converted_cells(values: Sequence[Any], type_: VariableType) -> pa.Array:
-    """Values in the type that was decided for their column."""
+    """Returns values in the type that was decided for their column."""
     kinds = kinds_of(values)
     if type_ is VariableType.FLOAT and NumberText not in kinds:
         return pa.array(values, type=pa.float64())
@@ -154,5 +157,5 @@ def converted_cells(values: Sequence[Any], type_: VariableType) -> pa.Array:
 
 
 def given_cells(values: Sequence[Any], type_: VariableType) -> tuple[pa.Array, list[Unfit]]:
-    """Values in the type that the caller gave, and those that it does not take."""
+    """Returns values in the type that the caller gave, and the values that do not fit it."""
     return given_values(texts_of(values), type_)

@@ -35,7 +35,7 @@ _REASON_CHARACTERS_MAX = 200
 
 
 def open_parquet(source: Source) -> FileTable:
-    """A Parquet file as a table. Raises invalid_request_error."""
+    """Returns a Parquet file as a table. Raises invalid_request_error."""
     _check_ends(source)
     with _told(source):
         file = _opened(source, "ns")
@@ -76,7 +76,7 @@ def _opened(source: Source, unit: str) -> pq.ParquetFile:
 def _batches(
     source: Source, file: pq.ParquetFile, leaves: Sequence[int], rows_max: int
 ) -> Iterator[pa.RecordBatch]:
-    """The columns with these numbers; they are asked for by number, as two columns may have one name."""
+    """Yields the columns with these numbers. Names would not do: two columns may have the same."""
     groups = range(file.metadata.num_row_groups)
     with _told(source):
         for batch in file.reader.iter_batches(
@@ -87,7 +87,7 @@ def _batches(
 
 
 def _fit_nanoseconds(source: Source, file: pq.ParquetFile, leaves: Sequence[int]) -> bool:
-    """Whether times of the oldest kind, which may lie in any year, fit 64 bits of nanoseconds."""
+    """Returns whether times of the oldest kind, which may lie in any year, fit 64 bits of nanoseconds."""
     exact = _batches(source, file, leaves, BATCH_ROWS_MAX)
     coarse = _batches(source, _opened(source, "us"), leaves, BATCH_ROWS_MAX)
     for one, other in zip(exact, coarse, strict=True):
@@ -109,7 +109,7 @@ def _with_texts(
     geometries: Collection[int],
     first_row: int,
 ) -> pa.RecordBatch:
-    """A batch with its geometries as WKT."""
+    """Returns a batch with its geometries as WKT."""
     arrays = [
         geography_texts(source, name, array, first_row) if position in geometries else array
         for position, name, array in zip(positions, batch.schema.names, batch.columns, strict=True)
@@ -118,7 +118,7 @@ def _with_texts(
 
 
 def open_orc(source: Source) -> FileTable:
-    """An ORC file as a table. Raises invalid_request_error."""
+    """Returns an ORC file as a table. Raises invalid_request_error."""
     with _told(source):
         file = pyarrow.orc.ORCFile(source.path)
         schema = file.schema
@@ -155,7 +155,7 @@ def _batch_rows(column_count: int) -> int:
 
 
 def _check_ends(source: Source) -> None:
-    """Tells encrypted and truncated files from others, by their first and last bytes."""
+    """Raises invalid_request_error for encrypted and truncated files, by their first and last bytes."""
     with source.path.open("rb") as file:
         head = file.read(4)
         file.seek(max(0, source.path.stat().st_size - 4))
@@ -170,7 +170,7 @@ def _check_ends(source: Source) -> None:
 
 @contextmanager
 def _told(source: Source) -> Iterator[None]:
-    """Makes an error of pyarrow's one of the file."""
+    """Turns an error of pyarrow into an error of the file."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
@@ -181,7 +181,7 @@ def _told(source: Source) -> Iterator[None]:
 
 
 def _leaves(schema: pa.Schema) -> list[list[int]]:
-    """The numbers of the Parquet columns that make up each field: a record has several."""
+    """Returns the numbers of the Parquet columns that make up each field: a record has several."""
     leaves: list[list[int]] = []
     count = 0
     for type_ in schema.types:

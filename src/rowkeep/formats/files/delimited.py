@@ -45,7 +45,7 @@ _BLOCK_BYTES = 4 * 1024 * 1024
 
 
 class _Texts(msgspec.Struct, frozen=True):
-    """Records that pyarrow reads right: a file, where they begin in it, and how they are written."""
+    """Records that pyarrow reads correctly: a file, where they begin in it, and their dialect."""
 
     path: Path
     start: int
@@ -55,7 +55,7 @@ class _Texts(msgspec.Struct, frozen=True):
     report: Report
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The records as columns of texts. Raises ArrowInvalid for a record of another width."""
+        """Yields the records as columns of texts. Raises ArrowInvalid for a record of another width."""
         if self.path.stat().st_size <= self.start:
             return
         dialect = self.layout.dialect
@@ -102,7 +102,10 @@ def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 class _UnfitLog:
-    """The rows with a cell that its given type does not hold: the first, or all where they are skipped."""
+    """Collects the rows with a cell that does not fit its given type:
+
+    the first, or all if they are skipped.
+    """
 
     def __init__(self, source: Source) -> None:
         self.count = 0
@@ -112,14 +115,14 @@ class _UnfitLog:
         self._encode = msgspec.json.Encoder().encode
 
     def add(self, cells: Sequence[UnfitCell]) -> None:
-        """Takes in cells of different rows, in their order."""
+        """Adds cells of different rows, in the order of the rows."""
         kept = cells if self._kept_max is None else cells[: max(0, self._kept_max - self.count)]
         self.count += len(cells)
         with self._path.open("ab") as file:
             file.writelines(self._encode(cell) + b"\n" for cell in kept)
 
     def cells(self) -> Iterator[UnfitCell]:
-        """Those that were kept."""
+        """Yields the cells that were kept."""
         if self.count:
             decode = msgspec.json.Decoder(UnfitCell).decode
             with self._path.open("rb") as file:
@@ -127,7 +130,7 @@ class _UnfitLog:
 
 
 def open_delimited(source: Source) -> FileTable:
-    """A delimited file as a table. Raises invalid_request_error, RecordsRefused for bad records."""
+    """Returns a delimited file as a table. Raises invalid_request_error, RecordsRefused for bad records."""
     text = plain_text(source)
     layout = found_layout(source, text)
     check_column_count(layout.width, source.options.file_name)
@@ -158,7 +161,7 @@ def _detected(source: Source, text: PlainText, layout: Layout) -> Detected:
 
 
 class _Reading:
-    """The way of one file to typed columns."""
+    """Reads one file into typed columns."""
 
     def __init__(
         self, source: Source, text: PlainText, layout: Layout, given: Sequence[VariableType | None]
@@ -171,7 +174,7 @@ class _Reading:
         self._unfit = _UnfitLog(source)
 
     def narrowed(self) -> Narrowed:
-        """The columns. Reads the file quickly if it is regular, else record by record."""
+        """Returns the columns. Reads the file quickly if it is regular, else record by record."""
         if self._is_plain():
             texts = self._texts(self._text.path, self._layout.start, _BLOCK_BYTES)
             narrowing = self._narrowing(texts)
@@ -188,7 +191,7 @@ class _Reading:
             raise unreadable(self._source, f"{error}.") from error
 
     def _is_plain(self) -> bool:
-        """Whether nothing is known yet that pyarrow would read otherwise."""
+        """Returns whether nothing is known yet that pyarrow would read differently."""
         options, dialect = self._source.options, self._layout.dialect
         needs_records = dialect.escape or options.allow_jagged_rows or options.has_quoted_newlines is False
         return not needs_records and is_regular(self._text.path, self._layout.start, dialect)
@@ -202,7 +205,7 @@ class _Reading:
         return Narrowing(texts.batches, self._given, self._source.scratch, self._unfit.add)
 
     def _checked(self, narrowed: Narrowed) -> Narrowed:
-        """Tells the rows that do not fit a given type, then returns the rest. Raises RecordsRefused."""
+        """Reports the rows that do not fit a given type, and returns the rest. Raises RecordsRefused."""
         told = 0
         places = located(self._source, self._text, self._layout, (cell.row for cell in self._unfit.cells()))
         for cell, record in zip(self._unfit.cells(), places, strict=True):

@@ -79,21 +79,21 @@ _HEAD_BYTES = 64
 
 
 def content_name(head: bytes) -> str | None:
-    """What the first bytes of a file say that it is; None of text and of what is not known."""
+    """Returns what the first bytes of a file prove it to be. None for text and for anything unknown."""
     if head[12:32] == _SAS_MAGIC:
         return "a SAS file"
     return next((name for magic, name, _ in _CONTENTS if head.startswith(magic)), None)
 
 
 def inflated_coding(head: bytes) -> ContentCoding | None:
-    """How a file is compressed, by its first bytes."""
+    """Returns how a file is compressed, by its first bytes."""
     if head.startswith(b"\x1f\x8b"):
         return ContentCoding.GZIP
     return ContentCoding.ZSTD if head.startswith(b"\x28\xb5\x2f\xfd") else None
 
 
 def file_type(path: Path, options: FileOptions) -> FileType:
-    """The type of a file. Raises invalid_request_error for a type that is not known."""
+    """Returns the type of a file. Raises invalid_request_error for an unknown type."""
     if options.type is not None:
         return _asked_type(options.type)
     named = _type_by_name(options.file_name.lower())
@@ -126,7 +126,7 @@ def _type_by_name(name: str) -> FileType | None:
 
 
 def content_type(head: bytes) -> FileType | None:
-    """Which type the first bytes of a file prove; None of text and of what is not known."""
+    """Returns the type that the first bytes of a file prove. None for text and for anything unknown."""
     if head[12:32] == _SAS_MAGIC:
         return FileType.SAS7BDAT
     return next((type_ for magic, _, type_ in _CONTENTS if head.startswith(magic)), None)

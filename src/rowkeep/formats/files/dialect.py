@@ -37,7 +37,7 @@ class Dialect(msgspec.Struct, frozen=True):
     is_spaced: bool = False
 
     def reader(self, lines: Iterator[str], *, strict: bool) -> "Iterator[list[str]]":
-        """The records of some lines. A strict reader raises csv.Error for a quote that is out of place."""
+        """Returns a reader of records. A strict one raises csv.Error for a quote that is out of place."""
         csv.field_size_limit(CELL_BYTES_MAX)  # of the whole module; its own is far shorter
         return csv.reader(
             lines,
@@ -52,7 +52,7 @@ class Dialect(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Where the records of a file begin, in bytes and in lines, and the names in its header if it has one."""
+    """Where the records of a file begin, in bytes and in lines, and the names in its header, if any."""
 
     dialect: Dialect
     header: tuple[str, ...] | None
@@ -62,7 +62,7 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 def found_layout(source: Source, text: PlainText) -> Layout:
-    """Dialect and header of a file. Raises invalid_request_error for a file without a record."""
+    """Returns dialect and header of a file. Raises invalid_request_error for a file without a record."""
     with text.path.open(encoding="utf-8", newline="", errors="replace") as file:
         file.seek(text.start)
         sample = file.read(_SAMPLE_CHARACTERS)
@@ -112,7 +112,7 @@ def _found_delimiter(sample: str, quote: str | None, preferred: str | None) -> s
 
 
 def _score(sample: str, dialect: Dialect) -> tuple[float, int]:
-    """Which share of the rows is as wide as the first one, and how wide that is."""
+    """Returns the share of the rows that are as wide as the first one, and that width."""
     rows = _sample_rows(sample, dialect)
     if not rows or len(rows[0]) < 2:
         return 0.0, 0
@@ -121,7 +121,7 @@ def _score(sample: str, dialect: Dialect) -> tuple[float, int]:
 
 
 def _sample_rows(sample: str, dialect: Dialect, *, strict: bool = False) -> list[list[str]]:
-    """The first records of a sample, without the last one, which may be cut."""
+    """Returns the first records of a sample, without the last one, which may be cut."""
     rows = []
     reader = dialect.reader(iter(io.StringIO(sample, newline="")), strict=strict)
     for row in reader:
@@ -175,7 +175,7 @@ def _bad_header(source: Source, error: csv.Error) -> RowkeepError:
 
 
 class _Lines:
-    """Lines of a file, counted, each bounded."""
+    """Lines of a file, counted, each of bounded length."""
 
     def __init__(self, file: io.TextIOWrapper, source: Source, first_line: int) -> None:
         self._file = file
@@ -198,7 +198,7 @@ class _Lines:
 
 
 def too_long(source: Source, line: int) -> RowkeepError:
-    """400: a record that no table can hold."""
+    """Returns 400: a record that no table can hold."""
     return unreadable(
         source,
         f"the record in line {line} is longer than {RECORD_BYTES_MAX // 1024**2} MiB. "
@@ -207,5 +207,5 @@ def too_long(source: Source, line: int) -> RowkeepError:
 
 
 def default_names(width: int) -> Sequence[str]:
-    """The names of a file that has no header."""
+    """Returns the names for a file that has no header."""
     return [f"column_{number}" for number in range(1, width + 1)]

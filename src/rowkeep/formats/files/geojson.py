@@ -30,7 +30,7 @@ _crs_is_known = re.compile(rb"CRS84|EPSG:+(?:[\d.]*:)?4326").search
 
 
 class _Feature(msgspec.Struct):
-    """A feature, of which only the geometry is still text."""
+    """A feature. Only its geometry is still text."""
 
     type: str
     id: Any = None
@@ -39,7 +39,7 @@ class _Feature(msgspec.Struct):
 
 
 def open_geojson(source: Source) -> FileTable:
-    """A GeoJSON file as a table. Raises invalid_request_error, RecordsRefused for bad records."""
+    """Returns a GeoJSON file as a table. Raises invalid_request_error, RecordsRefused for bad records."""
     text = plain_text(source)
     reading = _FeatureReading(source, text)
     cells = CellTable(source, reading.bad, reading.rows)
@@ -51,7 +51,7 @@ def open_geojson(source: Source) -> FileTable:
 
 
 class _FeatureReading(RecordReading):
-    """Reads the features of a file; each is a row of its properties and its geometry."""
+    """Reads the features of a file. Each is a row of its properties and its geometry."""
 
     def __init__(self, source: Source, text: PlainText) -> None:
         super().__init__(source, text)
@@ -59,7 +59,7 @@ class _FeatureReading(RecordReading):
         self._member = self._features()
 
     def _features(self) -> Member | None:
-        """Where the features of a collection begin; None of lines and of a single feature."""
+        """Returns where the features of a collection begin. None for lines and for a single feature."""
         if self.source.type is FileType.GEOJSONL:
             return None
         if first_byte(self.text.path, self.text.start) != b"{":
@@ -82,7 +82,7 @@ class _FeatureReading(RecordReading):
             )
 
     def records(self) -> Iterator[Raw]:
-        """The features as they are in the file."""
+        """Yields the features as they are in the file."""
         if self.source.type is FileType.GEOJSONL:
             yield from self.lines()
         elif self._member is not None:
@@ -91,7 +91,7 @@ class _FeatureReading(RecordReading):
             yield Raw(self.text.path.read_bytes()[self.text.start :], 1)
 
     def cells(self, content: bytes) -> Cells:
-        """The properties of a feature, its id and its geometry. Raises Unfit."""
+        """Returns the properties of a feature, its id and its geometry. Raises Unfit."""
         try:
             feature = self._decode_feature(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -22,7 +22,10 @@ class _GeoMetadata(msgspec.Struct):
 
 
 def geometry_positions(source: Source, schema: pa.Schema) -> frozenset[int]:
-    """Where the columns of geometries stand. Raises invalid_request_error for another coordinate system."""
+    """Returns the positions of geometry columns.
+
+    Raises invalid_request_error for a coordinate system other than longitude and latitude.
+    """
     content = (schema.metadata or {}).get(_KEY)
     if content is None:
         return frozenset()
@@ -44,7 +47,7 @@ def geometry_positions(source: Source, schema: pa.Schema) -> frozenset[int]:
 
 
 def _is_longitude_and_latitude(crs: Any) -> bool:
-    """Whether a system, in PROJ's JSON, is WGS 84; it is where none is named."""
+    """Returns whether a system, in PROJ's JSON, is WGS 84. It is when none is named."""
     if crs is msgspec.UNSET or crs is None:
         return True
     identifier = crs.get("id") if isinstance(crs, dict) else None
@@ -59,7 +62,7 @@ def _holds_bytes(type_: pa.DataType) -> bool:
 
 
 def geography_texts(source: Source, column: str, array: pa.Array, first_row: int) -> pa.Array:
-    """Geometries as WKT. Raises invalid_request_error for one that is no place."""
+    """Returns geometries as WKT. Raises invalid_request_error for a geometry that is nowhere on Earth."""
     plain = array.storage if isinstance(array.type, pa.BaseExtensionType) else array
     texts: list[str | None] = []
     for position, content in enumerate(plain.to_pylist()):

@@ -51,12 +51,15 @@ _USUAL_ENCODING = "CP1252"
 
 
 def open_geospatial(source: Source) -> FileTable:
-    """A file that GDAL reads as a table. Raises invalid_request_error, RecordsRefused for bad records."""
+    """Returns a file that GDAL reads as a table.
+
+    Raises invalid_request_error, RecordsRefused for bad records.
+    """
     return open_kml(source) if source.type is FileType.KML else open_shapefile(source)
 
 
 def open_shapefile(source: Source) -> FileTable:
-    """A zipped shapefile as a table. Raises invalid_request_error, RecordsRefused for bad records."""
+    """Returns a zipped shapefile as a table. Raises invalid_request_error, RecordsRefused for bad records."""
     path = laid_out(source)
     reading = _Reading(source, path, _dbf_encoding(source, path))
     if not path.with_suffix(".prj").exists():
@@ -65,13 +68,13 @@ def open_shapefile(source: Source) -> FileTable:
 
 
 def open_kml(source: Source) -> FileTable:
-    """A KML file as a table. Raises invalid_request_error, RecordsRefused for bad records."""
+    """Returns a KML file as a table. Raises invalid_request_error, RecordsRefused for bad records."""
     _check_kml(source)
     return _Reading(source, source.path, None).table()
 
 
 def _check_kml(source: Source) -> None:
-    """Raises invalid_request_error for what is no KML, or more than that."""
+    """Raises invalid_request_error for a file that is not KML, or that holds something else too."""
     rest = b""
     with source.path.open("rb") as file:
         while block := file.read(_HEAD_BYTES):
@@ -85,7 +88,7 @@ def _check_kml(source: Source) -> None:
 
 
 def _dbf_encoding(source: Source, path: Path) -> str | None:
-    """The encoding of the texts; None where the file says it."""
+    """Returns the encoding of the texts. None where the file says it."""
     if source.options.encoding is not None:
         return source.options.encoding
     dbf = path.with_suffix(".dbf")
@@ -97,7 +100,7 @@ def _dbf_encoding(source: Source, path: Path) -> str | None:
 
 
 class _Layer(msgspec.Struct, frozen=True):
-    """One layer, and where its columns stand in the table."""
+    """One layer, and the positions of its columns in the table."""
 
     name: str
     positions: tuple[int, ...]
@@ -105,7 +108,7 @@ class _Layer(msgspec.Struct, frozen=True):
 
 
 class _Reading:
-    """Reads the features of all layers, as often as it is asked."""
+    """Reads the features of all layers. It can be asked again."""
 
     def __init__(self, source: Source, path: Path, encoding: str | None) -> None:
         self.bad = BadRecords(source)
@@ -151,7 +154,7 @@ class _Reading:
         return _Layer(name, positions, geometry)
 
     def _empty_columns(self) -> set[str]:
-        """The standard columns of KML that no place of the file has a value in."""
+        """Returns the standard columns of KML in which no place of the file has a value."""
         empty = set(_STANDARD)
         for name in self._layer_names():
             with self._opened(name) as (_, batches):
@@ -161,7 +164,7 @@ class _Reading:
         return empty
 
     def _position(self, field: pa.Field) -> int:
-        """Where a column stands; layers may share it if its type is one."""
+        """Returns the position of a column. Layers share a column of the same name and type."""
         type_ = _known_type(field.type)
         if field.name not in self._names:
             self._names.append(field.name)
@@ -181,7 +184,7 @@ class _Reading:
                 yield opened
 
     def _check_system(self, system: str | None) -> None:
-        """Raises invalid_request_error for another coordinate system than longitude and latitude."""
+        """Raises invalid_request_error for a coordinate system other than longitude and latitude."""
         if system is None or system in _SAME_SYSTEMS or _is_wgs84(system):
             return
         if system not in _NEARLY_SAME_SYSTEMS:
@@ -193,7 +196,7 @@ class _Reading:
         self._warnings.append(f"Its coordinates are in {name} and were taken for WGS 84 (within 2 m).")
 
     def check_degrees(self) -> None:
-        """Without a coordinate system, numbers may be degrees or not. Raises invalid_request_error."""
+        """Raises invalid_request_error when numbers without a coordinate system are not degrees."""
         with _told(self._source):
             bounds = pyogrio.read_info(self._path, force_total_bounds=True)["total_bounds"]
         if bounds is None:
@@ -207,7 +210,7 @@ class _Reading:
         self._warnings.append("It has no .prj part; its coordinates were taken for WGS 84.")
 
     def table(self) -> FileTable:
-        """The features as a table."""
+        """Returns the features as a table."""
         cells = CellTable(self._source, self.bad, self.rows, in_texts=())
         with _told(self._source):
             cells.look_at_all()
@@ -215,7 +218,10 @@ class _Reading:
         return cells.table([Column(name) for name in self._names], detected, self._warnings, self._known)
 
     def rows(self) -> Iterator[CellRows]:
-        """The features in batches; those whose geometry is no place are bad the first time."""
+        """Yields the features in batches.
+
+        Those whose geometry is nowhere on Earth are reported as bad the first time.
+        """
         row = 0
         for layer in self._layers:
             with _told(self._source), self._opened(layer.name) as (_, batches):
@@ -243,7 +249,7 @@ class _Reading:
     def _geometries(
         self, geometries: Sequence[bytes | None], places: Sequence[Place]
     ) -> tuple[list[str | None], list[int]]:
-        """The geometries as WKT, and the numbers of those that are places."""
+        """Returns the geometries as WKT, and the positions of the valid ones."""
         texts: list[str | None] = []
         kept: list[int] = []
         for index, geometry in enumerate(geometries):
@@ -258,7 +264,7 @@ class _Reading:
 
 
 def _geometry_name(schema: pa.Schema, meta: Any) -> str | None:
-    """The column of geometries, which the driver may leave without a name."""
+    """Returns the column of geometries. The driver may leave it without a name."""
     wanted = meta["geometry_name"] or "wkb_geometry"
     return wanted if wanted in schema.names else None
 
@@ -279,7 +285,7 @@ def _known_type(type_: pa.DataType) -> VariableType:
 
 @contextmanager
 def _told(source: Source) -> Iterator[None]:
-    """Makes an error of GDAL's one of the file."""
+    """Turns an error of GDAL into an error of the file."""
     try:
         yield
     except (

@@ -27,14 +27,17 @@ EXPECTED_TEXT = {type_: record.expected_text for type_, record in RECORDS.items(
 
 
 class Unfit(msgspec.Struct, frozen=True):
-    """A text that the type does not take, and where it stands in its array."""
+    """A text that the type does not take, and its position in its array."""
 
     position: int
     text: str
 
 
 def given_values(array: pa.StringArray, type_: VariableType) -> tuple[pa.Array, list[Unfit]]:
-    """The values of an array in this type, null where a text does not fit, and the texts that do not."""
+    """Returns the values of an array in this type, and the texts that do not fit.
+
+    A value is null where its text does not fit.
+    """
     values = values_of(array, type_)
     if values is not None:
         return values.cast(ARROW_TYPES[type_]), []

@@ -22,14 +22,14 @@ _COMMA, _QUOTE, _OPENING = ord(","), ord('"'), b"[{"
 
 
 class Raw(msgspec.Struct, frozen=True):
-    """One record as it is in its file, and the line that it begins in."""
+    """One record as it is in its file, and the line in which it begins."""
 
     content: bytes
     line: int
 
 
 def first_byte(path: Path, start: int) -> bytes:
-    """The first byte of a text that is not space."""
+    """Returns the first byte of a text that is not white space."""
     with path.open("rb") as file:
         file.seek(start)
         while block := file.read(_BLOCK_BYTES):
@@ -39,7 +39,7 @@ def first_byte(path: Path, start: int) -> bytes:
 
 
 def elements(source: Source, path: Path, start: int) -> Iterator[Raw]:
-    """The elements. Raises invalid_request_error for an array that is not whole."""
+    """Yields the elements. Raises invalid_request_error for an array that is cut off."""
     is_array = first_byte(path, start) == b"["
     scan = _Scan(source, base=int(is_array))
     with path.open("rb") as file:
@@ -57,7 +57,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def array_member(path: Path, start: int, name: str) -> Member | None:
-    """The array with this name among the first members of an object, or None."""
+    """Returns the array with this name among the first members of an object, or None."""
     with path.open("rb") as file:
         file.seek(start)
         head = file.read(_HEAD_BYTES)
@@ -70,7 +70,7 @@ def array_member(path: Path, start: int, name: str) -> Member | None:
 
 
 def member_elements(source: Source, path: Path, member: Member) -> Iterator[Raw]:
-    """The elements of an array within an object. What follows the array in the object is not looked at."""
+    """Yields the elements of an array within an object. What follows the array is not looked at."""
     scan = _Scan(source, base=1, depth=1, line=member.line)
     with path.open("rb") as file:
         file.seek(member.start)
@@ -80,7 +80,7 @@ def member_elements(source: Source, path: Path, member: Member) -> Iterator[Raw]
 
 
 class _Scan:
-    """The state between two blocks: what is not yet handed on, and how deep in brackets it ends.
+    """The state between two blocks: the bytes that are not handed on yet, and the depth of brackets.
 
     Elements lie at the depth `base`: 1 in an array, 0 for objects that follow one another.
     """
@@ -97,7 +97,7 @@ class _Scan:
         self._line = line
 
     def take(self, block: bytes) -> Iterator[Raw]:
-        """The elements that end in one more block."""
+        """Yields the elements that end in one more block."""
         if self.is_over:
             self._check_nothing_follows(block)
             return
@@ -127,7 +127,7 @@ class _Scan:
         self._drop(begin)
 
     def _end_of_element(self, mark: int, start: int, end: int) -> int | None:
-        """Where an element ends, if it does at this mark."""
+        """Returns where an element ends, if it ends at this mark."""
         if mark == _COMMA:
             return start if self._depth == self._base else None
         if mark in _OPENING:
@@ -160,7 +160,7 @@ class _Scan:
             raise unreadable(self._source, f"something follows the end of its array, in line {self._line}.")
 
     def end(self) -> Iterator[Raw]:
-        """What is left at the end. Raises invalid_request_error for an array that was never closed."""
+        """Yields what is left at the end. Raises invalid_request_error for an array that was never closed."""
         self._looked_at_from = 0
         yield from self.take(b"")
         if self.is_over:

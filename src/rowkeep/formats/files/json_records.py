@@ -34,7 +34,7 @@ _BARE_NUMBERS = (b"NaN", b"Infinity")
 
 
 def open_json(source: Source) -> FileTable:
-    """A file of JSON as a table. Raises invalid_request_error, RecordsRefused for bad records."""
+    """Returns a JSON file as a table. Raises invalid_request_error, RecordsRefused for bad records."""
     text = plain_text(source)
     reading = RecordReading(source, text)
     cells = CellTable(source, reading.bad, reading.rows)
@@ -45,11 +45,11 @@ def open_json(source: Source) -> FileTable:
 
 
 class Unfit(ValueError):
-    """A record that is no row; the text says why."""
+    """A record that is not a row. The text says why."""
 
 
 class RecordReading:
-    """Reads the records of a file, as often as it is asked; bad ones are told the first time."""
+    """Reads the records of a file. It can be asked again; bad records are reported the first time."""
 
     def __init__(self, source: Source, text: PlainText) -> None:
         self.bad = BadRecords(source)
@@ -61,7 +61,7 @@ class RecordReading:
         self._decode = msgspec.json.Decoder(Cells, float_hook=NumberText).decode
 
     def rows(self) -> Iterator[CellRows]:
-        """The rows in batches."""
+        """Yields the rows in batches."""
         columns: list[list[Any]] = [[] for _ in self.names]
         places: list[Place] = []
         for number, raw in enumerate(self.records(), 1):
@@ -80,11 +80,11 @@ class RecordReading:
         self._was_read = True
 
     def position_of(self, name: str) -> int:
-        """Where a column stands; beyond all of them if there is none."""
+        """Returns the position of a column. For an unknown column it is one beyond the last."""
         return self._position_by_key.get(name, len(self.names))
 
     def records(self) -> Iterator[Raw]:
-        """The records as they are in the file."""
+        """Yields the records as they are in the file."""
         path, start = self.text.path, self.text.start
         begins = first_byte(path, start)
         if self.source.type is FileType.JSON:
@@ -96,7 +96,7 @@ class RecordReading:
         return self.lines()
 
     def lines(self) -> Iterator[Raw]:
-        """The lines that are not blank."""
+        """Yields the lines that are not blank."""
         with self.text.path.open("rb") as file:
             file.seek(self.text.start)
             line = 0
@@ -108,7 +108,7 @@ class RecordReading:
                     yield Raw(stripped, line)
 
     def cells(self, content: bytes) -> Cells:
-        """The values of a record by their names. Raises Unfit."""
+        """Returns the values of a record by name. Raises Unfit."""
         try:
             cells = self._decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -148,13 +148,13 @@ class RecordReading:
 
 
 def _take_back(columns: list[list[Any]], row: int) -> None:
-    """Takes the cells of a row out again that had a place already."""
+    """Removes the cells of a row that have been put into columns."""
     for column in columns:
         del column[row:]
 
 
 def _evened(columns: list[list[Any]], row_count: int) -> list[list[Any]]:
-    """The columns, all as long as there are rows."""
+    """Returns the columns, all as long as there are rows."""
     for column in columns:
         column.extend([None] * (row_count - len(column)))
     return columns
@@ -171,7 +171,7 @@ def _check_cells(cells: Cells) -> None:
 
 
 def told(content: bytes, error: Exception) -> str:
-    """Why a record cannot be decoded, in words that say what to do."""
+    """Returns why a record cannot be decoded, and what to do."""
     if any(token in content for token in _BARE_NUMBERS) and isinstance(error, msgspec.DecodeError):
         return "it is not JSON: JSON has no NaN and no Infinity; write null"
     if isinstance(error, msgspec.ValidationError):

@@ -1,4 +1,4 @@
-"""Columns of texts become columns of the most specific type that fits every value.
+"""Converts columns of texts to the most specific type that fits every value.
 
 Theory
 ------
@@ -60,7 +60,7 @@ class NarrowedColumn:
         self._has_code = self._has_float = False
 
     def convert(self, array: pa.StringArray) -> pa.Array:
-        """The values in the type of the column, which may widen for them."""
+        """Returns the values in the type of the column, which may widen for them."""
         if array.null_count == len(array):
             return pa.nulls(len(array))
         for type_ in self._candidates():
@@ -88,14 +88,14 @@ class NarrowedColumn:
             self._has_float = self._has_float or is_plainly_float(array)
 
     def decided(self) -> VariableType:
-        """The type of the whole column."""
+        """Returns the type of the whole column."""
         if self.type is None or (self._has_code and not self._has_float):
             self.type = VariableType.STRING
         return self.type
 
 
 def has_inexact(integers: pa.Array) -> bool:
-    """Whether any of these integers is one that a double cannot hold."""
+    """Returns whether any of these integers is one that a double cannot hold."""
     found = pc.min_max(integers).as_py()
     if found["min"] is None or (found["min"] >= -(2**53) and found["max"] <= 2**53):
         return False
@@ -103,7 +103,7 @@ def has_inexact(integers: pa.Array) -> bool:
 
 
 class Narrowed(msgspec.Struct, frozen=True):
-    """What became of the columns: their types, and how the rows are read in them."""
+    """The resulting columns: their types, and how their rows are read."""
 
     types: tuple[VariableType, ...]
     inexact: tuple[bool, ...]
@@ -112,7 +112,7 @@ class Narrowed(msgspec.Struct, frozen=True):
 
 
 class UnfitCell(msgspec.Struct, frozen=True):
-    """A cell that its given type does not hold: its row, counted from 0, its column, its text."""
+    """A cell that does not fit its given type: its row, counted from 0, its column, its text."""
 
     row: int
     column: int
@@ -123,7 +123,7 @@ class Narrowing:
     """One pass over the texts of a file.
 
     `given` has the type of each column where the caller gave one. Rows with a cell that does not fit its
-    given type are left out, and told to `refuse`: the first such cell of each, in the order of the rows.
+    given type are left out. The first such cell of each row is passed to `refuse`, in the order of the rows.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class Narrowing:
             self._aside.add(arrays)
 
     def abandon(self) -> None:
-        """Removes what was put aside."""
+        """Removes the stored batches."""
         self._stop_putting_aside()
 
     def _stop_putting_aside(self) -> None:
@@ -215,7 +215,7 @@ class Narrowing:
 
 
 def _mask_without(positions: Collection[int], row_count: int) -> pa.Array:
-    """A mask of all rows but these."""
+    """Returns a mask of all rows but these."""
     mask = np.ones(row_count, dtype=bool)
     mask[list(positions)] = False
     return pa.array(mask)

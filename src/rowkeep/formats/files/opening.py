@@ -1,4 +1,4 @@
-"""The door of this room: a file goes in, a table of Arrow batches comes out.
+"""Opens a file as a table of Arrow batches, with the reader of its type.
 
 Every reader works in a jailed process: it reads the one file, writes to its scratch folder, and knows nothing
 of the server. Whatever the size of a file, a reader holds a bounded part of it.
@@ -23,10 +23,11 @@ _GEOSPATIAL = "rowkeep.formats.files.geospatial"
 
 
 def _open_with_gdal(source: Source) -> FileTable:
-    """A shapefile or a KML file as a table.
+    """Returns a shapefile or a KML file as a table.
 
-    What knows GDAL is loaded here and not with the others: with it the library of coordinate systems opens
-    its database, and closes it by number in a process that was forked since, whatever that number is by then.
+    The module that knows GDAL is imported only here. With GDAL the library of coordinate systems opens its
+    database, and a process that was forked since would close it by its descriptor's number, whatever has that
+    number by then.
     """
     opened: FileTable = import_module(_GEOSPATIAL).open_geospatial(source)
     return opened
@@ -52,11 +53,12 @@ _READERS: dict[FileType, Callable[[Source], FileTable]] = {
 
 
 def open_file(path: Path, options: FileOptions, scratch: Path, report: Report = nobody) -> FileTable:
-    """The table that a file holds. `scratch` is an empty folder that is removed after the batches were read.
+    """Returns the table that a file holds.
 
-    `report` is told how far the look at all values is, which the types need, where that is known.
+    `scratch` is an empty folder, to be removed after the batches were read.
 
-    Raises invalid_request_error for a file that is not what it should be, RecordsRefused for bad records.
+    `report` is called with the progress of the look at all values, where that is known. Raises
+    invalid_request_error for a faulty file, RecordsRefused for bad records.
     """
     type_ = file_type(path, options)
     return _READERS[type_](Source(path, type_, options, scratch, report))

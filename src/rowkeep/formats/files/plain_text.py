@@ -51,7 +51,7 @@ class PlainText(msgspec.Struct, frozen=True):
 
 
 def plain_text(source: Source) -> PlainText:
-    """The text of a file. Raises invalid_request_error for what is no text or not whole."""
+    """Returns the text of a file. Raises invalid_request_error for a file that is cut off or not text."""
     path, compression = _inflated(source)
     with path.open("rb") as file:
         sample = file.read(_SAMPLE_BYTES)
@@ -69,7 +69,7 @@ def plain_text(source: Source) -> PlainText:
 
 
 def _inflated(source: Source) -> tuple[Path, str | None]:
-    """The file as it was before it was compressed."""
+    """Returns the inflated file, and how it was compressed."""
     with source.path.open("rb") as file:
         coding = inflated_coding(file.read(4))
     if coding is None:
@@ -151,7 +151,7 @@ def _check_is_text(source: Source, sample: bytes) -> None:
 
 
 def _utf8_problem(path: Path) -> str | None:
-    """Where a file stops being UTF-8, or None."""
+    """Returns where a file stops being UTF-8, or None."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 1
     pending = b""
@@ -177,7 +177,7 @@ def _guessed(problem: str) -> str:
 def _decoded(
     source: Source, path: Path, encoding: str, start: int, compression: str | None, warnings: tuple[str, ...]
 ) -> PlainText:
-    """The file written again as UTF-8."""
+    """Writes the file again as UTF-8. Returns the result."""
     decoder = codecs.getincrementaldecoder(encoding)()
     target = source.scratch / "decoded"
     line = 1

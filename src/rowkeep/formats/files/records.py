@@ -29,7 +29,7 @@ _PROBLEMS = (
 
 
 class Record(msgspec.Struct):
-    """One record: its number from 1, the line that it begins in, its text, and what is wrong with it."""
+    """One record: its number from 1, the line in which it begins, its text, and its fault, if any."""
 
     number: int
     line: int
@@ -37,7 +37,7 @@ class Record(msgspec.Struct):
     problem: str | None
 
     def bad(self) -> BadRecord:
-        """The record in a report."""
+        """Returns the record as a bad record."""
         return BadRecord(
             row=self.number,
             line=self.line,
@@ -47,7 +47,7 @@ class Record(msgspec.Struct):
 
 
 class _Lines:
-    """Lines of a file, which can be put back; those taken since `begin` are at hand."""
+    """Lines of a file, which can be put back. Keeps those that were taken since `begin`."""
 
     def __init__(self, file: io.TextIOWrapper, source: Source, first_line: int) -> None:
         self._file = file
@@ -70,18 +70,18 @@ class _Lines:
         return line
 
     def begin(self) -> None:
-        """Forgets what was taken."""
+        """Forgets the lines that were taken."""
         self.taken.clear()
 
     def put_back(self) -> None:
-        """Puts back all lines that were taken but the first."""
+        """Puts back all taken lines but the first."""
         self._waiting.extend(reversed(self.taken[1:]))
         self.next_line -= len(self.taken) - 1
         del self.taken[1:]
 
 
 def records(source: Source, text: PlainText, layout: Layout) -> Iterator[Record]:
-    """All records behind the header, but blank lines in files of several columns."""
+    """Yields all records behind the header. In files of several columns blank lines are left out."""
     number = 0
     with text.path.open(encoding="utf-8", newline="") as file:
         file.seek(layout.start)
@@ -114,7 +114,7 @@ def _told(error: str) -> str:
 def _fitted(
     source: Source, layout: Layout, raw: str, fields: list[str], line_count: int
 ) -> tuple[str, str | None]:
-    """The text of a record as it is read, and what is wrong with it."""
+    """Returns the text of a record as it is read, and its fault, if any."""
     if source.options.has_quoted_newlines is False and line_count > 1:
         return raw, "a quoted field goes on in the next line, which hasQuotedNewlines excludes"
     missing = layout.width - (len(fields) or 1)
@@ -130,14 +130,14 @@ def _fitted(
 
 
 class GoodRecords(msgspec.Struct, frozen=True):
-    """A file of the good records alone, and how long the longest is."""
+    """A file of the good records alone, and the length of the longest."""
 
     path: Path
     longest_bytes: int
 
 
 def good_records(source: Source, text: PlainText, layout: Layout, bad: BadRecords) -> GoodRecords:
-    """Writes the good records of a file, and takes note of the bad ones."""
+    """Writes the good records of a file, and notes the bad ones."""
     path = source.scratch / "good-records"
     longest = 0
     tidied = _spaces_around_quotes(layout.dialect)
@@ -153,7 +153,7 @@ def good_records(source: Source, text: PlainText, layout: Layout, bad: BadRecord
 
 
 def _spaces_around_quotes(dialect: Dialect) -> Callable[[str], str]:
-    """What takes the spaces between a delimiter and a quote out of a record, where the dialect has them."""
+    """Returns a function that removes spaces between a delimiter and a quote, if the dialect has them."""
     if not dialect.is_spaced or dialect.quote is None:
         return str
     quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
@@ -163,7 +163,10 @@ def _spaces_around_quotes(dialect: Dialect) -> Callable[[str], str]:
 
 
 def located(source: Source, text: PlainText, layout: Layout, rows: Iterable[int]) -> Iterator[Record]:
-    """The records that are these rows of the good records, counted from 0 and in ascending order."""
+    """Yields the records of these rows.
+
+    Rows are counted from 0 among the good records, in ascending order.
+    """
     wanted = iter(rows)
     row = next(wanted, None)
     good = (record for record in records(source, text, layout) if record.problem is None)

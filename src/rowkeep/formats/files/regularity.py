@@ -1,4 +1,4 @@
-"""Whether every quote of a delimited file stands where RFC 4180 has it.
+"""Tells whether every quote of a delimited file stands where RFC 4180 has it.
 
 Quotes are counted through the file: each that is even opens and each that is odd closes, a doubled quote
 doing both. A file is regular if what opens stands behind a delimiter, a line's end or a quote, what closes
@@ -17,7 +17,7 @@ _BLOCK_BYTES = 4 * 1024 * 1024
 
 
 def is_regular(path: Path, start: int, dialect: Dialect) -> bool:
-    """Whether a file is regular from a byte on, where a record begins."""
+    """Returns whether a file is regular from a byte on, where a record begins."""
     if dialect.quote is None:
         return True
     quotes = _Quotes(dialect.quote, dialect.delimiter)
@@ -30,7 +30,7 @@ def is_regular(path: Path, start: int, dialect: Dialect) -> bool:
 
 
 class _Quotes:
-    """The quotes of a file, block by block; the last byte of a block waits for the one beside it."""
+    """The quotes of a file, block by block. The last byte of a block waits for its neighbour."""
 
     def __init__(self, quote: str, delimiter: str) -> None:
         self._quote = quote.encode()
@@ -41,7 +41,7 @@ class _Quotes:
         self._count = 0
 
     def take(self, block: bytes) -> bool:
-        """Looks at one more block; False when it has a quote that is out of place."""
+        """Looks at one more block. Returns False when it has a quote that is out of place."""
         if self._quote not in block and self._rest[-1:] != self._quote:
             self._rest = block[-1:]
             return True
@@ -50,12 +50,12 @@ class _Quotes:
         return self._are_in_place(np.frombuffer(data, dtype=np.uint8))
 
     def end(self) -> bool:
-        """Whether the last byte is in place and every quote was closed."""
+        """Returns whether the last byte is in place and every quote was closed."""
         last = np.frombuffer(self._rest + b"\n", dtype=np.uint8)
         return self._are_in_place(last) and self._count % 2 == 0
 
     def _are_in_place(self, data: "np.ndarray[Any, Any]") -> bool:
-        """Looks at all bytes but the first and the last, which lend a neighbour."""
+        """Looks at all bytes between the first and the last, which are only looked at as neighbours."""
         places = np.flatnonzero(data[1:-1] == self._quote[0]) + 1
         opening = places[self._count % 2 :: 2]
         closing = places[1 - self._count % 2 :: 2]

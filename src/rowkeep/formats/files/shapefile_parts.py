@@ -18,7 +18,7 @@ _INFLATED_RATIO_MAX = 200
 
 
 def laid_out(source: Source) -> Path:
-    """The path of the one shapefile.
+    """Returns the path of the one shapefile.
 
     Raises invalid_request_error when there is none, or a choice of several.
     """
@@ -53,7 +53,7 @@ def _extracted(source: Source, archive: zipfile.ZipFile, folder: Path) -> Path:
 
 
 def _chosen(source: Source, archive: zipfile.ZipFile) -> str:
-    """The path within the archive, without suffix and in lower case, of the shapefile that is read."""
+    """Returns the path of the chosen shapefile within the archive, without suffix, in lower case."""
     shapes = [
         _stem(name)
         for name in archive.namelist()
@@ -74,6 +74,6 @@ def _chosen(source: Source, archive: zipfile.ZipFile) -> str:
 
 
 def _stem(name: str) -> str:
-    """The path of a part without its suffix, in lower case."""
+    """Returns the path of a part without its suffix, in lower case."""
     path = name.replace("\\", "/").lower()
     return path.removesuffix(PurePosixPath(path).suffix)

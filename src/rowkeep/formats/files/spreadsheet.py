@@ -26,7 +26,10 @@ _DAY = datetime.timedelta(days=1)
 
 
 def open_spreadsheet(source: Source) -> FileTable:
-    """A sheet of a workbook as a table. Raises invalid_request_error, RecordsRefused for bad records."""
+    """Returns a sheet of a workbook as a table.
+
+    Raises invalid_request_error, RecordsRefused for bad records.
+    """
     type_ = _workbook_type(source)
     error_count = _checked(source, type_)
     reading = _Reading(source, _sheet(source))
@@ -54,7 +57,7 @@ def _workbook_type(source: Source) -> FileType:
 
 
 def _checked(source: Source, type_: FileType) -> int:
-    """Looks at the parts of an xlsx file; how many of its cells are errors."""
+    """Checks the parts of an xlsx file. Returns how many of its cells are errors."""
     if type_ is FileType.XLS:
         return 0
     extents = checked_parts(source)
@@ -109,7 +112,7 @@ def _chosen(
 
 
 class _Reading:
-    """Reads the rows of a sheet below its header, as often as it is asked."""
+    """Reads the rows of a sheet below its header. It can be asked again."""
 
     def __init__(self, source: Source, chosen: _Sheet) -> None:
         self.bad = BadRecords(source)
@@ -127,13 +130,13 @@ class _Reading:
             self.names = list(default_names(width))
 
     def _sheet_rows(self) -> Iterator[list[Any]]:
-        """The rows of the used columns, from the first row that is wanted on."""
+        """Yields the rows of the used columns, from the first wanted row on."""
         for number, row in enumerate(self._sheet.iter_rows()):
             if number >= self._first_row:
                 yield row
 
     def rows(self) -> Iterator[CellRows]:
-        """The rows in batches, without those that are empty."""
+        """Yields the rows in batches, without those that are empty."""
         batch: list[list[Any]] = []
         places: list[Place] = []
         for number, row in enumerate(self._sheet_rows(), 1):
@@ -151,7 +154,7 @@ class _Reading:
         return CellRows(columns or [[] for _ in self.names], places)
 
     def _column(self, values: Sequence[Any]) -> Sequence[Any]:
-        """A column with its empty cells null, and its durations as texts."""
+        """Returns a column with null for empty cells and texts for durations."""
         kinds = kinds_of(values)
         if datetime.timedelta in kinds:
             values = [_elapsed(value) if type(value) is datetime.timedelta else value for value in values]
@@ -159,7 +162,7 @@ class _Reading:
 
 
 def _elapsed(value: datetime.timedelta) -> Any:
-    """A duration as the time of a day where it is one, else as a text of hours, minutes and seconds."""
+    """Returns a duration as a time of day where it is one, else as a text of hours, minutes and seconds."""
     if datetime.timedelta() <= value < _DAY:
         return (datetime.datetime.min + value).time()
     sign = "-" if value < datetime.timedelta() else ""

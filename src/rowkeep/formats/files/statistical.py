@@ -33,7 +33,7 @@ _TRIED_ENCODINGS = ("UTF-8", "WINDOWS-1252")
 
 
 def open_statistical(source: Source) -> FileTable:
-    """A file of Stata, SPSS or SAS as a table.
+    """Returns a file of Stata, SPSS or SAS as a table.
 
     Raises invalid_request_error, RecordsRefused for bad records.
     """
@@ -49,7 +49,7 @@ class _WrongEncoding(Exception):
 
 
 class _Reading:
-    """Reads a file in chunks, as often as it is asked."""
+    """Reads a file in chunks. It can be asked again."""
 
     def __init__(self, source: Source) -> None:
         self.bad = BadRecords(source)
@@ -70,7 +70,7 @@ class _Reading:
 
     @property
     def encoding(self) -> str | None:
-        """The encoding that is given or tried, or that the file declares."""
+        """Returns the encoding that is given or tried, or that the file declares."""
         return self._encodings[0] or self._meta.file_encoding
 
     def _metadata(self) -> Any:
@@ -81,13 +81,13 @@ class _Reading:
                 self._try_next(error)
 
     def _try_next(self, error: _WrongEncoding) -> None:
-        """Goes on to the next encoding. Raises invalid_request_error when there is none."""
+        """Changes to the next encoding. Raises invalid_request_error when there is none."""
         del self._encodings[0]
         if not self._encodings:
             raise unreadable(self._source, "its texts are in another encoding. Give `encoding`.") from error
 
     def look_at_all(self, cells: CellTable) -> None:
-        """Has all values looked at, in the encoding that they turn out to have."""
+        """Makes `cells` look at all values, in the encoding that fits."""
         while True:
             try:
                 cells.look_at_all()
@@ -101,7 +101,7 @@ class _Reading:
             )
 
     def rows(self) -> Iterator[CellRows]:
-        """The rows in chunks."""
+        """Yields the rows in chunks."""
         names = self._meta.column_names
         chunk_rows = max(1, _CHUNK_CELLS // len(names))
         offset = 0
@@ -151,7 +151,7 @@ class _Reading:
         return f"{shortened(error, _REASON_CHARACTERS_MAX)}. It may be truncated."
 
     def columns(self) -> list[Column]:
-        """The names and labels of the file."""
+        """Returns the names and labels of the file's columns."""
         labels = self._meta.column_labels
         return [
             Column(name or "", label=label or None, value_labels=self._value_labels(name))
@@ -169,7 +169,7 @@ class _Reading:
         return labels
 
     def _label_value(self, name: str, value: Any) -> str:
-        """The value that a label is for, as its cells have it; a missing value with its point, as `.a`."""
+        """Returns the value of a label as its cells have it. A missing value has its point, as in `.a`."""
         is_number = self._meta.readstat_variable_types.get(name) != "string"
         if is_number and isinstance(value, str) and len(value) == 1:
             return f".{value}"

@@ -53,7 +53,7 @@ _PERIODS_PER_YEAR = {"w": _WEEKS, "m": 12, "q": 4, "h": 2, "y": 1}
 
 
 def time_conversion(type_: FileType, format_: str | None) -> Convert | None:
-    """What makes a date, a dateTime or a time of a number with this format; None of a plain number."""
+    """Returns the conversion of numbers with this format to dates or times. None for plain numbers."""
     if not format_:
         return None
     if type_ is FileType.DTA:
@@ -93,7 +93,7 @@ def _sas(name: str, format_: str) -> Convert | None:
 
 
 def _date_time(number: float, *, origin: datetime.datetime, unit: int) -> Any:
-    """An instant so many units of microseconds from an origin; the number itself out of range."""
+    """Returns an instant, given in units of microseconds from an origin. Out of range: the number itself."""
     try:
         return origin + datetime.timedelta(microseconds=_microseconds(number, unit))
     except (OverflowError, ValueError):
@@ -101,7 +101,7 @@ def _date_time(number: float, *, origin: datetime.datetime, unit: int) -> Any:
 
 
 def _date(number: float, *, origin: datetime.datetime, unit: int) -> Any:
-    """The day, or the instant where the number is no whole day."""
+    """Returns the day, or the instant where the number is not a whole day."""
     instant = _date_time(number, origin=origin, unit=unit)
     if isinstance(instant, datetime.datetime) and instant.time() == datetime.time():
         return instant.date()
@@ -109,7 +109,7 @@ def _date(number: float, *, origin: datetime.datetime, unit: int) -> Any:
 
 
 def _time(number: float, *, unit: int) -> Any:
-    """The time of a day; what is no time of one day becomes text of hours, minutes and seconds."""
+    """Returns the time of day. Anything else becomes a text of hours, minutes and seconds."""
     if not math.isfinite(number):
         return number
     microseconds = _microseconds(number, unit)
@@ -121,13 +121,13 @@ def _time(number: float, *, unit: int) -> Any:
 
 
 def _microseconds(number: float, unit: int) -> int:
-    """A number of units in microseconds; in integers, as the product has more digits than a double."""
+    """Returns a number of units in microseconds. Integers are used, as a double has too few digits."""
     whole = math.floor(number)
     return whole * unit + round((number - whole) * unit)
 
 
 def _period(number: float, *, per_year: int) -> Any:
-    """The first day of a week, month, quarter, half-year or year of Stata's."""
+    """Returns the first day of a week, month, quarter, half-year or year of Stata's."""
     if per_year == 1:
         year, part = int(number), 0
     else:

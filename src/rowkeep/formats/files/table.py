@@ -1,4 +1,4 @@
-"""What a reader makes of a file: its variables and its rows as Arrow, and what is wrong with it."""
+"""The table that a reader makes of a file: its variables, its rows as Arrow, and its bad records."""
 
 import zipfile
 import zlib
@@ -56,13 +56,13 @@ Report = Callable[[float], None]
 
 
 def nobody(_: float) -> None:
-    """Nobody wants to know how far it is."""
+    """Does nothing with a report of progress."""
 
 
 class Source(msgspec.Struct, frozen=True):
-    """A file to be read: where it lies, its type, what was said of it, and a folder to work in.
+    """A file to be read: its path, its type, the caller's options, and a folder to work in.
 
-    `report` is told how far the look at all values is, where that is known.
+    `report` is called with the progress of the look at all values, where that is known.
     """
 
     path: Path
@@ -73,7 +73,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class BadRecords:
-    """The bad records of a file: the first in memory, all of them on the disk where they are skipped."""
+    """The bad records of a file. The first are kept in memory; skipped ones are all kept on the disk."""
 
     def __init__(self, source: Source) -> None:
         self.count = 0
@@ -84,7 +84,7 @@ class BadRecords:
         self._waiting: list[bytes] = []  # to be written
 
     def add(self, record: BadRecord) -> None:
-        """Takes in one more."""
+        """Adds a bad record."""
         self.count += 1
         if len(self.first) < BAD_RECORDS_TOLD_MAX:
             shown = shortened(record.text, SHOWN_RECORD_CHARACTERS_MAX)
@@ -100,12 +100,12 @@ class BadRecords:
         self._waiting.clear()
 
     def check(self) -> None:
-        """Raises RecordsRefused when there are any that may not be skipped."""
+        """Raises RecordsRefused when there are bad records that may not be skipped."""
         if self.count and not self._skips:
             raise RecordsRefused(self.first, self.count)
 
     def all(self) -> Iterator[BadRecord]:
-        """All that were skipped, or the first of those that were not."""
+        """Yields all skipped records, or the first of those that were not skipped."""
         if not self.count or not self._skips:
             yield from self.first
             return
@@ -118,9 +118,9 @@ class BadRecords:
 class FileTable:
     """A file as a table. `batches` may be called again, and reads the file from its beginning.
 
-    The batches have rowkeep's own Arrow types (`formats/arrow.py`), and rows; a table without rows has no
-    batch. `bad_records` and `warnings` are complete once the batches were read to their end. `row_count` is
-    about how many rows there are, where that is known before they are read.
+    The batches have rowkeep's own Arrow types (`formats/arrow.py`). A table without rows has no batch.
+    `bad_records` and `warnings` are complete once the batches were read to their end. `row_count` is the
+    approximate number of rows, where it is known before they are read.
     """
 
     def __init__(
@@ -141,11 +141,11 @@ class FileTable:
 
     @property
     def arrow_schema(self) -> pa.Schema:
-        """The schema of every batch."""
+        """Returns the schema of every batch."""
         return pa.schema([(variable.name, ARROW_TYPES[variable.type]) for variable in self.variables])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows."""
+        """Yields the rows."""
         schema = self.arrow_schema
         for batch in self._batches():
             if len(batch):
@@ -155,7 +155,7 @@ class FileTable:
 
 
 def _check_cells(batch: pa.RecordBatch) -> None:
-    """Raises invalid_request_error for a text that no cell holds."""
+    """Raises invalid_request_error for a text that is too long for a cell."""
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         if pa.types.is_string(column.type) and column.nbytes > CELL_BYTES_MAX:
             longest = pc.max(pc.binary_length(column)).as_py() or 0
@@ -167,7 +167,7 @@ def _check_cells(batch: pa.RecordBatch) -> None:
 
 
 class Column(msgspec.Struct, frozen=True):
-    """What a file says of one of its columns, beside its name."""
+    """What a file says of one of its columns, beside the name."""
 
     name: str
     label: str | None = None
@@ -178,7 +178,10 @@ class Column(msgspec.Struct, frozen=True):
 def named_variables(
     columns: Sequence[Column], types: Sequence[VariableType], inexact: Sequence[bool] | None = None
 ) -> list[Variable]:
-    """The variables of a file: names repaired, with the name that the file has as the label."""
+    """Returns the variables of a file.
+
+    Names are repaired, and a repaired variable's label is its old name.
+    """
     marks = inexact or [False] * len(columns)
     names = repaired_names(column.name for column in columns)
     return [
@@ -200,7 +203,10 @@ def _label(column: Column, name: str) -> str | None:
 
 
 def given_types(source: Source, names: Sequence[str]) -> list[VariableType | None]:
-    """The type that the caller gave for each column. Raises invalid_request_error for an unknown name."""
+    """Returns the type that the caller gave for each column.
+
+    Raises invalid_request_error for an unknown name.
+    """
     wanted = {name.lower(): type_ for name, type_ in source.options.types.items()}
     found: list[VariableType | None] = []
     for original, repaired in zip(names, repaired_names(names), strict=True):
@@ -214,7 +220,7 @@ def given_types(source: Source, names: Sequence[str]) -> list[VariableType | Non
 
 
 def check_column_count(count: int, name: str) -> None:
-    """Holds a file to the number of columns that a table may have. Raises invalid_request_error."""
+    """Raises invalid_request_error for a file with more columns than a table may have."""
     if count > VARIABLES_MAX:
         raise invalid_request(
             f"The file {name!r} has {count} columns; a table has at most {VARIABLES_MAX}. Split it, or check "
@@ -223,5 +229,5 @@ def check_column_count(count: int, name: str) -> None:
 
 
 def unreadable(source: Source, reason: str) -> RowkeepError:
-    """400: the file is not what its type says, or not whole."""
+    """Returns 400: the file is not what its type says, or cut off."""
     return invalid_request(f"The file {source.options.file_name!r} cannot be read as {source.type}: {reason}")

@@ -1,4 +1,4 @@
-"""Which type a column of texts has, and its values in that type.
+"""Decides the type of a column of texts, and converts its values.
 
 Theory
 ------
@@ -51,7 +51,7 @@ _DIGIT_BYTES = _bytes_table(b"0123456789")
 
 
 class Texts:
-    """The bytes of an array of texts, and where each text that is not empty begins."""
+    """The bytes of an array of texts, and where each nonempty text begins."""
 
     def __init__(self, array: pa.StringArray) -> None:
         _, offsets, data = array.buffers()
@@ -64,17 +64,17 @@ class Texts:
         self.has_empty = len(self.lengths) != len(array) - array.null_count
 
     def has_only(self, table: "np.ndarray[Any, Any]") -> bool:
-        """Whether all texts are made of these bytes, and none is empty."""
+        """Returns whether all texts are made of these bytes, and none is empty."""
         return not self.has_empty and bool(table[self.data].all())
 
     def byte_at(self, position: int) -> "np.ndarray[Any, Any]":
-        """The byte at this position of each text; the last one of a text that is shorter."""
+        """Returns the byte at this position of each text; the last byte of a shorter text."""
         found: np.ndarray[Any, Any] = self.data[self.starts + np.minimum(position, self.lengths - 1)]
         return found
 
 
 def as_integers(array: pa.StringArray) -> pa.Array | None:
-    """Integers within 64 bits, without leading zeros."""
+    """Returns integers within 64 bits, without leading zeros; None if any text is another."""
     texts = Texts(array)
     if not texts.has_only(_INTEGER_BYTES) or texts.lengths.max(initial=0) > _INTEGER_CHARACTERS_MAX:
         return None
@@ -88,7 +88,7 @@ def as_integers(array: pa.StringArray) -> pa.Array | None:
 
 
 def as_floats(array: pa.StringArray) -> pa.Array | None:
-    """Decimal numbers that a double holds: it prints the same digits again."""
+    """Returns decimal numbers whose double prints the same digits; None if any text is another."""
     texts = Texts(array)
     if not texts.has_only(_FLOAT_BYTES) or not _all_match(array, _FLOAT):
         return None
@@ -119,7 +119,7 @@ def _digits_are_held(array: pa.StringArray, values: pa.Array, texts: Texts) -> b
 
 
 def _is_held(text: str, value: float) -> bool:
-    """Whether the double prints the digits of the text, as many as there are."""
+    """Returns whether the double prints the digits of the text, as many as there are."""
     number = Decimal(text)
     if number == number.to_integral_value() and not _has_fraction_form(text):
         return INTEGER_MIN <= number <= INTEGER_MAX and number == Decimal(value)
@@ -134,17 +134,17 @@ def _has_fraction_form(text: str) -> bool:
 
 
 def looks_like_code(array: pa.StringArray) -> bool:
-    """Whether any text is digits, E, digits: a float in form, but likely the code of something."""
+    """Returns whether any text is digits, E, digits: a float in form, but likely a code."""
     return bool(pc.any(pc.match_substring_regex(array, _CODE)).as_py())
 
 
 def is_plainly_float(array: pa.StringArray) -> bool:
-    """Whether any text has a point or a signed exponent, as only a number has."""
+    """Returns whether any text has a point or a signed exponent, as only a number has."""
     return bool(pc.any(pc.match_substring_regex(array, _PLAINLY_FLOAT)).as_py())
 
 
 def as_booleans(array: pa.StringArray) -> pa.Array | None:
-    """`true` and `false` in any case."""
+    """Returns the booleans of `true` and `false` in any case; None if any text is another."""
     texts = Texts(array)
     if texts.has_empty or not np.isin(texts.lengths, (4, 5)).all():
         return None
@@ -154,7 +154,7 @@ def as_booleans(array: pa.StringArray) -> pa.Array | None:
 
 
 def as_dates(array: pa.StringArray) -> pa.Array | None:
-    """Dates of the documented grammar."""
+    """Returns dates of the documented grammar; None if any text is another."""
     texts = Texts(array)
     if not texts.has_only(_TIME_BYTES):
         return None
@@ -165,7 +165,7 @@ def as_dates(array: pa.StringArray) -> pa.Array | None:
 
 
 def as_date_times(array: pa.StringArray) -> pa.Array | None:
-    """Dates with a time, or without."""
+    """Returns dates with or without a time; None if any text is another."""
     texts = Texts(array)
     if not texts.has_only(_TIME_BYTES):
         return None
@@ -176,7 +176,7 @@ def as_date_times(array: pa.StringArray) -> pa.Array | None:
 
 
 def as_times(array: pa.StringArray) -> pa.Array | None:
-    """Times of a day."""
+    """Returns times of day; None if any text is another."""
     texts = Texts(array)
     if not texts.has_only(_TIME_BYTES):
         return None
@@ -187,7 +187,7 @@ def as_times(array: pa.StringArray) -> pa.Array | None:
 
 
 def as_geographies(array: pa.StringArray) -> pa.Array | None:
-    """WKT."""
+    """Returns geographies as WKT; None if any text is another."""
     texts = Texts(array)
     if texts.has_empty or not _geography_begins(texts.data[:64].tobytes()):
         return None
@@ -195,7 +195,7 @@ def as_geographies(array: pa.StringArray) -> pa.Array | None:
 
 
 def as_strings(array: pa.StringArray) -> pa.Array | None:
-    """The texts as they are."""
+    """Returns the texts as they are."""
     return array
 
 
@@ -210,7 +210,10 @@ def _in_range(numbers: pa.Array, unit: int) -> bool:
 
 
 def _has_form(texts: Texts, form: str) -> bool:
-    """Whether every text has digits where the form has zeros, and its other characters (a space may be T)."""
+    """Returns whether every text has the form.
+
+    A zero of the form stands for any digit, and a space for a space or a T.
+    """
     if not len(texts.lengths) or not (texts.lengths == len(form)).all():
         return False
     table = texts.data.reshape(-1, len(form))
@@ -237,7 +240,7 @@ def _cast(array: pa.StringArray, type_: pa.DataType) -> pa.Array | None:
 
 
 def _parsed(array: pa.StringArray, parse: Callable[[str], Any], type_: pa.DataType) -> pa.Array | None:
-    """The values of texts in any form that the grammar allows, each different text read once."""
+    """Returns the values of texts in any form that the grammar allows. Each different text is read once."""
     encoded = array.dictionary_encode()
     try:
         values = [parse(text) for text in encoded.dictionary.to_pylist()]
@@ -259,7 +262,7 @@ _CONVERSIONS: dict[VariableType, Conversion] = {
 
 
 def values_of(array: pa.StringArray, type_: VariableType) -> pa.Array | None:
-    """The values of texts in a type, or None if any is not of the type. Nulls are of every type."""
+    """Returns the values of texts in a type, or None if any is not of the type. Nulls are of every type."""
     if array.null_count == len(array):
         return pa.nulls(len(array), ARROW_TYPES[type_])
     return _CONVERSIONS[type_](array)

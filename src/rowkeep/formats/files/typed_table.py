@@ -26,7 +26,7 @@ TypedBatches = Callable[[Sequence[int]], Iterator[pa.RecordBatch]]
 
 
 class TypedColumns:
-    """The columns of a file with Arrow types, and what the caller said of them.
+    """The columns of a file with Arrow types, and the caller's options for them.
 
     `geographies` are the positions of texts that are WKT.
     """
@@ -49,7 +49,7 @@ class TypedColumns:
         self._inexact = [False] * len(columns)
 
     def table(self, detected: Detected, warnings: list[str], row_count: int | None = None) -> FileTable:
-        """The table, once the type of each column is settled; `row_count` is what the file says."""
+        """Returns the table, once the type of each column is settled. `row_count` is what the file says."""
         self._settle()
         self._bad.check()
         types = [
@@ -65,7 +65,7 @@ class TypedColumns:
         return FileTable(variables, detected, self._batches, self._bad, warnings, row_count)
 
     def _settle(self) -> None:
-        """Looks at the values of all columns that their Arrow type leaves in doubt."""
+        """Looks at the values of all columns whose type the Arrow type does not decide."""
         doubtful = [
             index
             for index, column in enumerate(self._columns)
@@ -114,7 +114,7 @@ class TypedColumns:
 
 
 def _as_given(values: pa.Array, given: VariableType) -> tuple[pa.Array, list[Unfit]]:
-    """The values in the type that the caller gave, and those that it does not hold."""
+    """Returns the values in the type that the caller gave, and the values that do not fit it."""
     if values.type == ARROW_TYPES[given] and given not in (VariableType.STRING, VariableType.GEOGRAPHY):
         return values, []
     texts = values if pa.types.is_string(values.type) else values.cast(pa.string())

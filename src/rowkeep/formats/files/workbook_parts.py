@@ -1,4 +1,4 @@
-"""What is looked at in a workbook before its cells are read.
+"""Checks the parts of a workbook before its cells are read.
 
 An xlsx file is a ZIP archive of XML. What reads it holds a whole sheet as a rectangle from its first to its
 last used cell, so one cell far away makes a file of 5 KB take 500 GB. Here every part is inflated once,
@@ -60,7 +60,7 @@ class Extent(msgspec.Struct):
 
 
 def checked_parts(source: Source) -> dict[str, Extent]:
-    """The extent of each part by its name; of one that is no sheet it is empty.
+    """Returns the extent of each part by name. That of a part that is not a sheet is empty.
 
     Raises invalid_request_error.
     """
@@ -75,7 +75,7 @@ def checked_parts(source: Source) -> dict[str, Extent]:
 
 
 def is_encrypted(source: Source) -> bool:
-    """Whether an older Office file holds an encrypted workbook."""
+    """Returns whether an older Office file holds an encrypted workbook."""
     with source.path.open("rb") as file:
         return any(_ENCRYPTED in block for block in iter(lambda: file.read(_BLOCK_BYTES), b""))
 
@@ -105,7 +105,7 @@ def _extents(source: Source, archive: zipfile.ZipFile) -> dict[str, Extent]:
 
 
 def _overlapping(content: Any) -> Iterator[bytes]:
-    """The bytes of a part in blocks; each begins with the end of the one before it."""
+    """Yields the bytes of a part in blocks. Each begins with the end of the one before it."""
     rest = b""
     while block := content.read(_BLOCK_BYTES):
         yield rest + block
@@ -123,7 +123,7 @@ def _take(extent: Extent, block: bytes) -> None:
 
 
 def _furthest(block: bytes) -> tuple[int, int, int]:
-    """The highest row and column of all references `r="AB12"` in a block, and how many there are."""
+    """Returns the highest row and column of all references `r="AB12"` in a block, and their number."""
     data = np.frombuffer(block + b" " * 16, dtype=np.uint8)
     quotes = np.flatnonzero(data[3:-16] == ord('"')) + 3
     starts = (

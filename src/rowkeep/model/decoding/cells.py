@@ -1,4 +1,4 @@
-"""One cell on the lenient path: a JSON value into the value of its variable, or why not."""
+"""Converts one cell on the lenient path: a JSON value becomes the value of its variable, or an error."""
 
 import math
 from collections.abc import Callable
@@ -23,11 +23,11 @@ from rowkeep.model.types.text import parse_date, parse_date_time, parse_time
 
 
 class Unfit(ValueError):
-    """A value that its variable cannot hold; the text says why, beyond the type alone."""
+    """A value that its variable cannot hold. The text gives a reason beyond the type."""
 
 
 def fits(value: object, type_: VariableType) -> bool:
-    """Whether a variable of this type takes the value as it is."""
+    """Returns whether a variable of this type takes the value as it is."""
     try:
         convert_cell(value, type_)
     except ValueError:
@@ -36,7 +36,7 @@ def fits(value: object, type_: VariableType) -> bool:
 
 
 def convert_cell(value: object, type_: VariableType) -> Any:
-    """The value as its variable keeps it. Raises ValueError."""
+    """Returns the value as its variable keeps it. Raises ValueError."""
     return _CONVERTERS[type_](value)
 
 
@@ -124,7 +124,7 @@ TAKEN_KINDS = {type_: record.json_kinds for type_, record in RECORDS.items()}
 
 
 def misfit(variable: Variable, value: object, error: ValueError) -> str:
-    """What is told of a value that `convert_cell` did not take."""
+    """Returns the message for a value that `convert_cell` did not take."""
     reason = f" ({error})" if isinstance(error, Unfit) else ""
     return f"{_expectation(variable.name, variable.type)}{describe(value)}{reason}"
 

@@ -1,4 +1,4 @@
-"""Whether a key stands twice in what surrounds the rows of a request body.
+"""Finds a key that stands twice in the part of a request body around its rows.
 
 Theory
 ------
@@ -27,7 +27,7 @@ _key_after_list = re.compile(rb'\][ \t\r\n]*+,[ \t\r\n]*+"').search
 
 
 def doubled_key(body: Text) -> str | None:
-    """The first key that stands twice in a body, which is known to be a JSON object with one list or more."""
+    """Returns the first key that stands twice, or None. The body must be a JSON object with a list."""
     if type(body) is bytes and body.find(b"]") == len(body) - 2 and body.startswith(_USUAL_STARTS):
         return None  # it ends in `]}`, or it would be no object
     envelope = _envelope(body)
@@ -37,7 +37,7 @@ def doubled_key(body: Text) -> str | None:
 
 
 def first_doubled(keys: Sequence[str]) -> str | None:
-    """The first of some keys that stands there again."""
+    """Returns the first key that repeats an earlier one, or None."""
     known: set[str] = set()
     for key in keys:
         if key in known:
@@ -47,7 +47,7 @@ def first_doubled(keys: Sequence[str]) -> str | None:
 
 
 def doubled(key: str) -> RowkeepError:
-    """The error for a body with a key that stands there twice."""
+    """Returns the error for a body in which a key stands twice."""
     return invalid_request(
         f"The body has the key `{key[:60]}` twice, and only one of them could count. Nothing was done; "
         "send it once."
@@ -55,7 +55,10 @@ def doubled(key: str) -> RowkeepError:
 
 
 def _envelope(body: Text) -> bytes | None:
-    """A body without what is in its list; None where it may have more than one, or much around it."""
+    """Returns a body without the content of its list.
+
+    Returns None when it may have more than one list, or much around the list.
+    """
     start, first_end, last_end = _brackets(body)
     if start < 0 or start + len(body) - last_end > ENVELOPE_BYTES_MAX:
         return None
@@ -65,7 +68,10 @@ def _envelope(body: Text) -> bytes | None:
 
 
 def _brackets(body: Text) -> tuple[int, int, int]:
-    """Where the first `[`, the first `]` and the last `]` are; -1 where there is none, or only far away."""
+    """Returns the places of the first `[`, the first `]` and the last `]`.
+
+    A place is -1 when there is no such bracket, or only far away.
+    """
     if isinstance(body, bytes):
         return body.find(b"["), body.find(b"]"), body.rfind(b"]")
     last = bytes(body[-ENVELOPE_BYTES_MAX:])
@@ -83,9 +89,9 @@ def _first_end(body: memoryview) -> int:
 
 @lru_cache(maxsize=256)
 def _is_sound(envelope: bytes) -> bool:
-    """Whether what surrounds the rows has each key once.
+    """Returns whether each key around the rows stands there once.
 
-    It may have been cut wrong, within a text that holds a bracket: then it is not sound either.
+    The envelope may have been cut at a bracket within a text. Then this returns False too.
     """
     try:
         keys = keys_of(envelope)

@@ -1,4 +1,4 @@
-"""Where rows and values begin and end in a text that holds values which are no JSON.
+"""Finds where rows and values begin and end in a text that holds values which are not JSON.
 
 Theory
 ------
@@ -39,7 +39,7 @@ class FrameBroken(Exception):
 
 
 def split_body(body: Text) -> tuple[bytes, list[msgspec.Raw]]:
-    """A body with an empty list for its rows, and the rows. Raises FrameBroken."""
+    """Returns the body with an empty list for its rows, and the rows. Raises FrameBroken."""
     members, end = _object(body, _after_space(body, 0))
     if _after_space(body, end) != len(body):
         raise FrameBroken
@@ -54,7 +54,7 @@ def split_body(body: Text) -> tuple[bytes, list[msgspec.Raw]]:
 
 
 def keys_of(text: Text) -> list[str]:
-    """The keys of an object that is known to be JSON, in their order. Raises FrameBroken."""
+    """Returns the keys of a JSON object in their order. Raises FrameBroken."""
     members, _ = _object(text, _after_space(text, 0), _known_value_end)
     try:
         return [msgspec.json.decode(bytes(text[key]), type=str) for key, _ in members]
@@ -63,7 +63,7 @@ def keys_of(text: Text) -> list[str]:
 
 
 def split_row(row: Text) -> list[tuple[bytes, bytes]]:
-    """The keys and values of a row, as the JSON that they are or should be. Raises FrameBroken."""
+    """Returns the keys and values of a row. Each should be JSON, but may be faulty. Raises FrameBroken."""
     members, end = _object(row, _after_space(row, 0))
     if _after_space(row, end) != len(row):
         raise FrameBroken
@@ -80,7 +80,7 @@ def _is_rows(key: bytes) -> bool:
 def _object(
     text: Text, start: int, value_end_at: "Callable[[Text, int], int] | None" = None
 ) -> tuple[list[tuple[slice, slice]], int]:
-    """Where the keys and values of an object are, and where it ends."""
+    """Returns the places of the keys and values of an object, and where it ends."""
     end_at = value_end_at or _value_end
     members: list[tuple[slice, slice]] = []
 
@@ -98,7 +98,7 @@ def _object(
 
 
 def _elements(text: Text, start: int) -> Iterator[slice]:
-    """Where the elements of an array are."""
+    """Yields the places of the elements of an array."""
     elements: list[slice] = []
 
     def element(position: int) -> int:
@@ -111,7 +111,7 @@ def _elements(text: Text, start: int) -> Iterator[slice]:
 
 
 def _list_end(text: Text, start: int, opener: int, item_end: Callable[[int], int]) -> int:
-    """The end of a list of items between an opening bracket and its closing one, with commas between."""
+    """Returns the end of a list of items with commas between them, behind its closing bracket."""
     closer = _CLOSERS[opener]
     if _at(text, start) != opener:
         raise FrameBroken
@@ -138,13 +138,16 @@ def _value_end(text: Text, start: int) -> int:
 
 
 def _known_value_end(text: Text, start: int) -> int:
-    """The end of a value that is known to be JSON: of a list without lists in it, such as rows, at one go."""
+    """Returns the end of a value that is known to be JSON.
+
+    The end of a list that holds no lists, such as that of the rows, is found by one search.
+    """
     flat = _flat_list(text, start)
     return _value_end(text, start) if flat is None else flat.end()
 
 
 def _nested_end(text: Text, start: int) -> int:
-    """The end of an object or array, however deep it nests."""
+    """Returns the end of an object or array, however deep it nests."""
     flat = _flat_object(text, start)
     if flat is not None:
         return flat.end()

@@ -33,9 +33,9 @@ SliceSink = Callable[[bytes, list[Row]], None]
 
 
 class LargeOutcome(msgspec.Struct, frozen=True):
-    """The rows of a large body all fit `schema`, but for those in `refused`, which were skipped.
+    """The result for a large body: all rows fit `schema`, except the skipped ones in `refused`.
 
-    `change` says how the schema grew, if it did; `validate_only` and `offset` are what the body says.
+    `change` says how the schema grew, if it did. `validate_only` and `offset` are set if the body has them.
     """
 
     row_count: int
@@ -54,10 +54,10 @@ def decode_large(
     start: Callable[[], SliceSink],
     skipping: Skipping | None = None,
 ) -> LargeOutcome:
-    """Decodes a body slice by slice into the sink that `start` makes; it is made anew for a second pass.
+    """Decodes a body slice by slice into the sink that `start` makes. A second pass gets a new sink.
 
-    Rows that do not fit are skipped where the body, or `skipping` when it does not say, asks for it.
-    Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
+    Rows that do not fit are skipped if the body asks for it, or `skipping` when the body does not say. Raises
+    RowsRefused, or invalid_request_error for a body that is not an object with rows.
     """
     outline = read_outline(body)
     rows = _Rows(lambda rows_max: _slices(outline.rows, rows_max), _strict_rows)
@@ -80,9 +80,9 @@ def decode_large_lines(
     start: Callable[[], SliceSink],
     bounds: QuarantineBounds | None = None,
 ) -> LargeOutcome:
-    """Decodes a large body of one row a line, of which no more than a slice is held at a time.
+    """Decodes a large body of one row a line. At most one slice is held at a time.
 
-    With `bounds` rows that do not fit are skipped. Raises RowsRefused without.
+    With `bounds`, rows that do not fit are skipped; without, they raise RowsRefused.
     """
     rows = _Rows(lambda rows_max: line_slices(body, SLICE_BYTES_MAX, rows_max), _strict_lines)
     return _decode(rows, schema, start, bounds, may_update=may_update)
@@ -92,7 +92,7 @@ _Slice = Sequence[Any]  # of msgspec.Raw, or of lines
 
 
 class _Rows(msgspec.Struct, frozen=True):
-    """The rows of a body: how to go through their slices, and how to decode one strictly into one line."""
+    """The rows of a body: their slices, and the function that decodes a slice strictly into one line."""
 
     slices: Callable[[int], Iterator[tuple[int, _Slice]]]
     strict: Callable[[RowDecoder, _Slice], tuple[list[Row], bytes]]
@@ -132,7 +132,7 @@ def _decode_whole(
 
 
 class _Pass(msgspec.Struct, frozen=True):
-    """Where one pass over the rows arrived."""
+    """The state at the end of one pass over the rows."""
 
     row_count: int
     schema: Schema
@@ -168,7 +168,7 @@ def _decode_fitting(
     *,
     may_update: bool,
 ) -> LargeOutcome:
-    """Once through all rows to see which fit; once more through those when the schema has grown."""
+    """Decodes the rows that fit, in one pass. If the schema has grown, a second pass decodes them again."""
     refusals = Refusals(bounds)
     row_count, grown = _fitting_pass(rows, schema, start(), refusals, may_update=may_update)
     if grown is not schema:
@@ -185,7 +185,7 @@ def _decode_fitting(
 def _fitting_pass(
     rows: _Rows, schema: Schema, sink: SliceSink, refusals: Refusals, *, may_update: bool
 ) -> tuple[int, Schema]:
-    """How many rows fit, and what the schema has grown to."""
+    """Returns how many rows fit, and the schema that they have grown."""
     row_count = 0
     for first_index, part in rows.slices(_rows_max(schema)):
         try:

@@ -41,11 +41,10 @@ _HOLDS_NOTHING = "the row holds no value, and this upload has no variable yet; s
 
 
 class LenientRows(msgspec.Struct, frozen=True):
-    """Rows in the strict spelling of `schema`, which is the asked one unless `change` says how it grew.
+    """Rows in the strict spelling of `schema`. If the schema grew for them, `change` says how.
 
-    `errors` and `error_count` are set when rows were refused; `body` is then of no use. Rows that were
-    skipped instead are in `refused`. `validate_only` and `offset` are what the request's body says, if it
-    does.
+    `errors` and `error_count` are set when rows were refused; `body` must not be used then. Skipped rows are
+    in `refused`. `validate_only` and `offset` are set if the request's body has them.
     """
 
     body: bytes
@@ -60,7 +59,7 @@ class LenientRows(msgspec.Struct, frozen=True):
 
 
 class _RowErrors:
-    """The first errors and the count of all."""
+    """The first errors, and the number of all errors."""
 
     def __init__(self) -> None:
         self.first: list[RowError] = []
@@ -78,9 +77,9 @@ def decode_leniently(
 ) -> LenientRows:
     """Reads `body` with the whole grammar.
 
-    `updates_by_default` says whether the schema may change, `skipping` whether rows that do not fit are
-    skipped, when the body does not say.
-    Raises RowsRefused, or invalid_request_error for a body that is not an object with rows.
+    If the body does not say, `updates_by_default` decides whether the schema may change, and `skipping`
+    whether rows that do not fit are skipped. Raises RowsRefused, or invalid_request_error for a body that is
+    not an object with rows.
     """
     outline = read_outline(body)
     may_update = outline.may_update(by_default=updates_by_default)
@@ -97,9 +96,9 @@ def decode_leniently(
 def decode_lines_leniently(
     lines: Sequence[bytes], schema: Schema, *, may_update: bool, bounds: QuarantineBounds | None = None
 ) -> LenientRows:
-    """Reads lines, each of which must be one row, with the whole grammar.
+    """Reads lines with the whole grammar. Each line must be one row.
 
-    With `bounds` those that are not are skipped. Raises RowsRefused without.
+    With `bounds`, lines that do not fit are skipped; without, they raise RowsRefused.
     """
     return _decode([msgspec.Raw(line) for line in lines], schema, bounds, may_update=may_update)
 
@@ -127,9 +126,9 @@ def decode_fitting(
     may_update: bool,
     first_index: int = 0,
 ) -> LenientRows:
-    """Reads those rows that fit, in their order; the others go to `refusals` and leave no trace here.
+    """Reads the rows that fit, in their order. The others go to `refusals` and change nothing else.
 
-    The schema grows by each row that fits it so far, and whatever it has grown by fits what it grows to.
+    Each row that fits the schema so far may make it grow. Earlier rows fit the grown schema too.
     """
     growth = SchemaGrowth(schema, fits=fits, may_update=may_update)
     kept: list[Cells] = []
@@ -164,9 +163,9 @@ def decode_fitting(
 def decode_raw_rows(
     raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_update: bool, first_index: int = 0
 ) -> LenientRows:
-    """Reads rows with the whole grammar; `first_index` is the first row's place in its request.
+    """Reads rows with the whole grammar. `first_index` is the first row's place in its request.
 
-    Each row is decoded by itself, whether or not it is known to be JSON (lines of a body are not).
+    Each row is decoded by itself, because lines of a body are not known to be JSON.
     """
     try:
         return _from_columns(raw_rows, schema, first_index, may_update=may_update)
@@ -197,7 +196,7 @@ def _from_columns(
 def decode_row_by_row(
     raw_rows: Sequence[msgspec.Raw], schema: Schema, *, may_update: bool, first_index: int = 0
 ) -> LenientRows:
-    """Decodes rows one at a time, whatever they hold (lenient_columns.py is faster and takes most)."""
+    """Decodes rows one at a time, whatever they hold. lenient_columns.py is faster and takes most rows."""
     unreadable, unfit = _RowErrors(), _RowErrors()
     declared_names = schema.declared_names()
     rows = [
@@ -224,7 +223,7 @@ def decode_row_by_row(
 def _report_empty_rows(
     raw_rows: Sequence[msgspec.Raw], first_index: int, errors: _RowErrors, *, may_update: bool
 ) -> None:
-    """Refuses rows that hold nothing where there is no variable at all: no reader could be shown them."""
+    """Refuses rows without values while the schema has no variable, because no reader could be shown them."""
     for index, raw in enumerate(raw_rows, first_index):
         found = _RowErrors()
         _convert_row(index, _row_cells(index, raw, found, {}), {}, found, may_update=may_update)
@@ -233,7 +232,7 @@ def _report_empty_rows(
 
 
 def _row_cells(index: int, raw: msgspec.Raw, errors: _RowErrors, declared_names: Mapping[str, str]) -> Cells:
-    """The cells of a row by the names of their variables; `declared_names` tells those that were repaired."""
+    """Returns the cells of a row by variable name. `declared_names` maps declared names to repaired ones."""
     try:
         cells = decode_cells(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -256,7 +255,7 @@ def _report_twins(index: int, cells: Cells, errors: _RowErrors, declared_names: 
 
 
 def _readable_cells(index: int, raw: msgspec.Raw, errors: _RowErrors) -> Cells:
-    """The cells of a row that does not decode as a whole, its unreadable ones reported."""
+    """Returns the readable cells of a row that does not decode as a whole. Reports the unreadable ones."""
     try:
         members = split_row(memoryview(raw))
     except FrameBroken:
@@ -302,7 +301,7 @@ def _readable_key(index: int, key: bytes, errors: _RowErrors) -> str | None:
 
 
 def _row_problem(raw: msgspec.Raw) -> str:
-    """Why a text is no row at all."""
+    """Returns why a text is not a row."""
     line = memoryview(raw)
     try:
         value = decode_value(bytes(line))

@@ -1,4 +1,4 @@
-"""Many rows at once on the lenient path, column by column.
+"""Decodes many rows at once on the lenient path, column by column.
 
 Theory
 ------
@@ -33,14 +33,17 @@ _CHARACTERS_MAX = {VariableType.DATE_TIME: 26, VariableType.TIME: 15}
 
 
 class ColumnRows(msgspec.Struct, frozen=True):
-    """Rows in the strict spelling; empty ones if any was refused. `refusals` are all there are, in order."""
+    """Rows in the strict spelling; empty if any cell was refused.
+
+    `refusals` has all refused cells, in order.
+    """
 
     rows: list[dict[str, Any]]
     refusals: "list[Refusal]"
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A cell that does not fit. `variable` and `error` are None if there is no variable of that name."""
+    """A cell that does not fit. `variable` and `error` are None when no variable has that name."""
 
     row: int
     position: int
@@ -51,18 +54,18 @@ class Refusal(msgspec.Struct, frozen=True):
 
     @property
     def message(self) -> str | None:
-        """What is told of it; None if it has no variable."""
+        """Returns the message for the cell, or None when it has no variable."""
         if self.variable is None or self.error is None:
             return None
         return misfit(self.variable, self.value, self.error)
 
 
 class Unsure(Exception):
-    """These rows have to be read one by one."""
+    """Raised when rows have to be read one by one."""
 
 
 class _Rule(msgspec.Struct, frozen=True):
-    """How the values of a variable are taken, many at a time."""
+    """How the values of a variable are converted, many at a time."""
 
     variable: Variable
     kinds: frozenset[type]
@@ -144,7 +147,7 @@ class _Group:
         self._may_update = may_update
 
     def converted(self, refusals: list[Refusal]) -> list[dict[str, Any]]:
-        """The rows, each with its variables in the strict spelling; refused cells are added to `refusals`."""
+        """Returns the rows with their variables in the strict spelling. Adds refused cells to `refusals`."""
         names: list[str] = []
         columns: list[Sequence[Any]] = []
         for position, key in enumerate(self._keys):
@@ -187,13 +190,13 @@ class _Group:
         return converted
 
     def _check_zeros(self, values: list[Any]) -> None:
-        """Raises ValueError where a zero may have been sent as a number that is too small for a double."""
+        """Raises ValueError when a zero may have been sent as a number too small for a double."""
         for place, value in zip(self._places, values, strict=True):
             if value == 0 and isinstance(value, float) and may_vanish(bytes(self._raw_rows[place])):
                 raise ValueError
 
     def _cell(self, index: int, position: int, rule: _Rule, value: object) -> Any:
-        """The value as its variable keeps it, or why not."""
+        """Returns the value as its variable keeps it, or the reason why not."""
         error = _WRONG_KIND
         if isinstance(value, float) or (type(value) is int and value == 0):  # which may have been -0
             value = self._as_sent(index, position)
@@ -205,7 +208,7 @@ class _Group:
         return Refusal(self._places[index], position, self._keys[position], value, rule.variable, error)
 
     def _as_sent(self, index: int, position: int) -> object:
-        """A number with all its digits."""
+        """Returns the number with all the digits that were sent."""
         return decode_cells(self._raw_rows[self._places[index]])[self._keys[position]]
 
 
@@ -217,7 +220,7 @@ def _converted(variable: Variable, value: object) -> Any:
 
 
 def _taken(rule: _Rule, values: list[Any]) -> Sequence[Any]:
-    """A column by the compiled rules. Raises ValueError when they do not take it."""
+    """Returns a column converted by the compiled rules. Raises ValueError when they refuse it."""
     converted: list[Any] = msgspec.convert(values, rule.type)
     type_ = rule.variable.type
     if type_ in _CHARACTERS_MAX:

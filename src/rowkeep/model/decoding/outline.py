@@ -1,4 +1,4 @@
-"""The frame of a request body: what it says beside its rows, and its rows not yet looked into.
+"""The frame of a request body: its flags, and its rows before they are decoded.
 
 Every body that the strict path refuses goes through here. A body that holds a value which is no JSON is cut
 into rows all the same (`frame.py`), so that only what breaks the frame refuses the body as a whole.
@@ -20,7 +20,7 @@ LINE_BYTES_LOOKED_AT = 64 * 1024
 
 
 class BodyOutline(msgspec.Struct):
-    """The frame of a request body, its rows not yet looked into."""
+    """The frame of a request body, with its rows not yet decoded."""
 
     rows: list[msgspec.Raw]
     updateSchema: bool | None = None  # noqa: N815  # as on the wire
@@ -32,21 +32,24 @@ class BodyOutline(msgspec.Struct):
 
     @property
     def offset(self) -> OffsetMove | None:
-        """What the body says of the producer's offset."""
+        """Returns what the body says of the producer's offset, or None."""
         return offset_move(self.offsetToken, self.expectedOffsetToken)
 
     def may_update(self, *, by_default: bool) -> bool:
-        """Whether the rows may change the schema: what the body says, else the default."""
+        """Returns whether the rows may change the schema: as the body says, else the default."""
         asked = self.updateVariables if self.updateSchema is None else self.updateSchema
         return by_default if asked is None else asked
 
     @property
     def asks_for_updates(self) -> bool:
-        """Whether the body itself says that the rows may change the schema."""
+        """Returns whether the body itself says that the rows may change the schema."""
         return self.may_update(by_default=False)
 
     def skipping(self, default: Skipping | None) -> QuarantineBounds | None:
-        """What is kept of rows that do not fit when they are skipped; None when they refuse the request."""
+        """Returns what is kept of rows that do not fit when they are skipped.
+
+        None when they refuse the request.
+        """
         if default is None:
             return None
         asked = default.by_default if self.skipInvalidRows is None else self.skipInvalidRows
@@ -54,7 +57,7 @@ class BodyOutline(msgspec.Struct):
 
 
 def read_outline(body: bytes | memoryview) -> BodyOutline:
-    """Reads the frame of a body. Raises invalid_request_error that says why it is none."""
+    """Reads the frame of a body. Raises invalid_request_error with the reason when it is faulty."""
     if body[: len(BYTE_ORDER_MARK)] == BYTE_ORDER_MARK:
         body = body[len(BYTE_ORDER_MARK) :]
     try:
@@ -74,7 +77,7 @@ def read_outline(body: bytes | memoryview) -> BodyOutline:
 
 
 def _outline_around_values(body: bytes | memoryview) -> BodyOutline | None:
-    """The frame of a body some of whose values are no JSON; None of one that is broken itself."""
+    """Returns the frame of a body with values that are not JSON, or None when the frame is broken too."""
     try:
         frame, rows = split_body(body)
         outline = msgspec.json.decode(frame, type=BodyOutline)
@@ -105,7 +108,7 @@ _ONE_ROW_A_LINE = (
 
 
 def _is_lines(body: bytes | memoryview) -> bool:
-    """Whether a body that is not what it should be is rows of JSON, one a line."""
+    """Returns whether a faulty body consists of rows of JSON, one a line."""
     first, feed, second = bytes(body[:LINE_BYTES_LOOKED_AT]).strip().partition(b"\n")
     return bool(feed) and _is_object(first) and second.lstrip()[:1] == b"{"
 
@@ -141,7 +144,7 @@ _lone_surrogate = re.compile(
 
 
 def syntax_problem(reason: str, body: bytes | memoryview, subject: str) -> str:
-    """Why a text is not JSON, in words that help: `subject` begins them, `reason` is the decoder's."""
+    """Returns why a text is not JSON. The message begins with `subject`; `reason` is the decoder's."""
     if not len(body):
         return f"{subject} is empty; send a JSON object with `rows`."
     match = _position_of(reason)

@@ -1,4 +1,4 @@
-"""Bodies of lines (NDJSON): one row a line, and never more than one.
+"""Bodies of lines (NDJSON): each line is exactly one row.
 
 A line that is blank is no row and counts for none; a line may end in CRLF, the last one in nothing. A byte
 order mark before a line is passed over: files have one at their start, joined files have more.
@@ -18,21 +18,21 @@ _find_line_end = re.compile(b"\n").search
 
 
 def split_lines(body: bytes) -> list[bytes]:
-    """The lines that are not blank, without their line feeds."""
+    """Returns the lines that are not blank, without their line feeds."""
     if _MARK_START in body and BYTE_ORDER_MARK in body:  # looking for one byte takes hardly any time
         body = body.removeprefix(BYTE_ORDER_MARK).replace(b"\n" + BYTE_ORDER_MARK, b"\n")
     return [line for line in body.split(b"\n") if line.strip(_BLANK)]
 
 
 def rows_body(lines: Sequence[bytes]) -> bytes:
-    """Lines that are known to be one row each, as a request body of one line."""
+    """Returns a request body of one line, made of lines that are each known to be one row."""
     return b'{"rows":[' + b",".join(lines) + b"]}"
 
 
 def line_slices(body: memoryview, bytes_min: int, rows_max: int) -> Iterator[tuple[int, list[bytes]]]:
-    """The lines of a large body, up to `rows_max` at a time, with the index of the first row of each slice.
+    """Yields the lines of a large body, up to `rows_max` at a time, with the index of the slice's first row.
 
-    Only about `bytes_min` of the body, and the line that crosses that, are held at a time.
+    At most about `bytes_min` bytes, and the line that crosses that bound, are held at a time.
     """
     start = row = 0
     while start < len(body):

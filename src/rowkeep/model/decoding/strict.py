@@ -1,4 +1,4 @@
-"""From request bytes to typed rows: the strict path.
+"""The strict path: decodes request bytes into typed rows.
 
 Theory
 ------
@@ -58,7 +58,7 @@ _GeographyCheck = Callable[[Sequence[str | None]], bool]
 
 
 class RowsBody(Protocol):
-    """What a compiled decoder returns: the rows and the flags of one request body."""
+    """The rows and flags of one request body, as a compiled decoder returns them."""
 
     rows: list[Row]
     updateSchema: bool | None  # noqa: N815  # as on the wire
@@ -86,7 +86,7 @@ _escaped_long_fraction = re.compile(rb'(?:\.|\\u002[eE])(?:\d|\\u003\d){7,}+"').
 
 
 class StrictRefusal(Exception):
-    """The strict path does not take this body; the lenient path decides what is wrong, if anything."""
+    """The strict path does not take this body. The lenient path decides whether anything is wrong with it."""
 
 
 class RowDecoder:
@@ -126,11 +126,13 @@ class RowDecoder:
         return accepted
 
     def accept_patiently(self, body: bytes) -> RowsBody:
-        """Accepts a body where nobody waits: whatever fits, however long that takes and large it grows."""
+        """Accepts a body in a process where nobody waits, however long it takes and large it grows."""
         return self._accept_rows(body, geographies_are_valid)
 
     def accept_lines(self, lines: Sequence[bytes]) -> tuple[list[Row], bytes]:
-        """Decodes each line as exactly one row; the rows, and the same as a request body of one line.
+        """Decodes each line as exactly one row.
+
+        Returns the rows, and the lines as a request body of one line.
 
         Raises StrictRefusal as `accept` does.
         """
@@ -140,7 +142,7 @@ class RowDecoder:
         return self._accept_lines(lines, geographies_are_valid if is_short else are_plain_points)
 
     def accept_lines_patiently(self, lines: Sequence[bytes]) -> tuple[list[Row], bytes]:
-        """Accepts lines where nobody waits: all that fit, however long that takes."""
+        """Accepts lines in a process where nobody waits, however long it takes."""
         return self._accept_lines(lines, geographies_are_valid)
 
     def _accept_rows(self, body: bytes, geographies_fit: _GeographyCheck) -> RowsBody:
@@ -164,7 +166,7 @@ class RowDecoder:
         return rows, body
 
     def _check_cells(self, rows: list[Row], body: bytes, geographies_fit: _GeographyCheck) -> None:
-        """What the compiled decoder does not see; `body` is what the rows were decoded from."""
+        """Checks what the compiled decoder does not see. The rows were decoded from `body`."""
         if not self._width and rows:
             raise StrictRefusal
         if self._has_fraction and (_long_fraction(body) is not None or _has_escaped_fraction(body)):
@@ -178,9 +180,9 @@ class RowDecoder:
             raise StrictRefusal
 
     def _may_have_vanished(self, rows: list[Row], body: bytes) -> bool:
-        """Whether a float of the rows may be zero only because a double holds nothing so small.
+        """Returns whether a float of the rows may be zero because a double cannot hold a number so small.
 
-        Few floats are asked before the text is looked through, since that takes longer.
+        A few floats are checked before the text is searched, since that takes longer.
         """
         if not (self._has_few_floats or may_vanish(body)):
             return False
@@ -197,16 +199,19 @@ class RowDecoder:
         return [row for body in bodies for row in body]
 
     def read_bodies(self, lines: bytes) -> list[list[Row]]:
-        """Decodes stored request bodies, one a line, into the rows of each."""
+        """Decodes stored request bodies, one a line, into a list of rows for each body."""
         return [body.rows for body in cast(list[RowsBody], self._read.decode_lines(lines))]
 
     def rows_of(self, columns: Sequence[Sequence[Any]]) -> list[Row]:
-        """Rows from a column of typed values for each variable, of which there is at least one."""
+        """Returns rows made of a column of typed values for each variable.
+
+        There must be at least one variable.
+        """
         return list(map(self._row, *columns))
 
 
 def field_name(index: int) -> str:
-    """The attribute of a decoded row that holds the variable at this position."""
+    """Returns the attribute of a decoded row that holds the variable at this position."""
     return f"c{index}"
 
 
@@ -214,7 +219,7 @@ _keepers = tuple((width, lru_cache(maxsize=count)(RowDecoder)) for width, count 
 
 
 def row_decoder(schema: Schema) -> RowDecoder:
-    """The decoder of a schema, compiled once (about 0.1 ms for 8 variables)."""
+    """Returns the decoder of a schema, compiled once (about 0.1 ms for 8 variables)."""
     width = len(schema.variables)
     for width_max, keeper in _keepers:
         if width <= width_max:
@@ -230,7 +235,7 @@ def _has_escaped_fraction(body: bytes) -> bool:
 
 
 def accepted_type(variable: Variable) -> Any:
-    """What the strict path takes for a variable."""
+    """Returns the Python type that the strict path takes for a variable."""
     if variable.is_empty:  # its first value decides its type
         return type(None)
     # See `inexact` in model/schema.py: an integer that a double cannot hold takes the lenient path once.

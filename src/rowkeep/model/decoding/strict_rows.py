@@ -1,4 +1,4 @@
-"""The strict path over a whole body: what its rows come to, and the line that the journal keeps of them."""
+"""The strict path for a whole body: the rows, and the line that the journal keeps of them."""
 
 import msgspec
 
@@ -9,7 +9,7 @@ from rowkeep.model.inserts import BodyFormat, OffsetMove, offset_move
 
 
 class StrictRows(msgspec.Struct, frozen=True):
-    """What the rows of a body come to; `validate_only` and `offset` are what the body says, if it does.
+    """The facts about the rows of a body. `validate_only` and `offset` are set if the body has them.
 
     `rows_sha256` is the digest of the rows (model/chain.py).
     """
@@ -21,7 +21,7 @@ class StrictRows(msgspec.Struct, frozen=True):
 
 
 def strict_rows(decoder: RowDecoder, body: bytes, written_as: BodyFormat) -> tuple[StrictRows, bytes]:
-    """Checks a body of rows in the strict spelling; with its line. Raises StrictRefusal."""
+    """Checks a body of rows in the strict spelling. Returns the rows and the line. Raises StrictRefusal."""
     if written_as is not BodyFormat.JSON:
         rows, line = decoder.accept_lines(split_lines(body))
         return StrictRows(len(rows), digest_of(rows)), line
@@ -32,7 +32,7 @@ def strict_rows(decoder: RowDecoder, body: bytes, written_as: BodyFormat) -> tup
 
 
 def line_of(body: bytes, written_as: BodyFormat) -> bytes:
-    """The line of a body that was checked elsewhere."""
+    """Returns the line of a body that was checked elsewhere."""
     return _one_line(body) if written_as is BodyFormat.JSON else rows_body(split_lines(body))
 
 

@@ -1,4 +1,4 @@
-"""JSON values as the lenient path sees them, and how an error message calls them."""
+"""JSON values as the lenient path reads them, and their names in error messages."""
 
 import re
 from decimal import Decimal, InvalidOperation
@@ -22,14 +22,14 @@ _has_minus_zero = re.compile(rb"[:\[,\s]-0[\s,}\]]").search
 class NumberText(str):
     """A JSON number with a fraction, an exponent or more digits than Python reads, as it was sent.
 
-    Also `-0`, which is no integer in Python.
+    `-0` is one too, because Python's integers have no such value.
     """
 
     __slots__ = ()
 
 
 def decode_cells(row: bytes | memoryview | msgspec.Raw) -> Cells:
-    """The cells of a row, its numbers with all their digits. Raises what msgspec does."""
+    """Returns the cells of a row, with all digits of its numbers. Raises what msgspec raises."""
     cells = _cells_decoder.decode(row)
     if 0 in cells.values() and _has_minus_zero(bytes(row)):
         texts = _raw_cells_decoder.decode(row)
@@ -38,7 +38,7 @@ def decode_cells(row: bytes | memoryview | msgspec.Raw) -> Cells:
 
 
 def decode_value(value: bytes) -> Any:
-    """One value of a row in the same way."""
+    """Returns one value of a row, with all digits of its numbers."""
     try:
         return _with_sign(_value_decoder.decode(value), value)
     except msgspec.DecodeError:
@@ -52,7 +52,7 @@ def _with_sign(value: Any, text: bytes | msgspec.Raw) -> Any:
 
 
 def exact_integer(value: object) -> int | None:
-    """The integer that a JSON number is exactly, or None when it has a fraction or leaves int64."""
+    """Returns the integer that equals a JSON number, or None when it has a fraction or leaves int64."""
     if isinstance(value, bool):
         return None
     if isinstance(value, NumberText):
@@ -72,9 +72,10 @@ def _integral(text: NumberText) -> int | None:
 
 
 def fits_double(number: int | NumberText) -> bool:
-    """Whether a double holds a number as it was written; false only for integers, such as `5` or `5.0`.
+    """Returns whether a double holds a number as it was written.
 
-    Of a number with a fraction or an exponent a double is the nearest there is, as everywhere.
+    Only integers can fail, spelled such as `5` or `5.0`. A number with a fraction or an exponent may be
+    rounded to the nearest double, as everywhere.
     """
     if isinstance(number, int):
         return integer_fits_double(number)
@@ -85,15 +86,15 @@ def fits_double(number: int | NumberText) -> bool:
 
 
 def vanishes(text: str, number: float) -> bool:
-    """Whether a number that is not zero was written so small that its double is zero."""
+    """Returns whether a number other than zero was written so small that its double is zero."""
     return number == 0 and _has_digit_before_exponent(text) is not None
 
 
 def may_vanish(text: bytes) -> bool:
-    """Whether a JSON text may hold such a number, or a text that looks like one.
+    """Returns whether a JSON text may hold such a number, or a text that looks like one.
 
-    It has three digits in its exponent, or very many zeros: the smallest double is 5e-324. Only a text with
-    such a number is looked through number by number.
+    Such a number has three digits in its exponent, or very many zeros: the smallest double is 5e-324. Only a
+    text that may hold one is searched number by number.
     """
     is_suspect = (
         _small_exponent(text) is not None
@@ -108,7 +109,7 @@ def may_vanish(text: bytes) -> bool:
 
 
 def text_of(value: object) -> object:
-    """A number or boolean as the text it was sent as; anything else as it is."""
+    """Returns a number or boolean as the text that was sent. Anything else is returned as it is."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, NumberText):
@@ -119,7 +120,7 @@ def text_of(value: object) -> object:
 
 
 def describe(value: object) -> str:
-    """The JSON type of a value and a short look at it."""
+    """Returns the JSON type of a value with a short excerpt."""
     if type(value) is str:  # the most common by far
         return f"the string {shown_name(value)}"
     if value is None:
@@ -132,7 +133,7 @@ def describe(value: object) -> str:
 
 
 def shown_name(name: str) -> str:
-    """A key as a message shows it: quoted, and cut where no variable's name goes on."""
+    """Returns a key as messages show it: quoted, and cut at the length of the longest variable name."""
     return _encode(_shortened(name)).decode()
 
 

@@ -24,7 +24,7 @@ INTEGER_MAX = 2**63 - 1
 
 
 def integer_fits_double(value: int) -> bool:
-    """Whether a double holds this integer exactly, so that integer may widen to float."""
+    """Returns whether a double holds this integer exactly, so that integer may widen to float."""
     try:
         return float(value) == value
     except OverflowError:

@@ -1,4 +1,7 @@
-"""The names of types that callers send: those of the API, and those of other systems, which are explained."""
+"""The names of types that callers send:
+
+those of the API, and those of other systems, which get an explanation.
+"""
 
 from rowkeep.model.nearness import nearest
 from rowkeep.model.types import VariableType
@@ -30,7 +33,7 @@ _TYPE_OF_OTHER_NAME = {name: type_ for type_, names in _OTHER_NAMES.items() for 
 
 
 def variable_type(name: str) -> VariableType:
-    """The type of this name. Raises ValueError that lists the types and suggests one."""
+    """Returns the type of this name. Raises ValueError that lists the types and suggests one."""
     try:
         return VariableType(name)
     except ValueError:

@@ -15,14 +15,13 @@ from rowkeep.model.types import INTEGER_MAX, INTEGER_MIN, VariableType
 
 
 class TypeRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What one type is.
+    """The facts about one type.
 
-    `expected` is what a JSON value of the type looks like, in the words of an error message,
-    `expected_text` what a text of a file looks like. `json` is what the strict decoder takes,
-    `json_kinds` what the lenient one may take beside numbers as text. `arrow` names the type of its
-    columns in Arrow and Parquet, `arrow_kinds` the kinds of columns that an insert takes. `sql` is its
-    name in SQL. `wider` is the type, other than string, that holds all its values. A type with fractions
-    has a text that may end in fractions of a second.
+    `expected` describes a JSON value of the type, and `expected_text` a text in a file, both in the words of
+    an error message. `json` is what the strict decoder takes, `json_kinds` what the lenient one may take
+    beside numbers as text. `arrow` names the type of its columns in Arrow and Parquet, `arrow_kinds` the
+    kinds of columns that an insert takes. `sql` is its name in SQL. `wider` is the type, other than string,
+    that holds all its values. A type with fractions has a text that may end in fractions of a second.
     """
 
     expected: str

@@ -50,7 +50,7 @@ def _time_of(hour: str, minute: str, second: str | None, fraction: str | None) -
 
 
 def _time_problem(text: str) -> str:
-    """Why a text is no time, and what to send instead."""
+    """Returns why a text is not a time, and what to send instead."""
     zoned = _zoned_match(text)
     if zoned is not None and _time_match(zoned[1]) is not None:
         return f"it has a time zone; send {zoned[1]}, the time on the clock there, or convert all to one zone"
@@ -58,7 +58,7 @@ def _time_problem(text: str) -> str:
 
 
 def _date_time_problem(text: str) -> str:
-    """Why a text is no dateTime, and what to send instead."""
+    """Returns why a text is not a dateTime, and what to send instead."""
     zoned = _zoned_match(text)
     if zoned is None or _date_time_match(zoned[1]) is None:
         return _TOO_FINE if _is_too_fine(text) else _UNREADABLE

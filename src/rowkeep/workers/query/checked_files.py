@@ -1,4 +1,4 @@
-"""Which files of segments queries may read without checking every block of them first.
+"""Remembers the segment files that queries may read without checking every block first.
 
 DuckDB reads files itself and checks nothing. So the first query that reads a segment checks all of its
 blocks, and later ones need not, while the file is the same one, as long, and not written to since: what is
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class FileMark(NamedTuple):
-    """What changes with a file: which one it is, how long, when it was written to."""
+    """What identifies the state of a file: its identity, its length, and when it was written to."""
 
     inode: int
     byte_count: int
@@ -20,7 +20,7 @@ class FileMark(NamedTuple):
 
 
 def mark_of(path: Path) -> FileMark | None:
-    """A file as it is now; None where there is none."""
+    """Returns the mark of a file as it is now, or None when it is missing."""
     try:
         found = path.stat()
     except OSError:
@@ -29,15 +29,15 @@ def mark_of(path: Path) -> FileMark | None:
 
 
 class CheckedFiles:
-    """The files of which every block was checked, as they were just before."""
+    """The files whose blocks were all checked, with their marks from just before the check."""
 
     def __init__(self) -> None:
         self._marks: dict[Path, FileMark] = {}
 
     def holds(self, path: Path, mark: FileMark | None) -> bool:
-        """Whether a file, which is so now, was checked as it is."""
+        """Returns whether a file with this mark was checked."""
         return mark is not None and self._marks.get(path) == mark
 
     def add(self, marks: dict[Path, FileMark | None]) -> None:
-        """Notes files that were checked since they were so."""
+        """Notes checked files, with their marks from before the check."""
         self._marks.update((path, mark) for path, mark in marks.items() if mark is not None)

@@ -1,4 +1,4 @@
-"""DuckDB as it runs a query: what it is set to, in which order, and what it can reach.
+"""DuckDB as it runs a query: its settings, their order, and what it can reach.
 
 Theory
 ------
@@ -40,11 +40,11 @@ _macro_name = re.compile(r"CREATE MACRO (\w+)\(")
 
 
 class EngineError(Exception):
-    """DuckDB refused or failed; `message` is its own."""
+    """DuckDB refused or failed. `message` is its own."""
 
 
 class QueryEngine:
-    """A database in memory that reads the files that it is given, and nothing else once it is locked."""
+    """A database in memory. Once locked, it reads only the files that it was given."""
 
     def __init__(self, scratch: Path, *, memory_bytes_max: int, threads: int) -> None:
         self._connection = _prepared.pop() if _prepared else _connected()
@@ -55,10 +55,10 @@ class QueryEngine:
         self._added: set[str] = set()
 
     def add_functions_of(self, sql: str) -> None:
-        """Adds those functions of ours that a text calls; adding all would take longer than most queries.
+        """Adds the functions of ours that a text calls. Adding all would take longer than most queries.
 
-        Each is called value by value. Functions of whole Arrow columns are no faster, and DuckDB 1.5.5 lets
-        go of a column's memory before it has read the texts in it.
+        Each is called value by value. Functions of whole Arrow columns are no faster, and DuckDB 1.5.5 frees
+        a column's memory before it has read the texts in it.
         """
         for name in sorted(set(_own_name.findall(sql)) - self._added):
             self._added.add(name)
@@ -85,7 +85,7 @@ class QueryEngine:
         self._run(f"LOAD '{file}'")
 
     def open_file(self, path: str, byte_count: int) -> str:
-        """Opens a segment that the query may read; the name by which it can. Raises internal_error."""
+        """Opens a segment that the query may read. Returns the name for it in SQL. Raises internal_error."""
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
@@ -106,28 +106,28 @@ class QueryEngine:
         self._run(f"CREATE VIEW {name} AS {sql}")
 
     def lock(self) -> None:
-        """Takes away all that is not needed any more; nothing can be set after this."""
+        """Takes away everything that the query does not need. No setting can be changed after this."""
         listed = ", ".join(f"'{name}'" for name in self._files)
         self._run(f"SET allowed_paths = [{listed}]")
         self._run("SET enable_external_access = false")
         self._run("SET lock_configuration = true")
 
     def parsed(self, text: str) -> dict[str, Any]:
-        """DuckDB's own tree of a text, which may say that it is none."""
+        """Returns DuckDB's own syntax tree of a text. For faulty SQL the tree says so."""
         found = self._connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
         assert found is not None
         tree: dict[str, Any] = msgspec.json.decode(found[0])
         return tree
 
     def text_of(self, tree: dict[str, Any]) -> str:
-        """A tree as text again."""
+        """Returns a syntax tree as text."""
         given = msgspec.json.encode(tree).decode()
         found = self._connection.execute("SELECT json_deserialize_sql(CAST(? AS JSON))", [given]).fetchone()
         assert found is not None
         return str(found[0])
 
     def columns_of(self, sql: str) -> list[tuple[str, str]]:
-        """The names and types of a query's columns. Raises EngineError."""
+        """Returns the names and types of a query's columns. Raises EngineError."""
         try:
             rows = self._connection.execute(f"DESCRIBE {sql}").fetchall()
         except duckdb.Error as error:
@@ -135,7 +135,7 @@ class QueryEngine:
         return [(str(row[0]), str(row[1])) for row in rows]
 
     def run(self, sql: str) -> Iterator[pa.RecordBatch]:
-        """The rows of a query. Raises EngineError, also while they are read."""
+        """Yields the rows of a query. Raises EngineError, also while they are read."""
         try:
             statements = self._connection.extract_statements(sql)
             if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
@@ -146,7 +146,7 @@ class QueryEngine:
             raise EngineError(str(error)) from error
 
     def close(self) -> None:
-        """Ends the database and gives its memory back."""
+        """Closes the database and frees its memory."""
         self._connection.close()
 
     def _run(self, sql: str) -> None:
@@ -154,14 +154,14 @@ class QueryEngine:
 
 
 def prepare() -> None:
-    """Connects and runs a first query, before there is one of a caller's (workers/worker.py)."""
+    """Connects and runs a first query, before any caller's query is known (workers/worker.py)."""
     connection = _connected()
     connection.execute("SELECT 1").to_arrow_reader(1).read_all()
     _prepared.append(connection)
 
 
 def _connected() -> duckdb.DuckDBPyConnection:
-    """A database in memory, with one thread and what cannot be set later."""
+    """Returns a database in memory, with one thread and the settings that cannot be made later."""
     connection = duckdb.connect(
         config={
             "threads": 1,
@@ -181,7 +181,7 @@ def _connected() -> duckdb.DuckDBPyConnection:
 
 @lru_cache(maxsize=1)
 def _macros() -> dict[str, str]:
-    """The macros of macros.sql, each by its name."""
+    """Returns the macros of macros.sql by name."""
     text = (files("rowkeep.sql") / "macros.sql").read_text(encoding="utf-8")
     plain = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
     statements = [part.strip() for part in plain.split(";\n")]
@@ -189,7 +189,7 @@ def _macros() -> dict[str, str]:
 
 
 def _null_for_null(function: PythonFunction) -> Callable[..., Any]:
-    """A function that gives NULL for NULL, with as many parameters as DuckDB is told of."""
+    """Returns a function that gives NULL for NULL, with the number of parameters that DuckDB is told."""
     call = function.call
 
     def checked(*values: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What DuckDB says when a query fails, in words for the caller: no names and paths of ours."""
+"""Rewords DuckDB's errors for the caller, without names and paths of the server."""
 
 import re
 
@@ -16,7 +16,7 @@ _internal = re.compile(r"\b[rtv]\d+\.c\d+\b|\bbq_\w+|/proc/\S+")
 
 
 def failure_kind(message: str) -> str:
-    """What kind of error of DuckDB's it is, in its own words; nothing of a query and no value is in it."""
+    """Returns DuckDB's name for the kind of an error. It holds nothing of the query and no value."""
     python = _python_kind(message)
     if python is not None:
         return f"{python[1]} in a function"
@@ -25,7 +25,7 @@ def failure_kind(message: str) -> str:
 
 
 def failure_message(message: str) -> str:
-    """What a caller is told of an error of DuckDB's."""
+    """Returns the message for the caller about an error of DuckDB."""
     python = _python.search(message)
     if python is not None:
         return python[1].strip()

@@ -1,4 +1,4 @@
-"""Queries, as the server sees them: jailed workers parse and run them, the server keeps what they make."""
+"""Queries, on the server's side: jailed workers parse and run them, the server keeps the results."""
 
 import asyncio
 import shutil
@@ -47,17 +47,17 @@ class QueryFolder:
         write_entry(self._entries, entry)
 
     def segment_path(self, name: str) -> str:
-        """Where a segment can be read."""
+        """Returns the path of a segment."""
         return str(self._segments / name)
 
     def is_checked(self, name: str) -> bool:
-        """Whether a query of this process has checked every block of a segment, as it is now."""
+        """Returns whether a query of this process has checked every block of a segment, as it is now."""
         path = self._segments / name
         mark = self.marks[path] = mark_of(path)
         return self._checked.holds(path, mark)
 
     def close(self) -> Path:
-        """There are no more entries; where they are."""
+        """Ends the file of entries. Returns its folder."""
         self._entries.close()
         return self._path
 
@@ -81,7 +81,10 @@ class QueryProcesses:
         self._named: OrderedDict[tuple[str, Dialect], list[NamedTable]] = OrderedDict()
 
     async def name_tables(self, arguments: QueryArguments) -> list[NamedTable]:
-        """The tables that a query names. Raises RowkeepError for one that is refused, WorkerFailedError."""
+        """Returns the tables that a query names.
+
+        Raises RowkeepError for a query that is refused, and WorkerFailedError.
+        """
         key = arguments.text, arguments.dialect
         known = self._named.get(key)
         if known is None:
@@ -105,7 +108,7 @@ class QueryProcesses:
 
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[QueryFolder]:
-        """A folder for one query, which is gone afterwards."""
+        """Yields a folder for one query, which is removed afterwards."""
         with self._path("query-") as path, (path / ENTRIES).open("wb") as entries:
             folder = QueryFolder(path, self._directory.segments.resolve(), entries, self._checked)
             self._marks[path] = folder.marks
@@ -116,7 +119,7 @@ class QueryProcesses:
 
     @contextmanager
     def _path(self, prefix: str) -> Iterator[Path]:
-        """A new folder. It is removed afterwards, when its worker is gone: nobody waits for that."""
+        """Yields a new folder. It is removed when its worker has ended, without making the caller wait."""
         path = Path(tempfile.mkdtemp(dir=self._directory.jobs, prefix=prefix))
         try:
             yield path
@@ -132,7 +135,7 @@ class QueryProcesses:
         await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
 
     async def run(self, plan: QueryPlan, folder: EntrySink, listener: Callable[[float], None]) -> QueryAnswer:
-        """A durable file with the rows of a query, which nothing names yet. Raises as `name_tables` does."""
+        """Runs a query. Returns its durable result, which nothing names yet. Raises as `name_tables` does."""
         path = folder.close()
         readable = tuple(
             segment.path for table in plan.tables for upload in table.uploads for segment in upload.segments
@@ -168,7 +171,7 @@ class QueryProcesses:
             raise WorkerFailedError(WorkerFailure.SCRATCH, str(error)) from error
 
     async def discard(self, answer: QueryAnswer) -> None:
-        """Removes the result of a query that came to nothing after all."""
+        """Removes the result of a query that could not be named."""
         if answer.segment is not None:
             await asyncio.to_thread(self._store.remove, answer.segment.file_name)
 

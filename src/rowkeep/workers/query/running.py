@@ -1,4 +1,4 @@
-"""A query, in its jailed worker: first which tables it names, then its rows."""
+"""A query, in its jailed workers: the first returns the tables that it names, the second its rows."""
 
 import datetime
 import sys
@@ -56,14 +56,14 @@ PARSE_MEMORY_BYTES_MAX = 256 * 1024 * 1024
 
 
 class ParseJob(msgspec.Struct, frozen=True):
-    """A text to be parsed."""
+    """A text to parse."""
 
     text: str
     dialect: Dialect
 
 
 def name_tables(work: Work) -> list[NamedTable]:
-    """The tables that a query names. Raises invalid_request_error for one that is refused."""
+    """Returns the tables that a query names. Raises invalid_request_error for a query that is refused."""
     job = work.arguments(ParseJob)
     sys.setrecursionlimit(RECURSION_MAX)
     try:
@@ -95,7 +95,10 @@ def _named_by_duckdb(text: str) -> list[NamedTable]:
 
 
 def run_query(work: Work) -> QueryAnswer:
-    """Runs a query into a durable file of its rows. Raises invalid_request_error for what it fails of."""
+    """Runs a query and writes its rows to a durable file.
+
+    Raises invalid_request_error when the query fails.
+    """
     plan = work.arguments(QueryPlan)
     sys.setrecursionlimit(RECURSION_MAX)
     try:
@@ -108,7 +111,7 @@ def run_query(work: Work) -> QueryAnswer:
 
 
 def _failed(message: str, kind: str) -> RowkeepError:
-    """The error of a query. Its message may quote values, so the log gets the kind alone."""
+    """Returns the error of a query. Its message may quote values, so the log gets only its kind."""
     return RowkeepError(ErrorCode.INVALID_REQUEST, message, detail=kind)
 
 
@@ -124,7 +127,7 @@ def _translated(plan: QueryPlan) -> Translation:
 
 
 def _prepared(folder: Path, plan: QueryPlan) -> tuple[Translation, QueryEngine]:
-    """A query in DuckDB's words, and an engine that holds its tables and nothing else."""
+    """Returns a query in DuckDB's SQL, and an engine that holds only its tables."""
     if plan.arguments.filter is not None:
         [table] = plan.tables
         found = filtered(TableShape("v0", table.schema.variables), plan.arguments.filter)
@@ -164,7 +167,7 @@ def _new_engine(folder: Path, plan: QueryPlan) -> QueryEngine:
 
 
 def _fill(engine: QueryEngine, folder: Path, plan: QueryPlan, sql: str, *, has_geography: bool) -> None:
-    """Gives an engine what a query needs, and locks it."""
+    """Gives an engine what a query needs, then locks it."""
     engine.add_functions_of(sql)
     if has_geography:
         engine.add_geography()
@@ -199,7 +202,7 @@ def _as_variables(batch: pa.RecordBatch, target: pa.Schema) -> pa.RecordBatch:
 
 
 class _ResultWriter:
-    """Writes the rows of a result into a segment, which is made with the first of them."""
+    """Writes the rows of a result into a segment. The segment is made with the first of them."""
 
     def __init__(self, folder: Path, schema: Schema, plan: QueryPlan) -> None:
         self._folder = folder
@@ -212,7 +215,7 @@ class _ResultWriter:
         self._row_count = self._byte_count = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Adds rows. Raises invalid_request_error when there are more bytes than a result may have."""
+        """Adds rows. Raises invalid_request_error when the result becomes too large."""
         if not len(batch):
             return
         self._byte_count += batch.nbytes
@@ -230,7 +233,7 @@ class _ResultWriter:
         self._row_count += len(batch)
 
     def finish(self, query: Translation) -> QueryAnswer:
-        """Makes what was written durable."""
+        """Makes the written rows durable. Returns the answer."""
         result = QueryResult(query.variables, self._row_count, self._byte_count)
         if self._writer is None or self._sink is None or self._file is None:
             return QueryAnswer(result, None)

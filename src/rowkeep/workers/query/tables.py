@@ -32,7 +32,7 @@ UPLOAD_NAME_COLUMN = "_upload_name"
 
 
 def check_blocks(path: Path, byte_count: int, checksums: bytes) -> None:
-    """Reads every block of a segment's file. Raises internal_error for one that is not what was written."""
+    """Reads every block of a segment's file. Raises internal_error when a block is damaged."""
     file = CheckedFile(LocalSegments(path.parent, Disk()), path.name, byte_count, checksums)
     try:
         for _ in file.checked_blocks():
@@ -49,7 +49,7 @@ class TableViews:
         self._entries = entries
 
     def add(self, view: str, table: QueryTable) -> None:
-        """Makes the view of a table; its entries are the next in the file of entries."""
+        """Makes the view of a table. Its entries are the next ones in the file of entries."""
         parts: list[str] = []
         for upload in table.uploads:
             parts += self._segment_sql(table, upload)
@@ -60,7 +60,7 @@ class TableViews:
         self._engine.add_view(view, " UNION ALL ".join(parts) or _no_rows(table))
 
     def add_named(self, name: str, view: str, table: QueryTable) -> None:
-        """Makes a view with the variables under their own names, as DuckDB's dialect knows them."""
+        """Makes a view whose variables have their own names, as the DuckDB dialect uses them."""
         labels = [variable.name for variable in table.schema.variables]
         if table.has_upload_name:
             labels.append(UPLOAD_NAME_COLUMN)

@@ -1,4 +1,4 @@
-"""What each worker of a query would do first, done once by the process that workers are forked from.
+"""The first steps of every query's worker, done once by the process that workers are forked from.
 
 The first call of a library looks things up, compiles and imports; a worker that does one query would pay for
 that each time. Nothing here starts a thread or connects to DuckDB: neither would live through a fork.
@@ -41,13 +41,13 @@ class _Nowhere:
     """A file that keeps nothing."""
 
     def write(self, data: memoryview) -> None:
-        """Takes it."""
+        """Drops the data."""
 
     def keep(self) -> None:
-        """There is nothing to keep."""
+        """Does nothing."""
 
     def discard(self) -> None:
-        """There is nothing to remove."""
+        """Does nothing."""
 
 
 def warm_up() -> None:
