@@ -182,7 +182,11 @@ def test_no_size_means_a_hundred(pages: Pages, listed: Listed) -> None:
     body = pages.ask("GET", listed.path).json()
     assert (len(body["results"]), body["nextPageToken"]) == (ITEMS, None)
     assert body["kind"].endswith("List")
-    assert pages.ask("GET", f"{listed.path}?maxResults=&pageToken=").json() == body
+    assert pages.ask("GET", f"{listed.path}?pageToken=").json() == body
+    for query in ("maxResults=", "maxResults=1&maxResults=2", "pageToken=1&pageToken=2"):
+        answer = pages.ask("GET", f"{listed.path}?{query}")
+        assert answer.status == 400
+        assert query.partition("=")[0] in answer.json()["error_description"]
 
 
 @each_list

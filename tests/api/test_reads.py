@@ -99,6 +99,11 @@ def test_no_rows_asked_for(stream: Stream) -> None:
         ("selectedVariables=site&selectedVariables=", "''"),
         ("maxResults=-1", "maxResults"),
         ("maxResults=many", "maxResults"),
+        ("maxResults=", "maxResults"),
+        ("maxResults=2&maxResults=3", "maxResults twice"),
+        ("maxResults=2&maxResults=", "maxResults twice"),
+        ("format=csv&format=jsonl", "format twice"),
+        ("follow=true&follow=false", "follow twice"),
         (f"maxResults={'9' * 5000}", "maxResults"),
     ],
 )

@@ -217,6 +217,10 @@ def draft_of_query(query: Mapping[str, Sequence[str]]) -> UploadDraft:
 def _from_query(name: str, values: Sequence[str]) -> object:
     if name in _LISTS:
         return list(values)
+    if len(set(values)) > 1:
+        raise invalid_request(
+            f"The query has the parameter {name} twice, and only one of them could count. Send it once."
+        )
     if name not in _OBJECTS:
         return values[-1]
     try:

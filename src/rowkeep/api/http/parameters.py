@@ -1,8 +1,11 @@
 """The query parameters that routes take, each described once for the OpenAPI document."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+
+from rowkeep.model.errors import invalid_request
 
 Json = dict[str, Any]
 
@@ -55,3 +58,16 @@ def one_of(name: str, values: list[str], default: str | None = None) -> QueryPar
     """Returns a query parameter that takes one of several words."""
     schema: Json = {"type": "string", "enum": values}
     return QueryParameter(name, schema if default is None else {**schema, "default": default})
+
+
+def single_value(query: Mapping[str, Sequence[str]], name: str) -> str | None:
+    """The value of a parameter; None without it. Raises invalid_request_error for two that differ."""
+    values = query.get(name)
+    if values is None:
+        return None
+    if len(set(values)) > 1:
+        raise invalid_request(
+            f"The query has the parameter {name} twice, and only one of them could count. Nothing was done; "
+            "send it once."
+        )
+    return values[-1]

@@ -14,6 +14,7 @@ import msgspec
 from rowkeep.api.http.asgi import Receive, Scope
 from rowkeep.api.http.body import BodyReader
 from rowkeep.api.http.headers import caller_of, check_json, content_coding
+from rowkeep.api.http.parameters import single_value
 from rowkeep.api.http.shapes import ListShape
 from rowkeep.api.http.warnings import ignored_parameters, ignored_properties
 from rowkeep.api.http.wire import Answer, json_answer
@@ -103,13 +104,14 @@ class ApiRequest:
         return unquote(text)
 
     def text(self, name: str) -> str | None:
-        """A query parameter, its last value; None when it is absent or empty."""
-        values = self.values(name)
-        return values[-1] or None if values else None
+        """A query parameter; None when it is absent or empty. Raises invalid_request_error for two values."""
+        self._asked.add(name)
+        return single_value(self._query, name) or None
 
     def natural(self, name: str) -> int | None:
         """A query parameter that counts something, from 0. Raises invalid_request_error."""
-        text = self.text(name)
+        self._asked.add(name)
+        text = single_value(self._query, name)
         if text is None:
             return None
         number = whole_number(text)

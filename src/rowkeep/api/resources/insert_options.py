@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 from msgspec import UNSET, UnsetType
 
 from rowkeep.api.http.headers import CACHE_BYTES_MAX
+from rowkeep.api.http.parameters import single_value
 from rowkeep.api.http.warnings import ignored_parameters
 from rowkeep.model.bounded_cache import remembered
 from rowkeep.model.decoding.strict import OFFSET_TOKEN_CHARACTERS_MAX
@@ -45,7 +46,7 @@ def insert_warnings(query_string: bytes, *, is_long: bool = False) -> tuple[str,
 
 def flag(query: dict[str, list[str]], name: str) -> bool | None:
     """What a query says of an option; None when it does not. Raises invalid_request_error."""
-    said = _said(query, name)
+    said = single_value(query, name)
     if said is None:
         return None
     value = _FLAGS.get(said)
@@ -56,7 +57,7 @@ def flag(query: dict[str, list[str]], name: str) -> bool | None:
 
 def _token(query: dict[str, list[str]], name: str) -> str | UnsetType | None:
     """A token as null in JSON is written: without a value."""
-    said = _said(query, name)
+    said = single_value(query, name)
     if said is None:
         return UNSET
     if len(said) > OFFSET_TOKEN_CHARACTERS_MAX:
@@ -64,16 +65,3 @@ def _token(query: dict[str, list[str]], name: str) -> str | UnsetType | None:
             f"The query parameter {name} takes at most {OFFSET_TOKEN_CHARACTERS_MAX} characters."
         )
     return said or None
-
-
-def _said(query: dict[str, list[str]], name: str) -> str | None:
-    """The value of a parameter; None without it. Raises invalid_request_error for two that differ."""
-    values = query.get(name)
-    if values is None:
-        return None
-    if len(set(values)) > 1:
-        raise invalid_request(
-            f"The query has the parameter {name} twice, and only one of them could count. Nothing was done; "
-            "send it once."
-        )
-    return values[-1]
