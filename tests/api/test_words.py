@@ -245,3 +245,18 @@ def test_nobody_is_told_where_tokens_come_from(server: ServerProcess) -> None:
     """Who sends no token at all learns who makes them."""
     answer = plain_http.request("GET", f"{server.url}/users/me")
     assert "rowkeep token create" in answer.json()["error_description"]
+
+
+@pytest.mark.parametrize("ending", ["rows", "uploads", "uploads/live/rows"])
+def test_rows_posted_to_a_dataset_are_shown_the_path(stream: Stream, ending: str) -> None:
+    """Rows have their place in an upload of a table."""
+    dataset, _ = names_of(stream)
+    said = said_of(stream, "POST", f"/datasets/{dataset}/{ending}", json={"rows": []})
+    assert "POST /api/v1/tables/TABLE/uploads/UPLOAD/rows" in said
+
+
+@pytest.mark.parametrize("name", ["...", "u" * 256, "a\nb"])
+def test_the_name_of_an_upload(stream: Stream, name: str) -> None:
+    """A name that an upload cannot have is refused in whole words."""
+    said = said_of(stream, "POST", f"{stream.table_uri}/uploads", json={"name": name, "type": "stream"})
+    assert said.startswith("The name of an upload ")

@@ -167,13 +167,14 @@ def reference_id(identifier: str) -> str:
 
 def checked_name(kind: str, name: str) -> str:
     """Returns a valid name for a dataset, table or upload. Raises invalid_request_error."""
+    thing = "an upload" if kind == "upload" else f"a {kind}"
     if not name.strip() or not name_key(name):
-        raise invalid_request(f"The name of a {kind} needs at least one letter or digit.")
+        raise invalid_request(f"The name of {thing} needs at least one letter or digit.")
     characters_max = UPLOAD_NAME_CHARACTERS_MAX if kind == "upload" else NAME_CHARACTERS_MAX
     if len(name) > characters_max:
-        raise invalid_request(f"The name of a {kind} may have at most {characters_max} characters.")
+        raise invalid_request(f"The name of {thing} may have at most {characters_max} characters.")
     if any(ord(character) < 32 for character in name):
-        raise invalid_request(f"The name of a {kind} may not hold control characters.")
+        raise invalid_request(f"The name of {thing} may not hold control characters.")
     return name
 
 

@@ -22,6 +22,7 @@ _nouns = {
 _PLACE = "(?:users|organizations|datasets|workflows|projects)/[^/]+/"
 _unserved = re.compile(f"/api/v1/(?:{_PLACE})*({'|'.join(_nouns)})(?:/|$)").match
 _rows_of_table = re.compile(r"/api/v1/tables/[^/]+/rows/?$").match
+_rows_of_dataset = re.compile(r"/api/v1/datasets/[^/]+/(?:rows|uploads(?:/.*)?)/?$").match
 _BEGINNINGS = frozenset({"/", "/api", "/api/", "/api/v1", "/api/v1/"})
 _WHERE_THINGS_ARE = (
     "This is a rowkeep server. Programs use its API, which begins at /api/v1, such as GET /api/v1/users/me; "
@@ -41,6 +42,12 @@ def hint_of(method: str, path: str) -> str | None:
         return (
             f"Rows go into an upload of the table: POST {_UPLOAD_ROWS}. Create the upload first, with "
             'POST /api/v1/tables/TABLE/uploads {"name": "UPLOAD", "type": "stream"}.'
+        )
+    if method == "POST" and _rows_of_dataset(path):
+        return (
+            f"Rows go into an upload of a table of the dataset: POST {_UPLOAD_ROWS}, where TABLE is "
+            "OWNER.DATASET.TABLE. Create the upload first, with POST /api/v1/tables/TABLE/uploads "
+            '{"name": "UPLOAD", "type": "stream"}.'
         )
     if path in _BEGINNINGS:
         return _WHERE_THINGS_ARE
