@@ -143,9 +143,22 @@ def test_names_that_are_none_are_repaired(stream: Stream) -> None:
     assert stream.client.post(f"{uri}/rows", json={"rows": rows}).status_code == 201
     both = stream.client.post(f"{uri}/rows", json={"rows": [{"var.2": 1, "var_2": 2}]}).json()
     assert "name the same variable" in both["errors"][0]["message"]
-    twins = [{"name": "a b", "type": "integer"}, {"name": "A_B", "type": "string"}]
-    refused = another(stream, schema=twins).json()
-    assert (refused["status"], "A_B" in refused["error_description"]) == (400, True)
+
+
+def test_repaired_names_that_meet_are_numbered(stream: Stream) -> None:
+    """As those of a file are: the name that needs no repair keeps it. Equal names as sent are refused."""
+    names = ["a b", "A_B", "a-b"]
+    made = another(stream, schema=[{"name": name, "type": "string"} for name in names]).json()
+    assert list(types_of(stream, made["uri"])) == ["a_b_1", "A_B", "a_b_2"]
+    row = {name: name for name in names}
+    assert stream.client.post(f"{made['uri']}/rows", json={"rows": [row]}).status_code == 201
+    assert stream.client.get(f"{made['uri']}/rows").json() == dict(
+        zip(["a_b_1", "A_B", "a_b_2"], names, strict=True)
+    )
+    for first, second in (("a b", "A B"), ("id", "ID")):
+        twins = [{"name": first, "type": "integer"}, {"name": second, "type": "string"}]
+        refused = another(stream, schema=twins).json()
+        assert (refused["status"], "names ignore case" in refused["error_description"]) == (400, True)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import msgspec
 
+from rowkeep.model.decoding.envelope import first_doubled
 from rowkeep.model.decoding.values import shown_name
 from rowkeep.model.errors import invalid_request
 from rowkeep.model.files import FileOptions, FileType
 from rowkeep.model.loads import LoadArguments
-from rowkeep.model.names import repaired_name
+from rowkeep.model.names import repaired_names
 from rowkeep.model.nearness import shortened, suggestion
 from rowkeep.model.resources import UploadType
 from rowkeep.model.schema import (
@@ -19,6 +20,7 @@ from rowkeep.model.schema import (
     VariableMetadata,
     check_metadata,
     declared_schema,
+    name_problem,
 )
 from rowkeep.model.temp_uploads import TempUpload
 from rowkeep.model.transfers import Transfer
@@ -81,7 +83,7 @@ def stream_schema(draft: UploadDraft) -> Schema:
 
     Raises invalid_request_error.
     """
-    schema = declared_schema([_repaired(_variable(variable)) for variable in draft.schema or ()])
+    schema = declared_schema(_repaired([_variable(variable) for variable in draft.schema or ()]))
     if not draft.metadata:
         return schema
     positions = schema.position_by_key()
@@ -114,11 +116,18 @@ def renaming_warning(schema: Schema) -> str | None:
     )
 
 
-def _repaired(variable: Variable) -> Variable:
-    name = repaired_name(variable.name)
-    if name == variable.name:
-        return variable
-    return msgspec.structs.replace(variable, name=name, declared_name=variable.name)
+def _repaired(variables: Sequence[Variable]) -> list[Variable]:
+    """Repairs names as those of a file are. Two that need no repair and are equal stay, to be refused."""
+    twin = first_doubled([variable.name.lower() for variable in variables if name_problem(variable.name)])
+    if twin is not None:
+        raise invalid_request(f"The schema has the variable {shown_name(twin)} twice (names ignore case).")
+    names = repaired_names(variable.name for variable in variables)
+    return [
+        msgspec.structs.replace(variable, name=name, declared_name=variable.name)
+        if name_problem(variable.name)
+        else variable
+        for variable, name in zip(variables, names, strict=True)
+    ]
 
 
 def _variable(draft: VariableDraft) -> Variable:
