@@ -10,7 +10,7 @@ from tests.api.test_sealing import metric
 from tests.follower import Follower
 from tests.server_process import ServerProcess, wait_until
 
-BEFORE = 12
+BEFORE = 9
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests import plain_http
 from tests.api.stream import ALL_TYPES, Stream
 from tests.server_process import ServerProcess, wait_until
 
-ROUNDS = 12
+ROUNDS = 9
 
 
 @pytest.fixture

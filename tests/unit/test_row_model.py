@@ -275,7 +275,7 @@ def machine_settings(*, examples: int, steps: int) -> settings:
 
 def test_rows_are_as_they_were_sent() -> None:
     """Some hundred steps in any order."""
-    run_state_machine_as_test(Rows, settings=machine_settings(examples=20, steps=40))
+    run_state_machine_as_test(Rows, settings=machine_settings(examples=16, steps=40))
 
 
 @pytest.mark.long
