@@ -185,6 +185,17 @@ def test_what_no_variable_takes_is_refused_by_name(array: pa.Array, words: str) 
     assert words in refusal
 
 
+@pytest.mark.parametrize("type_", ["integer", "float", "string", "boolean", "date"])
+@pytest.mark.parametrize("asked", [Asked(), Asked(updates=True)], ids=["strict", "updating"])
+def test_integers_of_39_digits_are_judged_like_json(type_: str, asked: Asked) -> None:
+    """DuckDB writes a hugeint as a decimal of 38 digits, whether it fits or not: only its row is refused."""
+    largest = 2**127 - 1
+    table = duckdb.sql(f"SELECT unnest([1, {largest}, NULL, -{largest}]::hugeint[]) AS v").to_arrow_table()
+    found = large(stream_of(table), one(type_), asked, BodyFormat.ARROW)
+    lines = [f'{{"v":{value}}}' for value in (1, largest, "null", -largest)]
+    assert found == small_lines(lines, one(type_), asked)
+
+
 def test_periods_of_pandas_are_refused_by_name() -> None:
     """Arrow has the months of a column as numbers since 1970, and they would go in as such."""
     months = pandas.DataFrame({"month": pandas.period_range("2026-01", periods=2, freq="M")})

@@ -6,9 +6,10 @@ Tools write the same values in many layouts: text as strings, large strings, vie
 times in four units, numbers in a dozen widths. `plain_column` brings each to one of few. Before that
 `sound_column` holds a column to Arrow's rules, because pyarrow trusts what it casts.
 
-A value that breaks a rule is no reason to refuse the others. Text that is no UTF-8, a time beyond the day and
-a date64 within a day stay what they are, in a type that shows them: they become errors of their rows when the
-rows are decoded. Where the layout itself is broken (an offset beyond its buffer) the whole body is refused.
+A value that breaks a rule is no reason to refuse the others. Text that is no UTF-8, a time beyond the day,
+a date64 within a day and a decimal of more digits than its type has stay what they are, in a type that
+shows them: they become errors of their rows when the rows are decoded. Where the layout itself is broken (an
+offset beyond its buffer) the whole body is refused.
 
 pyarrow 26 finds views sound that crash it when they are cast. So their lengths and places are checked here,
 and views of nulls, which nobody should look at, are emptied.
@@ -24,6 +25,7 @@ from rowkeep.model.errors import invalid_request
 
 _EXTENSION = b"ARROW:extension:name"
 _INLINE_BYTES_MAX = 12
+_DIGITS_MAX = 76  # of a decimal256
 _VIEW_BYTES = 16
 _DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
 
@@ -116,6 +118,8 @@ def _shown_column(column: pa.Array) -> pa.Array:
         return shown
     if pa.types.is_date64(type_):
         return column.view(pa.timestamp("ms"))
+    if pa.types.is_decimal(type_) and not pa.types.is_decimal256(type_):
+        return column.cast(pa.decimal256(_DIGITS_MAX, type_.scale))  # DuckDB's hugeint has up to 39 digits
     if pa.types.is_time(type_):
         numbers = column.view(pa.int32() if pa.types.is_time32(type_) else pa.int64())
         fits = pc.and_(pc.greater_equal(numbers, 0), pc.less(numbers, _DAY[type_.unit]))
