@@ -1,4 +1,4 @@
-"""The API as the commands of a person use it: JSON in and out, lists page by page, rows as they come.
+"""The API as the commands for people use it: JSON in and out, lists page by page, rows as they come.
 
 What only reads is repeated for a while when no answer comes. What changes something is asked once: whether
 it was done is unknown without an answer, and the error says so.
@@ -26,7 +26,7 @@ READING = RetryPolicy(seconds_max=4.0, version_seconds_max=0.0)
 
 
 class Api:
-    """Asks one server as one person."""
+    """Sends requests to one server with one person's token."""
 
     def __init__(self, url: str, token: str, notice: Notice, policy: RetryPolicy = READING) -> None:
         self.url = url
@@ -36,11 +36,11 @@ class Api:
         self._asker = Asker(self.connection, policy, threading.Event(), notice)
 
     def read(self, path: str, **query: object) -> Json:
-        """Returns what is at a path. Raises an InsertError."""
+        """Returns the JSON at a path. Raises an InsertError."""
         return _json(self._asker.read(_with_query(path, query)))
 
     def find(self, path: str, **query: object) -> Json | None:
-        """Returns what is at a path, or None where there is nothing. Raises an InsertError."""
+        """Returns the JSON at a path, or None for 404. Raises an InsertError."""
         found = self._asker.find(_with_query(path, query))
         return None if found is None else _json(found)
 
@@ -85,7 +85,7 @@ class Api:
             yield _json(kept)
 
     def ping(self, path: str) -> Answer:
-        """Returns the answer at a path of the server itself, outside of the API. Raises NoAnswer."""
+        """Returns the answer of a path outside the API. Raises NoAnswer."""
         root = Address(self._address.is_secure, self._address.host, self._address.port, "")
         connection = Connection(root, self._token, READING.seconds_max)
         try:

@@ -1,4 +1,4 @@
-"""Asks the server what it has, repeated until there is a definite answer."""
+"""Reads from the server, repeated until there is a definite answer."""
 
 import threading
 
@@ -21,14 +21,14 @@ class Asker:
         self._notice = notice
 
     def read(self, path: str) -> bytes:
-        """The body of what is at a path. Raises an InsertError."""
+        """Returns the body at a path. Raises an InsertError."""
         answer = self._answer(path)
         if answer.status != OK:
             raise refusal_of(answer)
         return answer.body
 
     def find(self, path: str) -> bytes | None:
-        """Returns the body at a path; None where nothing is there."""
+        """Returns the body at a path, or None for 404."""
         answer = self._answer(path)
         if answer.status == NOT_FOUND:
             return None

@@ -1,4 +1,4 @@
-"""A batch on its way, and what to do with rows that do not fit.
+"""A batch, and what is done with its rows that do not fit.
 
 Theory
 ------
@@ -26,8 +26,8 @@ _FRAME = b'{"rows":[', b",", b"]}"
 class Batch(msgspec.Struct, frozen=True):
     """The rows of one request.
 
-    `numbers` are the caller's own, one for each row of `body`. `unfit` could not even become rows.
-    `removed` were refused in an earlier life of this batch.
+    `numbers` are the caller's own, one for each row of `body`. `unfit` are rows that could not be encoded.
+    `removed` are rows that were refused when an earlier process sent this batch.
     """
 
     key: str
@@ -38,9 +38,9 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of a batch. `repeated` counts those of the inserted rows that were already in.
+    """The result of a batch. `repeated` counts the inserted rows that were already in.
 
-    `key` is that of the request that inserted them, and `receipt` its receipt.
+    `key` is that of the request that inserted them, and `receipt` is its receipt.
     """
 
     inserted: int
@@ -55,23 +55,23 @@ NoteRemoved = Callable[[Batch, Sequence[RefusedRow]], None]
 
 
 def frame(rows: Sequence[bytes]) -> bytes:
-    """The request body that holds these rows, each one JSON object."""
+    """Returns the request body with these rows. Each is one JSON object."""
     opening, separator, closing = _FRAME
     return opening + separator.join(rows) + closing
 
 
 def frame_joined(rows: memoryview) -> bytes:
-    """The request body that holds rows which stand joined by commas."""
+    """Returns the request body with rows that are already joined by commas."""
     return b"".join((_FRAME[0], rows, _FRAME[2]))
 
 
 def rows_of(body: bytes) -> list[bytes]:
-    """The rows of a body, as they were put into it."""
+    """Returns the rows of a body, as they were put into it."""
     return [bytes(raw) for raw in _frame_decoder.decode(body)["rows"]]
 
 
 def insert_whole(batch: Batch, sender: Sender) -> Outcome:
-    """Inserts a batch, or raises RowsRefused and inserts nothing of it."""
+    """Inserts a batch. Raises RowsRefused, and inserts nothing, when a row does not fit."""
     if batch.unfit:
         raise RowsRefused(batch.unfit)
     if not batch.numbers:
@@ -84,7 +84,7 @@ def insert_whole(batch: Batch, sender: Sender) -> Outcome:
 
 
 def insert_fitting(batch: Batch, sender: Sender, note_removed: NoteRemoved) -> Outcome:
-    """Inserts those rows of a batch that fit."""
+    """Inserts the rows of a batch that fit."""
     removed = {row.number: row for row in batch.removed}
     while True:
         rest = _without(batch, removed)

@@ -1,4 +1,4 @@
-"""One connection to the server: a request out, its answer in. The only file that knows http.client.
+"""One connection to the server: sends a request and reads its answer. The only file that knows http.client.
 
 Theory
 ------
@@ -24,14 +24,14 @@ CHUNK_BYTES = 256 * 1024
 
 
 class NoAnswer(Exception):
-    """No whole answer came: refused, broken, stalled or garbled. What became of the request is unknown."""
+    """No whole answer came. Whether the request was carried out is unknown."""
 
 
 API_PREFIX = "/api/v1"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer of the server, or of something before it. Header names are in lower case."""
+    """An answer of the server, or of something in front of it. Header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -39,7 +39,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where the API is."""
+    """The address of the API."""
 
     is_secure: bool
     host: str
@@ -48,13 +48,13 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def whole_url(url: str) -> str:
-    """The URL of an API: that of a server without a path gets the path that the API has there."""
+    """Returns the URL of an API. A server's URL without a path gets the API's path."""
     plain = url.rstrip("/")
     return plain if urlsplit(plain).path else plain + API_PREFIX
 
 
 def parse_address(url: str) -> Address:
-    """The address in a URL such as http://127.0.0.1:8080/api/v1, or that of its server. Raises ValueError."""
+    """Returns the address in a URL of an API or of its server. Raises ValueError."""
     parts = urlsplit(whole_url(url))
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url} is not the URL of an API; it looks like http://127.0.0.1:8080/api/v1")
@@ -62,17 +62,17 @@ def parse_address(url: str) -> Address:
 
 
 def table_path(table: str) -> str:
-    """The path of a table below the API's prefix."""
+    """Returns the path of a table below the API's prefix."""
     return f"/tables/{quote(table, safe='')}"
 
 
 def upload_path(table: str, upload: str) -> str:
-    """The path of an upload below the API's prefix."""
+    """Returns the path of an upload below the API's prefix."""
     return f"{table_path(table)}/uploads/{quote(upload, safe='')}"
 
 
 class Streamed:
-    """An answer whose body is read as it comes, on a connection that ends with it."""
+    """An answer whose body is read as it comes. The connection ends with it."""
 
     def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
         self._connection = connection
@@ -98,7 +98,7 @@ class Streamed:
 
 
 def check_token(token: str) -> None:
-    """Raises ValueError, without the token, for what cannot be one."""
+    """Raises ValueError for a text that cannot be a token. The message does not hold the text."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ValueError(
             "the token holds a space, or a character that no token has; was the end of a line read with it?"
@@ -106,7 +106,7 @@ def check_token(token: str) -> None:
 
 
 class Connection:
-    """Asks one request at a time, over a connection that it opens when it needs one."""
+    """Sends one request at a time, over a connection that it opens when it needs one."""
 
     def __init__(self, address: Address, token: str, timeout_seconds: float) -> None:
         check_token(token)
@@ -120,7 +120,7 @@ class Connection:
     def ask(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """The answer to a request. Raises NoAnswer."""
+        """Returns the answer to a request. Raises NoAnswer."""
         is_fresh = self._kept is None or _has_input(self._kept)
         if is_fresh:
             self.close()
@@ -137,7 +137,7 @@ class Connection:
         return answer
 
     def stream(self, path: str) -> Streamed:
-        """Returns what is at a path, as it comes, over a connection of its own. Raises NoAnswer."""
+        """Returns the content at a path as it comes, over a connection of its own. Raises NoAnswer."""
         connection = self._open()
         headers = {"Authorization": self._authorization, "X-Request-Id": secrets.token_hex(8)}
         try:
@@ -148,7 +148,7 @@ class Connection:
             raise NoAnswer(self._problem(error)) from error
 
     def close(self) -> None:
-        """Closes the connection; the next request opens another."""
+        """Closes the connection. The next request opens another."""
         if self._kept is not None:
             self._kept.close()
             self._kept = None

@@ -1,4 +1,4 @@
-"""The servers that a person has signed in to, with their tokens, in a file that only the person reads.
+"""The servers that a person has signed in to, with their tokens, in a file that only that person can read.
 
     {"servers": [{"url": "http://127.0.0.1:8080/api/v1", "token": "…"}]}
 
@@ -17,7 +17,7 @@ from rowkeep.client.folders import sync_folder
 
 
 class SignedIn(msgspec.Struct, frozen=True):
-    """A server and the token that it takes."""
+    """A server and the person's token for it."""
 
     url: str
     token: str
@@ -47,16 +47,16 @@ class Credentials:
             ) from error
 
     def token(self, url: str) -> str | None:
-        """Returns the token for a server, None where the person has not signed in there."""
+        """Returns the token for a server, or None when the person has not signed in there."""
         return next((one.token for one in self.servers() if one.url == whole_url(url)), None)
 
     def add(self, url: str, token: str) -> None:
-        """Stores a token, and its server as the one that commands use."""
+        """Stores a token. Its server becomes the default of commands."""
         new = SignedIn(whole_url(url), token)
         self._write((new, *(one for one in self.servers() if one.url != new.url)))
 
     def remove(self, url: str) -> bool:
-        """Forgets the token for a server; returns whether there was one."""
+        """Forgets the token for a server. Returns whether there was one."""
         servers = self.servers()
         kept = tuple(one for one in servers if one.url != whole_url(url))
         if len(kept) == len(servers):
@@ -81,7 +81,7 @@ class Credentials:
 
 
 def credentials_path(environment: Mapping[str, str]) -> Path:
-    """Returns where tokens are stored: $ROWKEEP_CREDENTIALS, else in the person's folder of settings."""
+    """Returns where tokens are stored: $ROWKEEP_CREDENTIALS, else in the person's settings folder."""
     given = environment.get("ROWKEEP_CREDENTIALS")
     if given:
         return Path(given)

@@ -16,14 +16,14 @@ NAMED_ROWS_MAX = 5
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why a row was refused; `variable` is None when the row as a whole is meant."""
+    """Why a row was refused. `variable` is None when the whole row is meant."""
 
     variable: str | None
     message: str
 
 
 class RefusedRow(msgspec.Struct, frozen=True):
-    """A row that was not inserted. `number` is the caller's own, `content` the row as it was to be sent."""
+    """A row that was not inserted. `number` is the caller's own, `content` the row as it would be sent."""
 
     number: int
     reasons: tuple[Reason, ...]
@@ -31,9 +31,9 @@ class RefusedRow(msgspec.Struct, frozen=True):
 
 
 class UnsettledBatch(msgspec.Struct, frozen=True):
-    """Rows that are not known to be in: the body of their request, and the Idempotency-Key that it has.
+    """Rows that may or may not be in: the body of their request, and its Idempotency-Key.
 
-    Sent again as they are under the same key, they are in once, whether or not they were already.
+    Sending the same body under the same key again leaves the rows in the table exactly once.
     """
 
     key: str
@@ -41,28 +41,28 @@ class UnsettledBatch(msgspec.Struct, frozen=True):
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The rows, as JSON has them."""
+        """Returns the rows as JSON objects."""
         return _rows_decoder.decode(self.body)["rows"]
 
 
 class InsertError(Exception):
-    """Rows could not be inserted; the text says why and what is known about them."""
+    """Rows could not be inserted. The text says why and what is known about them."""
 
     unsettled_batches: Callable[[], Sequence[UnsettledBatch]] | None = None
 
     @property
     def unsettled(self) -> tuple[UnsettledBatch, ...]:
-        """The batches of a RowStream that are not known to be in, in order."""
+        """Returns the batches of a RowStream that are not known to be in, in order."""
         return () if self.unsettled_batches is None else tuple(self.unsettled_batches())
 
     @property
     def unsettled_rows(self) -> list[dict[str, Any]]:
-        """The rows of a RowStream that are not known to be in, in the order in which they were appended."""
+        """Returns the rows of a RowStream that are not known to be in, in the order of their appends."""
         return [row for batch in self.unsettled for row in batch.rows]
 
 
 class RowsRefused(InsertError):
-    """Rows do not fit, so that nothing of their batch was inserted. `rows` are those that were named."""
+    """Rows do not fit, so nothing of their batch was inserted. `rows` are those that the server named."""
 
     def __init__(self, rows: Sequence[RefusedRow]) -> None:
         shown = "; ".join(f"row {row.number}: {row.reasons[0].message}" for row in rows[:NAMED_ROWS_MAX])
@@ -81,21 +81,24 @@ class RequestRefused(InsertError):
 
 
 class ServerUnreachable(InsertError):
-    """No definite answer came in time: the batch may be in or not. A repeat under its key is safe."""
+    """No definite answer came in time: the batch may be in or not.
+
+    It is safe to send it again under its key.
+    """
 
 
 class RowNotTaken(InsertError):
-    """A RowStream failed long ago; it keeps the rows that came before, and did not take this one."""
+    """A RowStream failed long ago. It keeps the rows that came before, and did not take this one."""
 
 
 class ValueRefused(ValueError, TypeError):
-    """A value of a row cannot be sent without changing it; the text names the row and the variable."""
+    """A value of a row cannot be sent without changing it. The text names the row and the variable."""
 
 
 def gather_refused(
     errors: Sequence[tuple[int, Reason]], numbers: Sequence[int], rows: Sequence[bytes]
 ) -> list[RefusedRow]:
-    """One RefusedRow for each row that errors name. An error is an index into `rows` and a reason."""
+    """Returns one RefusedRow for each row with errors. An error is an index into `rows` and a reason."""
     reasons: dict[int, list[Reason]] = {}
     for index, reason in errors:
         reasons.setdefault(index, []).append(reason)

@@ -1,4 +1,4 @@
-"""Imports files into a table: makes what is missing, sends each file, waits for its load, or takes all back.
+"""Imports files into a table: makes what is missing, sends each file, waits for its load, or undoes it all.
 
 Types are found by the server, from every value of a file; so a file is loaded first and looked at then.
 That costs nothing that could not be taken back: rows that are not released are seen by the dataset's editors
@@ -27,7 +27,7 @@ EXAMPLES_MAX = 3
 
 
 class FileSaid(msgspec.Struct, frozen=True):
-    """What a person says of files; what is not said is found. `types` are by the names of columns."""
+    """The person's options for files. Other options are found by the server. `types` are by column name."""
 
     types: Mapping[str, str] = {}
     null_markers: Sequence[str] = ()
@@ -39,7 +39,7 @@ class FileSaid(msgspec.Struct, frozen=True):
 
     @property
     def draft(self) -> Json:
-        """The properties of an upload that say so."""
+        """Returns the options as properties of an upload."""
         said: Json = {
             "type": self.file_type,
             "delimiter": self.delimiter,
@@ -53,7 +53,7 @@ class FileSaid(msgspec.Struct, frozen=True):
 
 
 class LoadFailed(InsertError):
-    """A file could not be loaded; `upload` says why, and which records are bad."""
+    """A file could not be loaded. `upload` says why, and which records are bad."""
 
     def __init__(self, file: Path, upload: Json) -> None:
         super().__init__(f"{file}: {upload['errorMessage'] or 'the load failed.'}")
@@ -73,7 +73,7 @@ class Import:
         self._made: list[str] = []
 
     def make_missing(self) -> None:
-        """Makes the dataset, its next version and the table where they are missing."""
+        """Makes the dataset, its next version and the table if they are missing."""
         dataset = self.api.find(self._given.dataset_path)
         if dataset is None:
             self._make_dataset()
@@ -86,12 +86,12 @@ class Import:
             self._notice(f"made the table {self._given.reference}")
 
     def taken(self, files: Sequence[Path]) -> list[Path]:
-        """Returns the files whose names uploads of the next version have already."""
+        """Returns the files whose names are already those of uploads in the next version."""
         taken = self._upload_names(self.place)
         return [file for file in files if file.name.lower() in taken]
 
     def released(self, files: Sequence[Path]) -> list[Path]:
-        """Returns the files whose rows the released version has, and every later one keeps."""
+        """Returns the files whose rows a released version has. Later versions keep these rows."""
         current = msgspec.structs.replace(self._given, dataset=f"{self._given.dataset}:current")
         table = self.api.find(current.path)
         if table is None or table["uploadMergeStrategy"] != "append":
@@ -105,7 +105,7 @@ class Import:
         return {str(upload["name"]).lower() for upload in self.api.pages(f"{place.path}/uploads")}
 
     def load(self, file: Path, said: FileSaid) -> Json:
-        """Sends a file and waits until it is loaded; returns its upload. Raises an InsertError, OSError."""
+        """Sends a file and waits until it is loaded. Returns its upload. Raises an InsertError, OSError."""
         transfer = Transfer(file.name, file.stat().st_size)
         try:
             sender = FileSender(self.api, self.place.path, self._notice)
@@ -122,10 +122,10 @@ class Import:
         return upload
 
     def replace(self, file: Path, said: FileSaid) -> None:
-        """Puts a file that was loaded under a free name in the place of the upload that has its own name.
+        """Replaces the upload that has a file's name by the file, which was loaded under a free name.
 
-        An upload cannot be renamed, so it is loaded again. The rows that were looked at are deleted last: at
-        no moment are there none.
+        An upload cannot be renamed, so the file is loaded again. The upload that the person has looked at is
+        deleted last, so that its rows are there at every moment.
         """
         looked_at = self.uploads.pop(file)
         self.api.change("DELETE", f"{self.place.path}/uploads/{quote(file.name, safe='')}")

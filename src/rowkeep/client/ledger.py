@@ -52,18 +52,18 @@ class Ledger:
 
     @property
     def next_number(self) -> int:
-        """The number that the next row gets, counted from 0."""
+        """Returns the number that the next row gets, counted from 0."""
         with self._lock:
             return self._state.first_number + len(self._state.waiting)
 
     @property
     def waiting_bytes(self) -> int:
-        """About how many bytes the rows without a batch have."""
+        """Returns about how many bytes the rows without a batch have."""
         return self._state.size
 
     @property
     def began_at(self) -> float | None:
-        """When the first row without a batch came; None if there is none."""
+        """Returns when the first row without a batch came, or None when there is none."""
         return self._began_at if self._state.waiting else None
 
     def take(self, row: bytes) -> int:
@@ -88,11 +88,11 @@ class Ledger:
             self._is_closed = True
 
     def is_full(self, rows_max: int, bytes_max: int) -> bool:
-        """Whether the rows without a batch fill one."""
+        """Returns whether the rows without a batch fill one."""
         return len(self._state.waiting) >= rows_max or self._state.size >= bytes_max
 
     def cut(self, rows_max: int, bytes_max: int) -> None:
-        """Makes an unsent batch of the first rows without one: one row at least, and no more than fit."""
+        """Makes an unsent batch of the first rows without one: at least one row, and at most what fits."""
         with self._lock:
             state = self._state
             fitting = sum(waiting.size <= bytes_max for waiting in state.waiting[:rows_max])
@@ -109,18 +109,18 @@ class Ledger:
             )
 
     def unsent(self) -> Batch | None:
-        """The first batch that is to be sent."""
+        """Returns the first batch that is to be sent, or None."""
         unsent = self._state.unsent
         return unsent[0] if unsent else None
 
     def note_sent(self, batch: Batch) -> None:
-        """Notes that a batch was handed over."""
+        """Notes that a batch was handed to the pipeline."""
         with self._lock:
             unsent = tuple(other for other in self._state.unsent if other is not batch)
             self._state = msgspec.structs.replace(self._state, unsent=unsent)
 
     def settle(self, batch: Batch) -> bool:
-        """Forgets a batch that is in, or whose rows were left out. Returns False if it was settled before."""
+        """Forgets a settled batch. Returns False if it was settled before."""
         with self._lock:
             batches = {key: other for key, other in self._state.batches.items() if key != batch.key}
             is_new = len(batches) < len(self._state.batches)
@@ -128,7 +128,10 @@ class Ledger:
             return is_new
 
     def unsettled(self) -> tuple[UnsettledBatch, ...]:
-        """The batches that are not settled. The rows that still wait are the last, under their key to be."""
+        """Returns the batches that are not settled.
+
+        Rows without a batch come last, under the key that their batch will have.
+        """
         with self._lock:
             state, key = self._state, self._next_key()
             waiting = [waiting.row for waiting in state.waiting]

@@ -1,4 +1,4 @@
-"""How long a request is repeated for want of a definite answer, and what is said of it meanwhile."""
+"""How long a request without a definite answer is repeated, and the notices about it."""
 
 import random
 import threading
@@ -18,11 +18,11 @@ BUSY_UNSAID_SECONDS = 5.0
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
-    """How long a batch is repeated for want of a definite answer, and how long to wait between.
+    """How long a batch without a definite answer is repeated, and how long to wait in between.
 
-    Waits double from `wait_seconds_min` to `wait_seconds_max`, each drawn at random up to that; a
-    `Retry-After` of the server is the least wait. `version_seconds_max` is how long to wait for someone to
-    open the next version of a dataset that has none.
+    Waits double from `wait_seconds_min` to `wait_seconds_max`; each is drawn at random up to that. A
+    `Retry-After` of the server is the least wait. `version_seconds_max` is how long to wait until somebody
+    opens the next version of a dataset that has none.
     """
 
     seconds_max: float = 300.0
@@ -32,7 +32,10 @@ class RetryPolicy(msgspec.Struct, frozen=True):
 
 
 class Patience:
-    """The waits between the attempts of one request. Once `is_stopping` is set, no more are made."""
+    """The waits between the attempts of one request.
+
+    Once `is_stopping` is set, there are no more attempts.
+    """
 
     def __init__(self, policy: RetryPolicy, is_stopping: threading.Event, notice: Notice) -> None:
         self._policy = policy
@@ -44,7 +47,7 @@ class Patience:
         self._said_at: float | None = None
 
     def wait(self, problem: str, wait_seconds_min: float = 0.0, *, is_busy: bool = False) -> None:
-        """Waits before the next attempt; `is_busy` says that the server itself asks for it.
+        """Waits before the next attempt. `is_busy` says that the server itself asks for the wait.
 
         Raises ServerUnreachable when the time is over.
         """
@@ -62,7 +65,7 @@ class Patience:
             self._give_up(problem)
 
     def end(self) -> None:
-        """Says that it is over, if anything was said."""
+        """Gives notice that the wait is over, if there was a notice about it."""
         if self._said_at is not None:
             self._notice("the server answers again")
 

@@ -1,4 +1,4 @@
-"""Batches under way: a bounded number at a time, each settled or the reason why not.
+"""Sends batches, a bounded number at a time. Each is settled, or its failure is known.
 
 With one in flight, batches are inserted in the order in which they are submitted, and after one that failed
 none is sent. With more, batches overtake one another; after a failure those already sent may be in.
@@ -25,8 +25,8 @@ Settled = Callable[[Batch, Outcome], None]
 class Pipeline:
     """Inserts batches over several connections, one for each sender.
 
-    `settled` is called once for each batch that was inserted, by one thread at a time. `failed` is called
-    with the first failure, before anybody sees it.
+    `settled` is called once for each inserted batch, by one thread at a time. `failed` is called with the
+    first failure, before anybody else sees it.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Pipeline:
 
     @property
     def failure(self) -> BaseException | None:
-        """Why a batch failed, if one did."""
+        """Returns the failure of a batch, or None."""
         return self._failure
 
     def check_sound(self) -> None:
@@ -62,7 +62,7 @@ class Pipeline:
             raise self._failure.with_traceback(self._trace)  # else it would grow each time that it is raised
 
     def submit(self, batch: Batch) -> None:
-        """Takes a batch, after waiting for a place. Raises the failure of an earlier batch."""
+        """Takes a batch, after waiting for room. Raises the failure of an earlier batch."""
         with self._changed:
             self._changed.wait_for(lambda: self._has_place() or self._failure is not None or self._is_closed)
             self.check_sound()
@@ -77,7 +77,7 @@ class Pipeline:
             self.check_sound()
 
     def fail(self, failure: BaseException) -> None:
-        """Ends the pipeline: what waits is not sent. The first failure is the one that is raised."""
+        """Ends the pipeline. Waiting batches are not sent. Only the first failure is raised."""
         with self._changed:
             if self._failure is None:
                 self._failed(failure)
@@ -86,7 +86,7 @@ class Pipeline:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Ends the threads and connections, after what is under way."""
+        """Ends the threads and connections, after the batches under way."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

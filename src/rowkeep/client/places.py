@@ -1,4 +1,4 @@
-"""References as a person types them, and the paths that they have in the API.
+"""References as a person types them, and their paths in the API.
 
 demo                       an owner
 demo.weather               a dataset, or demo.weather:v1.0 for one of its versions
@@ -17,7 +17,7 @@ _has_version = re.compile(r":(?:v\d+[._]\d+|current|next)(?=[.:]|$)", re.IGNOREC
 
 
 class PlaceKind(StrEnum):
-    """What a reference names."""
+    """The kinds of things that a reference names."""
 
     OWNER = "owner"
     DATASET = "dataset"
@@ -25,7 +25,7 @@ class PlaceKind(StrEnum):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A reference in its parts; `dataset` may hold a version, and is empty for an owner."""
+    """The parts of a reference. `dataset` may hold a version, and is empty for an owner."""
 
     owner: str
     dataset: str = ""
@@ -33,29 +33,29 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def kind(self) -> PlaceKind:
-        """What the reference names."""
+        """Returns the kind of the thing that the reference names."""
         if self.table:
             return PlaceKind.TABLE
         return PlaceKind.DATASET if self.dataset else PlaceKind.OWNER
 
     @property
     def dataset_reference(self) -> str:
-        """The reference of the dataset."""
+        """Returns the reference of the dataset."""
         return f"{self.owner}.{self.dataset}"
 
     @property
     def reference(self) -> str:
-        """The whole reference."""
+        """Returns the whole reference."""
         return ".".join(part for part in (self.owner, self.dataset, self.table) if part)
 
     @property
     def dataset_path(self) -> str:
-        """The path of the dataset."""
+        """Returns the path of the dataset."""
         return f"/datasets/{quote(self.dataset_reference, safe='')}"
 
     @property
     def path(self) -> str:
-        """The path of a table or a dataset."""
+        """Returns the path of a table or a dataset."""
         if self.kind is PlaceKind.TABLE:
             return f"/tables/{quote(self.reference, safe='')}"
         return self.dataset_path
@@ -89,5 +89,5 @@ def dataset_place(text: str) -> Place:
 
 
 def written_reference(text: str) -> str:
-    """The reference of a table as a write means it: without a version the next one, not the current one."""
+    """Returns a table's reference for a write: without a version it means the next one, not the current."""
     return text if _has_version(text) else f"{text}:next"

@@ -1,4 +1,4 @@
-"""Where refused rows are kept: a JSON object a line, with the reasons and the row as it was to be sent.
+"""The file of refused rows: a JSON object a line, with the reasons and the row as it was to be sent.
 
     {"source": "…", "row": 7, "time": "…", "reasons": [{"variable": "count", "message": "…"}], "content": {…}}
 
@@ -34,7 +34,7 @@ class QuarantineFile:
             self._read(first_row)
 
     def add(self, rows: Sequence[RefusedRow]) -> None:
-        """Keeps rows, durably."""
+        """Writes rows durably."""
         fresh = [row for row in rows if row.number not in self._kept]
         if not fresh:
             return
@@ -71,7 +71,7 @@ class QuarantineFile:
         }
 
     def _read(self, first_row: int) -> None:
-        """Notes what is there, and takes off a line that a crash cut short."""
+        """Notes the rows in the file, and removes a line that a crash cut short."""
         end = 0
         with os.fdopen(self._descriptor, "rb", closefd=False) as lines:
             for line in lines:
@@ -90,7 +90,7 @@ class _Entry(msgspec.Struct):
 
 
 def _content(content: bytes) -> object:
-    """The row as JSON if it is, else as the text that it is."""
+    """Returns the row as JSON if it is JSON, else as text."""
     try:
         msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -33,9 +33,9 @@ TOKEN_ADVICE = (
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The rows of a request are in. `is_repeat` says that they already were before this attempt.
+    """The rows of a request are in. With `is_repeat` they already were before this attempt.
 
-    `commit` and `chain` prove it (docs/guide-receipts.md); they are None where nothing was inserted.
+    `commit` and `chain` prove it (docs/guide-receipts.md). They are None where nothing was inserted.
     """
 
     row_count: int
@@ -45,7 +45,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class RowErrors(Exception):
-    """The server names rows that do not fit: pairs of the index in the request and a reason."""
+    """The server names rows that do not fit: pairs of an index in the request and a reason."""
 
     def __init__(self, errors: list[tuple[int, Reason]]) -> None:
         super().__init__(f"{len(errors)} errors")
@@ -74,7 +74,7 @@ class _Refusal(msgspec.Struct):
 class Sender:
     """Inserts into one upload over one connection. Used by one thread at a time.
 
-    Once `is_stopping` is set, an attempt that fails is the last. `notice` is told what takes long.
+    Once `is_stopping` is set, a failed attempt is the last. `notice` is called with texts about waits.
     """
 
     def __init__(
@@ -116,9 +116,9 @@ class Sender:
 
 
 class Vigil:
-    """Waits for the next version of a dataset, where an answer says that there is none.
+    """Waits for the next version of a dataset when an answer says that it is missing.
 
-    Who opens it may need a moment to create the upload in it, so then its absence is waited for as well.
+    Whoever opens it may need a moment to create the upload in it, so a missing upload is waited for as well.
     """
 
     def __init__(self, policy: RetryPolicy, is_stopping: threading.Event, notice: Notice) -> None:
@@ -128,7 +128,7 @@ class Vigil:
         self._began_at: float | None = None
 
     def waits_after(self, answer: Answer) -> bool:
-        """Waits if an answer is such a one; whether it was and is worth another attempt."""
+        """Waits if an answer says that the next version is missing. Returns whether to try again."""
         if answer.status != NOT_FOUND:
             return False
         problem = problem_of(answer)
@@ -143,7 +143,7 @@ class Vigil:
 
 
 def _receipt(answer: Answer, row_count: int) -> Receipt | None:
-    """The receipt in an answer, None when it is not definite. Raises RowErrors or an InsertError."""
+    """Returns the receipt in an answer, or None for an indefinite one. Raises RowErrors or an InsertError."""
     if answer.status == CREATED:
         return _inserted(answer, row_count)
     refusal = _decoded(answer.body, _Refusal)
@@ -176,7 +176,7 @@ def _decoded(body: bytes, type_: type[Decoded]) -> Decoded | None:
 
 
 def problem_of(answer: Answer) -> str:
-    """What an answer says that is no success, in a line."""
+    """Returns an unsuccessful answer as a line of text."""
     refusal = _decoded(answer.body, _Refusal)
     if refusal is not None:
         return f"the server answers {answer.status}: {refusal.error_description}"
@@ -185,7 +185,7 @@ def problem_of(answer: Answer) -> str:
 
 
 def refusal_of(answer: Answer) -> RequestRefused:
-    """The error for an answer that no repeat will change."""
+    """Returns the error for an answer that no repeat will change."""
     refusal = _decoded(answer.body, _Refusal)
     if refusal is None:
         return RequestRefused(answer.status, "", problem_of(answer))
@@ -199,7 +199,7 @@ def _with_advice(refusal: _Refusal) -> str:
 
 
 def _retry_after(answer: Answer) -> float:
-    """What the header asks for, in seconds; 0 without it."""
+    """Returns the wait in the header Retry-After, in seconds; 0 without the header."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return min(float(text), RETRY_AFTER_SECONDS_MAX)

@@ -130,22 +130,22 @@ class RowStream:
 
     @property
     def inserted_count(self) -> int:
-        """How many rows the server has confirmed."""
+        """Returns how many rows the server has confirmed."""
         return self._outcome.inserted
 
     @property
     def refused_count(self) -> int:
-        """How many rows were left out because they do not fit."""
+        """Returns how many rows were left out because they do not fit."""
         return self._refused
 
     @property
     def unsettled(self) -> tuple[UnsettledBatch, ...]:
-        """The batches that are not known to be in, in order: their keys and the bodies of their requests."""
+        """Returns the batches that are not known to be in, in order: their keys and request bodies."""
         return self._ledger.unsettled()
 
     @property
     def unsettled_rows(self) -> list[dict[str, Any]]:
-        """The rows that are not known to be in, in the order in which they were appended."""
+        """Returns the rows that are not known to be in, in the order in which they were appended."""
         return [row for batch in self.unsettled for row in batch.rows]
 
     def append(self, row: Mapping[str, Any]) -> int:
@@ -168,7 +168,7 @@ class RowStream:
         return number
 
     def flush(self) -> None:
-        """Returns when all rows so far are settled. Raises the failure of a batch."""
+        """Waits until all rows so far are settled. Raises the failure of a batch."""
         if self._is_closed:
             raise ValueError("the stream is closed")
         with self._changed:
@@ -176,7 +176,7 @@ class RowStream:
         self._pipeline.drain()
 
     def close(self) -> None:
-        """Flushes, and ends the connections. Raises as `flush` does; a second call does nothing."""
+        """Flushes, and ends the connections. Raises as `flush` does. A second call does nothing."""
         if self._is_closed:
             return
         self._ledger.close()
@@ -246,7 +246,7 @@ class RowStream:
             self._pipeline.fail(failure)  # the next append or flush raises it
 
     def _seconds_to_wait(self) -> float | None:
-        """How long the rows in the buffer may wait for more of them; None when there are none."""
+        """Returns how long the buffered rows may wait for more rows, or None when there are none."""
         began_at = self._ledger.began_at
         if began_at is None:
             return None
@@ -270,4 +270,4 @@ def _insert_of(on_error: OnError) -> InsertBatch:
 
 
 def _forget(batch: Batch, removed: Sequence[object]) -> None:
-    """The rows of a stream end with its process: nothing is to be remembered beyond it."""
+    """Does nothing: the rows of a stream end with its process, so no removal is remembered."""

@@ -1,4 +1,4 @@
-"""Sends a file to a server in pieces, and goes on where it was when the connection breaks.
+"""Sends a file to a server in pieces, and continues after a broken connection.
 
 The server says how much of the file it has (`Range`); after a failure it is asked for that, so that no
 piece is sent twice for nothing and none is left out. The protocol is in docs/api.md, under temporary
@@ -26,7 +26,7 @@ Moved = Callable[[int], None]
 
 
 class FileChanged(InsertError):
-    """A file was changed while it was sent."""
+    """A file was changed while it was being sent."""
 
 
 class FileSender:
@@ -38,9 +38,9 @@ class FileSender:
         self._notice = notice
 
     def send(self, file: Path, moved: Moved) -> str:
-        """Sends a file; returns the id of the temporary upload that holds it. Raises an InsertError.
+        """Sends a file. Returns the id of the temporary upload that holds it. Raises an InsertError.
 
-        `moved` is told how many bytes of it the server has.
+        `moved` is called with the number of bytes that the server has.
         """
         with file.open("rb") as opened:
             byte_count = file.stat().st_size

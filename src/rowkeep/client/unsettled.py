@@ -1,4 +1,4 @@
-"""The file in which a stream keeps the batches that are not known to be in when it ends.
+"""The file of the batches that were not known to be in when their stream ended.
 
 It has a JSON object a line, for each batch its path, Idempotency-Key and body. Sent again to the byte
 under its key, a batch is in once, whether or not it was already.
@@ -22,10 +22,10 @@ class _Kept(msgspec.Struct):
 
 
 class KeptFile:
-    """The file of what a stream could not settle. `path` is that of the upload on its server.
+    """The file of the batches that a stream could not settle. `path` is that of the upload on its server.
 
-    One stream has it at a time, from its start to `keep`: another would remove rows that it never saw. Raises
-    ValueError for a file that another stream has.
+    One stream holds it at a time, from its start to `keep`; another would remove rows that it never saw.
+    Raises ValueError for a file that another stream holds.
     """
 
     def __init__(self, file: Path, path: str) -> None:
@@ -63,7 +63,7 @@ class KeptFile:
         ]
 
     def keep(self, batches: Sequence[UnsettledBatch]) -> None:
-        """Replaces what is kept, and lets the file go; without any there is no file."""
+        """Replaces the batches in the file, and releases it. Without batches the file is removed."""
         try:
             self._replace(batches)
         finally:

@@ -1,4 +1,4 @@
-"""A row of a program as the JSON that means the same.
+"""Encodes a program's row as JSON of the same meaning.
 
 Values of Python and of numpy go out as the numbers, texts and times that they are. What JSON cannot hold
 without changing it is refused here, by its variable: the server would see only what it was changed into.
@@ -24,7 +24,7 @@ _TIMES = (datetime.datetime, datetime.date, datetime.time)
 
 
 def encode_row(row: Mapping[str, Any], number: int) -> bytes:
-    """A row as a JSON object. Raises ValueRefused, which names the row by its number."""
+    """Returns a row as a JSON object. Raises ValueRefused, which names the row by its number."""
     encodable: dict[str, Any] = {}
     for name, value in row.items():
         if not isinstance(name, str):
@@ -78,7 +78,7 @@ def _time(value: datetime.date | datetime.time) -> str:
 
 
 def _nested(value: object) -> msgspec.Raw:
-    """What the server refuses by its row: no variable holds lists or objects."""
+    """Returns a list or object as JSON, which the server refuses by its row: no variable holds one."""
     try:
         return msgspec.Raw(json.dumps(value, allow_nan=False).encode())
     except (TypeError, ValueError) as error:
@@ -86,7 +86,7 @@ def _nested(value: object) -> msgspec.Raw:
 
 
 def _of_numpy(value: object) -> object:
-    """A scalar of numpy, known by what it can do: rowkeep does not need numpy."""
+    """Returns the Python value of a numpy scalar, recognized by its methods: rowkeep does not need numpy."""
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if kind == "b":
         return bool(value)

@@ -1,4 +1,4 @@
-"""The variables of an upload or a table, as a client that has only text must know them."""
+"""The types of variables, for a client that has only text."""
 
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ class _Page(msgspec.Struct):
 
 
 def variable_types(asker: Asker, path: str) -> dict[str, str]:
-    """The type of each variable of the upload or table at a path. Raises an InsertError."""
+    """Returns the type of each variable of the upload or table at a path. Raises an InsertError."""
     types: dict[str, str] = {}
     token: str | None = ""
     while token is not None:

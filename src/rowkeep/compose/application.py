@@ -52,7 +52,7 @@ async def open_application(settings: Settings) -> AsyncIterator[RowkeepApplicati
 
 
 def entrance_of(application: RowkeepApplication, settings: Settings) -> Application:
-    """Returns what the HTTP server calls: the application, behind what the settings put before it."""
+    """Returns the application that the HTTP server calls, behind the layers that the settings ask for."""
     entrance: Application = application
     if settings.access_log or settings.log_level == "debug":
         entrance = AccessLog(entrance, is_debugging=not settings.access_log)
@@ -61,7 +61,7 @@ def entrance_of(application: RowkeepApplication, settings: Settings) -> Applicat
 
 
 def operators_entrance_of(application: RowkeepApplication) -> Application:
-    """Returns what answers for health and metrics alone, for an address of its own."""
+    """Returns the application for health and metrics alone, for an address of its own."""
     return OperatorsEntrance(application)
 
 
@@ -102,7 +102,7 @@ def _application(
 
 
 def _api_parts(bodies: BodyReader, table: RouteTable, figures: Figures, settings: Settings) -> ApiParts:
-    """What pages have of the API: forms with a file are read, and its document and figures are shown."""
+    """Returns the parts of the API that pages use: its document, its figures, and the reading of forms."""
 
     def form(content_type: bytes, receive: Receive) -> MultipartForm:
         return MultipartForm(content_type, bodies.parts(receive))
@@ -113,7 +113,7 @@ def _api_parts(bodies: BodyReader, table: RouteTable, figures: Figures, settings
 def _start_upkeep(
     storage: Storage, workers: Workers, services: Services, settings: Settings, stack: AsyncExitStack
 ) -> None:
-    """Starts what goes on beside requests, until the application is closed."""
+    """Starts the background work, which runs until the application is closed."""
     retention = Retention(settings.query_result_hours, settings.export_hours, settings.audit_days)
     files = services.content_files, services.exported_files, services.raw_contents
     for work in (

@@ -1,4 +1,4 @@
-"""The pages for people. They reach what programs reach, through the same services."""
+"""The pages for people. They use the same services as the API."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""How the server is doing: the figures of its metrics, and of the page for its operators."""
+"""The figures of the server, for its metrics and for the operators' page."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,7 +13,7 @@ from rowkeep.web.pages.server import ServerFigures
 
 
 class Figures:
-    """What is counted and measured. Whoever may not ask for metrics is shown no page of them either."""
+    """The counted and measured figures. Callers who may not ask for metrics get no page of them either."""
 
     def __init__(
         self, storage: Storage, services: Services, traffic: Traffic, durability: Durability
@@ -24,13 +24,13 @@ class Figures:
         self._durability = durability
 
     def operations(self, settings: Settings) -> OperationHandlers:
-        """Returns what answers operators' tools."""
+        """Returns the handlers for operators' tools."""
         gate = OperationsGate(settings.metrics_token, is_apart=bool(settings.metrics_address))
         health, maintenance = self._storage.lane.health, self._services.maintenance.health
         return OperationHandlers(health, maintenance, self._traffic, self._live, self._durability, gate)
 
     def shown(self, settings: Settings) -> Callable[[], ServerFigures] | None:
-        """Returns what the page shows; None where metrics take a token or an address of their own."""
+        """Returns the figures for the page. None where metrics take a token or an address of their own."""
         return None if settings.metrics_token or settings.metrics_address else self._now
 
     def _now(self) -> ServerFigures:

@@ -1,4 +1,4 @@
-"""What is done in jobs, and how many at a time."""
+"""The kinds of jobs, and how many of each run at a time."""
 
 from rowkeep.compose.processes import Workers
 from rowkeep.compose.storage import Storage
@@ -57,7 +57,7 @@ def _transfers(
     exporting: ExportProcesses,
     settings: Settings,
 ) -> TransferService:
-    """What fetches the content of loads that name a place in place of a file."""
+    """Returns the service that fetches the content of loads without a file."""
     hosts = permitted_hosts(settings.transfer_hosts)
     urls = UrlContents(hosts, seconds_max=settings.transfer_seconds_max)
     bytes_max = settings.temp_upload_bytes_max

@@ -18,7 +18,7 @@ WORKER_MODULES = ("rowkeep.workers.load", "rowkeep.workers.export", "rowkeep.wor
 
 
 class Workers(msgspec.Struct, frozen=True):
-    """What runs in processes of its own."""
+    """The work that is done in processes of its own."""
 
     sealing: SealingProcess
     large_bodies: DecodingProcesses

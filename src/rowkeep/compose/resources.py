@@ -1,4 +1,4 @@
-"""The resources of the API: which handlers answer, and which services they ask."""
+"""The resources of the API: their handlers, and the services that these use."""
 
 from functools import partial
 
@@ -40,7 +40,7 @@ from rowkeep.storage.segments.chaining import ChainReading
 
 
 def route_table(storage: Storage, services: Services, figures: Figures, settings: Settings) -> RouteTable:
-    """Returns every route of the API but the heart, with what answers it."""
+    """Returns every route of the API except insertRows, each with its handler."""
     doors, url = storage.doors, settings.public_url
     datasets = DatasetService(doors)
     answers = FollowAnswers(services.follows, stall_seconds_max=settings.follow_stall_seconds_max)

@@ -1,4 +1,4 @@
-"""The services over what is stored."""
+"""Builds the services over the storage."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -44,7 +44,7 @@ from rowkeep.storage.raw_contents import RawContentFolder
 
 
 class Services(msgspec.Struct, frozen=True):
-    """What resources and pages ask. A service that needs the doors alone is made where it is asked."""
+    """The services that resources and pages share. One that needs only the doors is made where it is used."""
 
     maintenance: Maintenance
     jobs: JobService
@@ -67,7 +67,7 @@ class Services(msgspec.Struct, frozen=True):
 
 
 def services_over(storage: Storage, workers: Workers, settings: Settings, stack: AsyncExitStack) -> Services:
-    """Builds the services over what is stored."""
+    """Builds the services over the storage."""
     doors, readings = storage.doors, storage.readings
     files = ContentFolder(storage.directory.temp_uploads, Disk(), storage.reserve)
     exported = exported_files(storage.directory)

@@ -46,7 +46,7 @@ async def open_storage(
     settings: Settings,
     stack: AsyncExitStack,
 ) -> Storage:
-    """Opens what keeps rows, and sweeps what an earlier process left unnamed."""
+    """Opens the journal and the segments, and sweeps what an earlier process left unnamed."""
     lane = _lane(database, settings)
     reserve = DiskReserve(directory.path, bytes_min=settings.disk_reserve_bytes_min)
     doors = StorageDoors(database, lane, reserve, readers_max=settings.readers_max)
@@ -74,7 +74,7 @@ async def _sweep_at_start(storage: Storage) -> None:
 
 
 async def sweep_at_end(storage: Storage) -> None:
-    """Removes what the sealing process wrote and nothing names. It does not run now."""
+    """Removes the sealing process's unnamed files. The process does not run any more."""
     with suppress(StorageError, OSError):  # the next start does it
         present = storage.segments.names()
         named = await storage.doors.read(lambda view: view.segments.file_names())
@@ -82,7 +82,7 @@ async def sweep_at_end(storage: Storage) -> None:
 
 
 def durability_of(directory: DataDirectory) -> Durability:
-    """Measures how safe the disk is, and says so in the log when it may lose rows."""
+    """Measures how safe the disk is, and logs a warning when it may lose rows."""
     found = measure_durability(directory.path)
     if found.class_ is not DurabilityClass.DURABLE:
         _log.warning("the disk may lose what was acknowledged", **msgspec.to_builtins(found))

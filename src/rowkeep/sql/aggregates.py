@@ -24,7 +24,7 @@ WINDOW_NAMES_MAX = 20
 
 
 class Aggregate(msgspec.Struct):
-    """What an aggregate becomes: `sql` takes ` OVER (...)`, or an empty text."""
+    """The SQL of an aggregate. `sql` is a function that takes ` OVER (...)`, or an empty text."""
 
     sql: Callable[[str], str]
     type: SqlType
@@ -37,7 +37,7 @@ _outer_cast = re.compile(r"(CAST\()(.*)( AS [A-Z0-9(),]+\))").fullmatch
 
 
 def aggregates(*names: str) -> Callable[[Builder], Builder]:
-    """Says which aggregates a function here builds."""
+    """Registers a function here as the builder of the named aggregates."""
 
     def register(builder: Builder) -> Builder:
         AGGREGATES.update(dict.fromkeys(names, builder))
@@ -47,7 +47,7 @@ def aggregates(*names: str) -> Callable[[Builder], Builder]:
 
 
 def windows(*names: str) -> Callable[[Builder], Builder]:
-    """Registers what builds the functions of these names, which need OVER."""
+    """Registers the builder of the named functions, which need OVER."""
 
     def register(builder: Builder) -> Builder:
         WINDOW_ONLY.update(dict.fromkeys(names, builder))
@@ -57,23 +57,23 @@ def windows(*names: str) -> Callable[[Builder], Builder]:
 
 
 def aggregate_names() -> set[str]:
-    """Every aggregate of the list and of this file."""
+    """Returns every aggregate of the list and of this file."""
     listed = {name for name, lines in signatures().items() if lines[0].chapter == "Aggregates"}
     return listed | set(AGGREGATES)
 
 
 def window_names() -> set[str]:
-    """Every function that needs OVER."""
+    """Returns every function that needs OVER."""
     return {name for name, lines in signatures().items() if lines[0].chapter == "Windows"} | set(WINDOW_ONLY)
 
 
 def is_aggregate(node: exp.Expr) -> bool:
-    """Whether a node is a call of an aggregate."""
+    """Returns whether a node is a call of an aggregate."""
     return isinstance(node, exp.Anonymous) and function_name(node) in aggregate_names()
 
 
 def has_aggregate(node: exp.Expr) -> bool:
-    """Whether an aggregate over the rows of this query stands in an expression."""
+    """Returns whether an expression has an aggregate over the rows of this query."""
     waiting: list[Any] = [node]
     while waiting:
         found = waiting.pop()
@@ -112,7 +112,7 @@ def _call(context: Context, scope: Scope, node: exp.Anonymous) -> Fragment:
 
 
 def aggregate_call(context: Context, scope: Scope, node: exp.Expr, over: str) -> Fragment:
-    """A call of an aggregate, over a window if there is one."""
+    """Returns a call of an aggregate, over a window if there is one."""
     if context.is_in_aggregate:
         raise refused(context.text, node, "An aggregate cannot stand within another; use a query in FROM.")
     if not over and scope.grouped is None:
@@ -141,7 +141,7 @@ def _built(context: Context, scope: Scope, node: exp.Expr, over: str) -> Aggrega
 
 
 def _listed(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers) -> Aggregate:
-    """An aggregate that is a line of the list."""
+    """Returns an aggregate that is a line of the list."""
     name = function_name(node)
     if modifiers.order is not None or modifiers.limit is not None or modifiers.ignores_nulls is not None:
         raise refused(context.text, node, f"{name} takes no ORDER BY, LIMIT or NULLS.")
@@ -166,7 +166,7 @@ def _listed(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers
 def one_value(
     context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers, *counts: int
 ) -> list[Fragment]:
-    """The values of a call that takes so many."""
+    """Returns the values of a call, which must have one of these counts."""
     if len(modifiers.values) not in (counts or (1,)):
         wanted = " or ".join(map(str, counts or (1,)))
         raise refused(context.text, node, f"{function_name(node)} takes {wanted} arguments.")
@@ -266,7 +266,7 @@ def _extreme_by(context: Context, scope: Scope, node: exp.Expr, modifiers: Modif
 
 @aggregates("CORR")
 def _corr(context: Context, scope: Scope, node: exp.Expr, modifiers: Modifiers) -> Aggregate:
-    """The covariance over the root of both variances; DuckDB's own is less exact."""
+    """Returns the covariance over the root of both variances, since DuckDB's own CORR is less exact."""
     one, other = (
         as_type(context, node, value, FLOAT64, "What CORR compares")
         for value in one_value(context, scope, node, modifiers, 2)
@@ -296,7 +296,7 @@ def _window(context: Context, scope: Scope, node: exp.Window) -> Fragment:
 
 
 def _named_parts(context: Context, scope: Scope, node: exp.Window) -> dict[str, Any]:
-    """What a window is made of, that of the window whose name it has included."""
+    """Returns the parts of a window, with those of the named window that it refers to."""
     parts = {part: value for part, value in node.args.items() if value}
     for _ in range(WINDOW_NAMES_MAX):
         name = parts.pop("alias", None)

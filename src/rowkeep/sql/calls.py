@@ -22,7 +22,7 @@ SPECIAL: dict[str, Special] = {}
 
 
 def calls(*names: str) -> Callable[[Special], Special]:
-    """Says which functions a function here translates."""
+    """Registers a function here as the translation of the named functions."""
 
     def register(special: Special) -> Special:
         SPECIAL.update(dict.fromkeys(names, special))
@@ -32,7 +32,7 @@ def calls(*names: str) -> Callable[[Special], Special]:
 
 
 def function_name(node: exp.Expr) -> str:
-    """The name of a called function, in upper case."""
+    """Returns the name of a called function, in upper case."""
     this = node.this
     return (this if isinstance(this, str) else this.name).upper()
 
@@ -43,7 +43,7 @@ def _call(context: Context, scope: Scope, node: exp.Anonymous) -> Fragment:
 
 
 def call(context: Context, scope: Scope, node: exp.Expr, name: str) -> Fragment:
-    """A call that is neither an aggregate nor over a window."""
+    """Returns a call that is neither an aggregate nor over a window."""
     special = SPECIAL.get(name)
     if special is not None:
         return special(context, scope, node, list(node.expressions))
@@ -51,7 +51,7 @@ def call(context: Context, scope: Scope, node: exp.Expr, name: str) -> Fragment:
 
 
 def listed_call(context: Context, scope: Scope, node: exp.Expr, name: str, nodes: list[Any]) -> Fragment:
-    """A call of a function that is a line of the list."""
+    """Returns a call of a function that is a line of the list."""
     arguments = [translate(context, scope, argument) for argument in nodes]
     template, types, result = _line_of(context, node, name, arguments)
     parts = [in_type(context, node, part, type_) for part, type_ in zip(arguments, types, strict=True)]
@@ -74,7 +74,7 @@ def _line_of(
 
 
 def unknown_function(context: Context, node: exp.Expr, name: str) -> Exception:
-    """What is said of a function that is not on the list."""
+    """Returns the error for a function that is not on the list."""
     known = {*SPECIAL, *(line.name for line in listed_functions())}
     meant = suggestion(name, sorted(known))
     return refused(
@@ -84,7 +84,10 @@ def unknown_function(context: Context, node: exp.Expr, name: str) -> Exception:
 
 @handles("SafeFunc")
 def _safe(context: Context, scope: Scope, node: exp.SafeFunc) -> Fragment:
-    """SAFE.name(...): NULL where the function fails. Its arguments may fail, and must not be covered up."""
+    """Returns SAFE.name(...): NULL where the function fails.
+
+    A failure of its arguments must still be an error.
+    """
     call_node = node.this
     if not isinstance(call_node, exp.Anonymous):
         raise refused(context.text, node, "SAFE. is followed by a function.")
@@ -178,7 +181,7 @@ def _null_if(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) -
 
 @calls("GREATEST", "LEAST")
 def _greatest(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) -> Fragment:
-    """NULL if any is NULL, and NaN if any is NaN."""
+    """Returns GREATEST: NULL if any value is NULL, and NaN if any is NaN."""
     name = function_name(node)
     if not nodes:
         raise refused(context.text, node, f"{name} needs an argument.")
@@ -210,14 +213,14 @@ def _normalize(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any])
 
 
 def expect(context: Context, node: exp.Expr, nodes: list[Any], count: int) -> None:
-    """Raises QueryRefused unless a call has so many arguments."""
+    """Raises QueryRefused unless a call has this many arguments."""
     if len(nodes) != count:
         name = function_name(node)
         raise refused(context.text, node, f"{name} takes {count} arguments, and this call has {len(nodes)}.")
 
 
 def constant_text(context: Context, scope: Scope, node: exp.Expr, what: str) -> str:
-    """An argument that must be a literal text or a parameter."""
+    """Returns the text of an argument that must be a literal text or a parameter."""
     text = translate(context, scope, node).text
     if text is None:
         raise refused(context.text, node, f"{what} must be a literal text or a parameter.")
@@ -225,5 +228,5 @@ def constant_text(context: Context, scope: Scope, node: exp.Expr, what: str) -> 
 
 
 def truth(sql: str) -> Fragment:
-    """A fragment that is true or false."""
+    """Returns a fragment that is true or false."""
     return Fragment(sql, BOOL)

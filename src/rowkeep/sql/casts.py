@@ -1,4 +1,4 @@
-"""CAST and SAFE_CAST: which types turn into which when asked, and the exact texts that BigQuery takes.
+"""CAST and SAFE_CAST: the allowed pairs of types, and the exact texts that BigQuery takes.
 
 DuckDB's own casts take more than BigQuery's: `infinity` as a date, `1e3` as an integer, `yes` as a boolean.
 So texts go through functions of ours, and what they do not take is an error, or NULL for SAFE_CAST.
@@ -93,12 +93,12 @@ _CASTS: dict[tuple[str, str], tuple[str, str]] = {
 
 
 def listed_casts() -> list[tuple[str, str]]:
-    """Which type can be cast to which, for the documentation."""
+    """Returns the pairs of types that can be cast, for the documentation."""
     return list(_CASTS)
 
 
 def named_type(context: Context, node: exp.DataType) -> SqlType:
-    """The type that a query names. Raises QueryRefused for one that is not supported."""
+    """Returns the type that a query names. Raises QueryRefused for an unsupported one."""
     name = getattr(node.this, "value", str(node.this))
     if name == "ARRAY" and len(node.expressions) == 1:
         return array_of(named_type(context, node.expressions[0]))
@@ -131,7 +131,7 @@ def _cast(context: Context, scope: Scope, node: exp.Cast) -> Fragment:
 
 
 def cast(context: Context, node: exp.Expr, value: Fragment, target: SqlType, *, is_safe: bool) -> str:
-    """A fragment in another type, as one that asked for it gets it. Raises QueryRefused."""
+    """Returns the SQL of a fragment cast to another type on request. Raises QueryRefused."""
     if value.type == target:
         return value.sql
     if value.type == UNTYPED:
@@ -168,7 +168,7 @@ _PARTS = {
 
 
 def _formatted(context: Context, node: exp.Cast, value: Fragment, target: SqlType) -> Fragment:
-    """CAST(x AS STRING FORMAT '...') of dates and times; upper case only, as the parts are written."""
+    """Returns CAST(x AS STRING FORMAT '...') of dates and times. The parts must be in upper case."""
     format_ = node.args["format"]
     kinds = {"DATE": "date", "DATETIME": "datetime", "TIMESTAMP": "timestamp", "TIME": "time"}
     if target != STRING or value.type.name not in kinds or not isinstance(format_, exp.Literal):

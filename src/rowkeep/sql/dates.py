@@ -29,7 +29,7 @@ _OF_DATE = ("DAY", "WEEK", "ISOWEEK", "MONTH", "QUARTER", "YEAR", "ISOYEAR")
 
 
 def part_of(context: Context, node: exp.Expr, allowed: tuple[str, ...]) -> tuple[str, int]:
-    """A part such as DAY or WEEK(MONDAY), and on which day weeks begin (Sunday is 0)."""
+    """Returns a part such as DAY or WEEK(MONDAY), and the day on which weeks begin (Sunday is 0)."""
     if isinstance(node, exp.Anonymous) and str(node.this).upper() == "WEEK" and len(node.expressions) == 1:
         name, day = "WEEK", node.expressions[0].name.upper()
         if day not in WEEKDAYS:
@@ -44,7 +44,7 @@ def part_of(context: Context, node: exp.Expr, allowed: tuple[str, ...]) -> tuple
 
 
 def interval_sql(context: Context, scope: Scope, node: exp.Expr, sign: str, allowed: tuple[str, ...]) -> str:
-    """`INTERVAL amount part` as DuckDB's, to be added."""
+    """Returns `INTERVAL amount part` in DuckDB's SQL, to be added."""
     if not isinstance(node, exp.Interval) or node.args.get("unit") is None:
         raise refused(context.text, node, "INTERVAL is expected here, such as INTERVAL 3 DAY.")
     part, _ = part_of(context, node.args["unit"], allowed)
@@ -63,7 +63,7 @@ def interval_sql(context: Context, scope: Scope, node: exp.Expr, sign: str, allo
 
 
 def with_interval(context: Context, scope: Scope, node: exp.Binary, sign: str) -> Fragment:
-    """`date + INTERVAL ...`: a date becomes a DATETIME."""
+    """Returns `date + INTERVAL ...`. A date becomes a DATETIME."""
     value = translate(context, scope, node.this)
     if value.type == TIMESTAMP:
         allowed: tuple[str, ...] = (*_OF_TIME, "DAY")
@@ -85,7 +85,7 @@ _ADDED: dict[str, tuple[SqlType, tuple[str, ...]]] = {
 
 
 def added(context: Context, scope: Scope, node: exp.Expr, name: str, nodes: list[Any]) -> Fragment:
-    """DATE_ADD, TIME_SUB and their kin."""
+    """Returns DATE_ADD, TIME_SUB and similar calls."""
     kind, _, direction = name.partition("_")
     type_, allowed = _ADDED[kind]
     need(context, node, nodes, name, 2)
@@ -96,14 +96,14 @@ def added(context: Context, scope: Scope, node: exp.Expr, name: str, nodes: list
 
 
 def need(context: Context, node: exp.Expr, nodes: list[Any], name: str, *counts: int) -> None:
-    """Raises QueryRefused unless a call has as many arguments as it may."""
+    """Raises QueryRefused unless a call has one of these counts of arguments."""
     if len(nodes) not in counts:
         wanted = " or ".join(map(str, counts))
         raise refused(context.text, node, f"{name} takes {wanted} arguments, and this call has {len(nodes)}.")
 
 
 def difference(context: Context, scope: Scope, node: exp.Expr, name: str, nodes: list[Any]) -> Fragment:
-    """DATE_DIFF and its kin: the first minus the second."""
+    """Returns DATE_DIFF and similar calls: the first minus the second."""
     kind = name.partition("_")[0]
     allowed = {
         "DATE": _OF_DATE,
@@ -133,7 +133,7 @@ def difference(context: Context, scope: Scope, node: exp.Expr, name: str, nodes:
 
 
 def truncated_date(sql: str, part: str, weekday: int) -> str:
-    """The first day of the part that a date is in."""
+    """Returns the first day of the part that a date is in."""
     if part == "DAY":
         return f"CAST({sql} AS DATE)"
     if part == "WEEK":
@@ -144,7 +144,7 @@ def truncated_date(sql: str, part: str, weekday: int) -> str:
 
 
 def truncated(context: Context, scope: Scope, node: exp.Expr, name: str, nodes: list[Any]) -> Fragment:
-    """DATE_TRUNC and its kin."""
+    """Returns DATE_TRUNC and similar calls."""
     kind = name.partition("_")[0]
     need(context, node, nodes, name, *((2, 3) if kind == "TIMESTAMP" else (2,)))
     value = translate(context, scope, nodes[0])
@@ -177,7 +177,7 @@ def _truncations(type_: SqlType) -> tuple[str, ...]:
 
 
 def last_day(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) -> Fragment:
-    """LAST_DAY(date[, part])."""
+    """Returns LAST_DAY(date[, part])."""
     need(context, node, nodes, "LAST_DAY", 1, 2)
     value = translate(context, scope, nodes[0])
     type_ = DATETIME if value.type == DATETIME else DATE
@@ -246,7 +246,7 @@ def _extractable(type_: SqlType) -> tuple[str, ...]:
 
 
 def formatted(value: Fragment, elements: str, zone: str) -> Fragment:
-    """A date or time as text, in strftime's elements; `elements` and `zone` are SQL."""
+    """Returns a date or time as text, by strftime's elements. `elements` and `zone` are SQL."""
     micros = f"epoch_us({value.sql})" if value.type != DATE else f"epoch_us(CAST({value.sql} AS TIMESTAMP))"
     if value.type != TIMESTAMP:
         return Fragment(f"bq_format_time({elements}, {micros}, 0, 'UTC')", STRING)
@@ -256,7 +256,7 @@ def formatted(value: Fragment, elements: str, zone: str) -> Fragment:
 
 
 def date_array(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) -> str:
-    """GENERATE_DATE_ARRAY with a step."""
+    """Returns GENERATE_DATE_ARRAY with a step."""
     need(context, node, nodes, "GENERATE_DATE_ARRAY", 3)
     start, end = (as_type(context, node, translate(context, scope, value), DATE) for value in nodes[:2])
     step = nodes[2]
@@ -281,7 +281,7 @@ def date_array(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any])
 
 
 def now_sql(context: Context, kind: str, zone: str | None) -> Fragment:
-    """CURRENT_DATE and its kin: the moment at which the query began, in a zone."""
+    """Returns CURRENT_DATE and similar calls: the time at which the query began, in a zone."""
     moment = f"TIMESTAMP {quoted(context.now.isoformat(sep=' '))}"
     local = moment if zone is None else f"timezone({zone}, timezone('UTC', {moment}))"
     if kind == "CURRENT_TIMESTAMP":

@@ -47,14 +47,17 @@ NODES_MAX = 100_000
 
 @lru_cache(maxsize=1)
 def duckdb_functions() -> frozenset[str]:
-    """The functions that may be called, in lower case, beside those of geography."""
+    """Returns the functions that may be called, in lower case, without those of geography."""
     text = (files("rowkeep.sql") / "duckdb_functions.txt").read_text(encoding="utf-8")
     lines = (line for line in text.splitlines() if not line.startswith("#"))
     return frozenset(word for line in lines for word in line.split())
 
 
 def checked_tree(text: str, tree: Tree) -> list[tuple[str, int | None]]:
-    """The tables that a tree names, with their places. Raises QueryRefused for what is not on the lists."""
+    """Returns the tables that a tree names, with their places.
+
+    Raises QueryRefused for anything that is not on the lists.
+    """
     if tree.get("error"):
         raise _syntax_error(text, tree)
     statements = tree["statements"]
@@ -69,7 +72,10 @@ def checked_tree(text: str, tree: Tree) -> list[tuple[str, int | None]]:
 
 
 def with_views(tree: Tree, views: Mapping[str, str]) -> Tree:
-    """The tree with each table that it names replaced by a view; the names are still the tables' aliases."""
+    """Returns the tree with each named table replaced by a view.
+
+    The table's name becomes the view's alias.
+    """
     own = list(_nodes(tree))
     for node in own:
         if _is_own_table(tree, node):
@@ -81,12 +87,12 @@ def with_views(tree: Tree, views: Mapping[str, str]) -> Tree:
 
 
 def reference_of_source(node: Tree) -> str:
-    """The name of a table as it was written, its parts joined by dots."""
+    """Returns the name of a table as it was written, its parts joined by dots."""
     return ".".join(node[part] for part in ("catalog_name", "schema_name", "table_name") if node[part])
 
 
 def uses_geography(tree: Tree) -> bool:
-    """Whether a function of geography is called."""
+    """Returns whether a function of geography is called."""
     return any(str(node.get("function_name", "")).lower().startswith("st_") for node in _nodes(tree))
 
 
@@ -138,7 +144,7 @@ def _is_own_table(tree: Tree, node: Tree) -> bool:
 
 
 def _with_names(tree: Tree) -> frozenset[str]:
-    """The names that WITH gives anywhere."""
+    """Returns the names that WITH gives anywhere."""
     return frozenset(
         str(named["key"]).lower()
         for node in _nodes(tree)

@@ -1,4 +1,4 @@
-"""What leaves a query in DuckDB's dialect: its columns as variables of the eight types."""
+"""The output of a query in DuckDB's dialect: its columns as variables of the eight types."""
 
 import re
 from collections import Counter
@@ -45,7 +45,7 @@ _other = re.compile(r"\W+", re.ASCII)
 
 
 def finished_duckdb(sql: str, columns: list[tuple[str, str]]) -> Translation:
-    """A query with its columns, by name and DuckDB's type, as they leave it. Raises QueryRefused."""
+    """Returns a query with its columns (names and DuckDB types) as output. Raises QueryRefused."""
     if len(columns) > VARIABLES_MAX:
         raise QueryRefused(f"A result has at most {VARIABLES_MAX:,} columns.")
     names = _names([name for name, _ in columns])
@@ -59,7 +59,7 @@ def finished_duckdb(sql: str, columns: list[tuple[str, str]]) -> Translation:
 
 
 def _names(given: list[str]) -> list[str]:
-    """Names that variables can have: what else is in one becomes `_`."""
+    """Returns names that variables can have: any other character becomes `_`."""
     names = []
     for index, name in enumerate(given):
         made = _other.sub("_", name).strip("_") if _other.search(name) else name

@@ -35,7 +35,7 @@ _INTEGER_MAX = 2**63 - 1
 
 
 def handles(*names: str) -> Callable[[Handler], Handler]:
-    """Says which nodes a function translates."""
+    """Registers a function as the translation of the named nodes."""
 
     def register(handler: Handler) -> Handler:
         HANDLERS.update(dict.fromkeys(names, handler))
@@ -45,7 +45,7 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
 
 
 def translate(context: Context, scope: Scope, node: exp.Expr) -> Fragment:
-    """The fragment of an expression. Raises QueryRefused."""
+    """Returns the fragment of an expression. Raises QueryRefused."""
     handler = HANDLERS.get(type(node).__name__)
     if handler is None:
         raise refused(context.text, node, f"{type(node).__name__} is not supported here.")
@@ -57,7 +57,7 @@ def translate(context: Context, scope: Scope, node: exp.Expr) -> Fragment:
 
 
 def _ungrouped(context: Context, scope: Scope, handler: Handler, node: exp.Expr) -> Fragment | None:
-    """The fragment of an expression that the rows are grouped by."""
+    """Returns the fragment of an expression that the rows are grouped by, or None."""
     if isinstance(node, exp.Literal) or not scope.grouped:
         return None
     grouped, scope.grouped = scope.grouped, None
@@ -71,7 +71,10 @@ def _ungrouped(context: Context, scope: Scope, handler: Handler, node: exp.Expr)
 
 
 def as_type(context: Context, node: exp.Expr, fragment: Fragment, type_: SqlType, what: str = "") -> str:
-    """A fragment's SQL in a type that it turns into unasked. Raises QueryRefused where it does not."""
+    """Returns a fragment's SQL in a type that it turns into unasked.
+
+    Raises QueryRefused when it does not.
+    """
     if distance(fragment.type, type_, is_literal=fragment.is_literal) is None:
         wanted = f"{what} must be {type_}" if what else f"{type_} is expected here"
         raise refused(context.text, node, f"{wanted}, not {fragment.type}. Use CAST to change the type.")
@@ -90,7 +93,7 @@ def in_type(context: Context, node: exp.Expr, fragment: Fragment, type_: SqlType
 
 
 def supertype(context: Context, nodes: list[Any], fragments: list[Fragment], what: str) -> SqlType:
-    """The type that all turn into. Raises QueryRefused where there is none."""
+    """Returns the type that all fragments turn into. Raises QueryRefused when there is none."""
     candidates = [fragment.type for fragment in fragments if fragment.type != UNTYPED]
     if not candidates:
         return INT64
@@ -123,7 +126,7 @@ def _literal(context: Context, scope: Scope, node: exp.Literal) -> Fragment:
 
 
 def text_literal(text: str) -> Fragment:
-    """A text as a literal."""
+    """Returns a text as a literal."""
     return Fragment(quoted(text), STRING, is_literal=True, is_plain=True, text=text)
 
 
@@ -188,7 +191,7 @@ def _dot(context: Context, scope: Scope, node: exp.Dot) -> Fragment:
 
 
 def resolved(context: Context, scope: Scope, node: exp.Expr, parts: list[str]) -> Fragment:
-    """What a name means: a column, or a field of one. Raises QueryRefused for a name that is none."""
+    """Returns what a name means: a column, or a field of one. Raises QueryRefused for an unknown name."""
     at: Scope | None = scope
     while at is not None:
         if len(parts) == 1 and parts[0].lower() in at.aliases:
@@ -257,7 +260,7 @@ def _only(context: Context, node: exp.Expr, found: list[Column], name: str) -> F
 
 
 def field_of(context: Context, node: exp.Expr, value: Fragment, name: str) -> Fragment:
-    """A field of a struct."""
+    """Returns a field of a struct."""
     for index, (field, type_) in enumerate(value.type.fields):
         if field.lower() == name.lower():
             return Fragment(f"struct_extract({value.sql}, 'f{index}')", type_, is_plain=value.is_plain)
@@ -282,7 +285,7 @@ def _array(context: Context, scope: Scope, node: exp.Array) -> Fragment:
 
 @handles("Struct")
 def struct(context: Context, scope: Scope, node: exp.Expr) -> Fragment:
-    """STRUCT(...): its fields are named by AS, or by the columns that they are."""
+    """Returns STRUCT(...). Its fields are named by AS, or by the columns that they are."""
     fields: list[tuple[str, SqlType]] = []
     parts = []
     for index, item in enumerate(node.expressions):

@@ -57,7 +57,7 @@ _key_match = re.compile(
 
 
 def filtered(shape: TableShape, asked: RowFilter) -> Translation:
-    """The rows that a filter asks for, in DuckDB's words. Raises QueryRefused."""
+    """Returns the rows that a filter asks for, in DuckDB's SQL. Raises QueryRefused."""
     relation = table_as_relation(shape)
     where = None if asked.where is None else _condition_node(asked.where)
     # Places in messages are those of the condition as it was sent.
@@ -78,7 +78,7 @@ def filtered(shape: TableShape, asked: RowFilter) -> Translation:
 def _ordered(
     context: Context, relation: Relation, shape: TableShape, asked: RowFilter, test: str, columns: list[int]
 ) -> str:
-    """The rows sorted; their number in the table decides between equal ones."""
+    """Returns the rows sorted. Equal rows are sorted by their number in the table."""
     numbered = f"SELECT r.*, row_number() OVER () AS n FROM ({relation.sql}) r WHERE {test}"
     scope = Scope()
     scope.sources.append(relation.source("s", None))
@@ -120,7 +120,7 @@ def _selected(scope: Scope, shape: TableShape, asked: RowFilter) -> list[int]:
 
 
 def _condition_node(text: str) -> exp.Expr:
-    """The condition of a text that is one and nothing more."""
+    """Returns the condition in a text that holds one condition and nothing else."""
     try:
         root = parsed_statement(_PREFIX + text)
     except QueryRefused as error:
@@ -139,5 +139,5 @@ def _condition_node(text: str) -> exp.Expr:
 
 
 def _moved(error: QueryRefused) -> str:
-    """What is said of a text, without its place: that counts what stands before it."""
+    """Returns the message of an error without its place, which counts text that the caller did not send."""
     return error.message.split(": ", 1)[-1] if error.line is not None else error.message

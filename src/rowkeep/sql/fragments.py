@@ -1,4 +1,4 @@
-"""Pieces of translated SQL: what each is in DuckDB's words, and of which type.
+"""Pieces of translated SQL, each with its type.
 
 A fragment's SQL can stand anywhere an operand can: it is a name, a literal, a call or in parentheses.
 """
@@ -15,7 +15,7 @@ SQL_CHARACTERS_MAX = 4_000_000
 
 
 class Fragment(msgspec.Struct, frozen=True):
-    """An expression. `is_literal` may turn into more types unasked; `text` is a literal text's.
+    """An expression. A literal (`is_literal`) may turn into more types unasked; `text` is a literal text's.
 
     `is_plain` holds for names and literals: they cannot fail. `leaves` are the operands of a calculation with
     floating point numbers, which is checked for overflow as a whole.
@@ -30,7 +30,7 @@ class Fragment(msgspec.Struct, frozen=True):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column of what stands in FROM; `is_hidden` ones are not in `*`."""
+    """A column of a source in FROM. Hidden ones (`is_hidden`) are not in `*`."""
 
     name: str | None
     value: Fragment
@@ -38,9 +38,9 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Source(msgspec.Struct, frozen=True):
-    """One thing that stands in FROM. `value` is what its name alone means, which only UNNEST has.
+    """One source in FROM. `value` is what its name alone means; only UNNEST has that.
 
-    What USING made of columns of the same name stands in a source of its own, `is_merged`.
+    The columns that USING merged are in a source of their own, `is_merged`.
     """
 
     alias: str | None
@@ -50,7 +50,7 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Relation(msgspec.Struct, frozen=True):
-    """A query or a table in DuckDB's words, with its columns; each is named c0, c1 and so on in `sql`."""
+    """A query or a table in DuckDB's SQL, with its columns. They are named c0, c1 and so on in `sql`."""
 
     sql: str
     names: tuple[str | None, ...]
@@ -58,7 +58,7 @@ class Relation(msgspec.Struct, frozen=True):
     hidden: tuple[bool, ...] = ()
 
     def source(self, name: str, alias: str | None) -> Source:
-        """What stands in FROM under a name of ours and an alias of the caller's."""
+        """Returns the relation as a source in FROM, under our name and the caller's alias."""
         hidden = self.hidden or (False,) * len(self.names)
         return Source(
             alias,
@@ -72,7 +72,10 @@ class Relation(msgspec.Struct, frozen=True):
 
 
 class Scope:
-    """What names mean at one place of a query: the sources in FROM, and those of the queries around it."""
+    """The names that can be used at one place of a query:
+
+    those of the sources in FROM and of outer queries.
+    """
 
     def __init__(self, parent: "Scope | None" = None) -> None:
         self.parent = parent
@@ -85,7 +88,7 @@ class Scope:
         self.windows: dict[str, exp.Window] = {}
 
     def merge(self, columns: list[Column]) -> None:
-        """What USING joined comes first, and is what the bare names mean."""
+        """Puts the columns that USING joined first. The bare names mean them from now on."""
         names = {column.name for column in columns}
         kept = []
         for source in self.sources:
@@ -96,12 +99,12 @@ class Scope:
         self.sources = [*kept, Source(None, tuple(columns), is_merged=True)]
 
     def parent_only(self) -> "Scope":
-        """What a query in FROM sees: not what stands beside it."""
+        """Returns the scope of a query in FROM, which does not see the sources beside it."""
         return self.parent or Scope()
 
 
 class Context:
-    """One translation: the text, what it may use, and what was made so far."""
+    """The state of one translation: the text, the tables and parameters, and what was made so far."""
 
     def __init__(
         self,
@@ -121,7 +124,7 @@ class Context:
         self._count = 0
 
     def query_relation(self, scope: Scope, node: exp.Expr) -> "Relation":
-        """A query that stands within an expression; it sees the names around it."""
+        """Returns a query that stands within an expression. It sees the names around it."""
         inner = node.this if isinstance(node, exp.Subquery) and set_parts(node) == {"this"} else node
         was_in_aggregate, self.is_in_aggregate = self.is_in_aggregate, False
         try:
@@ -130,7 +133,7 @@ class Context:
             self.is_in_aggregate = was_in_aggregate
 
     def new_name(self) -> str:
-        """A name that nothing else of the query has."""
+        """Returns a name that nothing else of the query has."""
         self._count += 1
         return f"r{self._count}"
 
@@ -139,7 +142,7 @@ QueryTranslation = Callable[[Context, exp.Expr, Scope | None], Relation]
 
 
 def set_parts(node: exp.Expr) -> set[str]:
-    """The parts of a node that are filled."""
+    """Returns the parts of a node that are filled."""
     return {part for part, value in node.args.items() if value}
 
 
@@ -151,7 +154,7 @@ class Parameters(msgspec.Struct, frozen=True):
 
 
 def quoted(text: str) -> str:
-    """A text as a literal of DuckDB's."""
+    """Returns a text as a literal of DuckDB."""
     escaped = text.replace("'", "''")
     if "\0" in text:
         return "concat(" + ", chr(0), ".join(f"'{part}'" for part in escaped.split("\0")) + ")"
@@ -159,27 +162,27 @@ def quoted(text: str) -> str:
 
 
 def joined(parts: Iterable[str], separator: str = ", ") -> str:
-    """Parts of SQL in a row."""
+    """Returns parts of SQL joined into one text."""
     return separator.join(parts)
 
 
 def cast_sql(sql: str, type_: SqlType) -> str:
-    """An expression in another of DuckDB's types."""
+    """Returns an expression cast to another of DuckDB's types."""
     return f"CAST({sql} AS {duckdb_type(type_)})"
 
 
 def null_of(type_: SqlType) -> str:
-    """NULL of a type."""
+    """Returns NULL of a type."""
     return f"CAST(NULL AS {duckdb_type(type_)})"
 
 
 def filled(template: str, arguments: list[str]) -> str:
-    """A template of functions.txt with its arguments; what fails in it ends the query."""
+    """Returns a template of functions.txt with its arguments. A failure in it ends the query."""
     return _filled(template, arguments).replace("fail('", "error('")
 
 
 def filled_safely(template: str, arguments: list[str]) -> str:
-    """Returns a template with its arguments in place, for SAFE: NULL where the function fails."""
+    """Returns a template with its arguments for SAFE: NULL where the function fails."""
     return f"TRY({_failures(_filled(template, arguments), lambda _: 'NULL')})"
 
 
@@ -208,11 +211,11 @@ def _failures(sql: str, replace: Callable[[str], str]) -> str:
 
 
 def integer(value: int) -> Fragment:
-    """A whole number as a literal."""
+    """Returns a whole number as a literal."""
     sql = f"CAST({value} AS BIGINT)" if value >= 0 else f"CAST('{value}' AS BIGINT)"
     return Fragment(sql, INT64, is_literal=True, is_plain=True)
 
 
 def is_scalar(type_: SqlType) -> bool:
-    """Whether a type is neither an array nor a struct."""
+    """Returns whether a type is neither an array nor a struct."""
     return type_.name in DUCKDB_TYPES

@@ -180,7 +180,7 @@ _CLAUSES = {
 
 
 class GateParser(BigQueryParser):
-    """The parser: every function is a name and its arguments."""
+    """The parser. It reads every function as a name and its arguments."""
 
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
@@ -195,7 +195,7 @@ class GateParser(BigQueryParser):
     }
 
     def parse_cast(self, node: type[exp.Cast]) -> exp.Expr:
-        """What stands in the parentheses of CAST, as it is written."""
+        """Returns the content of CAST's parentheses, as it is written."""
         this = self._parse_assignment()
         if not self._match(TokenType.ALIAS):
             self.raise_error("Expected AS in CAST")
@@ -206,7 +206,7 @@ class GateParser(BigQueryParser):
         return self.expression(node(this=this, to=to, format=format_))
 
     def _parse_interval(self, *options: Any, **named: Any) -> Any:
-        """`INTERVAL amount part`, as it is written."""
+        """Returns `INTERVAL amount part`, as it is written."""
         is_required = options[0] if options else named.get("require_interval", True)
         index = self._index
         if not self._match(TokenType.INTERVAL) and is_required:
@@ -221,7 +221,7 @@ class GateParser(BigQueryParser):
         return self.expression(exp.Interval(this=this, unit=unit))
 
     def _parse_table_parts(self, *arguments: Any, **options: Any) -> Any:
-        """A table, which remembers how its name was written."""
+        """Returns a table, which remembers how its name was written."""
         first = self._curr
         table = super()._parse_table_parts(*arguments, **options)
         if isinstance(table, exp.Table) and first is not None:
@@ -242,7 +242,7 @@ class GateDialect(BigQuery):
 
 
 class ParsedQuery(msgspec.Struct, frozen=True):
-    """A statement that passed the gate; `own_names` are those that WITH gives, in lower case."""
+    """A statement that passed the gate. `own_names` are the names that WITH gives, in lower case."""
 
     text: str
     root: exp.Query
@@ -251,7 +251,7 @@ class ParsedQuery(msgspec.Struct, frozen=True):
 
 
 def parse_query(text: str) -> ParsedQuery:
-    """Parses a statement and checks all of it. Raises QueryRefused."""
+    """Returns a parsed statement after checking all of it. Raises QueryRefused."""
     root = parsed_statement(text)
     check_nodes(text, root)
     tables = tuple(root.find_all(exp.Table))
@@ -263,7 +263,7 @@ def parse_query(text: str) -> ParsedQuery:
 
 
 def parsed_statement(text: str) -> exp.Query:
-    """The one statement of a text. Raises QueryRefused unless its root is a query."""
+    """Returns the one statement of a text. Raises QueryRefused unless it is a query."""
     if len(text) > QUERY_CHARACTERS_MAX:
         raise QueryRefused(
             f"A query has at most {QUERY_CHARACTERS_MAX:,} characters; this has {len(text):,}."
@@ -339,7 +339,7 @@ def _syntax_error(error: ParseError) -> QueryRefused:
 
 
 def reference_of(text: str, table: exp.Table) -> str:
-    """The name of a table as it was written, without its backticks."""
+    """Returns the name of a table as it was written, without its backticks."""
     written = table.meta.get("written")
     if not isinstance(written, str):
         raise refused(text, table, "A table is named in backticks: `owner.dataset.table`.")
@@ -347,6 +347,9 @@ def reference_of(text: str, table: exp.Table) -> str:
 
 
 def position_of(text: str, node: exp.Expr) -> tuple[int, int] | None:
-    """Line and column of a node, from 1, as far as its own or its nearest part's place is known."""
+    """Returns line and column of a node, from 1, by its own place or its nearest part's.
+
+    None when unknown.
+    """
     starts = [found.meta["start"] for found in node.walk() if "start" in found.meta]
     return at(text, min(starts)) if starts else None

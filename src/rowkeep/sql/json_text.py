@@ -1,4 +1,4 @@
-"""Values as JSON text: what TO_JSON_STRING says, and how arrays and structs leave a query."""
+"""Values as JSON text, for TO_JSON_STRING and for arrays and structs in a query's output."""
 
 from sqlglot import exp
 
@@ -8,7 +8,7 @@ from rowkeep.sql.types import SqlType
 
 
 def json_text(context: Context, node: exp.Expr, value: Fragment) -> str:
-    """The SQL of a value's JSON; NULL for NULL."""
+    """Returns the SQL of a value's JSON. NULL gives NULL."""
     return _json(context, node, value.sql, value.type, depth=0)
 
 

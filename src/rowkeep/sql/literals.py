@@ -20,7 +20,7 @@ _zone_match = re.compile(r"[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*").fullmatch
 
 
 def literal_text_in_type(context: Context, node: exp.Expr, text: str, type_: SqlType) -> str:
-    """A literal text as a date or time. Raises QueryRefused where it is none."""
+    """Returns a literal text as a date or time. Raises QueryRefused when it is not one."""
     try:
         if type_.name == "DATE":
             return f"DATE '{parse_date(text)}'"
@@ -34,7 +34,7 @@ def literal_text_in_type(context: Context, node: exp.Expr, text: str, type_: Sql
 
 
 def moment_sql(text: str) -> str:
-    """A text with or without a zone as a moment. Raises ValueError."""
+    """Returns a text, with or without a zone, as a moment. Raises ValueError."""
     reading, zone = _moment(text)
     sql = f"TIMESTAMP '{reading.isoformat(sep=' ')}'"
     if zone is None:
@@ -43,7 +43,7 @@ def moment_sql(text: str) -> str:
 
 
 def moment_micros(text: str) -> int:
-    """Microseconds since 1970 of a text that is a moment. Raises ValueError, for names of zones too."""
+    """Returns a moment in a text as microseconds since 1970. Raises ValueError, for names of zones too."""
     reading, zone = _moment(text)
     if zone is not None:
         raise ValueError(
@@ -54,7 +54,7 @@ def moment_micros(text: str) -> int:
 
 
 def _moment(text: str) -> tuple[datetime.datetime, str | None]:
-    """A reading in UTC, or one in a zone that has a name."""
+    """Returns a clock reading in UTC, or one with the name of its zone."""
     match = _moment_match(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is no TIMESTAMP.")
@@ -74,7 +74,7 @@ def _moment(text: str) -> tuple[datetime.datetime, str | None]:
 
 
 def parameter_value(context: Context, node: exp.Expr) -> Fragment:
-    """The value of `@name` or of the next `?`."""
+    """Returns the value of `@name` or of the next `?`."""
     if isinstance(node, exp.Placeholder):
         return value_literal(context, node, _positional(context, node))
     name = node.name
@@ -94,7 +94,7 @@ def _positional(context: Context, node: exp.Expr) -> object:
 
 
 def value_literal(context: Context, node: exp.Expr, value: object) -> Fragment:
-    """A value from JSON as a literal. Raises QueryRefused for one that has no type here."""
+    """Returns a value from JSON as a literal. Raises QueryRefused for one that has no type here."""
     if value is None:
         return Fragment(null_of(UNTYPED), UNTYPED, is_literal=True, is_plain=True)
     if isinstance(value, bool):

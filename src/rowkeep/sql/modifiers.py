@@ -1,4 +1,4 @@
-"""What can stand in the parentheses of an aggregate beside its values: DISTINCT, ORDER BY, LIMIT, nulls."""
+"""The modifiers in the parentheses of an aggregate: DISTINCT, ORDER BY, LIMIT, nulls."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from rowkeep.sql.types import FLOAT64, is_orderable
 
 
 class Modifiers(msgspec.Struct):
-    """The values of an aggregate's call and what stands beside them; `ignores_nulls` None is the default."""
+    """The values and modifiers of an aggregate's call. `ignores_nulls` is None for the default."""
 
     values: list[Any] = []
     is_distinct: bool = False
@@ -22,7 +22,7 @@ class Modifiers(msgspec.Struct):
 
 
 def modifiers_of(context: Context, node: exp.Expr) -> Modifiers:
-    """Takes the arguments of a call apart."""
+    """Returns the values and modifiers of a call."""
     found = Modifiers()
     while isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
         found.ignores_nulls = isinstance(node, exp.IgnoreNulls)
@@ -53,7 +53,7 @@ def _take(context: Context, found: Modifiers, node: exp.Expr) -> None:
 
 
 def order_sql(context: Context, scope: Scope, order: exp.Order | None) -> str:
-    """ORDER BY in DuckDB's words, empty without one."""
+    """Returns ORDER BY in DuckDB's SQL, empty without one."""
     if order is None:
         return ""
     keys = [key for ordered in order.expressions for key in _keys(context, scope, ordered)]
@@ -68,7 +68,7 @@ def _keys(context: Context, scope: Scope, ordered: exp.Expr) -> list[str]:
 
 
 def ordered_keys(context: Context, ordered: exp.Ordered, value: Fragment) -> list[str]:
-    """The sort keys of one expression of ORDER BY."""
+    """Returns the sort keys of one expression of ORDER BY."""
     direction = "DESC" if ordered.args.get("desc") else "ASC"
     return _sorted(context, ordered, value, direction, nulls_first=bool(ordered.args.get("nulls_first")))
 
@@ -76,7 +76,10 @@ def ordered_keys(context: Context, ordered: exp.Ordered, value: Fragment) -> lis
 def _sorted(
     context: Context, node: exp.Expr, value: Fragment, direction: str, *, nulls_first: bool
 ) -> list[str]:
-    """NaN comes before all numbers; NULL before that, unless it is said otherwise."""
+    """Returns sort keys:
+
+    NaN comes before all numbers, and NULL before NaN unless the query says otherwise.
+    """
     if not is_orderable(value.type):
         raise refused(context.text, node, f"Values of type {value.type} have no order.")
     if value.type == FLOAT64 and not value.is_literal:

@@ -35,7 +35,7 @@ _BITWISE = {
 
 
 def condition(context: Context, scope: Scope, node: exp.Expr, what: str) -> str:
-    """An expression that must be true or false."""
+    """Returns an expression that must be true or false."""
     return as_type(context, node, translate(context, scope, node), BOOL, what)
 
 
@@ -67,7 +67,7 @@ def _comparison(context: Context, scope: Scope, node: exp.Binary) -> Fragment:
 
 
 def compared(context: Context, node: exp.Expr, one: Fragment, other: Fragment, sign: str) -> Fragment:
-    """Two fragments compared as BigQuery does it."""
+    """Returns the comparison of two fragments, with BigQuery's meaning."""
     type_ = supertype(context, [node], [one, other], f"Comparing with {sign}")
     if not is_orderable(type_):
         raise refused(context.text, node, f"Values of type {type_} cannot be compared.")
@@ -79,7 +79,10 @@ def compared(context: Context, node: exp.Expr, one: Fragment, other: Fragment, s
 
 
 def _without_nan(sql: str, sign: str, left: tuple[str, bool], right: tuple[str, bool]) -> str:
-    """DuckDB puts NaN behind all numbers and finds it equal to itself; in BigQuery no comparison holds."""
+    """Returns a comparison that never holds for NaN, as in BigQuery.
+
+    DuckDB puts NaN behind all numbers and finds it equal to itself.
+    """
     # Which side can make DuckDB's answer wrong when it is NaN. A literal is never NaN.
     (left_sql, left_is_literal), (right_sql, right_is_literal) = left, right
     sides = {">": "l", ">=": "lr", "<": "r", "<=": "lr", "=": "b", "<>": "b"}[sign]
@@ -306,14 +309,14 @@ def _divided(context: Context, node: exp.Expr, one: Fragment, other: Fragment, t
 
 
 def _leaves(fragment: Fragment, sql: str) -> tuple[str, ...]:
-    """What of an operand may hold a number that is not finite without a calculation of ours."""
+    """Returns the parts of an operand that may be infinite or NaN without a calculation of ours."""
     if fragment.type != FLOAT64 or fragment.is_literal:
         return ()
     return fragment.leaves or (sql,)
 
 
 def _finite(node: exp.Expr, sql: str, *leaves: tuple[str, ...]) -> Fragment:
-    """A calculation with floating point numbers; only the outermost one is checked for overflow."""
+    """Returns a calculation with floating point numbers. Only the outermost one is checked for overflow."""
     listed = tuple(dict.fromkeys(leaf for group in leaves for leaf in group))
     parent = node.parent
     while isinstance(parent, exp.Paren | exp.Neg):

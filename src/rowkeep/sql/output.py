@@ -23,14 +23,14 @@ _ADVICE = {"BYTES": "TO_BASE64 or TO_HEX", "INTERVAL": "DATE_DIFF and its kin"}
 
 
 class Translation(msgspec.Struct, frozen=True):
-    """A query in DuckDB's words; its columns are c0, c1 and so on, and `variables` says what they are."""
+    """A query in DuckDB's SQL. Its columns are c0, c1 and so on, and `variables` describes them."""
 
     sql: str
     variables: tuple[Variable, ...]
 
 
 def finished(context: Context, node: exp.Expr, relation: Relation) -> Translation:
-    """The query with its columns as they leave it. Raises QueryRefused."""
+    """Returns the query with its columns as output. Raises QueryRefused."""
     names = _names(context, node, relation)
     name = context.new_name()
     parts = [_part(context, node, Fragment(f"{name}.c{i}", type_)) for i, type_ in enumerate(relation.types)]
@@ -81,7 +81,7 @@ def _part(context: Context, node: exp.Expr, value: Fragment) -> tuple[bool, str]
 
 
 def _array_part(context: Context, node: exp.Expr, value: Fragment) -> str:
-    """An array that leaves a query has no NULL within; NULL itself is empty."""
+    """Returns an array as output: it has no NULL within, and a NULL array is empty."""
     nulls = f"len(list_filter({value.sql}, lambda x: x IS NULL)) > 0"
     message = "An array in a result cannot hold NULL; use IGNORE NULLS."
     return (
@@ -93,5 +93,5 @@ def _array_part(context: Context, node: exp.Expr, value: Fragment) -> str:
 def relation_types(
     variables: tuple[Variable, ...], types: dict[VariableType, SqlType]
 ) -> tuple[SqlType, ...]:
-    """The types of a table's columns in queries."""
+    """Returns the types of a table's columns in queries."""
     return tuple(types[variable.type] for variable in variables)

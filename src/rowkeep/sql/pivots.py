@@ -11,7 +11,7 @@ from rowkeep.sql.types import BOOL, STRING
 
 
 def pivoted(context: Context, relation: Relation, pivots: list[exp.Pivot]) -> Relation:
-    """A relation after PIVOT. Raises QueryRefused."""
+    """Returns a relation after PIVOT. Raises QueryRefused."""
     if len(pivots) != 1:
         raise refused(context.text, pivots[1], "One PIVOT at a time; use a query in FROM for the next.")
     [pivot] = pivots
@@ -38,7 +38,7 @@ def pivoted(context: Context, relation: Relation, pivots: list[exp.Pivot]) -> Re
 
 
 def translate_ungrouped(context: Context, scope: Scope, node: exp.Expr) -> Fragment:
-    """An expression of the rows, before they are grouped."""
+    """Returns an expression of the rows, before they are grouped."""
     grouped, scope.grouped = scope.grouped, None
     try:
         return translate(context, scope, node)
@@ -70,7 +70,7 @@ def _aggregate(
 
 
 def _conditional(context: Context, scope: Scope, node: exp.Expr, test: str) -> Fragment:
-    """An aggregate over the rows for which a test holds."""
+    """Returns an aggregate over the rows for which a test holds."""
     [argument] = node.expressions
     if isinstance(argument, exp.Star):
         value = Fragment(f"(CASE WHEN {test} THEN TRUE END)", BOOL)

@@ -52,7 +52,7 @@ class PythonFunction(msgspec.Struct, frozen=True):
 
 
 def integer(text: str) -> int:
-    """A text as an integer; raises ValueError."""
+    """Returns a text as an integer. Raises ValueError."""
     stripped = text.strip()
     match = _hex_match(stripped)
     if match is not None:
@@ -67,7 +67,7 @@ def integer(text: str) -> int:
 
 
 def float_of(text: str) -> float:
-    """A text as a floating point number; raises ValueError."""
+    """Returns a text as a floating point number. Raises ValueError."""
     stripped = text.strip()
     special = _special_float_match(stripped)
     if special is not None:
@@ -81,7 +81,7 @@ def float_of(text: str) -> float:
 
 
 def numeric(text: str) -> str:
-    """A text as one that a NUMERIC can be read from; raises ValueError."""
+    """Returns a text as one that a NUMERIC can be read from. Raises ValueError."""
     if _float_match(text.strip()) is None:
         raise ValueError(f"Invalid NUMERIC value: {text}")
     try:
@@ -91,12 +91,12 @@ def numeric(text: str) -> str:
 
 
 def numeric_text(text: str) -> str:
-    """A NUMERIC without the zeros at its end."""
+    """Returns a NUMERIC without the zeros at its end."""
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def float_text(value: float) -> str:
-    """A floating point number as CAST shows it."""
+    """Returns a floating point number as CAST shows it."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -108,22 +108,22 @@ def float_text(value: float) -> str:
 
 
 def json_float(value: float) -> str:
-    """A floating point number in JSON."""
+    """Returns a floating point number in JSON."""
     return float_text(value) if math.isfinite(value) else f'"{float_text(value)}"'
 
 
 def json_integer(value: int) -> str:
-    """An integer in JSON; one that a double cannot hold is a text."""
+    """Returns an integer in JSON. One that a double cannot hold becomes a text."""
     return str(value) if abs(value) <= 2**53 else f'"{value}"'
 
 
 def rounded(value: float, digits: int) -> float:
-    """Rounds half away from zero, to some digits behind the point."""
+    """Rounds half away from zero, to a number of digits behind the point."""
     return _scaled(value, digits, lambda scaled: math.floor(abs(scaled) + 0.5))
 
 
 def shortened(value: float, digits: int) -> float:
-    """Cuts off what is behind some digits."""
+    """Cuts off the digits behind a number of them."""
     return _scaled(value, digits, lambda scaled: math.floor(abs(scaled)))
 
 
@@ -136,14 +136,14 @@ def _scaled(value: float, digits: int, whole: Callable[[float], int]) -> float:
 
 
 def cube_root(value: float) -> float:
-    """The number whose cube a number is; exact where it is a whole one."""
+    """Returns the cube root of a number; exact when it is a whole number."""
     root = math.cbrt(value)
     whole = round(root) if math.isfinite(root) else root
     return float(whole) if whole**3 == value else root
 
 
 def shift_left(value: int, count: int) -> int:
-    """Shifts the 64 bits of an integer; those that go over are lost."""
+    """Shifts the 64 bits of an integer to the left. Bits that leave it are lost."""
     if count < 0:
         raise ValueError("A number of bits must not be negative.")
     made = (value << count) & (2**64 - 1) if count < 64 else 0
@@ -151,7 +151,7 @@ def shift_left(value: int, count: int) -> int:
 
 
 def shift_right(value: int, count: int) -> int:
-    """Shifts the 64 bits of an integer to the right, zeros coming in."""
+    """Shifts the 64 bits of an integer to the right, and fills with zeros."""
     if count < 0:
         raise ValueError("A number of bits must not be negative.")
     made = (value & (2**64 - 1)) >> count if count < 64 else 0
@@ -162,33 +162,33 @@ def shift_right(value: int, count: int) -> int:
 
 
 def date_of(text: str) -> str:
-    """A text as a date that DuckDB reads; raises ValueError."""
+    """Returns a text as a date that DuckDB reads. Raises ValueError."""
     return parse_date(text.strip()).isoformat()
 
 
 def micros_of_date_time(text: str) -> int:
-    """A text as microseconds since 1970; raises ValueError."""
+    """Returns a text as microseconds since 1970. Raises ValueError."""
     delta = parse_date_time(text.strip()) - _EPOCH_DATE_TIME
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
 def time_of(text: str) -> str:
-    """A text as a time that DuckDB reads; raises ValueError."""
+    """Returns a text as a time that DuckDB reads. Raises ValueError."""
     return parse_time(text.strip()).isoformat()
 
 
 def date_time_text(micros: int) -> str:
-    """A DATETIME as CAST shows it."""
+    """Returns a DATETIME as CAST shows it."""
     return _clock(shown("%E4Y-%m-%d %H:%M:%S", micros, 0, "UTC"), micros)
 
 
 def timestamp_text(micros: int) -> str:
-    """A TIMESTAMP as CAST shows it."""
+    """Returns a TIMESTAMP as CAST shows it."""
     return date_time_text(micros) + "+00"
 
 
 def time_text(micros: int) -> str:
-    """A TIME as CAST shows it."""
+    """Returns a TIME as CAST shows it."""
     return _clock(shown("%H:%M:%S", micros, 0, "UTC"), micros)
 
 
@@ -200,7 +200,7 @@ def _clock(text: str, micros: int) -> str:
 
 
 def micros_of_moment(text: str) -> int:
-    """A text with or without a zone as microseconds since 1970; raises ValueError."""
+    """Returns a text, with or without a zone, as microseconds since 1970. Raises ValueError."""
     return moment_micros(text)
 
 

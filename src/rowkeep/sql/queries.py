@@ -1,4 +1,4 @@
-"""Queries: SELECT and what joins several, with their names and types.
+"""Queries: SELECT, and the set operations that join several, with their names and types.
 
 Every column of a translated query is named c0, c1 and so on, and every source r1, r2: no name of the caller's
 reaches DuckDB, so none can mean something there that it does not mean in BigQuery.
@@ -20,7 +20,7 @@ Item = tuple[str | None, Fragment]
 
 
 def query_relation(context: Context, node: exp.Expr, outer: Scope | None) -> Relation:
-    """A query and its columns. Raises QueryRefused."""
+    """Returns a query with its columns. Raises QueryRefused."""
     named_before = dict(context.named_queries)
     try:
         with_ = _with_sql(context, node, outer)
@@ -132,7 +132,7 @@ def _item(context: Context, scope: Scope, node: exp.Expr) -> Item:
 
 
 def _aliases(node: exp.Select, items: list[Item]) -> dict[str, Fragment]:
-    """The names that SELECT gives, for HAVING, QUALIFY and ORDER BY."""
+    """Returns the names that SELECT gives, for HAVING, QUALIFY and ORDER BY."""
     given = {item.alias.lower() for item in node.expressions if isinstance(item, exp.Alias)}
     return {
         name.lower(): msgspec.structs.replace(fragment, is_literal=False, text=None)
@@ -192,7 +192,10 @@ def _numbered(context: Context, scope: Scope, node: exp.Select, key: exp.Expr) -
 
 
 def _named_in_select(context: Context, scope: Scope, node: exp.Select, key: exp.Expr) -> Fragment:
-    """A name in GROUP BY is a column's, or one of SELECT's; if both, they must be one."""
+    """Returns what a name in GROUP BY means: a column, or a name of SELECT.
+
+    If it is both, they must be equal.
+    """
     if not isinstance(key, exp.Column) or key.args.get("table"):
         return translate(context, scope, key)
     found = [
@@ -231,7 +234,7 @@ def _item_at(context: Context, number: exp.Literal, items: list[Item]) -> Fragme
 
 
 def limit_sql(context: Context, node: exp.Expr) -> str:
-    """LIMIT and OFFSET, which are whole numbers or parameters."""
+    """Returns LIMIT and OFFSET, which are whole numbers or parameters."""
     sql = ""
     for word, part in (("LIMIT", node.args.get("limit")), ("OFFSET", node.args.get("offset"))):
         if part is not None:
@@ -245,7 +248,7 @@ def limit_sql(context: Context, node: exp.Expr) -> str:
 
 
 def _limited(context: Context, node: exp.Expr, relation: Relation) -> Relation:
-    """A query whose ORDER BY can name only its own columns."""
+    """Returns a query whose ORDER BY can name only its own columns."""
     if not any(node.args.get(part) is not None for part in ("order", "limit", "offset")):
         return relation
     name = context.new_name()
@@ -272,7 +275,7 @@ def _order_by_columns(context: Context, scope: Scope, order: exp.Order, items: l
 
 
 def _combined(context: Context, node: exp.SetOperation, outer: Scope | None) -> Relation:
-    """UNION, INTERSECT, EXCEPT. Long chains lean to the left and are taken in one go."""
+    """Returns UNION, INTERSECT or EXCEPT. Long chains lean to the left and are handled in one loop."""
     operands: list[exp.Expr] = []
     rest: exp.Expr = node
     while (

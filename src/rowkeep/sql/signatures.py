@@ -1,4 +1,4 @@
-"""The list of functions: read from functions.txt, and which line of it a call means.
+"""The list of functions in functions.txt, and the choice of the line that a call means.
 
 A line with a template is all there is to a function. A line without one only says in the documentation what
 calls.py works out. A call is matched to the line whose types its arguments turn into with the fewest steps.
@@ -19,7 +19,7 @@ _ANY = SqlType("T")
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """One line of the list: `is_repeated` lets the last argument come any number of times."""
+    """One line of the list. With `is_repeated` the last argument may come any number of times."""
 
     name: str
     arguments: tuple[SqlType, ...]
@@ -39,13 +39,13 @@ class ListedFunction(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=1)
 def listed_functions() -> tuple[ListedFunction, ...]:
-    """Every line of the list, in its order."""
+    """Returns every line of the list, in its order."""
     return tuple(function for function, _ in _lines())
 
 
 @lru_cache(maxsize=1)
 def signatures() -> dict[str, list[Signature]]:
-    """The lines with a template, by function."""
+    """Returns the lines with a template, by function."""
     found: dict[str, list[Signature]] = {}
     for function, signature in _lines():
         if signature is not None:
@@ -90,7 +90,7 @@ def _type(text: str) -> SqlType:
 def matching(
     found: list[Signature], arguments: list[Fragment]
 ) -> tuple[Signature, list[SqlType], SqlType] | None:
-    """The line that a call means, with the types of its arguments and its result; None if none fits."""
+    """Returns the line that a call means, with the types of its arguments and its result, or None."""
     best: tuple[int, Signature, list[SqlType], SqlType] | None = None
     for signature in found:
         fit = _fit(signature, arguments)

@@ -1,4 +1,4 @@
-"""FROM: tables, queries, arrays, joins, PIVOT; and what `*` means."""
+"""FROM: tables, queries, arrays, joins, PIVOT; and the columns that `*` stands for."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _JOINS = {("", ""): "CROSS", ("", "CROSS"): "CROSS", ("", "INNER"): "INNER"}
 
 
 def from_sql(context: Context, scope: Scope, node: exp.Select) -> str:
-    """FROM and its joins in DuckDB's words; the sources are put into the scope."""
+    """Returns FROM and its joins in DuckDB's SQL. Puts the sources into the scope."""
     start = node.args.get("from_")
     if start is None:
         return ""
@@ -117,7 +117,7 @@ def _refuse_parts(context: Context, node: exp.Subquery) -> None:
 
 
 def table_relation(context: Context, node: exp.Table) -> tuple[Relation, str | None]:
-    """A table, or a query of WITH; with the name under which its columns can be named."""
+    """Returns a table, or a query of WITH, and the name by which its columns can be named."""
     reference = reference_of(context.text, node)
     named = context.named_queries.get(reference.lower())
     if named is not None:
@@ -174,7 +174,7 @@ def _unnest_alone(context: Context, scope: Scope, node: exp.Unnest) -> Fragment:
 
 
 def starred(context: Context, scope: Scope, node: exp.Expr) -> list[tuple[str | None, Fragment]]:
-    """The columns that `*` or `name.*` stands for."""
+    """Returns the columns that `*` or `name.*` stands for."""
     star = node.this if isinstance(node, exp.Column) else node
     sources = scope.sources
     if isinstance(node, exp.Column):

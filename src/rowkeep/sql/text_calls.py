@@ -25,7 +25,7 @@ _format_element = re.compile(r"%([-+ #0']*)(\d*)(\.\d+)?([a-zA-Z%])")
 
 
 def groups_of(pattern: str) -> tuple[int, bool]:
-    """How many groups a pattern captures, and whether the first may have no part in a match."""
+    """Returns how many groups a pattern captures, and whether the first may be missing in a match."""
     marks = list(_marks(pattern))
     opened: list[bool] = []
     count, start, end = 0, -1, len(pattern)
@@ -46,7 +46,7 @@ def groups_of(pattern: str) -> tuple[int, bool]:
 
 
 def _marks(pattern: str) -> Iterator[tuple[int, str]]:
-    """The parentheses and bars of a pattern that are not in a class of characters or behind a backslash."""
+    """Yields a pattern's parentheses and bars, without those in character classes or behind backslashes."""
     position, is_in_class = 0, False
     while position < len(pattern):
         character = pattern[position]
@@ -91,7 +91,10 @@ def _regexp_extract(context: Context, scope: Scope, node: exp.Expr, nodes: list[
 
 
 def _may_be_empty(pattern: str) -> bool:
-    """Whether the group of a pattern can match nothing; so it is said of patterns that cannot be told."""
+    """Returns whether the group of a pattern can match nothing.
+
+    Also returns True for a pattern that cannot be decided.
+    """
     start = pattern.find("(")
     while start >= 0 and (pattern[start - 1 : start] == "\\" or pattern.startswith("(?:", start)):
         start = pattern.find("(", start + 1)
@@ -201,7 +204,7 @@ def _json(context: Context, scope: Scope, node: exp.Expr, nodes: list[Any]) -> F
 
 
 def _duckdb_path(path: str) -> str:
-    """A path in DuckDB's words, its names in quotes: what stands in them is never a wildcard."""
+    """Returns a path in DuckDB's form. Its names are in quotes, so that nothing in them is a wildcard."""
     steps = []
     for match in _json_step.finditer(path[1:]):
         name = match[1] or match[3] or match[4]

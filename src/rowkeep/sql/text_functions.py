@@ -20,12 +20,12 @@ FORMAT_WIDTH_MAX = 1_000
 
 
 def initcap(text: str) -> str:
-    """Each word begins with a capital, the rest is small."""
+    """Returns a text whose words begin with a capital and continue in lower case."""
     return _word.sub(lambda match: match[0][:1].upper() + match[0][1:].lower(), text)
 
 
 def instr(text: str, part: str, position: int, occurrence: int) -> int:
-    """Where a part stands for the n-th time from a place on, or back from it; 0 if it does not."""
+    """Returns where a part occurs for the n-th time, forward or backward from a place; 0 if it does not."""
     if position == 0 or occurrence <= 0:
         raise ValueError("INSTR: the position must not be 0, and the occurrence must be positive.")
     if not part:
@@ -48,34 +48,34 @@ def instr(text: str, part: str, position: int, occurrence: int) -> int:
 
 
 def contains(text: str, part: str) -> bool:
-    """Whether a text holds another, whatever the case and the composition of letters."""
+    """Returns whether a text holds another, ignoring case and the composition of letters."""
     return casefold(part, "NFKC") in casefold(text, "NFKC")
 
 
 def normalize(text: str, form: str) -> str:
-    """A text in one of Unicode's normal forms."""
+    """Returns a text in one of Unicode's normal forms."""
     return unicodedata.normalize(form, text)  # type: ignore[arg-type]
 
 
 def casefold(text: str, form: str) -> str:
-    """NORMALIZE_AND_CASEFOLD: a text in a normal form, without the difference of upper and lower case."""
+    """Returns NORMALIZE_AND_CASEFOLD: a text in a normal form, without case."""
     return normalize(normalize(text, form).casefold(), form)
 
 
 def reverse(text: str) -> str:
-    """A text from its end to its beginning."""
+    """Returns a text reversed."""
     return text[::-1]
 
 
 def translate(text: str, source: str, target: str) -> str:
-    """Replaces characters one by one; those without a counterpart go."""
+    """Replaces characters one by one. Characters without a counterpart are removed."""
     if len(set(source)) != len(source):
         raise ValueError("TRANSLATE: a character to be replaced is named twice.")
     return text.translate({ord(one): target[index : index + 1] for index, one in enumerate(source)})
 
 
 def code_points_to_string(points: list[int | None]) -> str | None:
-    """A text of code points."""
+    """Returns a text made of code points."""
     if any(point is None for point in points):
         return None
     for point in points:
@@ -85,12 +85,12 @@ def code_points_to_string(points: list[int | None]) -> str | None:
 
 
 def to_code_points(text: str) -> list[int]:
-    """The code points of a text."""
+    """Returns the code points of a text."""
     return [ord(character) for character in text]
 
 
 def soundex(text: str) -> str:
-    """The Soundex code of a text; empty without a letter."""
+    """Returns the Soundex code of a text; empty without a letter."""
     letters = [letter.upper() for letter in text if letter.isascii() and letter.isalpha()]
     if not letters:
         return ""
@@ -105,7 +105,7 @@ def soundex(text: str) -> str:
 
 
 def edit_distance(one: str, other: str) -> int:
-    """How many characters must be changed, added or removed to get from one text to another."""
+    """Returns how many characters must be changed, added or removed to make one text the other."""
     before = list(range(len(other) + 1))
     for row, character in enumerate(one, 1):
         current = [row]
@@ -118,12 +118,12 @@ def edit_distance(one: str, other: str) -> int:
 
 
 def text_of_bytes(data: bytes) -> str:
-    """Bytes as a text, what is none replaced."""
+    """Returns bytes as a text. Bytes that are not UTF-8 are replaced."""
     return data.decode("utf-8", errors="replace")
 
 
 def host(url: str) -> str | None:
-    """The host of a URL; None where there is none."""
+    """Returns the host of a URL, or None when it has none."""
     stripped = url.strip()
     try:
         found = urlsplit(stripped if "//" in stripped else f"//{stripped}").netloc
@@ -136,7 +136,7 @@ def host(url: str) -> str | None:
 
 
 def format_text(format_: str, values: list[str | None]) -> str | None:
-    """FORMAT with values that are texts already."""
+    """Returns FORMAT with values that are already texts."""
     rest = iter(values)
     missing = False
 
@@ -171,7 +171,7 @@ def _formatted(match: "re.Match[str]", value: str) -> str:
 
 
 def json_array(text: str, path: str, wanted: str) -> list[str | None] | None:
-    """The elements of an array in JSON: as JSON, or those that are scalars as texts."""
+    """Returns the elements of an array in JSON: as JSON, or only the scalars, as texts."""
     found = _at_path(json.loads(text), path)
     if not isinstance(found, list):
         return None

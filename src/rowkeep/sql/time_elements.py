@@ -1,4 +1,4 @@
-"""The elements of a format, such as %Y and %H: what each shows, and how each is read back.
+"""The elements of a format, such as %Y and %H: how each is shown and read.
 
 Plain computing over microseconds since 1970, without any zone. Source: BigQuery's format elements.
 """
@@ -31,7 +31,7 @@ class UnknownElementError(ValueError):
 
 
 def elements_of(text: str) -> Iterator[tuple[str | None, str]]:
-    """The parts of a format: an element without its %, or None and a character that stands for itself."""
+    """Yields the parts of a format: an element without its %, or None and a literal character."""
     position = 0
     while position < len(text):
         match = _element_match(text, position)
@@ -46,7 +46,7 @@ def elements_of(text: str) -> Iterator[tuple[str | None, str]]:
 
 
 def check_elements(text: str, *, is_parsed: bool) -> None:
-    """Raises UnknownElementError for a format that has an element that is not supported."""
+    """Raises UnknownElementError when a format has an unsupported element."""
     known = _READ if is_parsed else _SHOWN
     for element, written in elements_of(text):
         if element is not None and element not in known:
@@ -54,7 +54,7 @@ def check_elements(text: str, *, is_parsed: bool) -> None:
 
 
 class Shown:
-    """A reading of a clock that is to be shown."""
+    """A clock reading that is to be shown."""
 
     def __init__(self, micros: int, offset_seconds: int, zone: str) -> None:
         self.at = _EPOCH + datetime.timedelta(microseconds=micros)
@@ -63,18 +63,18 @@ class Shown:
         self.zone = zone
 
     def week(self, first: int) -> int:
-        """The week of the year, where weeks begin on a day (0 is Sunday)."""
+        """Returns the week of the year, if weeks begin on this day (0 is Sunday)."""
         day = (self.at.isoweekday() - first) % 7
         return (self.at.timetuple().tm_yday + 6 - day) // 7
 
     def offset(self, separator: str) -> str:
-        """The distance from UTC."""
+        """Returns the distance from UTC."""
         sign = "-" if self.offset_seconds < 0 else "+"
         minutes = abs(self.offset_seconds) // 60
         return f"{sign}{minutes // 60:02}{separator}{minutes % 60:02}"
 
     def zone_name(self) -> str:
-        """UTC, or the distance from it as BigQuery names zones."""
+        """Returns UTC, or the distance from it as BigQuery names zones."""
         if not self.offset_seconds:
             return "UTC"
         minutes = abs(self.offset_seconds) // 60
@@ -143,7 +143,7 @@ _SHOWN: dict[str, Callable[[Shown], str]] = {
 
 
 def shown(format_: str, micros: int, offset_seconds: int, zone: str) -> str:
-    """A reading of a clock in a format."""
+    """Returns a clock reading in a format."""
     reading = Shown(micros, offset_seconds, zone)
     return "".join(
         written if element is None else _SHOWN[element](reading) for element, written in elements_of(format_)
@@ -213,7 +213,7 @@ def _read_part(element: str) -> tuple[str, str]:
 
 
 def read(format_: str, text: str) -> int:
-    """Microseconds since 1970 of a text in a format. Raises ValueError."""
+    """Returns a text in a format as microseconds since 1970. Raises ValueError."""
     pattern, names = _pattern(format_)
     match = re.fullmatch(rf"\s*{pattern}\s*", text, re.ASCII)
     if match is None:

@@ -1,4 +1,4 @@
-"""The BigQuery dialect in one call: a text, the tables that it names, and what DuckDB is to run.
+"""Translates a query of the BigQuery dialect to DuckDB's SQL, in one call.
 
 The modules that translate register what they know when they are imported here.
 """
@@ -20,7 +20,7 @@ TRANSLATORS = (aggregates, casts, date_calls, operators, text_calls)
 
 
 class TableShape(msgspec.Struct, frozen=True):
-    """A table that a query may read: the view that holds it has its variables as c0, c1 and so on.
+    """A table that a query may read. It is a view whose columns are its variables as c0, c1 and so on.
 
     An unreleased table has `_upload_name` behind them.
     """
@@ -36,14 +36,17 @@ def translated(
     parameters: Parameters,
     now: datetime.datetime,
 ) -> Translation:
-    """A parsed query in DuckDB's words; `tables` by their names in the query. Raises QueryRefused."""
+    """Returns a parsed query in DuckDB's SQL. `tables` are by their names in the query.
+
+    Raises QueryRefused.
+    """
     relations = {name: table_as_relation(shape) for name, shape in tables.items()}
     context = Context(parsed.text, relations, parameters, now, query_relation)
     return finished(context, parsed.root, query_relation(context, parsed.root, None))
 
 
 def table_as_relation(shape: TableShape) -> Relation:
-    """A table as a query sees it."""
+    """Returns a table as a query sees it."""
     names: list[str | None] = [variable.name for variable in shape.variables]
     types = [TYPE_OF_VARIABLE[variable.type] for variable in shape.variables]
     if shape.has_upload_name:

@@ -1,4 +1,4 @@
-"""The types of the BigQuery dialect: names, what turns into what unasked, how each looks in DuckDB.
+"""The types of the BigQuery dialect: their names, their implicit conversions, and their DuckDB types.
 
 Every expression of a query has one of these types before anything runs. That is what keeps DuckDB's own
 habits out: it would compare an integer with a text, divide integers to a fraction of its own kind or add
@@ -88,12 +88,12 @@ _IMPLICIT_OF_LITERAL = {
 
 
 def array_of(element: SqlType) -> SqlType:
-    """The type of an array."""
+    """Returns the type of an array."""
     return SqlType("ARRAY", element)
 
 
 def duckdb_type(type_: SqlType) -> str:
-    """How DuckDB spells a type."""
+    """Returns DuckDB's name of a type."""
     if type_.element is not None:
         return f"{duckdb_type(type_.element)}[]"
     if type_.name == "STRUCT":
@@ -103,7 +103,10 @@ def duckdb_type(type_: SqlType) -> str:
 
 
 def distance(source: SqlType, target: SqlType, *, is_literal: bool) -> int | None:
-    """How far a value is from a type that is wanted: 0 is the type itself, None cannot be had unasked."""
+    """Returns how far a type is from a wanted one: 0 is the type itself.
+
+    Returns None when it does not turn into it unasked.
+    """
     if source == target:
         return 0
     if source == UNTYPED:
@@ -117,10 +120,10 @@ def distance(source: SqlType, target: SqlType, *, is_literal: bool) -> int | Non
 
 
 def is_number(type_: SqlType) -> bool:
-    """Whether one can calculate with values of the type."""
+    """Returns whether one can calculate with values of the type."""
     return type_.name in ("INT64", "NUMERIC", "FLOAT64")
 
 
 def is_orderable(type_: SqlType) -> bool:
-    """Whether values of the type have an order, so that they can be sorted and compared."""
+    """Returns whether values of the type can be sorted and compared."""
     return type_.element is None and type_.name not in ("STRUCT", "JSON", "GEOGRAPHY", "INTERVAL")

@@ -10,7 +10,7 @@ ASK_SECONDS_MAX = 600
 
 
 def send_json(target: Target, method: str, path: str, body: object) -> dict[str, Any]:
-    """Sends a request that must succeed. Returns the object that its answer is, if it is one."""
+    """Sends a request that must succeed. Returns the JSON object in its answer, if there is one."""
     connection = http.client.HTTPConnection(target.host, target.port, timeout=ASK_SECONDS_MAX)
     headers = {"Authorization": f"Bearer {target.token}", "Content-Type": "application/json"}
     connection.request(method, path, None if body is None else json.dumps(body), headers)

@@ -20,7 +20,7 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 def curves_svg(curves: Sequence[Curve]) -> str:
-    """The picture."""
+    """Returns the picture as SVG."""
     rows = -(-len(curves) // COLUMNS)
     width, height = COLUMNS * (PANEL_WIDTH + MARGIN) + MARGIN, rows * (PANEL_HEIGHT + 2 * MARGIN)
     panels = [

@@ -48,7 +48,7 @@ _SMALL_PATH = "/api/v1/tables/bench.bench.small"
 
 
 def run_exports(row_counts: tuple[int, ...], directory: Path) -> str:
-    """Measures tables of so many rows, each in a data directory of its own. Progress goes to stderr."""
+    """Measures tables of these sizes, each in a data directory of its own. Reports progress on stderr."""
     return "\n".join(_measured(count, directory) for count in row_counts)
 
 
@@ -92,7 +92,7 @@ def _make_small(target: Target) -> None:
 
 
 def _first_byte(target: Target) -> float:
-    """Seconds from asking for an export of few rows until the first byte of its file is there."""
+    """Returns the seconds from asking for a small export until the first byte of its file arrives."""
     started = time.perf_counter()
     export = _completed(target, send_json(target, "POST", f"{_SMALL_PATH}/exports", {"format": "csv"}))
     request = urllib.request.Request(

@@ -1,4 +1,4 @@
-"""What one upload feels of another's flood: the latency of a polite sender, alone and beside floods.
+"""The effect of one upload's flood on another: a polite sender's latency, alone and beside floods.
 
 The polite sender has a pace and keeps it: a request is due at its time whether or not the one before was
 answered, and its latency counts from then, so that a server that stands still is not let off. A flood is the
@@ -51,14 +51,14 @@ HEAD = ("flood", "rows a request", "its requests/s", "p50 ms", "p99 ms", "p99 ×
 
 
 class _Round(msgspec.Struct, frozen=True):
-    """What the polite sender felt, in milliseconds, and the requests/s of the flood beside it."""
+    """The polite sender's latency in milliseconds, and the requests/s of the flood beside it."""
 
     latencies_ms: list[float]
     flood_requests_per_second: float
 
 
 class _Load(msgspec.Struct, frozen=True):
-    """A flood, or none, and the rounds beside it. `port` is that of the server that it goes to."""
+    """A flood, or none, and the rounds beside it. `port` is that of the server it goes to."""
 
     name: str
     rows: int
@@ -67,17 +67,17 @@ class _Load(msgspec.Struct, frozen=True):
 
     @property
     def p50_ms(self) -> float:
-        """The median of all requests of all rounds."""
+        """Returns the median of all requests of all rounds."""
         return statistics.median(value for item in self.rounds for value in item.latencies_ms)
 
     @property
     def p99_ms(self) -> float:
-        """The median of the rounds: one that something else on the machine disturbed does not decide."""
+        """Returns the median over the rounds, so that one disturbed round does not decide."""
         return statistics.median(_p99(item.latencies_ms) for item in self.rounds)
 
     @property
     def flood_requests_per_second(self) -> float:
-        """The median of the rounds."""
+        """Returns the median over the rounds."""
         return statistics.median(item.flood_requests_per_second for item in self.rounds)
 
 
@@ -171,7 +171,7 @@ def _flood(load: _Load, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
 
 
 async def _polite(port: int, seconds: float) -> list[float]:
-    """Latencies in milliseconds, each from the moment its request was due."""
+    """Returns latencies in milliseconds. Each counts from the moment when its request was due."""
     plan = LoadPlan("127.0.0.1", port, POLITE_PATH, TOKEN, POLITE_CONNECTIONS, POLITE_ROWS, seconds)
     request_of = request_maker(plan.kind, request_head(plan), plan.path, plan.rows_per_request)
     free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()

@@ -1,4 +1,4 @@
-"""Files in: how fast a CSV and a Parquet file become a table, and what that does to inserts beside it.
+"""Loads: how fast a CSV and a Parquet file become a table, and how they slow down inserts beside them.
 
 The reference reads the same file with the types given and writes Parquet of it: DuckDB for CSV, pyarrow for
 Parquet. The server's time is that of the load, from the request that creates the upload to `completed`; that
@@ -55,7 +55,7 @@ _ROWS = """
 
 
 class _Files(msgspec.Struct, frozen=True):
-    """One table as two files."""
+    """The same table as two files."""
 
     csv: Path
     parquet: Path
@@ -69,7 +69,7 @@ class _Client:
         self._port = port
 
     def ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        """Sends a request that must succeed."""
+        """Sends a request that must succeed. Returns the JSON of its answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=LOAD_SECONDS_MAX)
         headers = {"Authorization": f"Bearer {TOKEN}"}
         if not hasattr(body, "read"):
@@ -93,13 +93,13 @@ class _Client:
         return str(made["id"])
 
     def begin(self, file: Path) -> str:
-        """Sends a file and has it loaded. Returns the path of its upload."""
+        """Sends a file and starts its load. Returns the path of its upload."""
         sent = self.send(file)
         body = {"name": file.name, "tempUploadId": sent}
         return "/api/v1" + str(self.ask("POST", f"{TABLE_PATH}/uploads", body)["uri"])
 
     def wait(self, upload: str) -> None:
-        """Returns when an upload is loaded. Raises RuntimeError when it failed."""
+        """Waits until an upload is loaded. Raises RuntimeError when the load failed."""
         while (found := self.ask("GET", upload))["status"] in ("queued", "running"):
             time.sleep(POLL_SECONDS)
         if found["status"] != "completed":
@@ -177,7 +177,7 @@ def _median_of(name: str, measure: Callable[[], float], rounds: int) -> float:
 
 
 def _inserts(client: _Client, port: int, file: Path, seconds: float) -> tuple[LoadResult, LoadResult]:
-    """Inserts alone, and for as long beside loads that follow each other."""
+    """Measures inserts alone, and for as long beside loads that follow each other."""
     plan = LoadPlan("127.0.0.1", port, ROWS_PATH, TOKEN, CONNECTIONS, ROWS_PER_REQUEST, seconds)
     carry_out(plan)
     alone = carry_out(plan)

@@ -1,4 +1,4 @@
-"""How soon followers have a row: from sending its insert until its event is there, the commit included.
+"""The delay of followers: from sending an insert until its event arrives, the commit included.
 
 One writer inserts a row at a time into an upload that all follow, first with the server otherwise idle, then
 beside a load of 16 connections of 100 rows on another upload. Writer and followers run in this process, which
@@ -29,14 +29,14 @@ _FOLLOWED_PATH = f"{TABLE_PATH}/uploads/{quote('bench 0')}/rows"
 
 
 class _Times(msgspec.Struct):
-    """Seconds since sending, by row: until the 201, and until each follower had it."""
+    """Seconds since sending, by row: until the 201, and until each follower had the row."""
 
     answered: list[float]
     followed: list[float]
 
 
 def run_following(follower_counts: Sequence[int], directory: Path) -> str:
-    """Measures a server of its own; a table in Markdown. Progress goes to stderr."""
+    """Measures a server of its own. Returns a table in Markdown. Reports progress on stderr."""
     lines = [
         "| followers | beside | 201 p50 ms | p99 ms | followed p50 ms | p99 ms | max ms |",
         "| ---: | --- | ---: | ---: | ---: | ---: | ---: |",
@@ -96,7 +96,7 @@ async def _insert(target: Target, sent: list[float], times: _Times) -> None:
 
 
 async def _follow(target: Target, ready: asyncio.Event, sent: list[float], times: _Times) -> None:
-    """Follows until all rows are there; they come in order, so that counting them tells which is which."""
+    """Follows until all rows have come. They come in order, so counting them tells which is which."""
     reader, writer = await asyncio.open_connection(target.host, target.port)
     writer.write(
         f"GET {_FOLLOWED_PATH}?follow=true&format=sse HTTP/1.1\r\nHost: bench\r\n"

@@ -1,4 +1,4 @@
-"""The formats of bodies beside each other: the same rows as JSON, as lines, as an Arrow stream."""
+"""Compares the formats of bodies: the same rows as JSON, as lines, as an Arrow stream."""
 
 import statistics
 import sys
@@ -41,7 +41,7 @@ def run_formats(rounds: int, seconds: float, directory: Path) -> str:
 
 
 def _rates(port: int, rows: int, rounds: int, seconds: float) -> dict[RequestKind, float]:
-    """Rows/s of each format, the median of some rounds over all of them."""
+    """Returns the rows/s of each format: the median of some rounds over all formats."""
     found: dict[RequestKind, list[float]] = {kind: [] for kind in FORMATS}
     for _ in range(rounds):
         for kind in FORMATS:

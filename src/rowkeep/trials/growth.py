@@ -1,4 +1,4 @@
-"""What things cost when there is much: inserts, reads and disk space at 0, 10 and 50 million rows."""
+"""The costs in a large table: inserts, reads and disk space at 0, 10 and 50 million rows."""
 
 import statistics
 import sys
@@ -35,7 +35,7 @@ SEALED_BYTES_MAX = 32 * 1024 * 1024
 
 
 class GrowthFigures(msgspec.Struct, frozen=True):
-    """What things cost with so many rows there. Times in milliseconds, medians of rounds."""
+    """The costs at one number of rows. Times in milliseconds, medians of rounds."""
 
     rows: int
     insert_p50: float
@@ -52,7 +52,7 @@ class GrowthFigures(msgspec.Struct, frozen=True):
 
 
 def run_growth(row_counts: Sequence[int], directory: Path) -> str:
-    """Fills one stream and measures at each count of rows. Progress goes to stderr."""
+    """Fills one stream and measures at each number of rows. Reports progress on stderr."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=directory)))
         target, process = start_rowkeep(folder / "data")

@@ -1,4 +1,4 @@
-"""The kinds of requests that the benchmark sends: good ones, and those that ask more of a server."""
+"""The kinds of requests that the benchmark sends: common ones, and those that cost a server more."""
 
 import datetime
 import json
@@ -17,7 +17,7 @@ KEY_BYTES = 8
 
 
 class RequestKind(StrEnum):
-    """What is special about a request."""
+    """A kind of requests."""
 
     PLAIN = "plain"
     KEYED = "with an Idempotency-Key"
@@ -29,12 +29,12 @@ class RequestKind(StrEnum):
 
     @property
     def status(self) -> bytes:
-        """How a server answers it."""
+        """Returns the status with which a server answers it."""
         return b"400" if self is RequestKind.BAD else b"201"
 
     @property
     def media_type(self) -> str:
-        """The media type of the body."""
+        """Returns the media type of the body."""
         return _MEDIA_TYPES.get(self, "application/json")
 
 
@@ -45,7 +45,10 @@ _MEDIA_TYPES = {
 
 
 def request_maker(kind: RequestKind, head: str, path: str, rows_per_request: int) -> Callable[[int], bytes]:
-    """Makes the request of a number. `head` is all of it from the version of HTTP to the last header."""
+    """Returns a function that makes the request of a number.
+
+    `head` is everything from the version of HTTP to the last header.
+    """
     sent = list(_bodies(kind, rows_per_request))
     heads = [f"{head}Content-Length: {len(body)}\r\n".encode() for body in sent]
     lines = [f"POST {line_path} ".encode() for line_path in _paths(kind, path)]
@@ -92,7 +95,7 @@ def _changed(body: bytes, **values: object) -> bytes:
 
 
 def _renamed(body: bytes) -> bytes:
-    """Names in capitals: right, and not as most write them."""
+    """Returns a body with its names in capitals: correct, but not as most clients write them."""
     rows = json.loads(body)["rows"]
     return json.dumps({"rows": [{name.upper(): row[name] for name in row} for row in rows]}).encode()
 

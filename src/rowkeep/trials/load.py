@@ -25,9 +25,9 @@ REFUSALS = (b"429", b"503")
 
 
 class LoadPlan(msgspec.Struct, frozen=True):
-    """One measurement: where to, with what, for how long.
+    """One measurement: the server, the requests and the duration.
 
-    With `requests_max` it is that many requests instead: all count, and `seconds` is the most it may take.
+    With `requests_max` that number of requests is sent instead. All of them count, and `seconds` is a limit.
     """
 
     host: str
@@ -46,7 +46,7 @@ class LoadPlan(msgspec.Struct, frozen=True):
 
 
 class LoadResult(msgspec.Struct, frozen=True):
-    """What came of it. Latencies in milliseconds."""
+    """The result. Latencies in milliseconds."""
 
     requests: int
     """Answered within the window."""
@@ -65,7 +65,7 @@ class LoadResult(msgspec.Struct, frozen=True):
 
 
 class Run:
-    """What the connections of one measurement share. Times are those of `time.perf_counter`."""
+    """The shared state of the connections of one measurement. Times are those of `time.perf_counter`."""
 
     def __init__(self, plan: LoadPlan, now: float) -> None:
         self._plan = plan
@@ -85,7 +85,7 @@ class Run:
         self._last_answer_at = now
 
     def next_request(self, now: float) -> bytes | None:
-        """The next request to send, or None when the measurement is over."""
+        """Returns the next request to send, or None when the measurement is over."""
         if self._failures or self._left == 0 or self._is_over(now):
             return None
         if self._left is not None:
@@ -94,11 +94,11 @@ class Run:
         return self._make(self._sent)
 
     def takes(self, status: bytes) -> bool:
-        """Whether an answer with this status is none that ends the measurement."""
+        """Returns whether the measurement goes on after an answer with this status."""
         return status in self._good_statuses or (self._plan.expects_refusals and status in REFUSALS)
 
     def note_answer(self, status: bytes, sent_at: float, now: float, *, is_first: bool) -> None:
-        """Counts an answer; `is_first` on its connection."""
+        """Counts an answer. `is_first` says that it is the first on its connection."""
         is_refused = status in REFUSALS
         self._answered += 1
         self._refused_in_all += is_refused
@@ -114,18 +114,18 @@ class Run:
                 self._latencies.append(now - sent_at)
 
     def pause_after(self, status: bytes, answer: bytes) -> float:
-        """How long a connection waits after an answer."""
+        """Returns how long a connection waits after an answer."""
         if not self._plan.waits_when_refused or status not in REFUSALS:
             return 0.0
         return float(answer.lower().partition(b"retry-after:")[2].split(b"\r\n")[0])
 
     def note_failure(self, text: str) -> None:
-        """Ends the measurement: it would not tell what it is meant to."""
+        """Ends the measurement as failed, because its figures would be wrong."""
         self._failures += 1
         self._first_failure = self._first_failure or text
 
     def result(self) -> LoadResult:
-        """What was measured; of nothing, a failure."""
+        """Returns the result, or a failure when nothing was measured."""
         if not self._latencies and not self._failures:
             self.note_failure(f"no answer came within the {self._plan.seconds:g} seconds of the measurement")
         latencies = sorted(self._latencies) or [0.0]
@@ -202,7 +202,7 @@ class _Connection(asyncio.Protocol):
 
 
 def is_complete(answer: bytes) -> bool:
-    """Whether an HTTP answer has arrived whole, by its length or its last chunk."""
+    """Returns whether an HTTP answer is complete, by its length or its last chunk."""
     head, separator, body = answer.partition(b"\r\n\r\n")
     if not separator:
         return False
@@ -214,7 +214,7 @@ def is_complete(answer: bytes) -> bool:
 
 
 def request_head(plan: LoadPlan) -> str:
-    """The head of a request, without its path, its length and what is special about it."""
+    """Returns the head of a request, without its path, its length and its special headers."""
     return (
         f"HTTP/1.1\r\nHost: {plan.host}:{plan.port}\r\n"
         f"Authorization: Bearer {plan.token}\r\nContent-Type: {plan.kind.media_type}\r\n"
@@ -222,7 +222,7 @@ def request_head(plan: LoadPlan) -> str:
 
 
 async def run_plan(plan: LoadPlan) -> LoadResult:
-    """Carries out one measurement."""
+    """Carries out one measurement. Returns the result."""
     loop = asyncio.get_running_loop()
     run = Run(plan, time.perf_counter())
     connections = [

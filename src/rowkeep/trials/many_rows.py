@@ -1,4 +1,4 @@
-"""Millions of rows as segments of a stream, written as a load writes them: in a minute and not in an hour."""
+"""Writes millions of rows as segments of a stream, as a load does: in a minute instead of an hour."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ BATCH_ROWS = 1_000_000
 
 
 def write_many_rows(data_dir: Path, row_count: int) -> None:
-    """Puts rows into segments of the stream, as a load does it."""
+    """Writes rows into segments of the stream, as a load does."""
     directory = DataDirectory(data_dir)
     directory.sweep()
     database = open_database(directory)
@@ -40,7 +40,7 @@ def write_many_rows(data_dir: Path, row_count: int) -> None:
 
 
 def _batches(row_count: int) -> Iterator[pa.RecordBatch]:
-    """Rows with a variable of each type; the times go up, as those of measurements do."""
+    """Yields rows with a variable of each type. Their times go up, as those of measurements do."""
     for start in range(0, row_count, BATCH_ROWS):
         count = min(BATCH_ROWS, row_count - start)
         numbers = pa.array(range(start, start + count), pa.int64())

@@ -1,4 +1,4 @@
-"""How long a server takes to open a data directory after it was killed, by how many uploads there are."""
+"""How long a server takes to open a data directory after it was killed, by number of uploads."""
 
 import statistics
 import sys

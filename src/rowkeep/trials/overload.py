@@ -1,4 +1,4 @@
-"""More than a server can take: what it still gets done, and whether what it refused is really not there.
+"""Overload: how much a server still does, and whether the rows that it refused are really not stored.
 
 Peak is the rate of as many connections as the server's queue has room for. Then three times as many send as
 fast as they are answered: once they wait as they are told when they are refused, and once they send again at
@@ -36,28 +36,28 @@ MANY_P99_MS_MAX = 250.0
 
 
 class _Measured(msgspec.Struct, frozen=True):
-    """The rounds of one load, and how many rows they left."""
+    """The rounds of one load, and the number of rows that they left."""
 
     rounds: list[LoadResult]
     stored_rows: int
 
     @property
     def rate(self) -> float:
-        """Requests that were accepted a second."""
+        """Returns the accepted requests per second."""
         return statistics.median(result.requests / result.seconds for result in self.rounds)
 
     @property
     def p99_ms(self) -> float:
-        """Of requests that were accepted."""
+        """Returns the p99 latency of accepted requests."""
         return statistics.median(result.p99_ms for result in self.rounds)
 
     @property
     def refused(self) -> int:
-        """Refused requests within the windows."""
+        """Returns the number of refused requests within the windows."""
         return sum(result.refused for result in self.rounds)
 
     def strayed_rows(self, rows_per_request: int) -> int:
-        """By how many rows what is stored differs from what was acknowledged."""
+        """Returns by how many rows the stored rows differ from the acknowledged ones."""
         acknowledged = sum(result.accepted_in_all for result in self.rounds)
         return abs(self.stored_rows - acknowledged * rows_per_request)
 
@@ -95,7 +95,7 @@ def _line(name: str, measured: _Measured) -> list[str]:
 def _side_by_side(
     plans: list[LoadPlan], settings: dict[str, str], rounds: int, directory: Path
 ) -> list[_Measured]:
-    """Each load on a server of its own, by turns; a load that fails raises RuntimeError."""
+    """Runs the loads by turns, each on a server of its own. Raises RuntimeError when one fails."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=directory)))
         loads = [_load(stack, folder / str(number), plan, settings) for number, plan in enumerate(plans)]

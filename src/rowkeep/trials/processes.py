@@ -1,4 +1,4 @@
-"""What a server costs: the processor time, memory and disk writes of its processes, from Linux' /proc.
+"""The costs of a server's processes: processor time, memory and disk writes, from Linux' /proc.
 
 A server is a tree of processes: the one that was started and all that it has started, now and before (Linux
 adds what an ended process has used to its parent's account). Where /proc does not tell, nothing is known:
@@ -19,7 +19,7 @@ Process = subprocess.Popen[bytes]
 
 
 def cpu_seconds(pids: Iterable[int]) -> float | None:
-    """User and system time that the trees below these processes have used, in seconds."""
+    """Returns the user and system time of the trees below these processes, in seconds."""
     ticks = 0
     for pid in _trees(pids):
         text = _read(pid, "stat")
@@ -30,7 +30,10 @@ def cpu_seconds(pids: Iterable[int]) -> float | None:
 
 
 def cpu_ms_by_part(pid: int) -> Counter[str]:
-    """Returns what the parts of a server have used, in milliseconds: its threads, each process below it."""
+    """Returns the milliseconds that each part of a server has used:
+
+    its threads, and the processes below it.
+    """
     parts: Counter[str] = Counter()
     for below in tree_of(pid):
         for task in sorted(_tasks(below)):
@@ -49,7 +52,7 @@ def _own_part(thread_name: str, *, is_main: bool) -> str:
 
 
 def _process_name(pid: int) -> str:
-    """The last word of the module that a process runs."""
+    """Returns the last word of the module that a process runs."""
     modules = [word for word in command_of(pid) if word.startswith("rowkeep.")]
     return modules[0].rpartition(".")[2].replace("_", " ") if modules else "other processes"
 
@@ -62,49 +65,49 @@ def _tasks(pid: int) -> list[int]:
 
 
 def written_bytes(pids: Iterable[int]) -> int | None:
-    """What the trees below these processes have caused to be written to disk."""
+    """Returns how many bytes the trees below these processes have caused to be written to disk."""
     found = [_fields(pid, "io").get("write_bytes:") for pid in _trees(pids)]
     return _sum(found)
 
 
 def peak_memory_mib(pid: int) -> float:
-    """The most memory (resident set) that a process has held at once, its children not counted."""
+    """Returns the most memory (resident set) that a process has held, without its children."""
     return _fields(pid, "status").get("VmHWM:", 0) / 1024
 
 
 def memory_mib(pid: int) -> float:
-    """The memory (resident set) that a process holds now."""
+    """Returns the memory (resident set) that a process holds now."""
     return _fields(pid, "status").get("VmRSS:", 0) / 1024
 
 
 def shared_memory_mib(pid: int) -> float:
-    """The memory that a process and all below it hold; pages that several share count once (Linux' PSS)."""
+    """Returns the memory of a process and all below it. Shared pages count once (Linux' PSS)."""
     return sum(_fields(below, "smaps_rollup").get("Pss:", 0) for below in tree_of(pid)) / 1024
 
 
 def open_files(pid: int) -> int:
-    """How many files and connections a process has open."""
+    """Returns how many files and connections a process has open."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that a process has started and that still run."""
+    """Returns the processes that a process has started and that still run."""
     files = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for file in files for child in file.read_text().split()]
 
 
 def command_of(pid: int) -> list[str]:
-    """The command line of a process; empty when it has ended."""
+    """Returns the command line of a process; empty when it has ended."""
     return (_read(pid, "cmdline") or "").split("\0")
 
 
 def tree_of(pid: int) -> list[int]:
-    """A process and everything below it."""
+    """Returns a process and everything below it."""
     return [pid, *[below for child in children_of(pid) for below in tree_of(child)]]
 
 
 def end(process: Process) -> None:
-    """Asks a process to end, and makes it end when it does not."""
+    """Asks a process to end, and kills it when it does not."""
     process.terminate()
     try:
         process.wait(timeout=END_SECONDS_MAX)

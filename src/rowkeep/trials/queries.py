@@ -94,12 +94,12 @@ class _Times(msgspec.Struct, frozen=True):
 
     @property
     def ratio(self) -> float:
-        """How much longer rowkeep takes."""
+        """Returns how many times longer rowkeep takes."""
         return self.ours / self.theirs
 
 
 def run_queries(row_counts: tuple[int, ...], directory: Path) -> str:
-    """Measures tables of so many rows, each in a data directory of its own. Progress goes to stderr."""
+    """Measures tables of these sizes, each in a data directory of its own. Reports progress on stderr."""
     return "\n".join(_measured(count, directory) for count in row_counts)
 
 
@@ -136,7 +136,7 @@ def _in_turns(target: Target, data_dir: Path) -> list[_Times]:
 
 
 def _turns(one: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
-    """Medians of both, which take turns; each goes once unmeasured before."""
+    """Returns the medians of two functions, called by turns after one unmeasured call each."""
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(ROUNDS + 1):
         for call, found in zip((one, other), times, strict=True):
@@ -153,7 +153,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _newest_rows(target: Target) -> float:
-    """Seconds of a query over what was just inserted, of which nothing is in a segment."""
+    """Returns the seconds of a query over rows that were just inserted and are in no segment."""
     send_json(target, "POST", "/api/v1/datasets/bench.bench/tables", {"name": _NEWEST})
     schema = [{"name": name, "type": type_} for name, type_ in SCHEMA]
     stream = {"name": _NEWEST, "type": "stream", "schema": schema}
@@ -172,7 +172,7 @@ def _newest_rows(target: Target) -> float:
 
 
 def _inserts(target: Target) -> tuple[LoadResult, LoadResult]:
-    """Inserts alone, and beside queries over all rows that follow each other."""
+    """Measures inserts alone, and beside queries over all rows that follow each other."""
     place = (target.host, target.port, _NEWEST_ROWS_PATH, target.token)
     plan = LoadPlan(*place, CONNECTIONS, ROWS_PER_REQUEST, INSERT_SECONDS)
     carry_out(plan)

@@ -1,4 +1,4 @@
-"""Reading rows as the benchmark does it: over HTTP, and the same files with pyarrow.dataset."""
+"""Reads rows for the benchmark: over HTTP, and from the same files with pyarrow.dataset."""
 
 import http.client
 import json
@@ -20,7 +20,7 @@ PART_BYTES = 1024 * 1024
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """How long a stream took, and how long until its first bytes."""
+    """The time that a stream took, and the time until its first bytes."""
 
     byte_count: int
     seconds: float
@@ -28,12 +28,12 @@ class Reading(msgspec.Struct, frozen=True):
 
     @property
     def mb_per_second(self) -> float:
-        """Millions of bytes a second."""
+        """Returns millions of bytes a second."""
         return self.byte_count / self.seconds / 1e6
 
 
 def open_session(target: Target, stream_count: int = 1) -> tuple[int, list[str]]:
-    """Makes a read session; how many rows it has, and the ids of its streams."""
+    """Opens a read session. Returns its number of rows and the ids of its streams."""
     body = json.dumps({"format": "arrow", "requestedStreamCount": stream_count})
     connection, answer = _ask(target, "POST", f"{TABLE_PATH}/readSessions", body)
     session: dict[str, Any] = json.loads(answer.read())
@@ -42,7 +42,7 @@ def open_session(target: Target, stream_count: int = 1) -> tuple[int, list[str]]
 
 
 def read_stream(target: Target, identifier: str, offset: int = 0) -> Reading:
-    """Reads a stream to its end and forgets it."""
+    """Reads a stream to its end, without keeping it."""
     started = time.perf_counter()
     connection, answer = _ask(target, "GET", f"/api/v1/readStreams/{identifier}?offset={offset}", None)
     byte_count = len(answer.read(1))
@@ -56,7 +56,7 @@ def read_stream(target: Target, identifier: str, offset: int = 0) -> Reading:
 
 
 def read_together(target: Target, identifiers: Sequence[str]) -> Reading:
-    """Reads streams at the same time; all their bytes, and the time until the last has ended."""
+    """Reads streams at the same time. Returns all their bytes, and the time until the last has ended."""
     started = time.perf_counter()
     with ThreadPoolExecutor(len(identifiers)) as pool:
         readings = list(pool.map(lambda identifier: read_stream(target, identifier), identifiers))
@@ -68,7 +68,7 @@ def read_together(target: Target, identifiers: Sequence[str]) -> Reading:
 
 
 def read_files(folder: Path) -> Reading:
-    """Reads the same rows out of the same files with pyarrow.dataset, in this process."""
+    """Reads the same rows from the same files with pyarrow.dataset, in this process."""
     started = time.perf_counter()
     byte_count = 0
     first_seconds = 0.0
@@ -79,7 +79,7 @@ def read_files(folder: Path) -> Reading:
 
 
 def plain_parquet_bytes_per_row(folder: Path, scratch: Path) -> float:
-    """What a row of one segment takes when pyarrow writes it as it does unless told otherwise."""
+    """Returns the bytes per row of one segment when pyarrow writes it with its defaults."""
     file = min(folder.glob("*.parquet"))
     table: pa.Table = pyarrow.parquet.read_table(file)
     pyarrow.parquet.write_table(table, scratch / "plain.parquet")

@@ -1,4 +1,4 @@
-"""The report: a table of medians, and the bars that rowkeep sets itself."""
+"""The report: a table of medians, and the targets that rowkeep sets itself."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ SHOWN_CPU_US_MIN = 0.01
 
 
 class Measurement(msgspec.Struct, frozen=True):
-    """Medians of one target at one load; None is what is not known."""
+    """The medians of one target at one load. An unknown figure is None."""
 
     target: str
     rows_per_request: int
@@ -27,12 +27,12 @@ class Measurement(msgspec.Struct, frozen=True):
 
     @property
     def rows_per_second(self) -> float:
-        """Rows a second."""
+        """Returns rows a second."""
         return self.requests_per_second * self.rows_per_request
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A promise about speed: what was measured, what it should be."""
+    """A promise about speed: the measured figure and the promised one."""
 
     text: str
     value: float
@@ -41,12 +41,12 @@ class Bar(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Whether the bar is reached."""
+        """Returns whether the bar is reached."""
         return self.value >= self.bound if self.at_least else self.value <= self.bound
 
 
 def report_text(measurements: Sequence[Measurement], fsync_ms: float) -> str:
-    """The whole report as Markdown."""
+    """Returns the whole report as Markdown."""
     lines = [
         _machine(),
         "",
@@ -62,19 +62,19 @@ def report_text(measurements: Sequence[Measurement], fsync_ms: float) -> str:
 
 
 def bar_lines(found: Sequence[Bar]) -> str:
-    """Bars as a Markdown table."""
+    """Returns bars as a Markdown table."""
     lines = ["| bar | measured | bound | |", "| --- | ---: | ---: | --- |", *map(_bar_line, found)]
     return "\n".join(lines) + "\n"
 
 
 def table_text(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, its cells to the right."""
+    """Returns a Markdown table with its cells to the right."""
     lines = [head, ["---:"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def bars(measurements: Sequence[Measurement], fsync_ms: float) -> list[Bar]:
-    """The bars that these measurements can tell of."""
+    """Returns the bars that can be judged by these measurements."""
     at = {(item.target, item.rows_per_request, item.connections): item for item in measurements}
     found: list[Bar] = []
     for peer, rows, bound, unit in (

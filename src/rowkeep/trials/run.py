@@ -60,7 +60,7 @@ def run_benchmark(options: BenchmarkOptions) -> str:
 
 
 def run_memory(directory: Path) -> str:
-    """Sends five million rows and tells the most memory that rowkeep and its children held."""
+    """Sends five million rows. Returns the most memory that rowkeep and its children held."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=directory)))
         target, process = start_rowkeep(folder / "data")
@@ -79,7 +79,7 @@ def run_memory(directory: Path) -> str:
 
 
 class _Sample(msgspec.Struct, frozen=True):
-    """One measurement of one target; what its processes used, where that is known."""
+    """One measurement of one target. It has the costs of its processes where they are known."""
 
     result: LoadResult
     cpu_seconds: float | None
@@ -124,13 +124,16 @@ def _difference(before: float | None, after: float | None) -> float | None:
 
 
 def send(target: Target, connections: int, rows: int, seconds: float, requests_max: int | None) -> LoadResult:
-    """Sends rows from a process of its own, for some seconds or so many requests; a refusal is an error."""
+    """Sends rows from a process of its own, for some seconds or a number of requests.
+
+    A refusal is an error.
+    """
     place = (target.host, target.port, target.path, target.token)
     return carry_out(LoadPlan(*place, connections, rows, seconds, requests_max))
 
 
 def carry_out(plan: LoadPlan) -> LoadResult:
-    """One measurement in a process of its own. Raises RuntimeError for an unexpected answer."""
+    """Carries out one measurement in a process of its own. Raises RuntimeError for an unexpected answer."""
     done = subprocess.run(
         [sys.executable, "-m", "rowkeep.trials.load"],
         input=msgspec.json.encode(plan),

@@ -1,4 +1,4 @@
-"""Half an hour of mixed load, a look every round, and the curves of what must stay flat.
+"""Half an hour of mixed load with figures for every round, and the curves of those that must stay flat.
 
 A round is some seconds of many rows a request, some of one row a request, and readers beside them: a
 session over everything that reads the newest million rows in four streams. Rows pile up all the while.
@@ -28,7 +28,7 @@ CURVES_FILE = "soak.svg"
 
 
 class Round(msgspec.Struct, frozen=True):
-    """What one round measured."""
+    """The figures of one round."""
 
     minute: float
     rows: float

@@ -1,4 +1,4 @@
-"""What is measured: the floor, rowkeep itself, and peers that already run somewhere on this machine."""
+"""The servers that are measured: the floor, rowkeep itself, and peers that run on this machine already."""
 
 import os
 import socket
@@ -37,7 +37,7 @@ TOKEN = "benchmark"  # of a server that lives for one benchmark
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where rows are sent. `pid` is the process to account for, or None."""
+    """A server to which rows are sent. `pid` is the process whose costs are measured, or None."""
 
     name: str
     host: str
@@ -48,13 +48,13 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def peer(name: str, url: str, token: str) -> Target:
-    """A server that someone else has started."""
+    """Returns a server that someone else has started."""
     parts = urlsplit(url)
     return Target(name, parts.hostname or "127.0.0.1", parts.port or 80, parts.path, token)
 
 
 def start_floor() -> tuple[Target, Process]:
-    """The floor, in a process of its own."""
+    """Starts the floor in a process of its own."""
     port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "rowkeep.trials.floor", str(port)])
     _wait_for(port)
@@ -62,7 +62,7 @@ def start_floor() -> tuple[Target, Process]:
 
 
 def start_rowkeep(data_dir: Path) -> tuple[Target, Process]:
-    """rowkeep on a fresh data directory with one typed stream."""
+    """Starts rowkeep on a fresh data directory with one typed stream."""
     make_stream(data_dir)
     port = free_port()
     process = launch_rowkeep(data_dir, port)
@@ -135,7 +135,7 @@ def _make_stream(editor: CatalogEditor) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Returns a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -57,7 +57,7 @@ SETTINGS = {
 
 
 class TortureOptions(msgspec.Struct, frozen=True):
-    """How long, with which random moments, on which disk; it goes on until there were `kills_min`."""
+    """The duration, the random seed and the disk. It goes on until there were `kills_min`."""
 
     seconds: float
     seed: int
@@ -66,10 +66,11 @@ class TortureOptions(msgspec.Struct, frozen=True):
 
 
 class TortureOutcome(msgspec.Struct, frozen=True):
-    """What came of it; `violations` is empty when every promise was kept.
+    """The result. `violations` is empty when every promise was kept.
 
-    `segments` counts the files that were there at a kill, `session_reads` the read streams that were read
-    whole and compared, `sessions_over_kills` the sessions that were, before and after a kill.
+    `segments` counts the files that were there at a kill. `session_reads` counts the read streams that were
+    read whole and compared. `sessions_over_kills` counts the sessions that were read both before and after a
+    kill.
     """
 
     restarts: int
@@ -83,7 +84,7 @@ class TortureOutcome(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """One line, and one for each violation."""
+        """Returns one line, and one for each violation."""
         verdict = "every promise was kept" if not self.violations else "PROMISES WERE BROKEN"
         head = (
             f"{self.restarts} kills, {self.requests} acknowledged requests, {self.replays} of them repeats; "
@@ -105,7 +106,7 @@ def run_torture(options: TortureOptions) -> TortureOutcome:
 
 
 class _Client(threading.Thread):
-    """Does one thing after another over a connection that is lost at every kill, until told to stop."""
+    """Works over a connection that is lost at every kill, until told to stop."""
 
     def __init__(self, name: str, port: int, is_over: threading.Event) -> None:
         super().__init__(name=name)
@@ -114,7 +115,7 @@ class _Client(threading.Thread):
         self.complaint: str | None = None
 
     def run(self) -> None:
-        """Goes on over every loss of the connection."""
+        """Works on after every loss of the connection."""
         while self._goes_on():
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS_MAX)
             try:
@@ -224,7 +225,7 @@ class _Torture:
         self._process: Process = launch_rowkeep(data_dir, self._port, SETTINGS)
 
     def run(self, options: TortureOptions) -> TortureOutcome:
-        """Kills and checks for some time, and some times at least, or until something is wrong."""
+        """Kills and checks for a time and a number of kills, or until something is wrong."""
         for client in self._clients:
             client.start()
         ends_at = time.monotonic() + options.seconds
@@ -244,7 +245,7 @@ class _Torture:
         return [*self._writers, *self._readers]
 
     def _live_and_die(self) -> None:
-        """A life of the server; perhaps its sealing process dies first."""
+        """Runs the server until it is killed. Its sealing process may be killed first."""
         if self._chance.random() < SEALING_LIFE_SHARE:
             self._wait_for_segment()
             time.sleep(self._chance.uniform(0, KILL_SECONDS_MIN))
@@ -292,7 +293,7 @@ class _Torture:
         end(self._process)
 
     def _check(self) -> None:
-        """Compares what is there with what was acknowledged before it was read, and reads everything back."""
+        """Compares the stored rows with the acknowledged ones, and reads everything back."""
         acknowledged = {writer.number: writer.acknowledged for writer in self._writers}
         stored = self._stored()
         for writer in self._writers:
@@ -318,7 +319,7 @@ class _Torture:
 
 
 def violations_of(writer: int, numbers: list[int], acknowledged: int) -> list[str]:
-    """What is wrong with the rows of one writer, of whose requests this many were acknowledged before."""
+    """Returns what is wrong with the rows of one writer. Its first `acknowledged` requests must be there."""
     promised = acknowledged * ROWS_PER_REQUEST
     found: list[str] = []
     lost = sorted(set(range(promised)) - set(numbers))

@@ -1,4 +1,4 @@
-"""Kinds of requests beside each other: what keys, other spellings, bad rows and many streams cost."""
+"""Compares kinds of requests: the costs of keys, other spellings, bad rows and many streams."""
 
 import statistics
 import sys
@@ -37,7 +37,7 @@ Results = dict[RequestKind, list[LoadResult]]
 
 
 def run_variants(rounds: int, seconds: float, directory: Path) -> str:
-    """Sends each kind in turn, in so many rounds. Progress goes to stderr."""
+    """Sends each kind in turn, in `rounds` rounds. Reports progress on stderr."""
     with ExitStack() as stack:
         data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=directory))) / "data"
         make_stream(data_dir)

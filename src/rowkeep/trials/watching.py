@@ -1,4 +1,4 @@
-"""What a running rowkeep says of itself, and what Linux says of it."""
+"""The figures of a running rowkeep, from its metrics and from Linux."""
 
 import re
 import time
@@ -16,7 +16,7 @@ LOOK_SECONDS = 1.0
 
 
 class Look(msgspec.Struct, frozen=True):
-    """One look at a server."""
+    """The figures of a server at one time."""
 
     rows_inserted: float
     rows_sealed: float
@@ -29,7 +29,7 @@ class Look(msgspec.Struct, frozen=True):
 
 
 def look_at(target: Target, data_dir: Path) -> Look:
-    """Looks at a server and its data directory."""
+    """Returns the figures of a server and its data directory."""
     metrics = urllib.request.urlopen(f"http://{target.host}:{target.port}/metrics").read().decode()
     sizes = _sizes(data_dir / "segments")
     assert target.pid is not None
@@ -54,7 +54,7 @@ def _sizes(folder: Path, pattern: str = "*") -> list[int]:
 
 
 def wait_until_sealed(target: Target, data_dir: Path, journal_bytes_max: float) -> Look:
-    """Waits until the journal holds no more than that and sealing rests."""
+    """Waits until the journal is below a bound and sealing rests. Returns the figures."""
     give_up_at = time.monotonic() + SETTLE_SECONDS_MAX
     before = look_at(target, data_dir)
     while True:

@@ -1,4 +1,4 @@
-"""What the benchmark sends: rows with one variable of each type, 195 to 215 bytes each.
+"""The rows that the benchmark sends: one variable of each type, 195 to 215 bytes each.
 
 The rows of a run are all different, and drawn at random (the same in every run): a server that compresses
 what it keeps must not find one row again in the next.
@@ -24,7 +24,7 @@ SEED = 8
 
 
 def row(number: int, chance: random.Random) -> dict[str, object]:
-    """One row, numbered by its count."""
+    """Returns one row, numbered by its count."""
     second = chance.randrange(86_400)
     time = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
     day = f"2026-{chance.randint(1, 12):02d}-{chance.randint(1, 28):02d}"
@@ -41,7 +41,7 @@ def row(number: int, chance: random.Random) -> dict[str, object]:
 
 
 def bodies(rows_per_request: int) -> Iterator[bytes]:
-    """Request bodies, all different, to be sent in turn."""
+    """Yields request bodies, all different, to be sent in turn."""
     chance = random.Random(SEED)
     for start in range(0, max(ROWS, rows_per_request), rows_per_request):
         rows = [row(number, chance) for number in range(start, start + rows_per_request)]

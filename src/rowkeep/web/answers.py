@@ -1,4 +1,4 @@
-"""What the console answers: pages, redirects, files. Every answer tells the browser what a page may do.
+"""The answers of the console: pages, redirects, files. Every answer has headers that restrict the page.
 
 A page runs no script and loads nothing but the console's own style sheet: so HTML in a name, a label or a
 cell could do nothing even if it were not escaped.
@@ -38,7 +38,7 @@ class PageAnswer(msgspec.Struct, frozen=True):
     body: bytes | AsyncIterator[bytes] = b""
 
     async def send(self, receive: Receive, send: Send, *, is_head: bool) -> None:
-        """Sends all of it; of a response to HEAD the headers alone."""
+        """Sends the whole response; for HEAD only the headers."""
         headers = [*self.headers, *_EVERYWHERE]
         if isinstance(self.body, bytes):
             headers.append((b"content-length", str(len(self.body)).encode()))
@@ -52,7 +52,7 @@ class PageAnswer(msgspec.Struct, frozen=True):
 
 
 async def _send_parts(parts: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
-    """Sends a body part by part, until the browser leaves: sending to one that has left does not fail."""
+    """Sends a body part by part, until the browser leaves."""
     departure = asyncio.create_task(_leaves(receive))
     try:
         async for part in parts:
@@ -70,13 +70,13 @@ async def _leaves(receive: Receive) -> None:
 
 
 def html_answer(html: str, status: int = HTTPStatus.OK) -> PageAnswer:
-    """A page. No cache keeps it: it shows what one person may see."""
+    """Returns a page. No cache keeps it, since it shows what one person may see."""
     headers = [(b"content-type", b"text/html; charset=utf-8"), (b"cache-control", b"no-store")]
     return PageAnswer(status, headers, html.encode())
 
 
 def csv_answer(file_name: str, parts: AsyncIterator[bytes]) -> PageAnswer:
-    """Rows as a file to keep."""
+    """Returns rows as a file to download."""
     name = quote(file_name, safe="")
     headers = [
         (b"content-type", b"text/csv; charset=utf-8"),
@@ -87,7 +87,7 @@ def csv_answer(file_name: str, parts: AsyncIterator[bytes]) -> PageAnswer:
 
 
 def redirect(path: str, *cookies: bytes) -> PageAnswer:
-    """Sends the browser to another page, with GET."""
+    """Returns a redirect to another page, to be fetched with GET."""
     headers = [(b"location", path.encode("latin-1")), (b"cache-control", b"no-store")]
     headers.extend((b"set-cookie", cookie) for cookie in cookies)
     return PageAnswer(HTTPStatus.SEE_OTHER, headers)

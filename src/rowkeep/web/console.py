@@ -49,7 +49,7 @@ class Console:
         self._status_of = status_of
 
     async def first_start_path(self) -> str | None:
-        """Returns where the first user is made, once; None when there is a user or an organization."""
+        """Returns the path where the first user is made, or None when there already is one."""
         code = await self._offer_first_start()
         return None if code is None else f"{CONSOLE}/first-start?code={code}"
 
@@ -102,7 +102,10 @@ class Console:
         raise not_found("There is no such page.")
 
     def _refusal(self, request: PageRequest, session: Session | None, error: RowkeepError) -> PageAnswer:
-        """The page that says why not. Whose token is no longer good is asked to sign in again."""
+        """Returns the page for an error.
+
+        A person whose token is no longer good is asked to sign in again.
+        """
         if error.code is ErrorCode.INVALID_TOKEN:
             self._sessions.end(request.cookie(self._cookie.name))
             return _to_sign_in(request)

@@ -4,7 +4,7 @@ from rowkeep.web.sessions import SESSION_SECONDS_MAX
 
 
 class SessionCookie:
-    """Its name and its marks. Over HTTPS it is bound to this host and to HTTPS."""
+    """The cookie's name and attributes. Over HTTPS it is bound to this host and to HTTPS."""
 
     def __init__(self, *, is_secure: bool) -> None:
         self.name = "__Host-rowkeep_session" if is_secure else "rowkeep_session"
@@ -15,5 +15,5 @@ class SessionCookie:
         return f"{self.name}={identifier}; Max-Age={SESSION_SECONDS_MAX}{self._marks}".encode()
 
     def gone(self) -> bytes:
-        """Returns the header that takes it back."""
+        """Returns the header that removes the session from the browser."""
         return f"{self.name}=; Max-Age=0{self._marks}".encode()

@@ -19,11 +19,11 @@ class FileForm(Protocol):
 
     @property
     def fields(self) -> dict[str, bytes]:
-        """The fields beside the file, by name."""
+        """Returns the fields beside the file, by name."""
         ...
 
     def file_parts(self) -> AsyncIterator[bytes]:
-        """The file, as it comes."""
+        """Yields the file as it comes."""
         ...
 
 

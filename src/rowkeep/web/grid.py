@@ -21,7 +21,7 @@ Grid = list[list[Cell]]
 
 
 async def cells_of(parts: AsyncIterator[bytes], names: Sequence[str]) -> Grid:
-    """The cells of these variables, from a body of JSON lines, until there are bytes enough for a page."""
+    """Returns the cells of these variables from JSON lines, up to the bytes that a page can hold."""
     return [[_cell(row.get(name)) for name in names] for row in await _rows_of(parts)]
 
 

@@ -1,4 +1,4 @@
-"""The load of a file as a page shows it: how far it is, what the file was read as, what is wrong with it."""
+"""The load of a file for a page: its progress, the detected properties of the file, and its errors."""
 
 import msgspec
 
@@ -21,7 +21,7 @@ _INVISIBLE = {"\t": "tab", " ": "space", "": "none", "true": "yes", "false": "no
 
 
 class Load(msgspec.Struct, frozen=True):
-    """A load: its job, what its sender said of the file, what came of it so far."""
+    """A load: its job, its sender's options, and its result so far."""
 
     job: Job
     asked: FileOptions
@@ -30,12 +30,12 @@ class Load(msgspec.Struct, frozen=True):
 
     @property
     def percent(self) -> int:
-        """How much is done."""
+        """Returns the progress in percent."""
         return int(self.job.fraction * 100)
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What the file was read as, in the words of the page."""
+        """Returns the properties with which the file was read, in the words of the page."""
         detected = self.result.detected
         return [] if detected is None else _facts(detected, self.asked)
 

@@ -1,4 +1,4 @@
-"""The references that stand in the addresses of pages, and what every page of a table shows."""
+"""The references in the addresses of pages, and the values that every page of a table needs."""
 
 from urllib.parse import quote
 
@@ -30,7 +30,7 @@ def table_path(reference: str) -> str:
 
 
 def shown_table(session: Session, view: TableView, tab: str) -> dict[str, object]:
-    """Returns what every page of a table shows."""
+    """Returns the values that every page of a table needs."""
     return {
         "session": session,
         "view": view,

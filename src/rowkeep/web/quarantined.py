@@ -14,14 +14,17 @@ NAMES_SHOWN_MAX = 40
 
 
 class QuarantinedCell(msgspec.Struct, frozen=True):
-    """A value as it came, and why it does not fit, if so. `text` is None where the row has no such value."""
+    """A value as it came, and why it does not fit. `text` is None where the row has no such value."""
 
     text: str | None
     reason: str | None
 
 
 class ShownRow(msgspec.Struct, frozen=True):
-    """A row as it came; `reasons` are those of no shown cell, `whole` is the text of what is no object."""
+    """A row as it came. `reasons` are those about no shown cell.
+
+    `whole` is the text of a row that is no object.
+    """
 
     row: QuarantinedRow
     cells: list[QuarantinedCell]
@@ -30,7 +33,7 @@ class ShownRow(msgspec.Struct, frozen=True):
 
 
 class QuarantineGrid(msgspec.Struct, frozen=True):
-    """Rows under the names that are in them; those of cells that do not fit come first."""
+    """Rows by the names of their values. Columns with cells that do not fit come first."""
 
     names: list[str]
     rows: list[ShownRow]
@@ -65,7 +68,7 @@ def _reason(reasons: dict[str, str], name: str, values: dict[str, str]) -> str |
 
 
 def _values(content: bytes) -> dict[str, str] | None:
-    """The texts of a row by name; None for what is no object."""
+    """Returns the texts of a row by name, or None when it is not an object."""
     try:
         found = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
         return {name: _cut(_value(bytes(raw))) for name, raw in found.items()}

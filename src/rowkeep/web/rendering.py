@@ -11,14 +11,14 @@ _FOLDER = Path(__file__).parent / "templates"
 
 
 def _when(epoch_ms: int | None) -> str:
-    """A moment as people read it, in UTC."""
+    """Returns a time in UTC as people read it."""
     if epoch_ms is None:
         return ""
     return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _size(byte_count: int) -> str:
-    """A size as people read it."""
+    """Returns a size as people read it."""
     size = float(byte_count)
     for unit in ("bytes", "KB", "MB", "GB"):
         if size < 1000:
@@ -28,17 +28,17 @@ def _size(byte_count: int) -> str:
 
 
 def _number(value: int) -> str:
-    """A count with thin groups of digits."""
+    """Returns a count with its digits in groups."""
     return f"{value:,}"
 
 
 def _segment(text: str) -> str:
-    """A reference as one segment of a path."""
+    """Returns a reference as one segment of a path."""
     return quote(text, safe=":.")
 
 
 def _json(value: object) -> str:
-    """A value as it stands in JSON."""
+    """Returns a value as JSON."""
     return msgspec.json.encode(value).decode()
 
 

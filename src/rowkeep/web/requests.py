@@ -1,4 +1,4 @@
-"""A request as a page sees it: query, form, cookies, and whether it comes from a page of ours.
+"""A request as a page sees it: query, form, cookies, and whether it comes from one of our pages.
 
 Theory
 ------
@@ -41,35 +41,35 @@ class PageRequest:
 
     @property
     def is_head(self) -> bool:
-        """Whether only the headers are asked for."""
+        """Returns whether only the headers are asked for."""
         return self.method == "HEAD"
 
     @property
     def host(self) -> str:
-        """Where the browser found the server."""
+        """Returns the host by which the browser found the server."""
         return self._headers.get(b"host", b"localhost").decode("latin-1")
 
     @property
     def base_url(self) -> str:
-        """The scheme and the host, which an address on this server begins with."""
+        """Returns the scheme and host with which addresses on this server begin."""
         return f"{self._scheme}://{self.host}"
 
     @property
     def address_here(self) -> str:
-        """The path with its query, for a link back."""
+        """Returns the path with its query, for a link back."""
         return f"{self.path}?{urlencode(self._query, doseq=True)}" if self._query else self.path
 
     def text(self, name: str) -> str:
-        """A query parameter; empty when it is absent."""
+        """Returns a query parameter; empty when it is absent."""
         return self._query.get(name, [""])[-1]
 
     def natural(self, name: str) -> int:
-        """A query parameter that counts from 0; 0 for whatever is no number."""
+        """Returns a query parameter that counts from 0; 0 when it is not a number."""
         text = self.text(name)
         return int(text) if _natural(text) else 0
 
     def cookie(self, name: str) -> str | None:
-        """The value of a cookie."""
+        """Returns the value of a cookie, or None."""
         try:
             cookies = SimpleCookie(self._headers.get(b"cookie", b"").decode("latin-1"))
         except CookieError:
@@ -77,7 +77,7 @@ class PageRequest:
         return cookies[name].value if name in cookies else None
 
     def from_own_page(self) -> bool:
-        """Whether the browser says that a page of this server sent the request."""
+        """Returns whether the browser says that a page of this server sent the request."""
         site = self._headers.get(b"sec-fetch-site")
         if site is not None:
             return site == b"same-origin"
@@ -85,14 +85,14 @@ class PageRequest:
         return bool(origin.netloc) and origin.netloc == self.host
 
     def file_form(self, forms: FileForms) -> FileForm:
-        """The form with a file that the request brings. Raises invalid_request_error for another body."""
+        """Returns the form with a file in the request. Raises invalid_request_error for another body."""
         content_type = self._headers.get(b"content-type", b"")
         if not content_type.lower().startswith(b"multipart/form-data"):
             raise invalid_request("The form has no file. Choose one, and press Import again.")
         return forms(content_type, self._receive)
 
     async def form(self) -> dict[str, str]:
-        """The fields of a form. Raises payload_too_large and invalid_request_error."""
+        """Returns the fields of a form. Raises payload_too_large and invalid_request_error."""
         body = bytearray()
         while True:
             message = await self._receive()
@@ -111,6 +111,9 @@ class PageRequest:
 
 
 def segments_of(path: str) -> tuple[str, ...]:
-    """The segments of a path, without `console`. It is split before it is decoded: %2F stays in a name."""
+    """Returns the segments of a path, without `console`.
+
+    The path is split before it is decoded: %2F stays in a name.
+    """
     segments = tuple(unquote(segment) for segment in path.strip("/").split("/"))
     return segments[1:] if segments[0] == "console" else segments

@@ -1,4 +1,4 @@
-"""What a route of the console is: a method, the segments of a path, a handler."""
+"""Routes of the console: each is a method, the segments of a path, and a handler."""
 
 from collections.abc import Awaitable, Callable
 
@@ -17,7 +17,7 @@ Handler = Callable[[PageRequest, Session], Awaitable[PageAnswer]]
 
 
 class PageRoute(msgspec.Struct, frozen=True):
-    """A page for who is signed in. `*` in the pattern stands for one segment, whatever it is."""
+    """A page for people who are signed in. `*` in the pattern stands for any one segment."""
 
     method: str
     pattern: tuple[str, ...]
@@ -36,7 +36,7 @@ PageTable = list[PageRoute | OpenRoute]
 
 
 def matched(pattern: tuple[str, ...], segments: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Returns the segments that stand for a `*`; None for a path that does not match."""
+    """Returns the segments that stand for a `*`, or None for a path that does not match."""
     if len(pattern) != len(segments):
         return None
     pairs = list(zip(pattern, segments, strict=True))

@@ -1,4 +1,4 @@
-"""Who is signed in at the console, and how often one may try.
+"""The sessions of people who are signed in at the console, and the limit on attempts to sign in.
 
 Theory
 ------
@@ -41,19 +41,19 @@ class Session(msgspec.Struct):
     seen_at: float
 
     def has_ended(self, now: float) -> bool:
-        """Whether it was idle too long, or lasted as long as one may."""
+        """Returns whether the session was idle too long, or has reached its longest duration."""
         return now - self.seen_at > IDLE_SECONDS_MAX or now - self.began_at > SESSION_SECONDS_MAX
 
 
 class Sessions:
-    """The sessions of one server, those seen last at the end."""
+    """The sessions of one server, the most recently used last."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._by_hash: OrderedDict[bytes, Session] = OrderedDict()
 
     def begin(self, caller: Caller, user_name: str) -> str:
-        """Begins a session and returns its id, which is kept nowhere."""
+        """Begins a session. Returns its id, of which only the hash is kept."""
         identifier = secrets.token_urlsafe(32)
         now = self._clock()
         self._by_hash[_hash(identifier)] = Session(caller, user_name, now, now)
@@ -62,7 +62,7 @@ class Sessions:
         return identifier
 
     def find(self, identifier: str | None) -> Session | None:
-        """The session of this id, which is seen by this; None for one that has ended or never was."""
+        """Returns the session of this id and marks it as used. None for one that has ended or is unknown."""
         if identifier is None:
             return None
         hash_ = _hash(identifier)
@@ -78,20 +78,20 @@ class Sessions:
         return session
 
     def end(self, identifier: str | None) -> None:
-        """Ends a session, if it is there."""
+        """Ends a session, if it exists."""
         if identifier is not None:
             self._by_hash.pop(_hash(identifier), None)
 
 
 class Attempts:
-    """How often each address tried to sign in within a minute."""
+    """How often each address tried to sign in within the last minute."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._by_address: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def wait_seconds(self, address: str) -> int:
-        """Counts an attempt; returns 0 when it may be made, else how long to wait."""
+        """Counts an attempt. Returns 0 when it may be made, else how long to wait."""
         now = self._clock()
         began_at, count = self._by_address.get(address, (now, 0))
         if now - began_at >= ATTEMPTS_SECONDS:

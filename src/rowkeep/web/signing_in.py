@@ -1,4 +1,4 @@
-"""What signing in is made of: the sessions, the count of attempts, the cookie."""
+"""The parts of signing in: the sessions, the count of attempts, the cookie."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from rowkeep.web.sessions import Attempts, Sessions
 
 
 class SigningIn(msgspec.Struct, frozen=True):
-    """One for each server."""
+    """The parts of signing in. One for each server."""
 
     sessions: Sessions
     attempts: Attempts
@@ -15,5 +15,5 @@ class SigningIn(msgspec.Struct, frozen=True):
 
 
 def signing_in_at(public_url: str) -> SigningIn:
-    """Returns it for a server that people reach at this address, empty when nobody said."""
+    """Returns the parts for a server that people reach at this address; empty if it is not set."""
     return SigningIn(Sessions(), Attempts(), SessionCookie(is_secure=public_url.startswith("https://")))

@@ -1,4 +1,4 @@
-"""A line in the log for each request: who asked for what, what they got, and how long it took.
+"""The access log: a line for each request with the caller, the path, the status and the time it took.
 
 It stands around the application and sees what goes in and out. It is off by default, and then it costs
 nothing: the server is not put behind it. A query may hold what is nobody's business (conditions, signatures
@@ -44,7 +44,7 @@ class AccessLog:
 
 
 class _Answer:
-    """What was sent in answer to one request."""
+    """The answer to one request, as far as it was sent."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -65,7 +65,7 @@ class _Answer:
         await self._send(message)
 
     def facts(self) -> dict[str, object]:
-        """What the line says of the answer; `whole` is false for one that was broken off."""
+        """Returns the log line's fields about the answer. `whole` is false when the answer was broken off."""
         return {
             "status": self._status,
             "bytes": self._byte_count,
@@ -75,7 +75,7 @@ class _Answer:
 
 
 def _facts(scope: Scope) -> dict[str, object]:
-    """What the line says of the request."""
+    """Returns the log line's fields about the request."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
     client: tuple[str, int] | None = scope.get("client")
     path: bytes = scope["raw_path"]

@@ -41,7 +41,7 @@ class Console(Protocol):
     """The pages for people, beside the API."""
 
     async def first_start_path(self) -> str | None:
-        """Returns where the first user is made; None when there is one."""
+        """Returns the path where the first user is made, or None when there already is one."""
 
     def takes(self, scope: Scope) -> bool:
         """Returns whether a request is for a page."""
@@ -51,7 +51,7 @@ class Console(Protocol):
 
 
 class RowkeepApplication:
-    """What the HTTP server calls."""
+    """The ASGI application that the HTTP server calls."""
 
     def __init__(
         self,
@@ -78,11 +78,11 @@ class RowkeepApplication:
         self._request_numbers = itertools.count(1)
 
     async def first_start_path(self) -> str | None:
-        """Returns the path at which the first user is made; None when there is one."""
+        """Returns the path where the first user is made, or None when there already is one."""
         return await self._console.first_start_path()
 
     def end_live_answers(self) -> None:
-        """Has answers that last come to their end, and takes no more of them."""
+        """Ends the answers that last, and opens no more of them."""
         for end in (*self._enders, self._lingering.stop):
             end()
 
@@ -123,7 +123,7 @@ class RowkeepApplication:
         await send_complete(send, answer, request_id)
 
     async def _show_page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Has the console answer, after a body that it did not wait for (`incoming.py`)."""
+        """Shows a page of the console. Drains the request's body first if nobody reads it (`incoming.py`)."""
         body = IncomingBody(scope, receive, self._lingering)
         request_id = asked_request_id(scope["headers"]) or self._new_request_id()
 
@@ -184,7 +184,7 @@ class RowkeepApplication:
         return [route.path for route in self._router.routes if isinstance(route, Route)]
 
     def _methods_at(self, scope: Scope) -> list[str]:
-        """Every method that a path knows, whichever route it belongs to."""
+        """Returns every method that a path knows, in any route."""
         methods: set[str] = set()
         for route in self._router.routes:
             if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE:

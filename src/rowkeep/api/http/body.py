@@ -22,7 +22,7 @@ _SHORT_DIGITS = 6  # a length of up to 6 digits is below any limit
 
 
 class BodyBroken(RowkeepError):
-    """The body ended before it was whole: its framing is wrong, or the client left."""
+    """The body is not whole: its framing is wrong, or the client left."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -42,10 +42,10 @@ class BodyLimits(msgspec.Struct, frozen=True):
 
 
 class _Wait(msgspec.Struct):
-    """How long a body was waited for so far, and until when its next part must be here.
+    """How long a body was waited for so far, and until when its next part must arrive.
 
-    The whole body has a deadline, which its size tells: time for one wait, and a second for each so many
-    bytes. Only what its sender takes counts, not what is done with its parts.
+    The whole body has a deadline, which depends on its size: the time for one wait, and a second for each
+    `bytes_per_second_min` bytes. Only the sender's time counts, not the time in which its parts are used.
     """
 
     began_at: float = 0.0
@@ -53,7 +53,7 @@ class _Wait(msgspec.Struct):
     waited_seconds: float = 0.0
 
     def begin(self, limits: BodyLimits, byte_count: int) -> None:
-        """Begins to wait for what comes behind so many bytes."""
+        """Begins to wait for the part behind the first `byte_count` bytes."""
         whole = limits.stall_seconds_max + byte_count / limits.bytes_per_second_min
         self.began_at = time.monotonic()
         self.due_at = self.began_at + min(limits.stall_seconds_max, whole - self.waited_seconds)
@@ -117,7 +117,7 @@ class BodyReader:
             self._overdue.discard(task)
 
     async def parts(self, receive: Receive) -> AsyncIterator[bytes]:
-        """The parts of a body of any length as they come. Raises request_timeout, BodyBroken."""
+        """Yields the parts of a body of any length as they come. Raises request_timeout, BodyBroken."""
         has_more = True
         wait = _Wait()
         byte_count = 0

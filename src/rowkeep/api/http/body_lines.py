@@ -47,9 +47,11 @@ class BodyLines:
             self._has_news.set()
 
     async def next(self) -> list[bytes]:
-        """The lines that have arrived, waiting for one; none when the body has ended, or `end` was called.
+        """Returns the lines that have arrived; waits for one.
 
-        Blank ones are left out. Raises BodyBroken, request_timeout, payload_too_large.
+        Returns none after the body's end or after `end`.
+
+        Blank lines are left out. Raises BodyBroken, request_timeout, payload_too_large.
         """
         while True:
             await self._has_news.wait()
@@ -62,7 +64,7 @@ class BodyLines:
                 raise self._failure
 
     def end(self) -> None:
-        """Hands out no more."""
+        """Hands out no more lines."""
         self._is_ended = True
         self._has_news.set()
 
@@ -94,7 +96,7 @@ class BodyLines:
             )
 
     def _cut(self) -> bytes:
-        """The whole lines that are held."""
+        """Returns the whole lines that are held."""
         end = len(self._held) if self.is_whole else self._held.rfind(b"\n") + 1
         lines = bytes(self._held[:end])
         del self._held[:end]

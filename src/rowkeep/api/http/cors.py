@@ -22,7 +22,7 @@ _PREFLIGHT_SECONDS = b"7200"
 
 
 class CorsPolicy:
-    """Which origins may call, and what their browsers are told."""
+    """The origins that may call, and the headers for their browsers."""
 
     def __init__(self, origins: str) -> None:
         names = {name.strip().rstrip("/") for name in origins.split(",")}

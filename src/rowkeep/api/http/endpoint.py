@@ -37,11 +37,11 @@ class StreamAnswer(msgspec.Struct, frozen=True):
 
 
 class ReaderStalled(Exception):
-    """The reader takes nothing any more; its connection is cut."""
+    """The reader no longer takes anything. Its connection is cut."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """What a caller may ask. A streamed body takes one of the places, and so long for each of its parts."""
+    """The bounds of a caller's requests. A streamed body takes a place, and each part has a time limit."""
 
     limits: RequestLimits
     places: Places
@@ -49,7 +49,7 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class LiveAnswer(Protocol):
-    """A response that lasts until its reader leaves, and sends itself."""
+    """A response that lasts until its reader leaves. It sends itself."""
 
     headers: Headers
 
@@ -116,7 +116,7 @@ class Endpoint:
         await send_answer(receive, send, refusal, request_id)
 
     async def _charged(self, request: ApiRequest, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The parts of a body, each paid for by who reads it."""
+        """Yields the parts of a body, and charges each to the reader's limits."""
         origin = request.origin
         async for part in parts:
             self._bounds.limits.charge(origin, len(part))
@@ -124,7 +124,10 @@ class Endpoint:
 
 
 def answer_to(error: Exception, request_id: bytes) -> Answer:
-    """The one place where an exception becomes an answer; what nobody expected is logged and bland."""
+    """Returns the answer to an exception; the only place that does.
+
+    An unexpected exception is logged, and its answer gives no details.
+    """
     REFUSALS[error.code if isinstance(error, RowkeepError) else ErrorCode.INTERNAL] += 1
     if isinstance(error, RowkeepError):
         if error.detail is not None:
@@ -143,7 +146,7 @@ def answer_to(error: Exception, request_id: bytes) -> Answer:
 
 
 async def send_answer(receive: IncomingBody, send: Send, answer: Answer, request_id: bytes) -> None:
-    """Sends a complete response, after a body that it did not wait for (`incoming.py`)."""
+    """Sends a complete response. Drains the request's body first if nobody reads it (`incoming.py`)."""
     await receive.drain()
     await send_complete(send, answer, request_id)
 
@@ -163,7 +166,7 @@ async def send_stream(
 ) -> None:
     """Sends a response part by part, until the client leaves or takes nothing for too long.
 
-    A failure midway breaks the connection, so that the response cannot look whole.
+    A failure midway breaks the connection, so that the response cannot look complete.
     """
     headers = [*answer.headers, (b"x-request-id", request_id)]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

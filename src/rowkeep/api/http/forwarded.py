@@ -1,4 +1,4 @@
-"""What a proxy says of the client: its address, and how it found the proxy.
+"""The client's address and the server's public address, as trusted proxies report them.
 
 Theory
 ------
@@ -22,13 +22,13 @@ _host = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}").fullmatch
 
 
 def trusted_networks(text: str) -> tuple[Network, ...]:
-    """Returns addresses and networks that stand in a list with commas. Raises ValueError."""
+    """Returns the addresses and networks in a comma-separated list. Raises ValueError."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     return tuple(ipaddress.ip_network(name) for name in names)
 
 
 class ForwardedRequests:
-    """An application that believes what trusted proxies say of the client."""
+    """An application that uses what trusted proxies report about the client."""
 
     def __init__(self, application: Application, networks: tuple[Network, ...]) -> None:
         self._application = application
@@ -67,7 +67,7 @@ class ForwardedRequests:
         return changed
 
     def _client_address(self, headers: list[tuple[bytes, bytes]]) -> str | None:
-        """The last address of the list that is no trusted proxy; the first when all are."""
+        """Returns the last address of the list that is not a trusted proxy, or the first when all are."""
         listed = b",".join(value for name, value in headers if name == b"x-forwarded-for")
         addresses = [_address(part) for part in listed.decode("latin-1").split(",")]
         known: str | None = None
@@ -81,7 +81,7 @@ class ForwardedRequests:
 
 
 def _address(text: str) -> str | None:
-    """An address as proxies write it, without its port; None for what is none."""
+    """Returns an address as proxies write it, without its port. None for anything else."""
     bare = text.strip()
     if bare.startswith("["):
         bare = bare[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""What request headers say, each read in one place."""
+"""Reads request headers, each in one place."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,10 @@ _visible_ascii = re.compile(rb"[\x21-\x7e]+").fullmatch
 
 
 def caller_of(authorization: bytes | None) -> Caller:
-    """Returns who calls, by the header Authorization. Raises invalid_token for another scheme than Bearer."""
+    """Returns the caller that the header Authorization names.
+
+    Raises invalid_token for a scheme other than Bearer.
+    """
     return NOBODY if authorization is None else _bearer(authorization)
 
 
@@ -39,7 +42,7 @@ def _bearer(authorization: bytes) -> Caller:
 def head_problem(
     raw_path: bytes, query_string: bytes, headers: Iterable[tuple[bytes, bytes]]
 ) -> RowkeepError | None:
-    """Returns what is wrong with a request whatever it asks for: its size, or how its body is sent."""
+    """Returns what is wrong with the size or the transfer of a request, or None."""
     if len(raw_path) > PATH_BYTES_MAX or len(query_string) > QUERY_BYTES_MAX:
         return RowkeepError(
             ErrorCode.URI_TOO_LONG,
@@ -66,7 +69,10 @@ def head_problem(
 
 
 def _transfer_problem(codings: Sequence[bytes]) -> RowkeepError | None:
-    """The HTTP server takes away chunks, and no coding below them: what is left would be taken for rows."""
+    """Returns an error for a transfer coding other than chunked, or None.
+
+    The HTTP server removes only chunks, so the still coded body would be taken for rows.
+    """
     named = b", ".join(codings).decode("latin-1")
     if named.strip().lower() == "chunked":
         return None
@@ -77,7 +83,7 @@ def _transfer_problem(codings: Sequence[bytes]) -> RowkeepError | None:
 
 
 def asked_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """The id that the client gave its request, None without one or with one that is not fit for a log."""
+    """Returns the id that the client gave its request. None without an id, or for one unfit for a log."""
     for name, value in headers:
         if name == b"x-request-id":
             return value if _request_id(value) else None
@@ -85,7 +91,7 @@ def asked_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
 
 
 def idempotency_key(value: bytes) -> str:
-    """The key of a request; a quoted one (as the IETF draft writes it) is the same as a bare one."""
+    """Returns the key of a request. A quoted key (as the IETF draft writes it) equals a bare one."""
     key = value[1:-1] if len(value) >= 2 and value[:1] == value[-1:] == b'"' else value
     if not _visible_ascii(key) or len(key) > IDEMPOTENCY_KEY_CHARACTERS_MAX:
         raise invalid_request(
@@ -95,23 +101,23 @@ def idempotency_key(value: bytes) -> str:
 
 
 def check_json(content_type: bytes | None) -> None:
-    """Raises unsupported_media_type unless the body is (or may be) JSON."""
+    """Raises unsupported_media_type unless the body is, or may be, JSON."""
     if _format_of(content_type) is not BodyFormat.JSON:
         raise _unsupported(content_type, "send JSON with `Content-Type: application/json`.")
 
 
 def holds_content(content_type: bytes | None) -> bool:
-    """Returns whether a body is a file by itself, and no JSON that describes one."""
+    """Returns whether the body is a file itself, and not JSON that describes one."""
     return content_type is not None and _format_of(content_type) is not BodyFormat.JSON
 
 
 def is_multipart(content_type: bytes) -> bool:
-    """Returns whether a body is a form with a file in it."""
+    """Returns whether the body is a form with a file in it."""
     return content_type.strip().lower().startswith(b"multipart/form-data")
 
 
 def rows_format(content_type: bytes | None) -> BodyFormat:
-    """How a body holds its rows. Raises unsupported_media_type."""
+    """Returns the format of a body with rows. Raises unsupported_media_type."""
     format_ = _format_of(content_type)
     if format_ is None:
         raise _unsupported(
@@ -151,7 +157,7 @@ def _unsupported(content_type: bytes | None, advice: str) -> RowkeepError:
 
 
 def content_coding(headers: Sequence[tuple[bytes, bytes]]) -> ContentCoding | None:
-    """How the body is compressed, from all the headers as they came; None when it is not.
+    """Returns how the body is compressed, from all the headers as they came. None when it is not.
 
     The header may come several times, which means the same as one list. Raises EncodingRefused.
     """

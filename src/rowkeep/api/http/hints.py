@@ -1,4 +1,4 @@
-"""What to do instead, for requests that reach no route: what people and clients ask for by mistake."""
+"""Hints for requests that reach no route: the right path or method for common mistakes."""
 
 import difflib
 import re
@@ -37,7 +37,7 @@ _without_prefix = re.compile(r"/(?:users|organizations|datasets|tables|readStrea
 
 
 def hint_of(method: str, path: str) -> str | None:
-    """Returns what to do instead of a request that no route answers, or None when nothing is known."""
+    """Returns what to do instead of a request that no route answers, or None when no hint is known."""
     if method == "POST" and _rows_of_table(path):
         return (
             f"Rows go into an upload of the table: POST {_UPLOAD_ROWS}. Create the upload first, with "
@@ -58,7 +58,7 @@ def hint_of(method: str, path: str) -> str | None:
 
 
 def near_path(path: str, templates: Sequence[str]) -> str:
-    """Returns a sentence with a space before it that names the path which was probably meant, if one is near.
+    """Returns a sentence, with a space before it, that names the nearest path. Empty when none is near.
 
     `templates` are the paths of the routes, such as /api/v1/tables/{table}.
     """
@@ -77,7 +77,7 @@ def near_path(path: str, templates: Sequence[str]) -> str:
 
 
 def _likeness(given: Sequence[str], template: str) -> float:
-    """How alike the least alike segments of a path and of a template are, from 0 to 1."""
+    """Returns how similar the least similar segments of a path and a template are, from 0 to 1."""
     expected = _segments(template)
     if not template.startswith(_PREFIX) or len(expected) != len(given):
         return 0.0

@@ -1,4 +1,4 @@
-"""The body of a request as it comes in, and what becomes of one that its request's answer did not wait for.
+"""The body of a request as it comes in, and what happens to a body that the answer did not wait for.
 
 Theory
 ------
@@ -26,7 +26,7 @@ LINGER_PAUSE_SECONDS = 1.0
 
 
 class Lingering:
-    """Takes in bodies that nobody reads. One per process."""
+    """Takes in bodies that nobody reads, and throws them away. One per process."""
 
     def __init__(self, *, body_bytes_max: int, bytes_per_second_min: int) -> None:
         self._bytes_per_second_min = bytes_per_second_min
@@ -35,13 +35,13 @@ class Lingering:
         self._is_stopping = False
 
     def stop(self) -> None:
-        """Waits for no body any more: the server ends."""
+        """Waits for no more bodies, because the server ends."""
         self._is_stopping = True
         for task in self._tasks:
             task.cancel()
 
     async def drain(self, body: "IncomingBody") -> None:
-        """Throws away what comes of a body, until it ends, its sender pauses or it is too much."""
+        """Throws a body away as it comes, until it ends, its sender pauses or it is too large."""
         if self._is_stopping:
             return
         task = asyncio.create_task(self._take_in(body))
@@ -100,6 +100,6 @@ class IncomingBody:
         return length.isdigit() and self.byte_count < int(length)
 
     async def drain(self) -> None:
-        """Takes in and throws away the rest of the body as long as it keeps coming, within the bounds."""
+        """Takes in and throws away the rest of the body while it keeps coming, within the bounds."""
         if self.is_awaited():
             await self._lingering.drain(self)

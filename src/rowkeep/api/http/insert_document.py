@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of insertRows and of no other operation: parameters, bodies, answers."""
+"""The parts of the OpenAPI document that only insertRows has: its parameters, bodies and answers."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ INSERT_ROWS_BODY: Json = {
 
 
 def complete_insert_rows(described: Json, validation: Json) -> None:
-    """Adds to an operation what insertRows alone has; `validation` is the schema of a dry run's answer."""
+    """Adds to an operation what only insertRows has. `validation` is the schema of a dry run's answer."""
     described["parameters"] += [_key(), *_options(), *_long_options()]
     described["requestBody"] = _body()
     _complete_answers(described["responses"], validation)

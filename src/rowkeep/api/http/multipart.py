@@ -49,11 +49,11 @@ class MultipartForm:
 
     @property
     def fields(self) -> dict[str, bytes]:
-        """The fields beside the file, by name."""
+        """Returns the fields beside the file, by name."""
         return {name: bytes(value) for name, value in self._values.items()}
 
     async def file_parts(self) -> AsyncIterator[bytes]:
-        """The file, as it comes. Raises invalid_request_error for a body that is no such form."""
+        """Yields the file as it comes. Raises invalid_request_error for a body that is not such a form."""
         async for part in self._parts:
             try:
                 self._parser.write(part)

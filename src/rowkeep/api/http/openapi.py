@@ -38,7 +38,7 @@ class OpenApiResource(Shape, frozen=True, kw_only=True):
 
 
 class DocumentHandlers:
-    """Serves the document of a route table and of its own routes."""
+    """Serves the document of a route table and of the document's own routes."""
 
     def __init__(self, table: RouteTable) -> None:
         self._document = document([*table, *self.table()])
@@ -87,7 +87,7 @@ def document(table: RouteTable) -> Json:
 
 
 class Shapes:
-    """The JSON Schemas of everything that routes take and answer, each named after its struct."""
+    """The JSON Schemas of all bodies and answers of routes, each named after its struct."""
 
     def __init__(self, table: Sequence[Route]) -> None:
         types = [ErrorResource, InsertRowsResponse, InsertRowsValidation, *_types_of(table)]
@@ -108,7 +108,7 @@ def _types_of(table: Sequence[Route]) -> Iterator[Any]:
 
 
 def _structs_of(types: Sequence[Any]) -> set[type[Shape]]:
-    """The shapes among some types and within their fields, at any depth."""
+    """Returns the shapes among some types and within their fields, at any depth."""
     found: set[type[Shape]] = set()
     waiting = list(msgspec.inspect.multi_type_info(types))
     while waiting:
@@ -134,7 +134,7 @@ def _parts_of(info: msgspec.inspect.Type) -> Iterator[msgspec.inspect.Type]:
 
 
 def _require_all(schema: Json, struct: type[Shape]) -> None:
-    """Says of a struct's schema that each key is there; one that may be UNSET need not be.
+    """Marks each key of a struct's schema as required, except those that may be UNSET.
 
     A struct without fields describes an object of any keys.
     """
@@ -150,7 +150,7 @@ def _require_all(schema: Json, struct: type[Shape]) -> None:
 
 
 def _with_short_names(described: Json) -> Json:
-    """Names `DatasetResource` only `Dataset`: what a client reads are the resources."""
+    """Renames schemas such as `DatasetResource` to `Dataset`, since clients read about resources only."""
     renamed: Json = msgspec.json.decode(_own_names.sub(r"\1", msgspec.json.encode(described).decode()))
     components = renamed["components"]
     components["schemas"] = {
@@ -200,7 +200,7 @@ def _response(route: Route, shapes: Shapes) -> Json:
 
 
 def _errors(route: Route) -> list[int]:
-    """Returns what a route may answer instead: a route without errors of its own has none."""
+    """Returns the error statuses of a route. A route without errors of its own has none."""
     if not route.errors:
         return []
     of_body = () if route.body is None else _ERRORS_OF_BODIES

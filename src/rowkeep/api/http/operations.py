@@ -1,4 +1,4 @@
-"""The address that is kept for operators: what their tools ask for, and nothing else.
+"""The separate address for operators: it serves their tools, and nothing else.
 
 It stands around the application, as the one at the other address does, and marks what comes through it.
 """
@@ -10,7 +10,7 @@ PATHS = (b"/healthz", b"/readyz", b"/metrics")
 
 
 class OperatorsEntrance:
-    """An application that hands on requests for health and metrics, and answers 404 to all others."""
+    """An application that passes on requests for health and metrics, and answers 404 to all others."""
 
     def __init__(self, application: Application) -> None:
         self._application = application

@@ -1,4 +1,4 @@
-"""Which bytes of a file a request asks for. Source: RFC 9110, 14."""
+"""The range of a file's bytes that a request asks for. Source: RFC 9110, 14."""
 
 import re
 
@@ -8,9 +8,10 @@ _one_range = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})").fullmatch
 
 
 def asked_range(value: bytes | None, byte_count: int) -> tuple[int, int] | None:
-    """The first byte that is asked for and the one behind the last; None for the whole file.
+    """Returns the first byte that is asked for and the one behind the last, or None for the whole file.
 
-    What is no single range of bytes means the whole, as the standard lets it. Raises range_not_satisfiable.
+    Anything other than a single range of bytes means the whole file, as the standard allows. Raises
+    range_not_satisfiable.
     """
     found = _one_range(value.strip()) if value is not None else None
     if found is None or found[1] == found[2] == b"":

@@ -1,4 +1,4 @@
-"""A request as handlers see it: decoded path segments, query, JSON body, whose token."""
+"""A request as handlers see it: decoded path segments, query, JSON body and caller."""
 
 import asyncio
 import json
@@ -60,28 +60,31 @@ class ApiRequest:
         self._asked: set[str] = set()
 
     def values(self, name: str) -> list[str] | None:
-        """All values of a query parameter; None when it is absent."""
+        """Returns all values of a query parameter, or None when it is absent."""
         self._asked.add(name)
         return self._query.get(name)
 
     def parameters(self, names: Iterable[str]) -> dict[str, list[str]]:
-        """All values of those query parameters that are there, of some."""
+        """Returns all values of the given query parameters, without those that are absent."""
         found = {name: self.values(name) for name in names}
         return {name: values for name, values in found.items() if values is not None}
 
     def all_warnings(self) -> list[str]:
-        """What to tell who sent a request that went through: which query parameters meant nothing, too."""
+        """Returns all warnings for a request that succeeded, also those about ignored query parameters."""
         unread = [name for name in self._query if name not in self._asked]
         return [*self.warnings, *([ignored_parameters(unread, self._asked)] if unread else [])]
 
     @property
     def caller(self) -> Caller:
-        """Who calls. Raises invalid_token for credentials of another kind."""
+        """Returns the caller. Raises invalid_token for credentials of an unknown kind."""
         return caller_of(self.headers.get(b"authorization"))
 
     @property
     def origin(self) -> Origin:
-        """Where the request comes from. Credentials that are none are refused where they are asked for."""
+        """Returns where the request comes from.
+
+        It raises no error for bad credentials; they are refused where the caller is asked for.
+        """
         client: tuple[str, int] | None = self._scope.get("client")
         request_id: bytes = self._scope["request_id"]
         with suppress(RowkeepError):
@@ -90,16 +93,19 @@ class ApiRequest:
 
     @property
     def is_operator(self) -> bool:
-        """Whether the request came by the address that is kept for operators."""
+        """Returns whether the request came by the separate address for operators."""
         return bool(self._scope.get(BY_OPERATORS_ADDRESS))
 
     @property
     def is_head(self) -> bool:
-        """Whether only the status and the headers are asked for."""
+        """Returns whether only the status and the headers are asked for."""
         return bool(self._scope["method"] == "HEAD")
 
     def segment(self, name: str) -> str:
-        """A path parameter, decoded. The path is split before it is decoded, so %2F stays in a name."""
+        """Returns a path parameter, decoded.
+
+        The path is split before it is decoded, so %2F stays in a name.
+        """
         text: str = self._scope["path_params"][name]
         return unquote(text)
 
@@ -109,7 +115,7 @@ class ApiRequest:
         return single_value(self._query, name) or None
 
     def natural(self, name: str) -> int | None:
-        """A query parameter that counts something, from 0. Raises invalid_request_error."""
+        """Returns a query parameter that counts something, from 0. Raises invalid_request_error."""
         self._asked.add(name)
         text = single_value(self._query, name)
         if text is None:
@@ -120,16 +126,18 @@ class ApiRequest:
         return number
 
     def truth(self, name: str) -> bool:
-        """A query parameter that is true or false; false when it is absent. Raises invalid_request_error."""
+        """Returns a true or false query parameter; false when it is absent. Raises invalid_request_error."""
         text = self.text(name) or "false"
         if text not in ("true", "false"):
             raise invalid_request(f"The query parameter {name} must be true or false, not {text[:60]!r}.")
         return text == "true"
 
     def names(self, name: str) -> list[str] | None:
-        """A query parameter that lists names, separated by commas or given once for each; None when absent.
+        """Returns a query parameter that lists names, separated by commas or given once each.
 
-        The JavaScript client repeats the parameter. One that is there but empty lists no name.
+        None when absent.
+
+        The JavaScript client repeats the parameter. A parameter that is there but empty lists no name.
         """
         values = self.values(name)
         if values is None:
@@ -138,9 +146,9 @@ class ApiRequest:
         return [part.strip() for part in text.split(",")] if text else []
 
     async def json(self, type_: type[Body]) -> Body:
-        """Returns the body as a struct. It is read only for callers whose token is good, or who have none.
+        """Returns the body as a struct. It is read only for callers with a good token, or without any.
 
-        Raises invalid_request_error naming what does not fit, and invalid_token.
+        Raises invalid_request_error that names the part that does not fit, and invalid_token.
         """
         await self._check_token(self.caller)
         check_json(self.headers.get(b"content-type"))
@@ -150,7 +158,7 @@ class ApiRequest:
         return made
 
     def _note_ignored(self, body: bytes, type_: type) -> None:
-        """Warns of what a body says that means nothing; null, as clients send it, says nothing."""
+        """Warns of ignored properties of a body. Null is passed over, since clients send it for nothing."""
         taken = [field.encode_name for field in msgspec.structs.fields(type_)]
         plain = body.removeprefix(BYTE_ORDER_MARK) or b"{}"
         sent = msgspec.json.decode(plain, type=dict[str, msgspec.Raw])
@@ -160,7 +168,7 @@ class ApiRequest:
             self.warnings.append(ignored_properties(ignored, taken, is_idle=is_idle))
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """The parts of the body as they come, however many; only for callers whose token is good.
+        """Yields the parts of the body as they come, however many. Only for callers whose token is good.
 
         Raises invalid_token, request_timeout and BodyBroken.
         """
@@ -170,7 +178,7 @@ class ApiRequest:
 
     @property
     def base_url(self) -> str:
-        """Where the caller found the server: the scheme, and what the `Host` header says."""
+        """Returns where the caller found the server: the scheme and the `Host` header."""
         scheme: str = self._scope.get("scheme", "http")
         return f"{scheme}://{self.headers.get(b'host', b'localhost').decode('latin-1')}"
 
@@ -189,7 +197,7 @@ class ApiRequest:
 
 
 def read_json(body: bytes, type_: type[Body]) -> Body:
-    """Returns JSON as a struct. Raises invalid_request_error naming what does not fit."""
+    """Returns JSON as a struct. Raises invalid_request_error that names the part that does not fit."""
     try:
         plain = body.removeprefix(BYTE_ORDER_MARK) or b"{}"
         said = msgspec.json.decode(plain)
@@ -202,7 +210,7 @@ def read_json(body: bytes, type_: type[Body]) -> Body:
 
 
 def _check_keys(members: Sequence[tuple[str, object]]) -> None:
-    """Raises invalid_request_error for an object in which a key stands twice: one value would be lost."""
+    """Raises invalid_request_error for an object with a repeated key, since one value would be lost."""
     if len(members) > 1:
         key = first_doubled([key for key, _ in members])
         if key is not None:
@@ -210,7 +218,7 @@ def _check_keys(members: Sequence[tuple[str, object]]) -> None:
 
 
 def whole_number(text: str) -> int | None:
-    """A count as clients write it: 10, 10.0 or 1e1; None for what is none, or is too large for one."""
+    """Returns a count as clients write it: 10, 10.0 or 1e1. None for anything else, or a too large one."""
     if not _number(text):
         return None
     number = Decimal(text.replace(" ", "+"))
@@ -225,9 +233,12 @@ def _no_spool() -> Spool:
 
 
 def _camel_keys(body: Any) -> Any:
-    """The body with its own keys in camel case: the R client sends `release_notes` for `releaseNotes`.
+    """Returns the body with its own keys in camel case:
 
-    Keys within lists count too (`variables`, `schema`), those within objects are names that callers gave.
+    the R client sends `release_notes` for `releaseNotes`.
+
+    Keys in the objects of a list are changed too (`variables`, `schema`). Those in other objects are not,
+    since they are names that callers gave.
     """
     if not isinstance(body, dict):
         return body
@@ -248,14 +259,14 @@ def _camel(key: str) -> str:
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Which part of a list is asked for: `count` items after the one with id `after_id`."""
+    """The part of a list that is asked for: `count` items after the one with id `after_id`."""
 
     after_id: int
     count: int
 
 
 def page_of(request: ApiRequest, count_max: int = PAGE_ITEMS_MAX) -> Page:
-    """Reads `maxResults` and `pageToken`. Source: contract 1.5, 7.17, 7.18."""
+    """Returns the page that `maxResults` and `pageToken` ask for. Source: contract 1.5, 7.17, 7.18."""
     count = request.natural("maxResults")
     if count == 0:
         raise invalid_request("A page has at least one item: the query parameter maxResults must not be 0.")
@@ -270,9 +281,9 @@ def page_of(request: ApiRequest, count_max: int = PAGE_ITEMS_MAX) -> Page:
 def page_of_results(
     shape: type[List], results: list[Any], page: Page, last_id: int | None, **more: object
 ) -> List:
-    """Returns a page: `results` holds one more than asked for when there is a next page, which is cut off.
+    """Returns a page. One result more than asked for means that there is a next page; it is cut off.
 
-    `last_id` is the id of the last item that stays; `more` are fields of the list beside its results.
+    `last_id` is the id of the last item that stays. `more` are fields of the list beside its results.
     """
     has_next = len(results) > page.count
     token = str(last_id) if has_next and last_id is not None else None
@@ -287,7 +298,10 @@ def listed(
     resource: Callable[[Item], Any],
     id_of: Callable[[Item], int],
 ) -> Answer:
-    """Returns the answer with a page of items, of which one more than asked for was looked up."""
+    """Returns the answer with a page of items.
+
+    `items` has one more than asked for if there is a next page.
+    """
     kept = items[: page.count]
     last_id = id_of(kept[-1]) if kept else page.after_id
     return json_answer(page_of_results(shape, [resource(item) for item in items], page, last_id))

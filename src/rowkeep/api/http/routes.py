@@ -1,4 +1,4 @@
-"""What a route is: a path and a handler, what it takes and answers. insertRows alone has none here."""
+"""Routes: each is a path and a handler, with its body and its answer. Only insertRows has none here."""
 
 from typing import Any
 
@@ -27,10 +27,10 @@ ASKED_ERRORS = (400, *SEEN_ERRORS)
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A method and a path with the handler that answers; a GET route answers HEAD too.
+    """A method and a path with the handler that answers. A GET route answers HEAD too.
 
-    `answer` is the shape of a JSON answer, `body` that of a JSON body; what is not JSON has its media types
-    instead. `errors` are the statuses that are the route's own: those of its body and those of every route
+    `answer` is the shape of a JSON answer, `body` that of a JSON body. What is not JSON has its media types
+    instead. `errors` are the statuses that only this route has; those of its body and those of every route
     are added to them.
     """
 

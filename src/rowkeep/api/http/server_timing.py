@@ -1,4 +1,4 @@
-"""The header Server-Timing of an insert: where its time went, in milliseconds.
+"""The header Server-Timing of an insert: the milliseconds that each phase took.
 
     read     until the whole body was there, who calls and where to included
     decode   until its rows were checked; with its turn beside other uploads, or that of a large body in a
@@ -18,7 +18,7 @@ from rowkeep.model.timing import InsertTimes
 
 
 def server_timing(times: InsertTimes) -> bytes:
-    """The value of the header."""
+    """Returns the value of the header."""
     began_at, read_at, checked_at, commit = times.began_at, times.read_at, times.checked_at, times.commit
     if read_at is None or checked_at is None or commit is None:
         return _listed(began_at, read_at, checked_at, time.perf_counter())
@@ -35,7 +35,7 @@ def server_timing(times: InsertTimes) -> bytes:
 
 
 def _listed(*moments: float | None) -> bytes:
-    """The phases between moments, of which those that did not come are None."""
+    """Returns the phases between moments. A moment that was not reached is None."""
     came = [moment for moment in moments if moment is not None]
     phases = zip(_PHASES, came, came[1:], strict=False)
     return b", ".join(b"%b;dur=%.2f" % (name, (end - start) * 1000) for name, start, end in phases)

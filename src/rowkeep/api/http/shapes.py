@@ -25,24 +25,24 @@ RowErrors = Annotated[tuple[RowError, ...], msgspec.Meta(max_length=100)]
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an answer holds."""
+    """The content of an answer."""
 
 
 class LocatedShape(Shape, frozen=True, kw_only=True):
-    """What an answer holds that can be asked for by itself."""
+    """The content of an answer about something that has a path of its own."""
 
     uri: Annotated[str, msgspec.Meta(description="The path of the resource, relative to the API.")]
     url: str
 
 
 class ListShape(Shape, frozen=True, kw_only=True):
-    """A page of a list; `results` is declared by each list."""
+    """A page of a list. Each list declares its own `results`."""
 
     next_page_token: str | None
 
 
 class ReferencedShape(LocatedShape, frozen=True, kw_only=True):
-    """What has references beside its path."""
+    """The content of an answer about something that has references beside its path."""
 
     id: str
     qualified_reference: str

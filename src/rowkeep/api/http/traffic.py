@@ -1,4 +1,4 @@
-"""What is counted of requests: answers by status, refusals by error code, and how long answers took.
+"""Counts of requests: answers by status, refusals by error code, and how long answers took.
 
 The time of a route is that until its answer begins: how long the rest takes says more of the reader. Inserts
 also have the time of each of their phases (server_timing.py). The hot path pays one to two microseconds.
@@ -34,7 +34,7 @@ class Traffic:
         self.seconds[method if method in METHODS else "other", route].note(seconds)
 
     def note_phases(self, times: InsertTimes) -> None:
-        """Counts where the time of an insert went that was committed."""
+        """Counts the phases of a committed insert."""
         read_at, checked_at, commit = times.read_at, times.checked_at, times.commit
         if read_at is None or checked_at is None or commit is None:
             return
@@ -46,9 +46,9 @@ class Traffic:
         fsync.note(commit.ended_at - commit.written_at)
 
     def counted(self, send: Send, scope: Scope, route: str | None = None) -> Send:
-        """Returns a `send` that counts the response which goes through it.
+        """Returns a `send` that counts the response that goes through it.
 
-        Without a route it is the one that the router has found for the scope by then.
+        Without a route it is the route that the router has found for the scope by then.
         """
         began_at = perf_counter()
 

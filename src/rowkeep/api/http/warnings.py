@@ -1,4 +1,4 @@
-"""Warnings: what was ignored in a request that went through, in the header that clients print.
+"""Warnings about ignored parts of a request that succeeded, in the header that clients print.
 
 A query parameter or a property of the body that means nothing is ignored (contract 7.20, 7.35), and the
 caller is told: a reader who sends `?limit=2` would else take the whole table for the first two rows.
@@ -15,7 +15,7 @@ SHOWN_CHARACTERS_MAX = 60
 
 
 def warn(headers: Headers, texts: Iterable[str]) -> None:
-    """Adds warnings to the headers of an answer, behind those that are there: a client reads one header."""
+    """Adds warnings to the header of an answer that has them all: a client reads one header."""
     said = [value.decode("latin-1") for name, value in headers if name == WARNING_HEADER]
     said += texts
     if said:
@@ -24,14 +24,14 @@ def warn(headers: Headers, texts: Iterable[str]) -> None:
 
 
 def ignored_parameters(names: Sequence[str], taken: Collection[str]) -> str:
-    """Says which query parameters meant nothing, and which do there."""
+    """Returns the warning about ignored query parameters, with the names of the known ones."""
     are = "parameters mean" if len(names) > 1 else "parameter means"
     takes = f"This request takes {', '.join(sorted(taken))}." if taken else "This request takes none."
     return f"The query {are} nothing here and {_were(names)} ignored: {_shown(names)}. {takes}"
 
 
 def ignored_properties(names: Sequence[str], taken: Collection[str], *, is_idle: bool) -> str:
-    """Says which properties of a body meant nothing, and which do there; `is_idle`: there was no other."""
+    """Returns the warning about ignored properties of a body. `is_idle`: the body had no others."""
     are = "properties" if len(names) > 1 else "property"
     mean = "mean" if len(names) > 1 else "means"
     nothing = " Nothing was changed." if is_idle else ""

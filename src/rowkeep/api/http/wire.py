@@ -1,4 +1,4 @@
-"""How answers look: the error body, the one map from error codes to HTTP, JSON responses.
+"""The form of answers: the error body, the one map from error codes to HTTP, JSON responses.
 
 Source: contract 1.3, 1.4. Every error answers with `status`, `error` and `error_description`; a HEAD
 carries the same percent-encoded in X-REDIVIS-ERROR-PAYLOAD.
@@ -58,7 +58,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class MethodRefused(RowkeepError):
-    """A path that is there, asked with a method that it does not know; `methods` are those that it does."""
+    """The error for a path that exists, asked with an unknown method. `methods` are the known ones."""
 
     def __init__(self, method: str, methods: list[str], hint: str | None) -> None:
         known = f"{method} is not possible here; the methods are {', '.join(methods)}."
@@ -67,17 +67,17 @@ class MethodRefused(RowkeepError):
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:
-    """A JSON response."""
+    """Returns a JSON response."""
     return Answer(status, [(b"content-type", b"application/json")], msgspec.json.encode(value))
 
 
 def ok_answer() -> Answer:
-    """What a DELETE answers: clients take the literal text OK (contract 8.1)."""
+    """Returns the answer to a DELETE: clients take the literal text OK (contract 8.1)."""
     return Answer(200, [(b"content-type", b"text/plain; charset=utf-8")], b"OK")
 
 
 def error_answer(error: RowkeepError) -> Answer:
-    """The response to an error."""
+    """Returns the response to an error."""
     answer = json_answer(error_resource(error), STATUS_OF_CODE[error.code])
     if error.retry_after_seconds is not None:
         answer.headers.append((b"retry-after", str(error.retry_after_seconds).encode()))
@@ -91,7 +91,7 @@ def error_answer(error: RowkeepError) -> Answer:
 
 
 def head_answer(answer: Answer) -> Answer:
-    """Returns a response as HEAD gets it: without a body, the payload of an error in a header."""
+    """Returns a response for HEAD: without a body, and with an error's payload in a header."""
     headers = answer.headers
     if answer.status >= 400:
         headers = [*headers, (b"x-redivis-error-payload", quote(answer.body).encode())]
@@ -99,7 +99,7 @@ def head_answer(answer: Answer) -> Answer:
 
 
 def error_resource(error: RowkeepError) -> ErrorResource:
-    """Returns what an error says of itself."""
+    """Returns the error body of an error."""
     refused = error if isinstance(error, RowsRefused) else None
     return ErrorResource(
         status=STATUS_OF_CODE[error.code],

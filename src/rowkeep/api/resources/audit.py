@@ -66,7 +66,10 @@ class AuditHandlers:
 
 
 def _before_id(page: Page) -> int:
-    """The list is newest first: its page token is the id of the entry that the next page is older than."""
+    """Returns the id below which the page's entries lie.
+
+    The list is newest first, so its page token is the id of the last entry shown.
+    """
     return page.after_id or LAST_ID
 
 

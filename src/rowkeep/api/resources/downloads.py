@@ -1,4 +1,4 @@
-"""How a file is sent: whole or in part, with its name, its length and its digest."""
+"""The answer with a file: all of it or a part, with its name, its length and its digest."""
 
 import re
 from urllib.parse import quote
@@ -16,7 +16,7 @@ _is_plain = re.compile(r"[\w .,()+@=~!#$&'-]+", re.ASCII).fullmatch
 
 
 class SentFile(msgspec.Struct, frozen=True):
-    """A file that is sent, open. `md5` is as headers have it: Base64."""
+    """An open file that is sent. `md5` is in Base64, as headers have it."""
 
     name: str
     media_type: str
@@ -26,7 +26,7 @@ class SentFile(msgspec.Struct, frozen=True):
 
 
 def file_answer(request: ApiRequest, file: SentFile) -> StreamAnswer:
-    """The answer with a file, or the part of it that is asked for. Raises range_not_satisfiable."""
+    """Returns the answer with a file, or with the part that is asked for. Raises range_not_satisfiable."""
     try:
         asked = _wanted_range(request, file)
     except RowkeepError:
@@ -42,7 +42,10 @@ def file_answer(request: ApiRequest, file: SentFile) -> StreamAnswer:
 
 
 def _wanted_range(request: ApiRequest, file: SentFile) -> tuple[int, int] | None:
-    """The range that is asked for; of another file than this one, none (RFC 9110, 13.1.5)."""
+    """Returns the range that is asked for.
+
+    A request whose condition names another file gets the whole file (RFC 9110, 13.1.5).
+    """
     condition = request.headers.get(b"if-range")
     if condition is not None and condition.strip() != _entity_tag(file):
         return None
@@ -68,7 +71,10 @@ def _headers(file: SentFile) -> Headers:
 
 
 def disposition(name: str) -> bytes:
-    """Says what a file is called. A plain name is said once: older Python clients stumble over the other."""
+    """Returns the header that names a file.
+
+    A plain name is written once, since older Python clients fail at the second form.
+    """
     if _is_plain(name):
         return f'attachment; filename="{name}"'.encode()
     encoded = quote(name, safe="")

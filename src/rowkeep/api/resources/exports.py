@@ -176,7 +176,7 @@ class ExportHandlers:
 
 
 def exported_answer(request: ApiRequest, found: Download) -> StreamAnswer:
-    """The answer with a file of an export, or the part of it that is asked for."""
+    """Returns the answer with a file of an export, or with the part that is asked for."""
     file = SentFile(found.name, found.media_type, found.file.byte_count, found.file.md5, found.content)
     return file_answer(request, file)
 

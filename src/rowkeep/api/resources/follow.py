@@ -37,29 +37,29 @@ class EventFraming:
     media_type = EVENT_STREAM.encode()
 
     def opening(self, position: str) -> bytes:
-        """How long to wait before a reconnect, and from where it would be."""
+        """Returns how long to wait before a reconnect, and the position at that time."""
         shown = msgspec.json.encode({"position": position})
         return b"retry: %d\nevent: position\nid: %b\ndata: %b\n\n" % (RECONNECT_MS, position.encode(), shown)
 
     def rows(self, lines: Sequence[bytes], first_row: int, before: str, after: str) -> bytes:
-        """An event for each row."""
+        """Returns an event for each row."""
         start, rest = f"id: {before}".encode(), f"{after}\ndata: ".encode()
         return b"".join(
             [b"%b%d%b%b\n\n" % (start, row, rest, line) for row, line in enumerate(lines, first_row + 1)]
         )
 
     def after_rows(self, position: str) -> bytes:
-        """Nothing: the last row has said it."""
+        """Returns nothing: the last row's event has the position."""
         del position
         return b""
 
     def still_there(self, position: str) -> bytes:
-        """A comment, which readers pass over."""
+        """Returns a comment, which readers pass over."""
         del position
         return b":\n\n"
 
     def end(self, position: str, reason: str, error: RowkeepError | None) -> bytes:
-        """Why it ends and where to resume."""
+        """Returns an event with the reason for the end and the position where to resume."""
         shown = with_escaped_breaks(msgspec.json.encode({"position": position, **_ending(reason, error)}))
         return b"event: end\nid: %b\ndata: %b\n\n" % (position.encode(), shown)
 
@@ -70,29 +70,29 @@ class LineFraming:
     media_type = b"application/x-ndjson"
 
     def opening(self, position: str) -> bytes:
-        """Where it begins."""
+        """Returns a line with the first position."""
         return _line({"@position": position})
 
     def rows(self, lines: Sequence[bytes], first_row: int, before: str, after: str) -> bytes:
-        """The rows."""
+        """Returns the rows."""
         del first_row, before, after
         return b"\n".join(lines) + b"\n"
 
     def after_rows(self, position: str) -> bytes:
-        """Where these rows lead."""
+        """Returns a line with the position after these rows."""
         return _line({"@position": position})
 
     def still_there(self, position: str) -> bytes:
-        """A line that says the position again, while no rows come."""
+        """Returns a line with the position, while no rows come."""
         return _line({"@position": position})
 
     def end(self, position: str, reason: str, error: RowkeepError | None) -> bytes:
-        """Why it ends and where to resume."""
+        """Returns a line with the reason for the end and the position where to resume."""
         return _line({"@position": position, "@end": _ending(reason, error)})
 
 
 class ReaderLeft(Exception):
-    """The reader closed the connection; there is nobody to send to."""
+    """The reader has closed the connection."""
 
 
 class FollowAnswers:
@@ -103,7 +103,10 @@ class FollowAnswers:
         self._stall_seconds_max = stall_seconds_max
 
     async def answer(self, request: ApiRequest, upload_name: str | None) -> "FollowAnswer":
-        """An answer that lasts. Raises what listRows would, and invalid_request_error for what cannot be."""
+        """Returns an answer that lasts.
+
+        Raises what listRows would raise, and invalid_request_error for a request that cannot be followed.
+        """
         framing = _framing(request)
         asked = FollowRequest(
             rows=read_request(
@@ -126,7 +129,7 @@ class FollowAnswers:
 
 
 class FollowAnswer:
-    """Sends a follower its parts until one of both has enough."""
+    """Sends a follower its parts, until the reader leaves or the follower ends."""
 
     def __init__(
         self, headers: Headers, follows: FollowService, follower: Follower, stall_seconds_max: float
@@ -161,7 +164,7 @@ class FollowAnswer:
             part = await self._next(departure) if is_in_time else self._follower.ending("slow")
 
     async def _deliver(self, send: Send, body: bytes, departure: "asyncio.Task[None]") -> bool:
-        """Whether the reader took it in time; it may take as long again."""
+        """Returns whether the reader took the part in time. If not, it may take as long again."""
         sending = asyncio.ensure_future(send({"type": "http.response.body", "body": body, "more_body": True}))
         for is_in_time in (True, False):
             await asyncio.wait(
@@ -195,7 +198,10 @@ def _framing(request: ApiRequest) -> "EventFraming | LineFraming":
 
 
 def _position(request: ApiRequest) -> str | None:
-    """Where to resume. An EventSource that reconnects repeats its first query: what it learned goes first."""
+    """Returns where to resume.
+
+    An EventSource repeats its first query when it reconnects, so the position that it learned counts first.
+    """
     last = request.headers.get(b"last-event-id", b"").decode("latin-1").strip()
     first = request.text("from")
     return last or first

@@ -1,4 +1,4 @@
-"""What the query of an insertRows request asks for: the options of its body, under the same names."""
+"""The options in the query of an insertRows request. They have the names of those in its body."""
 
 from urllib.parse import parse_qs
 
@@ -22,7 +22,7 @@ _FLAGS = {"true": True, "false": False}
 
 @remembered(CACHE_BYTES_MAX)  # the same few come with every request
 def insert_options(query_string: bytes) -> InsertOptions:
-    """The options of a query; other parameters are ignored. Raises invalid_request_error."""
+    """Returns the options in a query. Other parameters are ignored. Raises invalid_request_error."""
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
     update_schema, update_variables, validate_only, skip = (flag(query, name) for name in INSERT_OPTIONS)
     token, expected = (_token(query, name) for name in OFFSET_OPTIONS)
@@ -36,7 +36,7 @@ def insert_options(query_string: bytes) -> InsertOptions:
 
 
 def insert_warnings(query_string: bytes, *, is_long: bool = False) -> tuple[str, ...]:
-    """What to tell whoever sent query parameters that mean nothing for an insert."""
+    """Returns the warnings about query parameters that an insert ignores."""
     more = (SEQUENCE_OPTION,) if is_long else OFFSET_OPTIONS
     taken = (*INSERT_OPTIONS, ACKS_OPTION, *more)
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
@@ -45,7 +45,7 @@ def insert_warnings(query_string: bytes, *, is_long: bool = False) -> tuple[str,
 
 
 def flag(query: dict[str, list[str]], name: str) -> bool | None:
-    """What a query says of an option; None when it does not. Raises invalid_request_error."""
+    """Returns an option of a query, or None without it. Raises invalid_request_error."""
     said = single_value(query, name)
     if said is None:
         return None
@@ -56,7 +56,7 @@ def flag(query: dict[str, list[str]], name: str) -> bool | None:
 
 
 def _token(query: dict[str, list[str]], name: str) -> str | UnsetType | None:
-    """A token as null in JSON is written: without a value."""
+    """Returns a token. One without a value means null, as in JSON; one that is absent is UNSET."""
     said = single_value(query, name)
     if said is None:
         return UNSET

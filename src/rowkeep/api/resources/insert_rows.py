@@ -74,7 +74,7 @@ class InsertRows:
         self._paths: BoundedCache[bytes, tuple[str, str]] = BoundedCache(PATHS_BYTES_MAX)
 
     def path_of(self, scope: Scope) -> tuple[str, str] | None:
-        """The table reference and the upload's name when the request is an insert, else None."""
+        """Returns the table reference and the upload's name when the request is an insert, else None."""
         if scope["method"] != "POST":
             return None
         raw_path: bytes = scope["raw_path"]
@@ -91,7 +91,7 @@ class InsertRows:
     async def answer(
         self, path: tuple[str, str], scope: Scope, receive: Receive, times: InsertTimes
     ) -> Answer:
-        """Inserts the rows of a request and says so; notes in `times` how it goes along."""
+        """Inserts the rows of a request and returns the answer. Notes the time of each step in `times`."""
         headers = dict(scope["headers"])
         length = headers.get(b"content-length")
         request = insert_request(path, headers, scope["query_string"])
@@ -118,7 +118,7 @@ class InsertRows:
 
 
 def insert_request(path: tuple[str, str], headers: dict[bytes, bytes], query: bytes) -> InsertRequest:
-    """What a request says before its body. Raises 400, 401 and 415 errors."""
+    """Returns the request without its body. Raises 400, 401 and 415 errors."""
     key = headers.get(b"idempotency-key")
     return InsertRequest(
         caller_of(headers.get(b"authorization")),
@@ -132,7 +132,7 @@ def insert_request(path: tuple[str, str], headers: dict[bytes, bytes], query: by
 def _admit(
     limits: InsertLimits, request: InsertRequest, target: InsertTarget, length: bytes | None
 ) -> Headers:
-    """Draws on the limits; what to say of them in the answer. Raises RateLimited."""
+    """Draws on the limits. Returns the headers about them for the answer. Raises RateLimited."""
     states = limits.admit(request.caller, target.upload.id, 0 if length is None else int(length))
     return rate_limit_headers(states)
 
@@ -149,7 +149,7 @@ def _answer(receipt: Receipt, said: Headers) -> Answer:
 
 
 def inserted(receipt: Receipt) -> InsertRowsResponse:
-    """Returns what a receipt says."""
+    """Returns the answer for a receipt."""
     skipped = receipt.skipped
     return InsertRowsResponse(
         rows_added=receipt.row_count,
@@ -169,7 +169,7 @@ def _validation(receipt: Receipt) -> InsertRowsValidation:
 
 
 def _plain(receipt: Receipt, first_row: int) -> bytes:
-    """The common answer, without making a dictionary of it."""
+    """Returns the most common answer, without making a dictionary of it."""
     count, proof = receipt.row_count, ((receipt.rows_sha256 or b"").hex(), (receipt.chain or b"").hex())
     return (
         _PLAIN % (count, receipt.version_tag, receipt.commit or 0, first_row, first_row + count - 1, *proof)
@@ -183,7 +183,7 @@ _PLAIN = (
 
 
 def schema_updates(change: SchemaChange | None) -> list[SchemaChange]:
-    """What the rows did to the schema, as `schemaUpdates` reports it."""
+    """Returns the changes that the rows made to the schema, as `schemaUpdates` reports them."""
     if change is None or not (change.added_variables or change.updated_variables):
         return []
     return [change]

@@ -34,7 +34,7 @@ from rowkeep.services.insert.requests import InsertRequest
 
 
 class AcksNotTaken(Exception):
-    """A client that takes no acks; raised through the HTTP server, which ends the connection."""
+    """The client does not take its acks. Raised through the HTTP server, which ends the connection."""
 
 
 class LongInserts:
@@ -48,7 +48,10 @@ class LongInserts:
         self._stall_seconds_max = stall_seconds_max
 
     async def open(self, path: tuple[str, str], scope: Scope) -> "LongInsertAnswer":
-        """An answer that lasts as long as the body. Raises what insertRows would before it reads one."""
+        """Returns an answer that lasts as long as the body.
+
+        Raises what insertRows would raise before it reads a body.
+        """
         headers = dict(scope["headers"])
         request = insert_request(path, headers, scope["query_string"])
         flag(parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True), ACKS_OPTION)
@@ -62,7 +65,7 @@ class LongInserts:
 
 
 class LongInsertAnswer:
-    """Inserts the rows of a body as they come, and says so."""
+    """Inserts the rows of a body as they come, and sends an ack for each group."""
 
     def __init__(
         self,
@@ -145,13 +148,16 @@ class LongInsertAnswer:
 
 @remembered(CACHE_BYTES_MAX)  # the same few come with every request
 def is_long_insert(query_string: bytes) -> bool:
-    """Whether a query asks for acks, or for what is neither true nor false, which is then refused."""
+    """Returns whether a query asks for acks.
+
+    A value that is neither true nor false counts too, to be refused.
+    """
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
     return query.get(ACKS_OPTION, ["false"])[-1] != "false"
 
 
 def _check(request: InsertRequest, headers: dict[bytes, bytes]) -> None:
-    """Raises invalid_request_error or unsupported_media_type for what a long insert cannot be."""
+    """Raises invalid_request_error or unsupported_media_type for a request that cannot be a long insert."""
     if request.format is not BodyFormat.LINES:
         raise RowkeepError(
             ErrorCode.UNSUPPORTED_MEDIA_TYPE,
@@ -172,7 +178,7 @@ def _check(request: InsertRequest, headers: dict[bytes, bytes]) -> None:
 
 
 def _sequence(query_string: bytes, key: str | None) -> int | None:
-    """The number of the first row that the body brings; None when the query does not say."""
+    """Returns the number of the first row that the body brings, or None when the query does not say."""
     query = parse_qs(query_string.decode("latin-1"), keep_blank_values=True)
     if SEQUENCE_OPTION not in query:
         return None

@@ -1,4 +1,4 @@
-"""What an operator's tools ask: is the process up, can it write, how is it doing."""
+"""Health, readiness and metrics, for the tools of operators."""
 
 import hmac
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from rowkeep.services.maintenance import MaintenanceHealth
 
 
 class LiveFigures(msgspec.Struct, frozen=True):
-    """What the server counts besides the journal: answers that last, jobs, segments that were set aside."""
+    """The counts of answers that last, of jobs, and of segments that were set aside."""
 
     followers: int
     followers_dropped: int
@@ -49,7 +49,10 @@ class Readiness(Shape, frozen=True, kw_only=True):
 
 
 class OperationsGate:
-    """Who may ask for metrics and readiness: everybody, or who has the token or comes by their address."""
+    """Decides who may ask for metrics and readiness:
+
+    everybody, or callers with the token or by their address.
+    """
 
     def __init__(self, token: str = "", *, is_apart: bool = False) -> None:
         self._token_hash = token_hash(token.encode()) if token else None

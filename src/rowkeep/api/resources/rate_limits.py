@@ -1,4 +1,4 @@
-"""What an insert answers about rate limits.
+"""The headers about rate limits in the answer to an insert.
 
 `RateLimit-Policy` and `RateLimit` are those of draft-ietf-httpapi-ratelimit-headers-10: lists with a member
 for each limit. Clients of today read the three `X-RateLimit-*`, which know one limit: the one of requests
@@ -12,7 +12,7 @@ from rowkeep.model.rate_limits import RatePolicy, RateState, RateUnit
 
 
 def rate_limit_headers(states: Sequence[RateState]) -> Headers:
-    """The headers for what is left of each limit; there must be one."""
+    """Returns the headers about what is left of each limit. There must be at least one limit."""
     shown = min(states, key=lambda state: (state.policy.unit is not RateUnit.REQUESTS, state.remaining))
     return [
         (b"ratelimit-policy", ", ".join(_policy(state.policy) for state in states).encode()),

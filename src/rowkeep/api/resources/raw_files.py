@@ -146,7 +146,10 @@ def _check_format(request: ApiRequest) -> None:
 
 
 def _media_type(name: str) -> str:
-    """What kind of file a name says that it is. Without a charset, clients would take text for Latin-1."""
+    """Returns the media type that a file's name suggests.
+
+    Texts get a charset, because clients would otherwise take them for Latin-1.
+    """
     media_type = _media_types.guess_type(name)[0] or _UNKNOWN_TYPE
     return f"{media_type}; charset=utf-8" if media_type.startswith("text/") else media_type
 
@@ -163,7 +166,10 @@ def _resource(file: RawFile) -> RawFileResource:
 
 
 def _is_as_it_was(condition: bytes | None, changed_at: int) -> bool:
-    """Whether nothing has changed since a time that is known to the second: nor within that second."""
+    """Returns whether nothing has changed since a time.
+
+    The time is exact to the second, so changes within that second count as later.
+    """
     if condition is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Rows out: listRows, read sessions, read streams. Source: contract 4.7."""
+"""Reading rows: listRows, read sessions, read streams. Source: contract 4.7."""
 
 from typing import Annotated
 
@@ -84,7 +84,7 @@ class ReadSession(Shape, frozen=True, kw_only=True, tag_field="kind", tag="readS
 
 
 class ReadHandlers:
-    """Rows out."""
+    """Reads rows."""
 
     def __init__(
         self, reads: ReadService, following: FollowAnswers, queries: QueryService, exports: ExportService
@@ -231,13 +231,13 @@ class ReadHandlers:
 
 
 def _is_of_a_file(request: ApiRequest) -> bool:
-    """Whether rows are asked for as a file of a format, or with options, that only exports have."""
+    """Returns whether the request asks for a file in a format, or with options, that only exports have."""
     is_plain = (request.text("format") or "jsonl") not in _FILE_FORMATS
     return not is_plain or any(request.text(name) for name in ("nullMarker", "bom", "compression"))
 
 
 def session_count(name: str, value: float | str | None) -> int | None:
-    """Reads a count of a read session, as clients write it. Raises invalid_request_error."""
+    """Returns a count for a read session, as clients write it. Raises invalid_request_error."""
     if value is None:
         return None
     number = whole_number(str(value))

@@ -201,7 +201,10 @@ class ReceiptHandlers:
 
 
 def _position(token: int) -> RequestPosition:
-    """Returns where a page begins: its token is a time and how many requests of that time came before."""
+    """Returns where a page begins.
+
+    Its token is a time, and how many requests of that time came before.
+    """
     if not token:
         return RequestPosition(TIME_MAX)
     time, skipped = divmod(token, SAME_TIME_MAX)

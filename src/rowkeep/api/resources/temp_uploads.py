@@ -153,7 +153,7 @@ class TempUploadHandlers:
 
 
 def _progress(temp_upload: TempUpload) -> Answer:
-    """Returns what the sender of a piece is told: that all is there, or where to go on."""
+    """Returns the answer to the sender of a piece: all has arrived, or where to continue."""
     if temp_upload.byte_count is not None:
         return ok_answer()
     headers: Headers = []

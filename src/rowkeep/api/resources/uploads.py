@@ -115,7 +115,7 @@ def _stream_facts(view: UploadView) -> Facts:
 
 
 def _load_facts(load: Job) -> Facts:
-    """What is said of an upload by the job that fills it."""
+    """Returns an upload's properties that come from the job which fills it."""
     asked = msgspec.json.decode(load.arguments, type=LoadArguments)
     result = msgspec.json.decode(load.result or "{}", type=LoadResult)
     found: Facts = msgspec.structs.asdict(asked.options if result.detected is None else result.detected)
@@ -134,7 +134,7 @@ def _load_facts(load: Job) -> Facts:
 
 
 def _shown(facts: Facts) -> Facts:
-    """Those facts of a file that an upload shows."""
+    """Returns the properties of a file that an upload shows."""
     return {name: facts[name] for name in UploadResource.__struct_fields__ if name in facts}
 
 
@@ -189,7 +189,7 @@ class UploadHandlers:
         return json_answer(upload_resource(view), 201)
 
     async def _received(self, request: ApiRequest, content_type: bytes) -> UploadDraft:
-        """Takes in the file in the body; what is said of it is in the query, or beside it in a form."""
+        """Receives the file in the body. Its properties are in the query, or beside it in a form."""
         names = [field.encode_name for field in msgspec.structs.fields(UploadDraft)]
         in_query = draft_of_query(request.parameters(names))
         form = MultipartForm(content_type, request.parts()) if is_multipart(content_type) else None
@@ -217,7 +217,10 @@ class UploadHandlers:
 
 
 def _draft_of_form(form: MultipartForm, in_query: UploadDraft) -> UploadDraft:
-    """Returns what a form says: in its field `metadata`, or in a field for each property (older clients)."""
+    """Returns the draft in a form:
+
+    in its field `metadata`, or in a field for each property (older clients).
+    """
     if not form.has_file:
         raise invalid_request("The multipart body has no part `data`, which is the file.")
     metadata = form.fields.get("metadata", b"").strip()

@@ -135,7 +135,7 @@ class VariableHandlers:
 
 
 def _warn_of_nothing(request: ApiRequest, changes: VariablesChanges) -> None:
-    """Warns of variables of which nothing is said that means something."""
+    """Warns of variables for which the request changes nothing."""
     nothing = VariableChanges()
     idle = [
         change.name

@@ -58,7 +58,7 @@ def version_base(dataset: Dataset, version: Version) -> VersionBase:
 
 
 def version_or_none(dataset: Dataset, version: Version | None) -> VersionBase | None:
-    """Returns what is shown of the version before or after another, if there is one."""
+    """Returns the version before or after another as a mention, or None."""
     return None if version is None else version_base(dataset, version)
 
 

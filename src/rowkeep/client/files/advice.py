@@ -1,4 +1,4 @@
-"""What to try when rows of a file were refused, as far as they show it."""
+"""Suggests options when rows of a file were refused."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ NULL_MARKERS = frozenset({"NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NUL
 
 
 def advice_on(rows: Sequence[RefusedRow], *, is_csv: bool) -> list[str]:
-    """A sentence for each option that would help."""
+    """Returns a sentence for each option that would help."""
     if not is_csv:
         return []
     advice = []
@@ -26,7 +26,7 @@ def advice_on(rows: Sequence[RefusedRow], *, is_csv: bool) -> list[str]:
 
 
 def _separator_in_name(row: RefusedRow) -> str | None:
-    """A separator within the only name of a header."""
+    """Returns a separator that stands within the only name of a header, or None."""
     names = list(_fields(row))
     return next((mark for mark in SEPARATORS if mark in names[0]), None) if len(names) == 1 else None
 

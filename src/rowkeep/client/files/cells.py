@@ -1,4 +1,4 @@
-"""What the text of a field means, by the type of its variable.
+"""Converts the text of a field to a JSON value, by the type of its variable.
 
 A text becomes a value only when nothing is lost: a number that a double or a 64-bit integer cannot hold, and
 what is no value of the type at all, goes out as the text that it is. The server then refuses its row and says
@@ -27,7 +27,7 @@ _SPACE = b" \t"
 
 
 def as_text(field: bytes) -> object:
-    """The text itself. Raises UnicodeDecodeError."""
+    """Returns the text itself. Raises UnicodeDecodeError."""
     return field.decode()
 
 
@@ -49,7 +49,10 @@ def _as_integer(field: bytes) -> object:
 
 
 def _is_integral(number: Decimal) -> bool:
-    """Whether a number has no fraction; its digits are counted, not rounded to the context's 28."""
+    """Returns whether a number has no fraction.
+
+    Its digits are counted, not rounded to the context's 28.
+    """
     _, digits, exponent = number.as_tuple()
     return isinstance(exponent, int) and (exponent >= 0 or not any(digits[exponent:]))
 
@@ -67,7 +70,7 @@ def _as_float(field: bytes) -> object:
 
 
 def _is_rounded_whole(text: bytes, value: float) -> bool:
-    """Whether a number is whole, written without an exponent, and not what a double makes of it."""
+    """Returns whether a number is whole, without an exponent, and differs from its double."""
     if b"e" in text.lower():
         return False
     number = Decimal(text.decode())

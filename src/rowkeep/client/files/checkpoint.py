@@ -1,4 +1,4 @@
-"""What is remembered of an insert beside its input, so that it can go on after a crash.
+"""The state of an insert that is stored beside its input, so that it can continue after a crash.
 
 Theory
 ------
@@ -47,7 +47,7 @@ CUTS_MAX = 1_000
 
 
 class Planned(msgspec.Struct):
-    """A chunk that cannot be found again from the bytes alone, and the key that it was sent under."""
+    """A chunk that cannot be found again from the bytes alone, and the key under which it was sent."""
 
     start: int
     end: int
@@ -56,9 +56,9 @@ class Planned(msgspec.Struct):
 
 
 class LastReceipt(msgspec.Struct):
-    """A request that was inserted last: the source in its key, its commit, and the chain after it.
+    """The request that was inserted last: the source in its key, its commit, and the chain after it.
 
-    One that `is_repeat` was in before, perhaps long before.
+    With `is_repeat` it had been inserted before, perhaps long before.
     """
 
     source: str
@@ -69,10 +69,10 @@ class LastReceipt(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """What is remembered. `source` is in the keys, `line` counts the lines before `offset`.
+    """The stored state. `source` is part of the keys, `line` counts the lines before `offset`.
 
-    `tail` is a digest of the bytes before `offset`: whether the input is still the same. One of `last` and
-    those `beside` it is the newest of all receipts: several requests were under way at a time.
+    `tail` is a digest of the bytes before `offset`, to see whether the input is still the same. Several
+    requests may be under way at a time, so the newest receipt is `last` or one of those in `beside`.
     """
 
     source: str
@@ -91,7 +91,7 @@ class State(msgspec.Struct):
 
 
 class _Sent(msgspec.Struct, frozen=True):
-    """A chunk that was sent. Its bytes are not kept: any number may be in beyond one that is not."""
+    """A chunk that was sent. Its bytes are not kept, since many chunks may be in after one that is not."""
 
     start: int
     end: int
@@ -105,7 +105,7 @@ class _Sent(msgspec.Struct, frozen=True):
 
 
 class Checkpoint:
-    """The state of one insert, on disk. Takes notes from any thread."""
+    """The state of one insert, on disk. Any thread may call it."""
 
     def __init__(self, path: Path, descriptor: int, state: State) -> None:
         self._path = path
@@ -122,9 +122,10 @@ class Checkpoint:
 
     @classmethod
     def open(cls, path: Path, descriptor: int, fresh: State, *, is_again: bool) -> "Checkpoint":
-        """The state in a file if there is one, else the fresh one, with `is_again` a new one.
+        """Returns the state in a file, or the fresh one if there is none.
 
-        Raises InputChanged when it belongs to something else, or when another process uses it.
+        With `is_again` the state begins anew. Raises InputChanged when it belongs to another input, or when
+        another process uses it.
         """
         checkpoint = cls(path, descriptor, fresh)
         checkpoint._file = _open_locked(path)
@@ -150,24 +151,24 @@ class Checkpoint:
         self.state = kept
 
     def begin_again(self, source: str) -> None:
-        """Forgets all: the input is inserted from its beginning, under new keys."""
+        """Forgets everything. The input is inserted from its beginning, under new keys."""
         kept = self.state
         self.state = State(source, kept.target, kept.form, kept.bytes_max, upload=kept.upload)
         self._write()
 
     def go_on_with(self, descriptor: int) -> None:
-        """Notes that the input is in whole, and that another one by the same name follows under new keys."""
+        """Notes that the whole input is in, and that another file of that name follows, under new keys."""
         last, beside = self.state.last, self.state.beside
         self._descriptor = descriptor
         self.begin_again(new_source())
         self.state.last, self.state.beside = last, beside
 
     def note_upload(self, upload: int | str) -> None:
-        """Notes which upload the rows go to."""
+        """Notes the upload to which the rows go."""
         self.state.upload = upload
 
     def send_again(self) -> None:
-        """Goes back to the beginning of the input, to be cut and sent as it was, under the same keys."""
+        """Goes back to the beginning of the input. It is cut and sent as before, under the same keys."""
         kept = self.state
         planned = [
             Planned(
@@ -183,12 +184,12 @@ class Checkpoint:
         self._write()
 
     def skip(self, offset: int, line: int) -> None:
-        """Notes that what stands before the first record needs no inserting."""
+        """Notes that the bytes before the first record need no inserting."""
         if self.state.offset < offset:
             self.state.offset, self.state.line = offset, line
 
     def begin(self, chunk: Chunk, key: str, line_count: int) -> tuple[RefusedRow, ...]:
-        """Notes that a chunk is about to be sent; the rows of it that were refused before."""
+        """Notes that a chunk is about to be sent. Returns the rows of it that were refused before."""
         with self._lock:
             sent = _Sent(chunk.start, chunk.end, line_count, key, chunk.is_certain, self._settled_count)
             self._under_way[key] = sent
@@ -200,11 +201,11 @@ class Checkpoint:
             return () if planned is None else planned.removed
 
     def note_sent(self, batch: Batch) -> None:
-        """Notes that a batch goes out now: from here on it may be in."""
+        """Notes that a batch is sent now. From here on it may be in."""
         self._unsent.discard(batch.key)
 
     def note_removed(self, batch: Batch, removed: Sequence[RefusedRow]) -> None:
-        """Notes which rows of a batch are taken out, before the rest of it is sent."""
+        """Notes which rows of a batch are removed, before the rest of it is sent."""
         with self._lock:
             sent = self._under_way[batch.key]
             planned = self._planned(sent)
@@ -230,9 +231,10 @@ class Checkpoint:
                 self._write()
 
     def _note_receipt(self, sent: _Sent, outcome: Outcome) -> None:
-        """Forgets the receipts that are older: those that had come before this request was begun.
+        """Adds a receipt, and forgets those that had come before its request was begun.
 
-        Commits do not tell, since each version of a stream counts its own. A repeat may be old itself.
+        The numbers of commits cannot be compared, since each version of a stream counts its own. The receipt
+        of a repeat may be old itself.
         """
         receipt, state = outcome.receipt, self.state
         if receipt is None or receipt.commit is None or receipt.chain is None:
@@ -262,13 +264,13 @@ class Checkpoint:
             self.state.known_from = cuts.pop(0)[1]
 
     def forget(self, batch: Batch) -> None:
-        """Notes that a batch was refused as a whole: its rows may be corrected in the input."""
+        """Notes that a batch was refused as a whole, since its rows may be corrected in the input."""
         with self._lock:
             sent = self._under_way.pop(batch.key)
             self.state.planned = [item for item in self.state.planned if item.start != sent.start]
 
     def close(self) -> None:
-        """Writes what is remembered, and lets go of it."""
+        """Writes the state, and releases its file."""
         if self._file >= 0:
             self.state.planned = [item for item in self.state.planned if item.key not in self._unsent]
             known = {item.start for item in self.state.planned}
@@ -310,7 +312,7 @@ def _open_locked(path: Path) -> int:
 
 
 def new_source() -> str:
-    """A name that no other source has."""
+    """Returns a random name that no other source has."""
     return secrets.token_hex(8)
 
 
@@ -330,7 +332,7 @@ def _decoded(path: Path, content: bytes, fresh: State) -> State:
 
 
 def _holds(state: State, descriptor: int) -> bool:
-    """Whether the input still holds what was sent of it."""
+    """Returns whether the input still begins with what was sent."""
     size = os.fstat(descriptor).st_size
     if state.offset and (size < state.offset or _tail(descriptor, state.offset) != state.tail):
         return False

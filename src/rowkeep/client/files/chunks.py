@@ -24,8 +24,8 @@ RECORD_BYTES_MAX = 64 * 1024 * 1024
 class Piece:
     """Whole records at the beginning of some bytes, as a form has cut them.
 
-    `is_full` says that it ends because the next record would be too many bytes, `is_certain` that no
-    byte behind it could change how it was cut.
+    With `is_full` it ends because the next record would be too many bytes. With `is_certain` no later byte
+    could change where it was cut.
     """
 
     def __init__(self, data: bytes, *, is_full: bool, is_certain: bool) -> None:
@@ -34,20 +34,22 @@ class Piece:
         self.is_certain = is_certain
 
     def batch(self, key: str, lines_before: int) -> tuple[Batch, int]:
-        """The batch of it, its rows numbered by their lines from 1, and how many lines it has."""
+        """Returns the piece as a batch, its rows numbered by their lines from 1, and its number of lines."""
         raise NotImplementedError
 
 
 class Form(Protocol):
-    """How records stand in the input: NDJSON or CSV."""
+    """The format of the records in the input: NDJSON or CSV."""
 
     def start(self, tap: Tap) -> tuple[int, int]:
-        """Where the first record begins, and how many lines are before it."""
+        """Returns where the first record begins, and how many lines are before it."""
 
     def cut(self, data: bytes, base: int, bytes_max: int, *, is_last: bool) -> Piece | None:
-        """The records of `data` that end within `bytes_max`, or the first one; None while it has no end.
+        """Returns the records of `data` that end within `bytes_max`, or the first one.
 
-        `data` stands at `base` in the input and begins with a record; `is_last` says that nothing follows.
+        None while it has no end.
+
+        `data` stands at `base` in the input and begins with a record. `is_last` says that nothing follows.
         """
 
 
@@ -60,27 +62,27 @@ class Chunk(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """How many bytes it has."""
+        """Returns how many bytes the chunk has."""
         return len(self.piece.data)
 
     @property
     def end(self) -> int:
-        """The offset behind its last byte."""
+        """Returns the offset behind its last byte."""
         return self.start + self.size
 
     def key(self, source: str) -> str:
-        """The Idempotency-Key of its batch."""
+        """Returns the Idempotency-Key of its batch."""
         return key_of(source, self.start, self.piece.data)
 
 
 def key_of(source: str, start: int, data: bytes) -> str:
-    """The Idempotency-Key of a chunk's batch: whose it is, where it stands, what it says."""
+    """Returns the Idempotency-Key of a chunk's batch, made of its source, its place and its bytes."""
     digest = hashlib.sha256(data).hexdigest()[:32]
     return f"{source}-{start:x}-{len(data):x}-{digest}"
 
 
 class Cutter:
-    """Cuts one input, from one end to the other or until it is told to stop."""
+    """Cuts one input into chunks, to its end or until it is told to stop."""
 
     def __init__(self, tap: Tap, form: Form, bytes_max: int, is_stopping: threading.Event) -> None:
         self._tap = tap
@@ -89,7 +91,10 @@ class Cutter:
         self._is_stopping = is_stopping
 
     def chunks(self, offset: int, planned: Mapping[int, int]) -> Iterator[Chunk]:
-        """The chunks from an offset on; those that `planned` names by start and end are cut just there."""
+        """Yields the chunks from an offset on.
+
+        A chunk whose start is in `planned` ends where `planned` says.
+        """
         while not self._is_stopping.is_set():
             if offset in planned:
                 chunk: Chunk | None = self._planned(offset, planned[offset])

@@ -33,7 +33,7 @@ _in_quotes = re.compile(rb'"[^"]*"')
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """What a caller says of a file; a `delimiter` that is None is found from the header."""
+    """The caller's options for a file. A `delimiter` that is None is found from the header."""
 
     delimiter: bytes | None = None
     nulls: frozenset[bytes] = frozenset()
@@ -46,7 +46,7 @@ class _Column(msgspec.Struct, frozen=True):
 
 
 class CsvForm:
-    """Records to batches. `types` are those of the variables, by their names."""
+    """Converts records to batches. `types` are those of the variables, by name."""
 
     def __init__(self, types: Mapping[str, str], dialect: Dialect, is_stopping: threading.Event) -> None:
         self._types = {name.lower(): type_ for name, type_ in types.items()}
@@ -57,7 +57,10 @@ class CsvForm:
         self._is_own_column = False
 
     def start(self, tap: Tap) -> tuple[int, int]:
-        """Behind the header, which is read here. Raises InputChanged for one that cannot be."""
+        """Returns where the records begin, after reading the header.
+
+        Raises InputChanged for a faulty header.
+        """
         size = HEADER_BYTES
         while not self._is_stopping.is_set():
             data = tap.read(0, size)
@@ -97,7 +100,7 @@ class CsvForm:
         self._is_own_column &= record.ending == b"\n"
 
     def cut(self, data: bytes, base: int, bytes_max: int, *, is_last: bool) -> "CsvPiece | None":
-        """The records that end within `bytes_max`, or the first one; None when that is undecided."""
+        """Returns the records that end within `bytes_max`, or the first one. None when that is undecided."""
         records: list[Record] = []
         is_full = False
         for record in self._reader.records(data, base, is_last=is_last):
@@ -112,17 +115,17 @@ class CsvForm:
 
     @property
     def has_one_column(self) -> bool:
-        """Whether the header names one variable."""
+        """Returns whether the header names one variable."""
         return len(self._columns) == 1
 
     def fields_problem(self, record: Record) -> str | None:
-        """Why a record cannot be a row."""
+        """Returns why a record cannot be a row, or None."""
         if record.problem is None and len(record.fields) != len(self._columns):
             return f"it has {len(record.fields)} fields, but the header has {len(self._columns)}"
         return record.problem
 
     def row(self, record: Record) -> bytes:
-        """A record as a JSON object. Raises UnicodeDecodeError."""
+        """Returns a record as a JSON object. Raises UnicodeDecodeError."""
         nulls = self._dialect.nulls
         if record.is_plain and not nulls:
             plain = zip(self._columns, record.fields, strict=True)
@@ -146,7 +149,7 @@ class CsvForm:
         return self._is_own_column and record.ending == b"\r\n"
 
     def undecodable(self, record: Record) -> tuple[str, str]:
-        """The name and the text of the first field that is not UTF-8."""
+        """Returns the name and the text of the first field that is not UTF-8."""
         for column, field in zip(self._columns, record.fields, strict=True):
             try:
                 field.decode()
@@ -156,7 +159,7 @@ class CsvForm:
 
 
 class CsvPiece(Piece):
-    """Some records of a file, as they stand there."""
+    """Some records of a file, with their bytes."""
 
     def __init__(
         self, form: CsvForm, data: bytes, records: Sequence[Record], *, is_full: bool, is_certain: bool
@@ -166,7 +169,7 @@ class CsvPiece(Piece):
         self._records = records
 
     def batch(self, key: str, lines_before: int) -> tuple[Batch, int]:
-        """The records as rows, numbered by the line on which they begin."""
+        """Returns the records as rows, numbered by the lines on which they begin."""
         numbers: list[int] = []
         rows: list[bytes] = []
         unfit: list[RefusedRow] = []
@@ -202,12 +205,12 @@ class CsvPiece(Piece):
 
 
 def line_count(data: bytes) -> int:
-    """How many lines end in some data, which does not end between CR and LF."""
+    """Returns how many lines end in some data. The data must not end between CR and LF."""
     return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
 
 
 def _delimiter_of(text: bytes) -> bytes:
-    """What separates the names of a header: names hold none of them outside of quotes."""
+    """Returns what separates the names of a header: a character that no unquoted name holds."""
     found = _first_line(text)
     assert found is not None  # it matches anything
     bare = _in_quotes.sub(b"", found[0])

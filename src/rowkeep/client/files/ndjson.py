@@ -28,15 +28,15 @@ class _AnyObject(msgspec.Struct):
 
 
 class NdjsonForm:
-    """Lines to batches."""
+    """Converts lines to batches."""
 
     def start(self, tap: Tap) -> tuple[int, int]:
-        """Behind a byte order mark, if there is one."""
+        """Returns where the lines begin, behind a byte order mark if there is one."""
         is_marked = tap.read(0, len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
         return (len(BYTE_ORDER_MARK) if is_marked else 0), 0
 
     def cut(self, data: bytes, base: int, bytes_max: int, *, is_last: bool) -> "NdjsonPiece | None":
-        """The lines that end within `bytes_max`, or the first one; None while that has no end."""
+        """Returns the lines that end within `bytes_max`, or the first one. None while that has no end."""
         del base
         if is_last and len(data) <= bytes_max:
             return NdjsonPiece(data, is_full=False, is_certain=False) if data else None
@@ -50,7 +50,7 @@ class NdjsonPiece(Piece):
     """Some lines of a file."""
 
     def batch(self, key: str, lines_before: int) -> tuple[Batch, int]:
-        """The lines as rows, numbered from 1."""
+        """Returns the lines as rows, numbered from 1."""
         return _joined(key, self.data, lines_before) or _line_by_line(key, self.data, lines_before)
 
 
@@ -101,7 +101,7 @@ def _problem(row: bytes) -> str | None:
 
 
 def _defect(row: bytes) -> str | None:
-    """What is wrong within a value of a row; None where that is not what is wrong, or is nothing common."""
+    """Returns the common mistake in a value of a row, or None."""
     half = next((found for found in _escapes(row) if found["half"]), None)
     if half is not None:
         return (

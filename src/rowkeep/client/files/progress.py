@@ -1,4 +1,4 @@
-"""The progress bar, on a terminal; nothing anywhere else. The only file that knows tqdm."""
+"""The progress bar: shown on a terminal only. The only file that knows tqdm."""
 
 import sys
 import time
@@ -23,7 +23,7 @@ class Progress:
         )
 
     def add(self, byte_count: int, rows: int, refused: int) -> None:
-        """Shows that so much more is settled."""
+        """Adds settled bytes and rows to the bar."""
         self._rows += rows
         self._refused += refused
         rate = self._rows / max(time.monotonic() - self._began_at, 0.001)
@@ -36,7 +36,7 @@ class Progress:
 
 
 class Transfer:
-    """Shows how far a file is: its bytes while it is sent, and how much of it is loaded."""
+    """Shows the progress of a file: its bytes while it is sent, and the percentage that is loaded."""
 
     def __init__(self, title: str, byte_count: int) -> None:
         self._bar = tqdm(
@@ -52,15 +52,15 @@ class Transfer:
         self._title = title
 
     def move_to(self, done: int) -> None:
-        """Shows that so much is done from the beginning."""
+        """Shows that so much has been done since the beginning."""
         self._bar.update(done - self._bar.n)
 
     def begin_loading(self) -> None:
-        """Begins to show percents of the load."""
+        """Begins to show the percentage of the load."""
         self._bar.set_description(f"loading {self._title}", refresh=False)
         self._bar.unit, self._bar.unit_scale = "%", False
         self._bar.reset(100)
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         self._bar.close()

@@ -31,7 +31,7 @@ _line_end = re.compile(rb"\r\n|\r|\n")
 
 
 class Quoted(bytes):
-    """The text of a field that stood in quotes, without them."""
+    """The text of a field that stood in quotes, without the quotes."""
 
     __slots__ = ()
 
@@ -39,8 +39,8 @@ class Quoted(bytes):
 class Record(msgspec.Struct, frozen=True):
     """A record in some data, from `start` to `end`, with its line end.
 
-    `problem` says what is malformed; then there are no fields. `is_certain` says that bytes behind the data
-    could change nothing, `is_plain` that there is no quote in it.
+    `problem` says what is malformed; then there are no fields. With `is_certain`, later bytes could change
+    nothing. With `is_plain`, there is no quote in it.
     """
 
     start: int
@@ -53,16 +53,16 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def is_blank(self) -> bool:
-        """Whether it is a line with nothing in it."""
+        """Returns whether it is an empty line."""
         return self.end - self.start == len(self.ending)
 
 
 class _Undecided(Exception):
-    """Only bytes that are not there yet can tell where the record ends."""
+    """Where the record ends depends on bytes that are not there yet."""
 
 
 class _Malformed(Exception):
-    """A quoted field does not end as it must."""
+    """The end of a quoted field is faulty."""
 
     def __init__(self, problem: str, *, is_certain: bool) -> None:
         super().__init__(problem)
@@ -71,7 +71,7 @@ class _Malformed(Exception):
 
 
 class _Bytes(msgspec.Struct, frozen=True):
-    """Some data, where it stands in the input, and whether no bytes will ever follow."""
+    """Some data, its place in the input, and whether nothing follows it."""
 
     data: bytes
     base: int
@@ -97,9 +97,9 @@ class RecordReader:
         self._doomed_end = 0
 
     def records(self, data: bytes, base: int, *, is_last: bool) -> Iterator[Record]:
-        """The records of `data`, which stands at `base` in the input and begins with a record.
+        """Yields the records of `data`, which stands at `base` in the input and begins with a record.
 
-        With `is_last` no bytes will ever follow. Without, it stops before a record that is undecided.
+        With `is_last` nothing follows `data`. Without it, this stops before a record that is undecided.
         """
         given = _Bytes(data, base, is_last)
         position = 0
@@ -154,7 +154,7 @@ class RecordReader:
         return Record(start, ending.end(), ending[0], fields)
 
     def _field(self, given: _Bytes, start: int, number: int, spanning: list[int]) -> tuple[bytes, int]:
-        """A field and where it ends."""
+        """Returns a field and where it ends."""
         if given.data.startswith(b'"', start):
             return self._quoted(given, start, number, spanning)
         found = self._bare_field(given.data, start)

@@ -40,7 +40,7 @@ REQUEST_SECONDS_MAX = 60.0
 
 
 class FileInsertOptions(msgspec.Struct, frozen=True):
-    """What to insert, where to and how. `file` is None for the standard input."""
+    """What to insert, where and how. `file` is None for the standard input."""
 
     url: str
     token: str
@@ -62,7 +62,7 @@ class FileInsertOptions(msgspec.Struct, frozen=True):
 
 
 class FileInsertReport(msgspec.Struct):
-    """What came of it so far. `repeated` of the inserted rows were in already, from an earlier run."""
+    """The result so far. `repeated` counts the inserted rows that an earlier run had already inserted."""
 
     inserted: int = 0
     repeated: int = 0
@@ -72,7 +72,7 @@ class FileInsertReport(msgspec.Struct):
 
     @property
     def text(self) -> str:
-        """One line."""
+        """Returns the report as one line."""
         seconds = max(self.seconds, 0.001)
         repeated = f" ({self.repeated:,} of them were in already)" if self.repeated else ""
         return (
@@ -84,11 +84,10 @@ class FileInsertReport(msgspec.Struct):
 def run_file_insert(
     options: FileInsertOptions, report: FileInsertReport, is_stopping: threading.Event, notice: Notice
 ) -> None:
-    """Inserts, until the input is over or `is_stopping` is set, and keeps `report` up to date.
+    """Inserts until the input ends or `is_stopping` is set, and keeps `report` up to date.
 
-    `notice` is told what takes long.
-
-    Raises InsertError, InputChanged, ServerDiffers, OSError.
+    `notice` is called with a text about anything that takes long. Raises InsertError, InputChanged,
+    ServerDiffers, OSError.
     """
     began_at = time.monotonic()
     try:
@@ -127,7 +126,7 @@ class _FileInsert:
         self._quarantine = self._new_quarantine()
 
     def run(self) -> None:
-        """Inserts one file after the other that comes under the name, or the one input there is."""
+        """Inserts the input. If it is a growing file, also inserts each file that later takes its name."""
         pipeline = self._new_pipeline()
         try:
             self._insert_all(pipeline)
@@ -224,7 +223,7 @@ class _FileInsert:
         return checkpoint
 
     def _compare(self, checkpoint: Checkpoint) -> None:
-        """Says what has happened to the upload, and sends all again where rows were lost.
+        """Reports what has happened to the upload, and sends everything again if rows were lost.
 
         Raises ServerDiffers.
         """
@@ -251,7 +250,7 @@ class _FileInsert:
         return quarantine
 
     def _form_name(self) -> str:
-        """The form, and what was said of it: the same bytes are other rows with another null marker."""
+        """Returns the form with its options, because other options make other rows of the same bytes."""
         dialect = self._options.dialect
         said = [*([] if dialect.delimiter is None else [f"delimiter={dialect.delimiter!r}"])]
         said += [f"null={null!r}" for null in sorted(dialect.nulls)]

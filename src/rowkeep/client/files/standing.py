@@ -1,4 +1,4 @@
-"""Whether the server still has what the state of an insert says was sent.
+"""Checks whether the server still has the rows that the state of an insert says were sent.
 
 Theory
 ------
@@ -28,11 +28,11 @@ NEXT = "next"
 
 
 class ServerDiffers(Exception):
-    """The server does not have what was sent, and what of it is missing cannot be known."""
+    """The server lacks rows that were sent, and it cannot be known which."""
 
 
 class Upload(msgspec.Struct):
-    """What counts of an upload. Its stream may have begun in an earlier version, in an upload `streamId`."""
+    """The facts about an upload. Its stream may have begun in an earlier version, in an upload `streamId`."""
 
     id: int | str
     numRows: int  # noqa: N815  # as on the wire
@@ -40,12 +40,12 @@ class Upload(msgspec.Struct):
 
     @property
     def may_hold_earlier_rows(self) -> bool:
-        """Whether its stream may have rows in earlier versions."""
+        """Returns whether its stream may have rows in earlier versions."""
         return self.streamId not in (None, self.id)
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """What has happened to the upload since the last run, in a sentence; `is_loss` when rows are gone."""
+    """What has happened to the upload since the last run, as a sentence. `is_loss` when rows are gone."""
 
     sentence: str
     is_loss: bool
@@ -66,11 +66,11 @@ class Standing:
         self._upload = upload
 
     def upload(self) -> Upload:
-        """The upload as it is now. Raises an InsertError where there is none."""
+        """Returns the upload as it is now. Raises an InsertError when it is missing."""
         return msgspec.json.decode(self._asker.read(upload_path(self._table, self._upload)), type=Upload)
 
     def difference(self, state: State, now: Upload) -> Difference | None:
-        """What has happened since the last run; None when all that was sent is in this upload.
+        """Returns what has happened since the last run, or None when everything sent is in this upload.
 
         Raises ServerDiffers when rows were lost and cannot be sent again.
         """
@@ -86,7 +86,7 @@ class Standing:
         return difference
 
     def _check_repeatable(self, state: State, now: Upload, sentence: str) -> None:
-        """Raises ServerDiffers where the file cannot be sent again so that only what is missing goes in."""
+        """Raises ServerDiffers when sending the file again could insert rows twice."""
         if state.last is not None and state.last.source != state.source:
             raise ServerDiffers(
                 f"{sentence} They are of the file that had this name before, so they cannot be sent again "
@@ -122,7 +122,7 @@ class Standing:
         )
 
     def _found(self, last: LastReceipt) -> _Request | None:
-        """The request of a receipt, if its rows are in; what was taken back on purpose counts."""
+        """Returns the request of a receipt if its rows are in. Rows that were undone count as in."""
         key = quote(last.key, safe="")
         body = self._asker.find(f"{upload_path(self._table, self._upload)}/requests/{key}")
         if body is None:

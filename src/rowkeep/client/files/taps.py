@@ -1,4 +1,4 @@
-"""Where the bytes come from: a file as it is, a file that grows, a pipe.
+"""The sources of bytes: a file as it is, a file that grows, a pipe.
 
 A tap is read by offset. A read that comes short of what was asked means that there is no more for now; then
 `is_over` says whether there ever will be.
@@ -16,22 +16,22 @@ PIPE_READ_BYTES = 1024 * 1024
 
 
 class InputChanged(Exception):
-    """The input, or what is remembered of it, is not what it was; the text says what to do."""
+    """The input or its stored state is not what it was. The text says what to do."""
 
 
 class Tap(Protocol):
-    """Bytes by offset."""
+    """A source of bytes, read by offset."""
 
     @property
     def is_over(self) -> bool:
-        """Whether all there will be has been read, after a read that came short."""
+        """Returns whether everything has been read, after a read that returned fewer bytes than asked for."""
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes; fewer when there are no more for now."""
+        """Returns up to `size` bytes; fewer when there are no more for now."""
 
 
 class RegularFile:
-    """A file as it is."""
+    """A file that does not grow."""
 
     is_over = True
 
@@ -39,14 +39,15 @@ class RegularFile:
         self._descriptor = descriptor
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes; fewer at the end of the file."""
+        """Returns up to `size` bytes; fewer at the end of the file."""
         return read_exactly(self._descriptor, offset, size)
 
 
 class GrowingFile:
-    """A file that others append to, until it is replaced by another one under its name.
+    """A file that others append to, until another file takes its name.
 
-    A read waits for `size` bytes, at most until what there is has waited for `linger_seconds`.
+    A read waits for `size` bytes. It returns fewer when the bytes that are there have waited for
+    `linger_seconds`.
     """
 
     def __init__(
@@ -59,7 +60,10 @@ class GrowingFile:
         self.is_over = False
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes; fewer after a wait. Raises InputChanged when the file has become shorter."""
+        """Returns up to `size` bytes; fewer after a wait.
+
+        Raises InputChanged when the file has become shorter.
+        """
         due_at: float | None = None
         while not self._is_stopping.is_set():
             left = self._left(offset)
@@ -107,7 +111,7 @@ class Pipe:
         self.is_over = False
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes. What lies before `offset` is gone."""
+        """Returns up to `size` bytes. Bytes before `offset` can no longer be read."""
         del self._kept[: offset - self._kept_from]
         self._kept_from = offset
         due_at: float | None = None
@@ -124,7 +128,7 @@ class Pipe:
 
 
 def read_exactly(descriptor: int, offset: int, size: int) -> bytes:
-    """The bytes at an offset, fewer only at the end of the file."""
+    """Returns the bytes at an offset; fewer than `size` only at the end of the file."""
     data = os.pread(descriptor, size, offset)
     while 0 < len(data) < size:
         more = os.pread(descriptor, size - len(data), offset + len(data))

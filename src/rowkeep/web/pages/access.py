@@ -1,4 +1,4 @@
-"""Who may see a data set: people are given access, a level is changed, access is taken back."""
+"""Access to a data set: giving it, changing its level, taking it back."""
 
 from rowkeep.services.datasets import DatasetChanges, DatasetService
 from rowkeep.services.grants import GrantDraft, GrantService
@@ -10,7 +10,7 @@ from rowkeep.web.sessions import Session
 
 
 class AccessPages:
-    """Access to data sets. The page of the data set shows what came of a change."""
+    """Access to data sets. After a change the page of the data set is shown."""
 
     def __init__(self, grants: GrantService, datasets: DatasetService) -> None:
         self._grants = grants
@@ -41,7 +41,7 @@ class AccessPages:
         return _to_access(reference)
 
     async def open_to_public(self, request: PageRequest, session: Session) -> PageAnswer:
-        """Changes what everybody may see."""
+        """Changes the public access level."""
         (reference,) = request.segments
         form = await request.form()
         changes = DatasetChanges(public_access_level=form.get("level", ""))

@@ -31,14 +31,14 @@ class AuditPages:
         ]
 
     async def of_owner(self, request: PageRequest, session: Session) -> PageAnswer:
-        """What was done to what belongs to the person, or to an organization that they administer."""
+        """Shows what was done to things of the person, or of an organization that they administer."""
         owner = request.text("owner").strip()
         before_id = request.natural("before") or LAST_ID
         entries = await self._audit.of_owner(session.caller, owner or None, before_id, ENTRIES_PER_PAGE + 1)
         return _page(session, entries, owner=owner, here=f"{CONSOLE}/audit", dataset=None)
 
     async def of_dataset(self, request: PageRequest, session: Session) -> PageAnswer:
-        """What was done to a data set and to what is in it."""
+        """Shows what was done to a data set and its contents."""
         (reference,) = request.segments
         before_id = request.natural("before") or LAST_ID
         entries = await self._audit.of_dataset(session.caller, reference, before_id, ENTRIES_PER_PAGE + 1)

@@ -1,4 +1,4 @@
-"""A data set: what it is, its tables, its versions, who may see it; and the release of its next version."""
+"""A data set: its description, tables, versions and grants; and the release of its next version."""
 
 from rowkeep.model.access import PUBLIC_ACCESS_LEVELS
 from rowkeep.services.datasets import DatasetService, DatasetView
@@ -37,7 +37,7 @@ class DatasetPages:
         ]
 
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
-        """A data set at one of its versions."""
+        """Shows a data set at one of its versions."""
         (reference,) = request.segments
         caller = session.caller
         view = await self._datasets.find(caller, reference)
@@ -62,7 +62,7 @@ class DatasetPages:
         return html_answer(page)
 
     async def _grants_on(self, session: Session, view: DatasetView) -> list[GrantView] | None:
-        """Who was given what; None for a person who may not see that."""
+        """Returns the grants on a data set, or None for a person who may not see them."""
         if not view.place.is_editable:
             return None
         return await self._grants.page(session.caller, dataset_reference(view.place), 0, GRANTS_MAX)
@@ -80,7 +80,7 @@ class DatasetPages:
         return redirect(dataset_path(shown))
 
     async def create_table(self, request: PageRequest, session: Session) -> PageAnswer:
-        """Creates a table, and shows where its rows come from."""
+        """Creates a table, and shows the ways to bring rows into it."""
         (reference,) = request.segments
         form = await request.form()
         draft = TableDraft(form.get("name", "").strip())

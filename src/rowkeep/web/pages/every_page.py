@@ -1,4 +1,4 @@
-"""All pages for who is signed in, over the services that they show."""
+"""All pages of the console, over the services that they show."""
 
 import msgspec
 
@@ -35,7 +35,7 @@ from rowkeep.web.signing_in import SigningIn, signing_in_at
 
 
 class ShownServices(msgspec.Struct, frozen=True):
-    """What the pages ask."""
+    """The services that the pages use."""
 
     datasets: DatasetService
     grants: GrantService
@@ -53,7 +53,10 @@ class ShownServices(msgspec.Struct, frozen=True):
 
 
 class ApiParts(msgspec.Struct, frozen=True):
-    """What the API has that pages need too: its reader of forms with a file, its document, its figures."""
+    """The parts of the API that pages need too:
+
+    its reader of forms with a file, its document, its figures.
+    """
 
     forms: FileForms
     document: ApiDocument
@@ -61,7 +64,7 @@ class ApiParts(msgspec.Struct, frozen=True):
 
 
 def console_of(services: ShownServices, api: ApiParts, public_url: str, status_of: StatusOf) -> Console:
-    """Returns the console of a server that people reach at `public_url`, empty when nobody said."""
+    """Returns the console. `public_url` is the address for people, or empty if it is not set."""
     signing_in = signing_in_at(public_url)
     return Console(every_page(services, api, signing_in), signing_in, status_of, services.first_start.offer)
 

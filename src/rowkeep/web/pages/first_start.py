@@ -43,12 +43,12 @@ class FirstStartPages:
         ]
 
     async def show(self, request: PageRequest) -> PageAnswer:
-        """The form, to who has the code."""
+        """Shows the form, if the address has the right code."""
         self._first_start.check(request.text("code"))
         return html_answer(render("first_start.html", session=None, code=request.text("code")))
 
     async def make(self, request: PageRequest) -> PageAnswer:
-        """Makes everything, signs in, and shows the token this once."""
+        """Makes everything, signs in, and shows the token, only this once."""
         form = await request.form()
         self._first_start.check(form.get("code", ""))
         dataset_name = checked_name("dataset", form.get("dataset", ""))

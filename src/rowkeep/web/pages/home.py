@@ -24,7 +24,7 @@ class HomePages:
         return [PageRoute("GET", (), self.show), PageRoute("POST", ("datasets",), self.create)]
 
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
-        """A page of data sets, newest first."""
+        """Shows a page of data sets, newest first."""
         before_id = request.natural("before") or _NEWEST
         found = await self._datasets.given(session.caller, before_id, DATASETS_PER_PAGE + 1)
         views = found[:DATASETS_PER_PAGE]

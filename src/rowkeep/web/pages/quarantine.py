@@ -33,7 +33,7 @@ class QuarantinePages:
         ]
 
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
-        """Some rows, oldest first."""
+        """Shows some rows, oldest first."""
         reference, name = request.segments
         table = await self._tables.find(session.caller, reference)
         shown = await self._uploads.find(session.caller, table_reference(table), name)
@@ -56,7 +56,7 @@ class QuarantinePages:
         return html_answer(page)
 
     async def replay(self, request: PageRequest, session: Session) -> PageAnswer:
-        """Tries the rows again, and says how many fitted."""
+        """Tries the rows again, and shows how many fitted."""
         reference, name = request.segments
         form = await request.form()
         draft = ReplayDraft(update_schema="updateSchema" in form)

@@ -39,7 +39,10 @@ class QueryPages:
         ]
 
     async def write(self, request: PageRequest, session: Session) -> PageAnswer:
-        """A form for a query, of the data set that the link names if any, and the person's latest queries."""
+        """Shows a form for a query, and the person's latest queries.
+
+        A link may name a data set for the form.
+        """
         recent = await self._queries.page(session.caller, None, RECENT_MAX)
         dataset = request.text("dataset")
         return html_answer(_page(session, None, dataset, recent=recent))
@@ -56,7 +59,7 @@ class QueryPages:
         return redirect(f"{SQL}/{view.job.identifier}")
 
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
-        """A query with the first rows of its result, with what it failed of, or while it runs."""
+        """Shows a query: running, or with the first rows of its result, or with its error."""
         (identifier,) = request.segments
         view = await self._queries.find(session.caller, identifier)
         variables = () if view.result is None else view.result.variables[:VARIABLES_SHOWN_MAX]
@@ -80,7 +83,7 @@ class QueryPages:
         return redirect(f"{SQL}/{view.job.identifier}")
 
     async def csv(self, request: PageRequest, session: Session) -> PageAnswer:
-        """All rows of a result as a file."""
+        """Sends all rows of a result as a file."""
         (identifier,) = request.segments
         find = rows_of_query(session.caller, identifier, ReadFormat.CSV, None, None)
         return csv_answer("query.csv", await self._reads.list_stream(find))

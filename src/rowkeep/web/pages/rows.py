@@ -37,28 +37,31 @@ FILES = (
 
 
 class Filter(msgspec.Struct, frozen=True):
-    """Which rows a person asks for, and in what order; empty for all, in the order in which they came."""
+    """The rows that a person asks for, and their order.
+
+    An empty filter means all, in the order of arrival.
+    """
 
     where: str
     order_by: str
 
     def __bool__(self) -> bool:
-        """Whether anything is asked for."""
+        """Returns whether the filter has any condition or order."""
         return bool(self.where or self.order_by)
 
     @property
     def query(self) -> str:
-        """It as the query of an address."""
+        """Returns the filter as the query of an address."""
         pairs = (("where", self.where), ("orderBy", self.order_by))
         return urlencode([(name, value) for name, value in pairs if value])
 
     def of(self, reference: str, names: tuple[str, ...] | None, offset: int, count: int | None) -> RowFilter:
-        """What is asked of the service."""
+        """Returns the filter as the service takes it."""
         return RowFilter(reference, None, names, self.where or None, self.order_by or None, offset, count)
 
 
 class _Rows(msgspec.Struct, frozen=True):
-    """The rows of a page, whether more come after them, and why there are none, if the filter is wrong."""
+    """The rows of a page, whether more follow, and the error if the filter is wrong."""
 
     grid: Grid
     has_more: bool
@@ -85,7 +88,7 @@ class RowPages:
         ]
 
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
-        """Some rows of some variables."""
+        """Shows some rows of some variables."""
         view = await self._find(request, session)
         first = request.natural("variable")
         variables = view.schema.variables[first : first + VARIABLES_PER_PAGE]
@@ -136,7 +139,7 @@ class RowPages:
         return _Rows(grid[:ROWS_PER_PAGE], has_more=found.result.row_count > len(grid[:ROWS_PER_PAGE]))
 
     async def csv(self, request: PageRequest, session: Session) -> PageAnswer:
-        """All rows, or all that a filter finds, as a file."""
+        """Sends all rows, or all that fulfil a filter, as a file."""
         view = await self._find(request, session)
         filter_, reference = _filter(request), table_reference(view)
         name = f"{view.table.name_key}.csv"
@@ -147,7 +150,7 @@ class RowPages:
         return csv_answer(name, await self._reads.list_rows(session.caller, asked))
 
     async def download(self, request: PageRequest, session: Session) -> PageAnswer:
-        """All rows as a file of a format, by a link as programs make it."""
+        """Sends all rows as a file of a format, by a link like those of programs."""
         view = await self._find(request, session)
         draft = RowLinkDraft(format=request.text("format"))
         shared = await self._links.create(session.caller, table_reference(view), None, draft)
@@ -163,7 +166,7 @@ def _filter(request: PageRequest) -> Filter:
 
 
 def _api_address(request: PageRequest, view: TableView, filter_: Filter) -> str:
-    """Where a program finds the rows that the page shows."""
+    """Returns the API address of the rows that the page shows."""
     path = table_path(table_reference(view)).rpartition("/")[2]
     ending = f"&{filter_.query}" if filter_ else ""
     return f"{request.base_url}/api/v1/tables/{path}/rows?maxResults={ROWS_PER_PAGE}{ending}"

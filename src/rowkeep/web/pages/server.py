@@ -1,4 +1,4 @@
-"""How the server is doing, for its operators, in words. Programs find it in `/readyz` and `/metrics`."""
+"""The state of the server, for its operators, in words. Programs find it in `/readyz` and `/metrics`."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -23,7 +23,7 @@ _DISKS = {
 
 
 class ServerFigures(msgspec.Struct, frozen=True):
-    """What is shown, as of now; counts are since the start of the process."""
+    """The current figures. Counts are since the start of the process."""
 
     health: Health
     maintenance: MaintenanceHealth
@@ -38,7 +38,7 @@ class ServerFigures(msgspec.Struct, frozen=True):
 
 
 class Phase(msgspec.Struct, frozen=True):
-    """How long inserts were in a phase: the bounds that half and 99 of 100 of them kept, in milliseconds."""
+    """How long inserts were in a phase: bounds for half and for 99 of 100 of them, in milliseconds."""
 
     name: str
     count: int
@@ -50,7 +50,7 @@ FiguresNow = Callable[[], ServerFigures]
 
 
 class ServerPages:
-    """The server. Without figures (they are for whoever has the token of metrics) it says where they are."""
+    """The page of the server. Where its figures take a token, the page says where to find them."""
 
     def __init__(self, figures: FiguresNow | None) -> None:
         self._figures = figures
@@ -60,7 +60,7 @@ class ServerPages:
         return [PageRoute("GET", ("server",), self.show)]
 
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
-        """The figures of now."""
+        """Shows the current figures."""
         del request
         if self._figures is None:
             return html_answer(render("server_apart.html", session=session))
@@ -83,7 +83,7 @@ def _phase(name: str, histogram: Histogram) -> Phase:
 
 
 def _at_most(buckets: list[tuple[str, float]], rank: float) -> str:
-    """The first bound that so many kept."""
+    """Returns the first bound that covers this share of the durations."""
     bound = next((bound for bound, total in buckets if total >= rank), "+Inf")
     return f"more than {_ms(buckets[-2][0])}" if bound == "+Inf" else f"at most {_ms(bound)}"
 

@@ -1,4 +1,4 @@
-"""Signing in and out, and the style sheet, which everybody may have."""
+"""Signing in and out, and the style sheet, which is open to everybody."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -40,11 +40,11 @@ class SignInPages:
         ]
 
     async def show(self, request: PageRequest) -> PageAnswer:
-        """The form."""
+        """Shows the form."""
         return _form(request.text("next"))
 
     async def sign_in(self, request: PageRequest) -> PageAnswer:
-        """Takes a token, and begins a session if it is good."""
+        """Takes a token, and begins a session if the token is valid."""
         wait_seconds = self._attempts.wait_seconds(request.address)
         form = await request.form()
         following = form.get("next", "")
@@ -68,7 +68,7 @@ class SignInPages:
         return redirect(SIGN_IN, self._cookie.gone())
 
     async def asset(self, request: PageRequest) -> PageAnswer:
-        """A file that pages load."""
+        """Sends a file that pages load."""
         (name,) = request.segments
         if name not in self._assets:
             raise not_found("There is no such file.")
@@ -85,6 +85,6 @@ def _form(following: str, message: str = "", status: int = HTTPStatus.OK) -> Pag
 
 
 def _own_page(path: str) -> str:
-    """A page of the console to go on to; Home for whatever leads elsewhere."""
+    """Returns the path if it is a page of the console, else that of Home."""
     is_own = path.startswith(f"{CONSOLE}/") and path.isascii() and path.isprintable() and "\\" not in path
     return path if is_own else CONSOLE

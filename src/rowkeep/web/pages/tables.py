@@ -25,7 +25,7 @@ class TablePages:
         ]
 
     async def variables(self, request: PageRequest, session: Session) -> PageAnswer:
-        """The variables and what is said of them."""
+        """Shows the variables and their descriptions."""
         view = await self._find(request, session)
         first = request.natural("variable")
         listed = view.schema.variables[first : first + LISTED_VARIABLES]
@@ -41,7 +41,7 @@ class TablePages:
         return html_answer(page)
 
     async def use(self, request: PageRequest, session: Session) -> PageAnswer:
-        """Lines for programs, with the names filled in."""
+        """Shows lines of code for programs, with the names filled in."""
         view = await self._find(request, session)
         return html_answer(render("use.html", **shown_table(session, view, "use"), base_url=request.base_url))
 

@@ -54,7 +54,7 @@ class UploadPages:
         ]
 
     async def list(self, request: PageRequest, session: Session) -> PageAnswer:
-        """The uploads of a table, with forms for a file and for a stream."""
+        """Shows the uploads of a table, with forms for a file and for a stream."""
         (reference,) = request.segments
         view = await self._tables.find(session.caller, reference)
         reference = table_reference(view)
@@ -71,7 +71,7 @@ class UploadPages:
         return html_answer(page)
 
     async def load(self, request: PageRequest, session: Session) -> PageAnswer:
-        """Takes a file in, begins its load, and shows it."""
+        """Receives a file, begins its load, and shows it."""
         (reference,) = request.segments
         form = request.file_form(self._forms)
         made = await self._temp_uploads.create(session.caller, reference, [TempUploadDraft()])
@@ -93,7 +93,7 @@ class UploadPages:
         return redirect(_path(reference, view))
 
     async def show(self, request: PageRequest, session: Session) -> PageAnswer:
-        """An upload: the load of a file, or the requests of a stream."""
+        """Shows an upload: the load of a file, or the requests of a stream."""
         reference, name = request.segments
         table = await self._tables.find(session.caller, reference)
         view = await self._uploads.find(session.caller, table_reference(table), name)
@@ -114,7 +114,7 @@ class UploadPages:
         return html_answer(page)
 
     async def delete(self, request: PageRequest, session: Session) -> PageAnswer:
-        """Deletes an upload with its rows; a load that goes on ends."""
+        """Deletes an upload with its rows, and ends its load if there is one."""
         reference, name = request.segments
         await self._uploads.delete(session.caller, reference, name)
         return redirect(f"{table_path(reference)}/uploads")
@@ -128,7 +128,7 @@ class UploadPages:
 
 
 def _file_draft(form: FileForm, temp_upload_id: str) -> UploadDraft:
-    """What the fields of the form say of the file; an empty field says nothing."""
+    """Returns the draft of a file from the form's fields. An empty field is left out."""
     fields = {name: value.decode("utf-8", "replace") for name, value in form.fields.items()}
     markers = tuple(line for line in fields.get("nullMarkers", "").splitlines() if line)
     return UploadDraft(
@@ -160,7 +160,7 @@ def _path(reference: str, view: UploadView) -> str:
 
 
 def _after(views: Sequence[RequestView], position: RequestPosition) -> str:
-    """The query of the page that goes on after these requests."""
+    """Returns the query for the page after these requests."""
     time = views[-1].time or 0
     before = position.skipped if time == position.time else 0
     return f"time={time}&skipped={before + sum((view.time or 0) == time for view in views)}"
