@@ -37,7 +37,7 @@ def fail(message: str) -> NoReturn:
 
 
 def existing_directory(data_dir: Path) -> DataDirectory:
-    """Returns a data directory that has data in it. Ends the command when there is none."""
+    """Returns a data directory that has data. Ends the command when there is no data."""
     if not data_dir.exists() or not any(data_dir.iterdir()):
         fail(f"there is no data in {data_dir}; is --data-dir right?")
     check_directory(data_dir)
@@ -47,12 +47,12 @@ def existing_directory(data_dir: Path) -> DataDirectory:
 
 
 def edit(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result:
-    """Runs a function in one durable transaction on the catalog of a data directory; returns its result."""
+    """Runs a function in one durable transaction on the catalog of a data directory. Returns its result."""
     return _edit_in(existing_directory(data_dir), function)
 
 
 def edit_or_make(data_dir: Path, function: Callable[[CatalogEditor], Result]) -> Result:
-    """Runs a function as `edit` does; makes the data directory first when there is none."""
+    """Runs a function as `edit` does. Makes the data directory first if it is missing."""
     check_directory(data_dir)
     return _edit_in(DataDirectory(data_dir), function)
 
@@ -66,12 +66,12 @@ def _edit_in(directory: DataDirectory, function: Callable[[CatalogEditor], Resul
 
 
 def command_origin() -> Origin:
-    """Returns what the audit log says of an edit by a command: who runs it on this machine."""
+    """Returns the origin of an edit by a command, for the audit log: who runs it on this machine."""
     return Origin(system_user=_system_user())
 
 
 def _system_user() -> str:
-    """Returns who runs this command, as the machine knows them."""
+    """Returns the machine's name for the person who runs this command."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no name in the environment, nor for the number
@@ -79,7 +79,7 @@ def _system_user() -> str:
 
 
 def read(data_dir: Path, function: Callable[[CatalogView], Result]) -> Result:
-    """Runs a function on one snapshot of the catalog of a data directory; returns its result."""
+    """Runs a function on one snapshot of the catalog of a data directory. Returns its result."""
     database = open_database(existing_directory(data_dir))
     try:
         return read_snapshot(database, function)

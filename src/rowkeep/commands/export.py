@@ -94,7 +94,7 @@ def _fetch(api: Api, export: Json, file: Path) -> None:
 
 
 def _write(api: Api, path: str, part: int, target: Path) -> None:
-    """Writes a part beside its place, and puts it there when it is whole."""
+    """Writes a part of the export under another name, and renames it when it is complete."""
     beside = target.with_name(f".{target.name}-{os.getpid()}")
     try:
         with beside.open("wb") as opened:
@@ -109,7 +109,7 @@ def _write(api: Api, path: str, part: int, target: Path) -> None:
 
 
 def _format_of(file: Path, given: str | None) -> Json:
-    """Returns the format and the compression that the name of a file tells."""
+    """Returns the format and the compression that a file's name stands for."""
     compression = COMPRESSIONS.get(file.suffix.lower())
     plain = file if compression is None else file.with_suffix("")
     found = given or plain.suffix.lower().removeprefix(".")

@@ -28,7 +28,7 @@ BAD_ROWS_SHOWN = 20
 
 
 class _Choices:
-    """What is done with a load once it can be seen."""
+    """What happens to a load once its rows can be seen: the options of the person who imports."""
 
     def __init__(self, *, is_sure: bool, is_dry_run: bool, replaced: Sequence[Path]) -> None:
         self.is_sure = is_sure
@@ -166,7 +166,7 @@ def _take_back(importing: Import) -> None:
 
 
 def _explain(error: BaseException) -> None:
-    """Says what stopped an import, and that nothing of it is left; raises what others explain."""
+    """Prints what stopped an import, and that nothing of it is left. Raises errors that others explain."""
     if isinstance(error, LoadFailed):
         bad = _bad_lines(error.upload)
         if bad:
@@ -240,7 +240,7 @@ def _types(given: Sequence[str]) -> dict[str, str]:
 
 
 def _files(given: Sequence[str]) -> list[Path]:
-    """Returns the files that arguments name, folders and patterns among them, in order."""
+    """Returns the files that the arguments name, in order. An argument can be a folder or a pattern."""
     found: dict[Path, None] = {}
     for text in given:
         path = Path(text)

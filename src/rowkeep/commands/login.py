@@ -49,6 +49,6 @@ def _user_name(api: Api) -> str:
 
 
 def _api_url(url: str) -> str:
-    """Returns the URL of the API of a server whose URL may be that of its root."""
+    """Returns the URL of a server's API. The server's URL may be that of its root."""
     parsed(parse_address, [url])
     return whole_url(url)

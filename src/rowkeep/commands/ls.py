@@ -40,7 +40,7 @@ def datasets_of(api: Api, owner: str) -> list[Json]:
 
 
 def tables_of(api: Api, place: Place) -> Iterator[Json]:
-    """Yields what a list shows of the tables of a dataset."""
+    """Yields the tables of a dataset, as lists show them."""
     for table in api.pages(f"{place.dataset_path}/tables"):
         yield {
             "table": table["name"],
@@ -53,7 +53,7 @@ def tables_of(api: Api, place: Place) -> Iterator[Json]:
 
 
 def uploads_of(api: Api, place: Place) -> Iterator[Json]:
-    """Yields what a list shows of the uploads of a table."""
+    """Yields the uploads of a table, as lists show them."""
     for upload in api.pages(f"{place.path}/uploads"):
         yield {
             "upload": upload["name"],

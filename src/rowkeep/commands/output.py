@@ -30,7 +30,7 @@ format_option = click.option(
 
 
 def write_rows(form: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """Prints rows in a format; a row that lacks a column has null there."""
+    """Prints rows in a format. A row that lacks a column gets null there."""
     if form == "json":
         _write_all(json_array(rows))
     elif form == "csv":
@@ -60,7 +60,7 @@ def json_array(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def table_lines(columns: Sequence[str], rows: Iterable[Row]) -> list[str]:
-    """Returns the lines of a table; columns of numbers stand to the right."""
+    """Returns the lines of a table. Columns of numbers are aligned to the right."""
     held = [[row.get(column) for column in columns] for row in rows]
     cells = [[_cell(value) for value in row] for row in held]
     widths = [max([len(column), *(len(row[at]) for row in cells)]) for at, column in enumerate(columns)]
@@ -74,14 +74,14 @@ def table_lines(columns: Sequence[str], rows: Iterable[Row]) -> list[str]:
 
 
 def facts_lines(facts: Mapping[str, Any]) -> list[str]:
-    """Returns a line a fact, names to the left; a fact that is None is left out."""
+    """Returns a line for each fact, with its name on the left. A fact that is None is left out."""
     known = {name: value for name, value in facts.items() if value is not None}
     width = max([len(name) for name in known], default=0)
     return [f"{name + ':':<{width + 1}} {printable(_text(value))}" for name, value in known.items()]
 
 
 def printable(text: str) -> str:
-    """Returns a text with what is not printable escaped."""
+    """Returns a text with its unprintable characters escaped."""
     if text.isprintable():
         return text
     return "".join(

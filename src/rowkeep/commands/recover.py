@@ -71,7 +71,10 @@ def _dataset_lines(recovery: Recovery) -> list[str]:
 
 
 def _advice(uploads: Sequence[FoundUpload]) -> list[str]:
-    """What makes the data reachable again: owners have no tokens and organizations no members."""
+    """Returns the commands that make recovered data reachable.
+
+    Recovered owners have no tokens, and organizations no members.
+    """
     owners = {(place_of(upload).owner_kind, place_of(upload).owner_name) for upload in uploads}
     users = sorted(name for kind, name in owners if kind is OwnerKind.USER)
     organizations = sorted(name for kind, name in owners if kind is OwnerKind.ORGANIZATION)

@@ -53,7 +53,7 @@ _token_option = click.option(
 
 
 def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command `--url` and `--token`; it is called with those that hold."""
+    """Gives a command `--url` and `--token`. It is called with those of the options, settings or login."""
 
     @functools.wraps(command)
     def called(*arguments: Any, url: str | None, token: str | None, **given: Any) -> Any:
@@ -85,7 +85,7 @@ def remote(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run_on(url: str, token: str, function: Callable[[Api], Any]) -> Any:
-    """Runs a function on a server; ends the command with a line and a status where it cannot."""
+    """Runs a function on a server. If that fails, ends the command with a line on stderr and a status."""
     try:
         api = Api(url, token, tell)
     except ValueError as error:
@@ -109,12 +109,12 @@ def end(message: str, status: int = EXIT_OTHER) -> NoReturn:
 
 
 def tell(notice: str) -> None:
-    """Says a line on stderr."""
+    """Prints a line on stderr."""
     click.echo(f"rowkeep: {notice}", err=True)
 
 
 def parsed(parse: Callable[[str], Any], texts: Sequence[str]) -> list[Any]:
-    """Returns what a parser makes of arguments; what it refuses is a wrong use of the command."""
+    """Returns the parsed arguments. Ends the command as a usage error when the parser refuses one."""
     try:
         return [parse(text) for text in texts]
     except ValueError as error:

@@ -46,7 +46,7 @@ def show_command(reference: str, form: str, *, api: Api) -> None:
 
 
 def variables_of(api: Api, path: str) -> list[Json]:
-    """Returns what a list shows of the variables of a table, an upload or a result."""
+    """Returns the variables of a table, an upload or a result, as lists show them."""
     return [
         {
             "variable": variable["name"],

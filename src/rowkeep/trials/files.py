@@ -55,7 +55,7 @@ _ROWS = """
 
 
 class _Files(msgspec.Struct, frozen=True):
-    """The same table as two files."""
+    """One table, as a CSV file and as a Parquet file."""
 
     csv: Path
     parquet: Path

@@ -33,7 +33,7 @@ class BodyBroken(RowkeepError):
 
 
 class BodyLimits(msgspec.Struct, frozen=True):
-    """How large a body may be and how long its next part may take."""
+    """The largest body, and the longest wait for its next part."""
 
     bytes_max: int
     compressed_bytes_max: int

@@ -26,7 +26,7 @@ _single_quoted = re.compile(r"'[^'\r\n]*'(?:([,;\t|])'[^'\r\n]*')*\r?\n?").fullm
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """How records and fields are told apart. A quote of None means that no character quotes.
+    """The characters that separate records and fields. A quote of None means that no character quotes.
 
     `is_spaced` says that a quoted field may have spaces in front of its quote, as in `1, "x, y"`.
     """

@@ -167,7 +167,7 @@ def _check_cells(batch: pa.RecordBatch) -> None:
 
 
 class Column(msgspec.Struct, frozen=True):
-    """What a file says of one of its columns, beside the name."""
+    """The properties of a column in a file, beside its name."""
 
     name: str
     label: str | None = None

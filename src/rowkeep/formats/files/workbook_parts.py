@@ -35,7 +35,7 @@ _DIGITS_MAX = 8
 
 
 class Extent(msgspec.Struct):
-    """How far the cells of a sheet go, how many there are, and how many of them are errors.
+    """The used rows and columns of a sheet, the number of its cells, and that of its errors.
 
     `is_unusual` says that places may be written as nobody writes them, so that they were not found.
     """
