@@ -42,8 +42,10 @@ class KeptFile:
             ) from error
 
     def batches(self) -> list[Batch]:
-        """What was kept, the rows numbered from below up to -1. Raises ValueError for that of another
-        upload."""
+        """Returns the batches in the file. Their rows are numbered from below up to -1.
+
+        Raises ValueError for a file of another upload.
+        """
         try:
             return self._batches()
         except ValueError:

@@ -39,7 +39,7 @@ _Scope = Annotated[str, msgspec.Meta(description="The scope that the token lacks
 
 
 class ErrorResource(Shape, frozen=True, kw_only=True):
-    """What an error says of itself."""
+    """The body of an error."""
 
     status: _Status
     error: ErrorCode

@@ -12,14 +12,14 @@ from rowkeep.services.grants import GrantDraft, GrantService, GrantView
 
 
 class AccessGrant(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="accessGrant"):
-    """What someone was granted on a dataset."""
+    """The access level that a user or an organization was granted on a dataset."""
 
     grantee: OwnerResource
     access_level: LevelName
 
 
 class AccessGrantList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag="accessGrantList"):
-    """A page of what was granted on a dataset."""
+    """A page of the grants on a dataset."""
 
     results: list[AccessGrant]
 

@@ -36,7 +36,7 @@ from rowkeep.services.datasets import DatasetChanges, DatasetDraft, DatasetServi
 
 
 class DatasetBase(ReferencedShape, frozen=True, kw_only=True, tag_field="kind", tag="dataset"):
-    """What every mention of a dataset holds."""
+    """The fields of every mention of a dataset."""
 
     name: str
     doi: None = None

@@ -31,7 +31,7 @@ _FILE_PART = QueryParameter("filePart", {"type": "integer", "minimum": 0, "defau
 
 
 class ExportedTable(Shape, frozen=True, kw_only=True, tag_field="kind", tag="table"):
-    """The table that was exported, or of which an upload was."""
+    """The table that was exported, or whose upload was."""
 
     name: str
 
@@ -62,7 +62,7 @@ class ExportList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag="ex
 
 
 class DownloadLinkDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a link to create."""
+    """The file for which a link is to be created."""
 
     file_part: int = 0
 

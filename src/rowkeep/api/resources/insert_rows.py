@@ -54,7 +54,7 @@ class InsertRowsResponse(ReceiptProof, frozen=True, kw_only=True, tag_field="kin
 class InsertRowsValidation(
     ReceiptProof, frozen=True, kw_only=True, tag_field="kind", tag="insertRowsResponse"
 ):
-    """What the answer to an insert would be; nothing was written."""
+    """The answer that an insert would get. Nothing was written."""
 
     rows_added: Count
     rows_skipped: Count

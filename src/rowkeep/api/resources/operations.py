@@ -41,7 +41,7 @@ class HealthResource(Shape, frozen=True, kw_only=True):
 
 
 class Readiness(Shape, frozen=True, kw_only=True):
-    """Whether the journal takes rows, and why not; what the disk is worth."""
+    """Whether the journal takes rows, the reason if not, and how durable the disk is."""
 
     status: Literal["ready", "failed"]
     durability: Durability

@@ -57,7 +57,7 @@ class QuarantineList(ListShape, frozen=True, kw_only=True, tag_field="kind", tag
 
 
 class QuarantineReplay(Shape, frozen=True, kw_only=True, tag_field="kind", tag="quarantineReplay"):
-    """What trying the rows of a quarantine again came to."""
+    """The result of trying the rows of a quarantine again."""
 
     rows_added: Count
     rows_remaining: Count

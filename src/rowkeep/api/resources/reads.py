@@ -55,7 +55,7 @@ _FOLLOWED_TYPES = (*ROW_TYPES, "text/event-stream", FILE_TYPE)
 
 
 class ReadSessionDraft(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller says of a read session to create."""
+    """The properties of a read session to create."""
 
     format: Annotated[str | None, msgspec.Meta(extra_json_schema={"enum": (*ReadFormat, None)})] = None
     max_results: int | float | str | None = None

@@ -34,7 +34,7 @@ _ChainFirstRow = Annotated[Count, msgspec.Meta(description="The chain covers the
 
 
 class ReceiptProof(Shape, frozen=True, kw_only=True):
-    """Which rows a request brought, and what proves it (model/chain.py)."""
+    """The rows that a request inserted, and their proof (model/chain.py)."""
 
     commit: _Commit | None
     first_row: _FirstRow | None
@@ -44,7 +44,7 @@ class ReceiptProof(Shape, frozen=True, kw_only=True):
 
 
 class KeyedRequest(LocatedShape, frozen=True, kw_only=True, tag_field="state"):
-    """What became of a request with a key."""
+    """The state of a request with a key."""
 
     kind: Literal["insertRequest"] = "insertRequest"
     key: str
@@ -88,7 +88,7 @@ class InsertRequestList(ListShape, frozen=True, kw_only=True, tag_field="kind", 
 
 
 class UploadVerification(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="uploadVerification"):
-    """What verifying an upload found."""
+    """The result of verifying an upload."""
 
     is_intact: bool
     row_count: Count

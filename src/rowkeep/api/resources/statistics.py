@@ -17,14 +17,14 @@ _Number = float | int
 
 
 class NamedVariable(Shape, frozen=True, kw_only=True, tag_field="kind", tag="variable"):
-    """Which variable statistics are about."""
+    """The variable that the statistics describe."""
 
     name: str
     type: VariableType
 
 
 class Frequency(Shape, frozen=True, kw_only=True):
-    """How often a value stands in a variable."""
+    """A value of a variable, and the number of rows that have it."""
 
     value: str
     count: Count

@@ -17,7 +17,7 @@ _Tag = Annotated[str, msgspec.Meta(pattern=r"^(next|v\d+\.\d+)$")]
 
 
 class VersionBase(LocatedShape, frozen=True, kw_only=True, tag_field="kind", tag="version"):
-    """What every mention of a version holds."""
+    """The fields of every mention of a version."""
 
     tag: _Tag
     index: Count
