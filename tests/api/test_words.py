@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rowkeep.client.connection import Connection, NoAnswer, parse_address
 from tests import plain_http
 from tests.api.stream import Stream
 from tests.command_line import rowkeep
@@ -260,3 +261,20 @@ def test_the_name_of_an_upload(stream: Stream, name: str) -> None:
     """A name that an upload cannot have is refused in whole words."""
     said = said_of(stream, "POST", f"{stream.table_uri}/uploads", json={"name": name, "type": "stream"})
     assert said.startswith("The name of an upload ")
+
+
+@pytest.mark.parametrize("query", ["", "?updateSchema=true"])
+def test_one_object_sent_as_lines_is_recognized(stream: Stream, query: str) -> None:
+    """A whole body under the media type of lines: the error names the right one."""
+    path = f"{stream.table_uri}/uploads/s/rows{query}"
+    lines = {"content-type": "application/x-ndjson"}
+    answer = stream.client.post(path, content=b'{"rows": [{"id": 1}]}', headers=lines)
+    assert answer.status_code == 400
+    assert "`Content-Type: application/json`" in answer.json()["errors"][0]["message"]
+
+
+def test_https_to_a_server_of_http_is_shown_the_other(server: ServerProcess) -> None:
+    """The clients say what to change, instead of what TLS says."""
+    secure = parse_address(server.url.replace("http://", "https://"))
+    with pytest.raises(NoAnswer, match=f"does not speak HTTPS; try http://{secure.host}:{secure.port}"):
+        Connection(secure, server.token, 5).ask("GET", "/users/me")

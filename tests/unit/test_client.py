@@ -144,11 +144,11 @@ def test_any_name_is_one_part_of_a_path(name: str) -> None:
         ("http://127.0.0.1:8080/api/v1", Address(False, "127.0.0.1", 8080, "/api/v1")),
         ("http://127.0.0.1:8080/api/v1/", Address(False, "127.0.0.1", 8080, "/api/v1")),
         ("https://data.example.org/rows/api/v1", Address(True, "data.example.org", None, "/rows/api/v1")),
-        ("http://[::1]:80", Address(False, "::1", 80, "")),
+        ("http://[::1]:80", Address(False, "::1", 80, "/api/v1")),
     ],
 )
 def test_addresses(url: str, address: Address) -> None:
-    """The parts of a URL; a slash at its end is none."""
+    """The parts of a URL; a slash at its end is none, and the URL of a server is that of its API."""
     assert parse_address(url) == address
 
 

@@ -15,12 +15,15 @@ import itertools
 import secrets
 import select
 import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 CHUNK_BYTES = 256 * 1024
+# Why TLS fails where an HTTP server answers.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
 
 
 class NoAnswer(Exception):
@@ -174,6 +177,8 @@ class Connection:
             return f"nothing listens at {place} (connection refused)"
         if isinstance(error, socket.gaierror):
             return f"no machine by the name {address.host} is known"
+        if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+            return f"{place} does not speak HTTPS; try http://{place}"
         if isinstance(error, TimeoutError):
             return f"{place} gave no answer within {self._timeout_seconds:g} seconds"
         return f"the connection to {place} broke ({type(error).__name__}: {error})"

@@ -346,9 +346,17 @@ def _convert_row(
     return converted
 
 
+_WHOLE_BODY = (
+    'unknown variable "rows": the row is an object with `rows`, as a whole body is; send such a body as it '
+    "is, with `Content-Type: application/json`"
+)
+
+
 def _unknown_variable(
     name: str, value: object, variables: Mapping[str, Variable], *, may_update: bool
 ) -> str:
+    if name == "rows" and isinstance(value, list):
+        return _WHOLE_BODY
     if may_update:
         return SchemaGrowth.refusal(name, value, len(variables))
     known = [variable.name for variable in variables.values()]
