@@ -35,7 +35,8 @@ ROOMS = {
         """,
         """
         unit/test_decoding.py unit/test_lenient.py unit/test_lenient_columns.py unit/test_large.py
-        unit/test_row_lines.py unit/test_skipping.py unit/test_types.py
+        unit/test_row_lines.py unit/test_skipping.py unit/test_types.py unit/test_doubled_keys.py
+        unit/test_roads.py
         """,
     ),
     "insert": _room(
