@@ -6,6 +6,7 @@ rowkeep-client (packages/client) is made of the same files and lacks the server'
 """
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
 from typing import NamedTuple
@@ -86,6 +87,16 @@ class LazyGroup(click.Group):
             )
         command: click.Command = getattr(import_module(f"rowkeep.commands.{place.module}"), place.attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Returns the command that arguments name. Raises UsageError with the nearest name."""
+        name, known = args[0], self.list_commands(ctx)
+        near = get_close_matches(name, known, 1)
+        if near and name not in COMMANDS:
+            raise click.UsageError(f"No such command {name!r}. Did you mean {near[0]!r}?", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the list of commands without importing any."""

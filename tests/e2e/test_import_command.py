@@ -213,6 +213,7 @@ def test_ctrl_c_takes_all_back(server: ServerProcess, ask: Ask, table: str, tmp_
         (("nothing.csv", "demo.a.b", "--yes"), "no file nothing.csv"),
         (("pyproject.toml", "demo.a.b"), "--yes"),
         (("pyproject.toml", "demo.a.b", "--yes", "--type", "age=whole"), "COLUMN=TYPE"),
+        (("pyproject.toml", "demo.a.b", "--yes", "--type", "age=int"), "Did you mean age=integer?"),
         (("pyproject.toml", "demo.a", "--yes"), "OWNER.DATASET.TABLE"),
         (("pyproject.toml", "demo.a:v1.0.b", "--yes"), "next version"),
     ],

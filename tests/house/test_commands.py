@@ -1,5 +1,6 @@
 """The command line loads a command when it is called, and no library that the command does not use."""
 
+import re
 import subprocess
 import sys
 
@@ -57,3 +58,10 @@ def test_every_command_is_there(name: str) -> None:
     assert command is not None
     assert command.name == name
     assert COMMANDS[name].summary.endswith(".")
+
+
+def test_a_misspelt_command_names_the_nearest() -> None:
+    """One that is like no other is refused as before."""
+    for name, words in (("imprt", "Did you mean 'import'?"), ("zzzz", "No such command 'zzzz'.")):
+        with pytest.raises(click.UsageError, match=re.escape(words)):
+            commands.main([name], standalone_mode=False)

@@ -56,7 +56,9 @@ class LoadFailed(InsertError):
     """A file could not be loaded. `upload` says why, and which records are bad."""
 
     def __init__(self, file: Path, upload: Json) -> None:
-        super().__init__(f"{file}: {upload['errorMessage'] or 'the load failed.'}")
+        said = str(upload["errorMessage"] or "the load failed.")
+        # The server speaks of the API's property.
+        super().__init__(f"{file}: {said.replace('set skipBadRecords', 'say --on-error quarantine')}")
         self.file = file
         self.upload = upload
 

@@ -25,6 +25,14 @@ from rowkeep.commands.show import variables_of
 
 TYPES = ("string", "integer", "float", "boolean", "date", "dateTime", "time", "geography")
 BAD_ROWS_SHOWN = 20
+# What the types are called elsewhere.
+_OTHER_NAMES = {
+    **dict.fromkeys(("str", "text", "varchar", "char", "object", "factor", "category"), "string"),
+    **dict.fromkeys(("int", "int32", "int64", "long", "bigint", "whole"), "integer"),
+    **dict.fromkeys(("double", "number", "numeric", "decimal", "real", "float64"), "float"),
+    **dict.fromkeys(("bool", "logical"), "boolean"),
+    **dict.fromkeys(("timestamp", "datetime64", "date_time"), "dateTime"),
+}
 
 
 class _Choices:
@@ -234,7 +242,9 @@ def _types(given: Sequence[str]) -> dict[str, str]:
     for text in given:
         column, _, type_ = text.rpartition("=")
         if not column or type_.lower() not in known:
-            end(f"--type {text} is not COLUMN=TYPE, with a type of {', '.join(TYPES)}.", EXIT_USAGE)
+            meant = _OTHER_NAMES.get(type_.lower())
+            hint = f" Did you mean {column}={meant}?" if column and meant else ""
+            end(f"--type {text} is not COLUMN=TYPE, with a type of {', '.join(TYPES)}.{hint}", EXIT_USAGE)
         types[column] = known[type_.lower()]
     return types
 

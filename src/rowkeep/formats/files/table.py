@@ -22,6 +22,7 @@ from rowkeep.model.files import (
     shortened,
 )
 from rowkeep.model.names import repaired_names
+from rowkeep.model.nearness import listing, suggestion
 from rowkeep.model.schema import (
     DESCRIPTION_CHARACTERS_MAX,
     LABEL_CHARACTERS_MAX,
@@ -215,7 +216,10 @@ def given_types(source: Source, names: Sequence[str]) -> list[VariableType | Non
         found.append(by_original or by_repaired)
     if wanted:
         missing = ", ".join(repr(name) for name in wanted)
-        raise invalid_request(f"A type is given for {missing}, but the file has no such column.")
+        raise invalid_request(
+            f"A type is given for {missing}, but the file has no such column."
+            f"{suggestion(next(iter(wanted)), names)} Its columns are: {listing(names)}."
+        )
     return found
 
 
