@@ -278,3 +278,19 @@ def test_https_to_a_server_of_http_is_shown_the_other(server: ServerProcess) -> 
     secure = parse_address(server.url.replace("http://", "https://"))
     with pytest.raises(NoAnswer, match=f"does not speak HTTPS; try http://{secure.host}:{secure.port}"):
         Connection(secure, server.token, 5).ask("GET", "/users/me")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"schema": {"a": "integer"}}, "`schema` takes a list or null, but got an object."),
+        ({"schema": ["a"]}, "`schema[0]` takes an object, but got a text."),
+        ({"schema": [{"name": "a"}]}, "`type` is missing in `schema[0]`."),
+        ({"name": 3}, "`name` takes a text or null, but got a whole number."),
+    ],
+)
+def test_a_body_of_another_shape(stream: Stream, body: dict[str, Any], words: str) -> None:
+    """The key is named, what it takes and what it got; for a schema with an example."""
+    said = said_of(stream, "POST", f"{stream.table_uri}/uploads", json={"type": "stream", **body})
+    assert words in said
+    assert ('[{"name": "a", "type": "integer"}]' in said) is ("schema" in body)

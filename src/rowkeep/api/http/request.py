@@ -14,6 +14,7 @@ import msgspec
 from rowkeep.api.http.asgi import Receive, Scope
 from rowkeep.api.http.body import BodyReader
 from rowkeep.api.http.headers import caller_of, check_json, content_coding
+from rowkeep.api.http.misfits import misfit_in_words
 from rowkeep.api.http.parameters import single_value
 from rowkeep.api.http.shapes import ListShape
 from rowkeep.api.http.warnings import ignored_parameters, ignored_properties
@@ -206,7 +207,7 @@ def read_json(body: bytes, type_: type[Body]) -> Body:
     except RecursionError as error:
         raise invalid_request("The body is nested too deeply to be read.") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise invalid_request(f"The body does not fit: {error}.") from error
+        raise invalid_request(f"The body does not fit: {misfit_in_words(str(error))}") from error
 
 
 def _check_keys(members: Sequence[tuple[str, object]]) -> None:
