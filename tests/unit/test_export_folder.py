@@ -1,12 +1,13 @@
 """Files of exports that no export names: they have a grace, and then they go."""
 
 import asyncio
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from rowkeep.model.errors import RowkeepError
+from rowkeep.storage import export_files
 from rowkeep.storage.export_files import GRACE_SECONDS, ExportFolder
 from rowkeep.storage.local_files import Disk
 
@@ -15,9 +16,9 @@ NAMED, UNNAMED = "0abc-x1-1-000000", "0abc-x2-1-000000"
 
 @pytest.fixture
 def moments(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock that a test sets; its last value is now."""
+    """A clock that a test sets, for the folder alone; its last value is now."""
     values = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: values[-1])
+    monkeypatch.setattr(export_files, "time", SimpleNamespace(monotonic=lambda: values[-1]))
     return values
 
 
