@@ -1,27 +1,22 @@
 """Inserts that start over: targets that were forgotten, a catalog that does not come to rest."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from rowkeep.model import bounded_cache
 from rowkeep.model.decoding.strict import DECODER_BYTES_EACH
 from rowkeep.model.errors import ErrorCode, RowkeepError
-from rowkeep.model.receipts import Outcome
-from rowkeep.model.resources import Batch
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert import insert as insert_module
 from rowkeep.services.insert.requests import InsertRequest
-from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
-from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.unit.inserting import insert_service
+from tests.unit.moving_doors import MovingDoors
 from tests.unit.read_world import TABLE, World
 
-Result = TypeVar("Result")
 BODY = b'{"rows":[{"id":1}]}'
 
 
@@ -50,32 +45,10 @@ def test_targets_that_are_forgotten_are_looked_up(world: World, monkeypatch: pyt
     assert world.listed()["id"].to_pylist() == [1, 2, 1]
 
 
-class RestlessDoors:
-    """The doors of a catalog that changes before each batch comes to be written."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._doors: StorageDoors = world.doors
-        self.submitted = 0
-
-    async def read(self, function: Callable[[CatalogView], Result]) -> Result:
-        return await self._doors.read(function)
-
-    async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
-        return await self._doors.write(function)
-
-    async def write_in_reserve(self, function: Callable[[CatalogEditor], Result]) -> Result:
-        return await self._doors.write_in_reserve(function)
-
-    def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
-        self.submitted += 1
-        edit_catalog(self._world.database, lambda editor: editor.tokens.revoke(0))
-        return self._doors.submit(batch, times)
-
-
 def test_a_catalog_that_keeps_changing_ends_the_tries(world: World) -> None:
     """After so many the request is refused with 503: nothing of it is in, and it may be sent again."""
-    doors = RestlessDoors(world)
+    doors = MovingDoors(world)
+    doors.moves = 2 * insert_module.ATTEMPTS_MAX
     decoding = DecodingProcesses(world.folder, inflated_bytes_max=2**20)
     service = insert_service(doors, decoding)
     request = InsertRequest(world.owner, (TABLE, "s"), None)

@@ -3,9 +3,9 @@
 import asyncio
 import gzip
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,8 +15,7 @@ from rowkeep.model.decoding.strict_rows import StrictRows, strict_rows
 from rowkeep.model.errors import RowsRefused
 from rowkeep.model.inflating import ContentCoding
 from rowkeep.model.inserts import BodyFormat
-from rowkeep.model.receipts import Outcome
-from rowkeep.model.resources import Batch, Receipt
+from rowkeep.model.resources import Receipt
 from rowkeep.model.schema import Schema
 from rowkeep.model.timing import InsertTimes
 from rowkeep.services.insert.insert import InsertService
@@ -30,14 +29,12 @@ from rowkeep.services.insert.routing import (
     place_of,
     place_of_refused,
 )
-from rowkeep.storage.catalog.catalog import CatalogEditor, CatalogView
-from rowkeep.storage.doors import StorageDoors, edit_catalog
 from rowkeep.storage.engines import LargeBody
 from rowkeep.workers.decoding_process import DecodingProcesses
 from tests.unit.inserting import INFLATED_BYTES_MAX, insert_service
+from tests.unit.moving_doors import MovingDoors
 from tests.unit.read_world import TABLE, World
 
-Result = TypeVar("Result")
 KIBIBYTE = 1024
 ROW_BYTES = len(b'{"id":1},')
 HERE, CHECKER, DECODER = Place
@@ -85,27 +82,6 @@ class CountingChecker:
         self.count += 1
         decoder = RowDecoder(schema)
         return strict_rows(decoder, body, written_as)[0]
-
-
-class MovingDoors:
-    """The doors of a catalog that moves before each of the next `moves` batches is written."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._doors: StorageDoors = world.doors
-        self.moves = 0
-
-    async def read(self, function: Callable[[CatalogView], Result]) -> Result:
-        return await self._doors.read(function)
-
-    async def write(self, function: Callable[[CatalogEditor], Result]) -> Result:
-        return await self._doors.write(function)
-
-    def submit(self, batch: Batch, times: InsertTimes | None = None) -> Awaitable[Outcome]:
-        if self.moves:
-            self.moves -= 1
-            edit_catalog(self._world.database, lambda editor: editor.tokens.revoke(0))
-        return self._doors.submit(batch, times)
 
 
 class Roads:
